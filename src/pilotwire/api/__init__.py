@@ -1,0 +1,1 @@
+"""The public REST API, server-sent events and metrics."""

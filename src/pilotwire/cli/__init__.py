@@ -1,0 +1,1 @@
+"""The pilotwire command: the composition root."""

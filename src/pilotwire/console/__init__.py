@@ -1,0 +1,1 @@
+"""The web console. It uses nothing that the public API does not offer."""

@@ -1,0 +1,1 @@
+"""The shared vocabulary: quantities, identifiers, money, time, errors. Imports nothing of ours."""

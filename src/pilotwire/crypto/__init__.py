@@ -1,0 +1,1 @@
+"""Certificates, password hashes, signatures. Randomness is injected."""

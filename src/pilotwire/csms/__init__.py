@@ -1,0 +1,1 @@
+"""The central system: one actor per station."""

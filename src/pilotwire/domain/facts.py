@@ -1,0 +1,238 @@
+"""Facts: what happened, in the words of no protocol version. State is a fold over them.
+
+A fact is frozen and never rewritten. Its tag carries its version (`session-started.1`); when a field changes meaning, a
+new class with the next number is added and the old one stays readable. The envelope (tenant, station, stream, seq,
+recv_time, epoch, raw frame) is `pilotwire.storage.port.Entry`: facts of one message share it.
+
+`event_time` is the reporter's own clock, uncorrected, in ms since the epoch; what the clock is worth is state
+(`skew_ms`), and derived values are corrected, never the fact.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):
+    """Something that happened at `event_time` (ms, the reporter's clock)."""
+
+    event_time: int
+
+
+class StationConnected(Fact, tag="station-connected.1"):
+    ocpp_version: str
+    """"1.6", "2.0.1" or "2.1"."""
+    peer: str = ""
+    security_profile: int = 0
+
+
+class StationDisconnected(Fact, tag="station-disconnected.1"):
+    code: int
+    """WebSocket close code; 1006 when the connection broke."""
+    reason: str = ""
+
+
+class StationBooted(Fact, tag="station-booted.1"):
+    vendor: str
+    model: str
+    serial: str = ""
+    firmware: str = ""
+    reason: str = ""
+    verdict: str = "Accepted"
+    """RegistrationStatus that was answered."""
+
+
+class ConnectorStatusChanged(Fact, tag="connector-status-changed.1"):
+    evse: int
+    """1.6 connectorId n is EVSE n with connector 1; 0 is the whole station."""
+    connector: int
+    status: str
+    """The version's own status name (1.6 has nine, 2.x five)."""
+    error_code: str = ""
+    info: str = ""
+    vendor_id: str = ""
+    vendor_error_code: str = ""
+
+
+class TokenPresented(Fact, tag="token-presented.1"):
+    token: str
+    token_type: str
+    verdict: str
+    """AuthorizationStatus that was answered."""
+    evse: int = 0
+
+
+class SessionStarted(Fact, tag="session-started.1"):
+    session_id: str
+    transaction: str
+    """transactionId as text: made by us in 1.6, by the station in 2.x."""
+    start_key: str
+    """What makes a retry of the same start recognisable."""
+    ocpp_version: str
+    evse: int
+    connector: int
+    token: str = ""
+    token_type: str = ""
+    verdict: str = "Accepted"
+    meter_start_wh: int | None = None
+    seq_no: int | None = None
+    trigger: str = ""
+    charging_state: str = ""
+    remote_start_id: int | None = None
+    reservation_id: int | None = None
+    offline: bool = False
+
+
+class SessionUpdated(Fact, tag="session-updated.1"):
+    session_id: str
+    seq_no: int | None = None
+    trigger: str = ""
+    charging_state: str = ""
+    register_wh: int | None = None
+    """Energy.Active.Import.Register of the last reading in the message."""
+    register_time: int | None = None
+    first_register_wh: int | None = None
+    """The first reading in the message, where it differs (a batch of queued values)."""
+    first_register_time: int | None = None
+    power_w: int | None = None
+    soc: int | None = None
+    """0.1 %."""
+    evse: int | None = None
+    connector: int | None = None
+    token: str = ""
+    token_type: str = ""
+    offline: bool = False
+
+
+class SessionEnded(Fact, tag="session-ended.1"):
+    session_id: str
+    reason: str = ""
+    seq_no: int | None = None
+    trigger: str = ""
+    charging_state: str = ""
+    meter_stop_wh: int | None = None
+    token: str = ""
+    offline: bool = False
+
+
+class OrphanReceived(Fact, tag="orphan-received.1"):
+    """A transaction message that belongs to no session we can name: kept, answered, never applied."""
+
+    action: str
+    transaction: str
+    why: str
+    meter_wh: int | None = None
+
+
+class ReportedVariable(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One value of the device model; a 1.6 configuration key is a variable of component "" ."""
+
+    component: str
+    variable: str
+    component_instance: str = ""
+    variable_instance: str = ""
+    evse: int | None = None
+    connector: int | None = None
+    attribute: str = "Actual"
+    value: str | None = None
+    mutability: str = ""
+    """ReadOnly, WriteOnly or ReadWrite."""
+    data_type: str = ""
+    unit: str = ""
+
+
+class VariablesReported(Fact, tag="variables-reported.1"):
+    variables: tuple[ReportedVariable, ...]
+    request_id: int | None = None
+    seq_no: int = 0
+    more: bool = False
+
+
+class EventNotified(Fact, tag="event-notified.1"):
+    """One element of a NotifyEvent."""
+
+    event_id: int
+    component: str
+    variable: str
+    trigger: str
+    actual_value: str = ""
+    cleared: bool = False
+    evse: int | None = None
+    connector: int | None = None
+    severity: int | None = None
+    tech_code: str = ""
+    tech_info: str = ""
+
+
+class SecurityEventNotified(Fact, tag="security-event-notified.1"):
+    kind: str
+    tech_info: str = ""
+
+
+class DataTransferred(Fact, tag="data-transferred.1"):
+    vendor_id: str
+    message_id: str = ""
+    data: str = ""
+    """The payload as JSON text (a 1.6 string stays as it came)."""
+    verdict: str = ""
+
+
+class FirmwareStatusChanged(Fact, tag="firmware-status-changed.1"):
+    status: str
+    request_id: int | None = None
+
+
+class LogStatusChanged(Fact, tag="log-status-changed.1"):
+    status: str
+    kind: str = "log"
+    """"log" (LogStatusNotification) or "diagnostics" (1.6 DiagnosticsStatusNotification)."""
+    request_id: int | None = None
+
+
+class CommandRequested(Fact, tag="command-requested.1"):
+    command_id: str
+    action: str
+    payload: str
+    """JSON text, as it will be sent."""
+    expires_at: int
+    by: str = ""
+
+
+class CommandSettled(Fact, tag="command-settled.1"):
+    """The command came to its end."""
+
+    command_id: str
+    outcome: str
+    """answered, refused (a CALLERROR), timed-out, expired, undeliverable."""
+    answer: str = ""
+    """JSON text: the station's answer, or {"code", "description", "details"} of its CALLERROR."""
+
+
+class DeviationAccepted(Fact, tag="deviation-accepted.1"):
+    """A named tolerance rule let a message pass that the schema would refuse."""
+
+    action: str
+    rules: tuple[str, ...]
+
+
+AnyFact = (
+    StationConnected
+    | StationDisconnected
+    | StationBooted
+    | ConnectorStatusChanged
+    | TokenPresented
+    | SessionStarted
+    | SessionUpdated
+    | SessionEnded
+    | OrphanReceived
+    | VariablesReported
+    | EventNotified
+    | SecurityEventNotified
+    | DataTransferred
+    | FirmwareStatusChanged
+    | LogStatusChanged
+    | CommandRequested
+    | CommandSettled
+    | DeviationAccepted
+)
+"""The closed union: what a journal may hold."""

@@ -1,0 +1,199 @@
+"""Records: what storage keeps by key and the API shows. Sessions and stations are folds over facts; the others are
+settings that people make.
+
+Times are ms since the epoch (UTC), energy Wh, power W, SoC 0.1 %. Every record begins with its tenant.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One sampled value of a meter. Telemetry: it has its own store and is unique by everything but its value."""
+
+    evse: int
+    connector: int
+    time: int
+    """ms, the station's own clock."""
+    measurand: str
+    """The standard's name, e.g. Energy.Active.Import.Register."""
+    value: int
+    """Thousandths of `unit`'s base: mWh, mW, mA, mV, m%, m°C …, exact."""
+    unit: str
+    """The base unit: Wh, W, A, V, varh, var, VA, VAh, Celsius, Percent, Hz …"""
+    phase: str = ""
+    location: str = ""
+    context: str = ""
+    session_id: str = ""
+
+
+class Connector(msgspec.Struct, omit_defaults=True):
+    evse: int
+    connector: int
+    status: str = "Unknown"
+    error_code: str = ""
+    info: str = ""
+    since: int = 0
+    session_id: str = ""
+    power_w: int = 0
+
+
+class Station(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is known of a station: the fold of its own facts."""
+
+    tenant: str
+    id: str
+    ocpp_version: str = ""
+    vendor: str = ""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+    boot_status: str = ""
+    """Accepted, Pending, Rejected, or "" before the first boot."""
+    booted_at: int = 0
+    connected: bool = False
+    connected_at: int = 0
+    disconnected_at: int = 0
+    last_seen: int = 0
+    peer: str = ""
+    security_profile: int = 0
+    skew_ms: int = 0
+    """The station's clock minus ours, estimated from messages that came live."""
+    firmware_status: str = ""
+    connectors: list[Connector] = []
+    epoch: int = 0
+    """How many connections it has had; answers of an older epoch are dropped."""
+
+
+class Register(msgspec.Struct, frozen=True, array_like=True):
+    """A reading of the energy register: when (station's clock, ms) and how much (Wh)."""
+
+    time: int
+    wh: int
+
+
+class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A charging session: the fold of its facts, exactly once whatever the wire did."""
+
+    tenant: str
+    id: str
+    station_id: str
+    transaction: str
+    start_key: str = ""
+    ocpp_version: str
+    evse: int
+    connector: int
+    token: str = ""
+    token_type: str = ""
+    status: str = "active"
+    """active or ended."""
+    started_at: int
+    ended_at: int | None = None
+    received_at: int = 0
+    """When the first message of the session reached us."""
+    updated_at: int = 0
+    meter_start_wh: int | None = None
+    meter_stop_wh: int | None = None
+    energy_wh: int = 0
+    power_w: int = 0
+    soc: int | None = None
+    charging_state: str = ""
+    stop_reason: str = ""
+    flags: list[str] = []
+    """Anomalies in plain kebab-case words: started-offline, no-start, seq-gap, meter-went-back, clock-1970 …"""
+    seen: list[list[int]] = []
+    """2.x seqNo ranges received, as sorted disjoint [first, last]."""
+    ended_seq: int | None = None
+    first: Register | None = None
+    last: Register | None = None
+
+
+class Command(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A durable intent towards a station and what became of it."""
+
+    tenant: str
+    id: str
+    station_id: str
+    action: str
+    payload: str
+    requested_at: int
+    expires_at: int
+    by: str = ""
+    outcome: str = "pending"
+    """pending, sent, answered, refused, timed-out, expired or undeliverable."""
+    answer: str = ""
+    settled_at: int | None = None
+
+
+class StationAccount(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Who may connect as this station: made by an operator, never by a frame."""
+
+    tenant: str
+    id: str
+    security_profile: int = 1
+    """0 none (lab only), 1 Basic, 2 TLS + Basic, 3 client certificate (OCPP 2.1 part 2, A00)."""
+    password: str = ""
+    """Verifier as made by `pilotwire.crypto.passwords`, never the password."""
+    organization: str = ""
+    """Profile 3: the O that the client certificate must carry."""
+    serial: str = ""
+    """Profile 3: the CN that it must carry; the identity itself where empty."""
+    enabled: bool = True
+    boot: str = "Accepted"
+    """What BootNotification is answered: Accepted, Pending or Rejected."""
+    created_at: int = 0
+    note: str = ""
+
+
+class Token(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An IdToken and what it may do."""
+
+    tenant: str
+    token: str
+    type: str = "ISO14443"
+    status: str = "Accepted"
+    """AuthorizationStatus to answer: Accepted, Blocked, Expired, Invalid."""
+    parent: str = ""
+    """parentIdTag / groupIdToken."""
+    expires_at: int | None = None
+    note: str = ""
+    created_at: int = 0
+
+
+class User(msgspec.Struct, kw_only=True, omit_defaults=True):
+    tenant: str
+    name: str
+    password: str
+    """argon2id."""
+    role: str = "operator"
+    created_at: int = 0
+
+
+class ApiKey(msgspec.Struct, kw_only=True, omit_defaults=True):
+    tenant: str
+    id: str
+    name: str
+    digest: str
+    """SHA-256 of the key, hex; the key itself is shown once."""
+    created_at: int = 0
+    expires_at: int | None = None
+
+
+class Variable(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A reported device-model variable (2.x) or configuration key (1.6, component "")."""
+
+    tenant: str
+    station_id: str
+    component: str
+    variable: str
+    component_instance: str = ""
+    variable_instance: str = ""
+    evse: int | None = None
+    connector: int | None = None
+    attribute: str = "Actual"
+    value: str | None = None
+    mutability: str = ""
+    data_type: str = ""
+    unit: str = ""
+    reported_at: int = 0

@@ -1,0 +1,1 @@
+"""The OCPP-J RPC framework, sans-IO and agnostic of role: one machine serves CSMS, station and local controller."""

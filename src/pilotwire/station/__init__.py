@@ -1,0 +1,1 @@
+"""The charging station: a real OCPP client over simulated or real hardware."""

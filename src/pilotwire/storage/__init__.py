@@ -1,0 +1,1 @@
+"""The journal of facts, its projections, and the meter samples."""

@@ -1,0 +1,1 @@
+"""Sockets and buses: thin shells that run the sans-IO machines."""

@@ -1,0 +1,195 @@
+"""The bus: facts out, commands in. `LocalBus` is the embedded default; subjects are dotted, `>` ends a pattern.
+
+Subjects in use
+    facts.<tenant>.<station>      `Event`: a journal entry that has been committed
+    live.<tenant>.<station>       `Frame`: a raw frame as it passed, for the tap; shed first when a reader is slow
+    command.<tenant>.<station>    request: `CommandRequest` → `CommandReply`
+    power.<tenant>.<station>      `PowerNow`: present values for the live page
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from pilotwire.core.errors import TransientError
+from pilotwire.domain.facts import AnyFact
+
+
+class NoResponder(TransientError):
+    """Nobody serves this subject: the station is on no gateway."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A committed journal entry, for whoever listens."""
+
+    stream: str
+    seq: int
+    tenant: str
+    station: str
+    recv_time: int
+    facts: tuple[AnyFact, ...]
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """A raw frame as it passed."""
+
+    tenant: str
+    station: str
+    time: int
+    direction: str
+    """in or out."""
+    data: bytes
+
+
+class PowerNow(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest power of a connector and of the session on it."""
+
+    tenant: str
+    station: str
+    time: int
+    evse: int
+    connector: int
+    power_w: int
+    session_id: str = ""
+    energy_wh: int = 0
+    soc: int | None = None
+
+
+class CommandRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`action` is an OCPP action of the station's own version with its own payload, or one of our lower-case verbs
+    (start, stop, unlock, reset, availability, trigger, variables …) with a version-neutral payload."""
+
+    tenant: str
+    station: str
+    action: str
+    payload: dict[str, Any]
+    by: str = ""
+    timeout_ms: int = 30_000
+    expires_at: int | None = None
+    """Durable until then: if the station is away, it is sent when it comes back. None: now or never."""
+
+
+class CommandReply(msgspec.Struct, frozen=True, kw_only=True):
+    command_id: str
+    outcome: str
+    """answered, refused, timed-out, expired, undeliverable, invalid."""
+    action: str
+    answer: dict[str, Any]
+    """The station's own answer; of a refusal {"code", "description", "details"}."""
+
+
+Handler = Callable[[Any], Awaitable[Any]]
+
+
+class Subscription:
+    """A bounded queue of (subject, message). When it is full the oldest is shed and counted in `shed`."""
+
+    def __init__(self, limit: int, close: Callable[[Subscription], None]) -> None:
+        self.shed = 0
+        self._limit = limit
+        self._queue: deque[tuple[str, Any]] = deque()
+        self._wake = asyncio.Event()
+        self._close = close
+        self._closed = False
+
+    def offer(self, subject: str, message: Any) -> None:
+        if len(self._queue) >= self._limit:
+            self._queue.popleft()
+            self.shed += 1
+        self._queue.append((subject, message))
+        self._wake.set()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._close(self)
+            self._wake.set()
+
+    async def __aiter__(self) -> AsyncIterator[tuple[str, Any]]:
+        while not self._closed:
+            while self._queue:
+                yield self._queue.popleft()
+            self._wake.clear()
+            if not self._queue and not self._closed:
+                await self._wake.wait()
+
+
+class Bus(Protocol):
+    def publish(self, subject: str, message: Any) -> None:
+        """Never blocks and never fails; slow readers lose their oldest messages, counted."""
+        ...
+
+    def wanted(self, subject: str) -> bool:
+        """Whether anybody listens: lets a hot path skip building what nobody reads."""
+        ...
+
+    def subscribe(self, pattern: str, *, limit: int = 1000) -> Subscription: ...
+
+    def serve(self, pattern: str, handler: Handler) -> Callable[[], None]:
+        """Answer requests on a subject; returns what ends it."""
+        ...
+
+    async def request(self, subject: str, message: Any, *, timeout_ms: int = 30_000) -> Any:
+        """Raises NoResponder at once where nobody serves, TransientError after `timeout_ms`."""
+        ...
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """`a.b` matches itself, `a.>` everything below `a.`, `>` everything."""
+    if pattern.endswith(">"):
+        return subject.startswith(pattern[:-1])
+    return pattern == subject
+
+
+class LocalBus:
+    """The bus within one process and one event loop."""
+
+    def __init__(self) -> None:
+        self._subscriptions: dict[str, set[Subscription]] = {}
+        self._servers: dict[str, Handler] = {}
+
+    def publish(self, subject: str, message: Any) -> None:
+        for pattern, subscriptions in self._subscriptions.items():
+            if matches(pattern, subject):
+                for subscription in subscriptions:
+                    subscription.offer(subject, message)
+
+    def wanted(self, subject: str) -> bool:
+        return any(matches(pattern, subject) for pattern in self._subscriptions)
+
+    def subscribe(self, pattern: str, *, limit: int = 1000) -> Subscription:
+        def close(subscription: Subscription) -> None:
+            remaining = self._subscriptions.get(pattern, set())
+            remaining.discard(subscription)
+            if not remaining:
+                self._subscriptions.pop(pattern, None)
+
+        subscription = Subscription(limit, close)
+        self._subscriptions.setdefault(pattern, set()).add(subscription)
+        return subscription
+
+    def serve(self, pattern: str, handler: Handler) -> Callable[[], None]:
+        self._servers[pattern] = handler
+
+        def end() -> None:
+            if self._servers.get(pattern) is handler:
+                del self._servers[pattern]
+
+        return end
+
+    async def request(self, subject: str, message: Any, *, timeout_ms: int = 30_000) -> Any:
+        handler = self._servers.get(subject)
+        if handler is None:
+            handler = next((h for pattern, h in self._servers.items() if matches(pattern, subject)), None)
+        if handler is None:
+            raise NoResponder(f"nobody answers on {subject}")
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await handler(message)
+        except TimeoutError:
+            raise TransientError(f"no answer on {subject} within {timeout_ms} ms") from None

@@ -1,0 +1,90 @@
+"""The OCPP-J edge as the applications see it. picows and `websockets` implement it; one test-suite runs on both.
+
+Nothing here is a coroutine: an application is an object whose methods are called inline by the frame callback, in the
+order of arrival, and which answers through `Link.send` whenever it is ready.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+SUBPROTOCOLS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
+"""What we speak; of what a client offers, the first of these in the *client's* order is taken."""
+
+
+class Handshake(msgspec.Struct, frozen=True, kw_only=True):
+    """An opening handshake before the upgrade, as far as admission needs it."""
+
+    tenant: str
+    identity: str
+    """Percent-decoded exactly once from the last segment of the path."""
+    subprotocol: str | None
+    """The one that will be used; None when none is common (the connection is then opened and closed at once)."""
+    user: bytes | None
+    """Basic auth user, raw bytes; None without an Authorization header."""
+    password: bytes | None
+    """Raw bytes: a 1.6 AuthorizationKey need not be UTF-8."""
+    peer: str
+    """Address of the client, "host:port"."""
+    tls: bool
+    certificate: bytes | None = None
+    """The client's verified certificate, DER; None when it showed none."""
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """Do not upgrade: answer with this HTTP status (401, 403, 404, 409, 429, 503)."""
+
+    status: int
+    reason: str
+    """For the log and the counter; the client is told only the status."""
+
+
+class Link(Protocol):
+    """One open connection."""
+
+    def send(self, frame: bytes) -> None:
+        """Send one text frame. After close it does nothing."""
+        ...
+
+    def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+    def ping(self) -> None:
+        """Send a ping; the receiver's `pong` is called when it is answered."""
+        ...
+
+    def pause(self) -> None:
+        """Stop reading: TCP back-pressure on this peer alone."""
+        ...
+
+    def resume(self) -> None: ...
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that are still waiting to be written."""
+        ...
+
+
+class Receiver(Protocol):
+    """What an application hands back for one connection."""
+
+    def opened(self, link: Link) -> None: ...
+
+    def frame(self, data: bytes) -> None:
+        """One whole text message, UTF-8, within the size limit."""
+        ...
+
+    def pong(self) -> None: ...
+
+    def closed(self, code: int, reason: str) -> None:
+        """Called exactly once; the link is dead."""
+        ...
+
+
+class Endpoint(Protocol):
+    """The application behind a listener."""
+
+    def admit(self, handshake: Handshake) -> Receiver | Refuse:
+        """Decide before the upgrade, at once and without waiting (credentials are in memory)."""
+        ...

@@ -1,0 +1,1 @@
+"""Worlds of stations and vehicles, coupled in one process."""

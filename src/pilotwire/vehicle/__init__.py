@@ -1,0 +1,1 @@
+"""The electric vehicle: battery and charging behaviour."""
