@@ -1,0 +1,192 @@
+"""What a station can tell us and what we decide to answer, in the words of no protocol version.
+
+`translate.v16 / v201 / v21` turn requests into these inputs and outcomes into responses; `domain.stations.decide` stands
+between and knows neither. Times are ms since the epoch by the station's clock; `recv_time` is in the context.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .facts import ReportedVariable
+from .records import Sample
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all inputs."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all outcomes."""
+
+
+class Done(Outcome):
+    """Nothing to say but yes."""
+
+
+class Boot(Input):
+    vendor: str
+    model: str
+    serial: str = ""
+    firmware: str = ""
+    reason: str = ""
+
+
+class BootVerdict(Outcome):
+    verdict: str
+    """Accepted, Pending or Rejected."""
+    interval_s: int
+    """Heartbeat interval when accepted, else how long to wait before the next boot."""
+
+
+class Heartbeat(Input):
+    pass
+
+
+class Status(Input):
+    evse: int
+    connector: int
+    status: str
+    time: int | None = None
+    """None: the version does not carry one, or the station sent none; arrival counts."""
+    error_code: str = ""
+    info: str = ""
+    vendor_id: str = ""
+    vendor_error_code: str = ""
+
+
+class Authorize(Input):
+    token: str
+    token_type: str = "ISO14443"
+
+
+class TokenVerdict(Outcome):
+    """AuthorizationStatus with its group and expiry (ms)."""
+
+    status: str
+    parent: str = ""
+    expires_at: int | None = None
+
+
+class StartTransaction(Input):
+    """1.6 StartTransaction.req."""
+
+    connector: int
+    token: str
+    meter_start_wh: int
+    time: int
+    reservation_id: int | None = None
+
+
+class Started(Outcome):
+    transaction_id: int
+    token: TokenVerdict
+
+
+class StopTransaction(Input):
+    """1.6 StopTransaction.req. `samples` is its transactionData."""
+
+    transaction_id: int
+    meter_stop_wh: int
+    time: int
+    reason: str = ""
+    token: str = ""
+    samples: tuple[Sample, ...] = ()
+
+
+class Stopped(Outcome):
+    token: TokenVerdict | None = None
+
+
+class TransactionEvent(Input):
+    """2.x TransactionEventRequest."""
+
+    kind: str
+    """Started, Updated or Ended."""
+    transaction: str
+    seq_no: int
+    time: int
+    trigger: str
+    charging_state: str = ""
+    stopped_reason: str = ""
+    remote_start_id: int | None = None
+    evse: int | None = None
+    connector: int | None = None
+    token: str = ""
+    token_type: str = ""
+    reservation_id: int | None = None
+    offline: bool = False
+    samples: tuple[Sample, ...] = ()
+
+
+class TransactionAnswered(Outcome):
+    token: TokenVerdict | None = None
+
+
+class MeterValues(Input):
+    """MeterValues of either line. `transaction_id` is 1.6's; 2.x values belong to no transaction."""
+
+    evse: int
+    connector: int
+    transaction_id: int | None = None
+    samples: tuple[Sample, ...] = ()
+
+
+class Report(Input):
+    """NotifyReport, or the answer to our GetConfiguration / GetVariables: the device model as reported."""
+
+    variables: tuple[ReportedVariable, ...]
+    time: int | None = None
+    request_id: int | None = None
+    seq_no: int = 0
+    more: bool = False
+
+
+class DeviceEvent(Input):
+    """One NotifyEvent with its elements."""
+
+    events: tuple[NotifiedEvent, ...]
+    time: int | None = None
+
+
+class NotifiedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    event_id: int
+    time: int
+    component: str
+    variable: str
+    trigger: str
+    actual_value: str = ""
+    cleared: bool = False
+    evse: int | None = None
+    connector: int | None = None
+    severity: int | None = None
+    tech_code: str = ""
+    tech_info: str = ""
+
+
+class SecurityEvent(Input):
+    kind: str
+    time: int
+    tech_info: str = ""
+
+
+class DataTransfer(Input):
+    vendor_id: str
+    message_id: str = ""
+    data: str = ""
+
+
+class DataTransferVerdict(Outcome):
+    status: str
+    """Accepted, Rejected, UnknownMessageId or UnknownVendorId."""
+
+
+class FirmwareStatus(Input):
+    status: str
+    request_id: int | None = None
+
+
+class LogStatus(Input):
+    status: str
+    kind: str = "log"
+    request_id: int | None = None
