@@ -1,0 +1,49 @@
+# Pilotwire. `make run` brings up a charging network; `make test` runs every test. Both set up all they need.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint pytest generate bench soak fuzz lock clean setup setup-test
+
+ARGS ?=
+PY := .venv/bin/python
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup:
+	@tools/setup.sh run
+
+setup-test:
+	@tools/setup.sh test
+
+run: setup ## Bring up the central system, the console and a living demo site (ARGS="--no-demo" and so on)
+	@.venv/bin/pilotwire run --data data $(ARGS)
+
+test: setup-test lint pytest ## Set up, lint and run every test
+
+lint: setup-test ## ruff, pyright, import rules, generated code
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@node_modules/.bin/pyright
+	@.venv/bin/lint-imports
+	@$(PY) tools/generate_ocpp.py --check
+
+pytest: setup-test
+	@$(PY) -m pytest -q $(ARGS)
+
+generate: setup-test ## Make the OCPP message modules anew
+	@$(PY) tools/generate_ocpp.py
+
+bench: setup-test ## Measure throughput, durability, memory and start-up; prints a table
+	@$(PY) -m bench $(ARGS)
+
+soak: setup-test ## The full counts: 100 kills on each store, 10,000 simulated sessions, every schema mutation
+	@$(PY) -m tests.soak $(ARGS)
+
+fuzz: setup-test ## Fuzz the RPC machine and the decoders for a minute each
+	@$(PY) fuzz/fuzz_rpc.py -max_total_time=60
+	@$(PY) fuzz/fuzz_messages.py -max_total_time=60
+
+lock: setup-test ## Make the lock files anew
+	@PATH=$(CURDIR)/.venv/bin:$$PATH tools/lock.sh
+
+clean: ## Remove the virtual environment and what was built
+	@rm -rf .venv node_modules build dist src/pilotwire/console/static/vendor

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Sets up everything that `make run` (setup.sh run) or `make test` (setup.sh test) needs, on a bare Debian machine with
+# Python 3.11, make and pip. As root it installs what is missing with apt; otherwise it stops and says which line to run.
+# It does nothing when all is in place already.
+set -eu
+cd "$(dirname "$0")/.."
+goal=${1:-run}
+python=${PYTHON:-python3}
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+    echo "pilotwire: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2
+    exit 1
+}
+
+missing=
+command -v node >/dev/null 2>&1 || missing="$missing nodejs"
+command -v npm >/dev/null 2>&1 || missing="$missing npm"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+if [ "$goal" = test ]; then
+    [ -x /usr/bin/chromium ] || missing="$missing chromium"
+    command -v git >/dev/null 2>&1 || missing="$missing git"
+    command -v strace >/dev/null 2>&1 || missing="$missing strace"
+fi
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ]; then
+        echo "pilotwire: installing$missing"
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        # shellcheck disable=SC2086
+        apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    else
+        echo "pilotwire: these Debian packages are missing; run:" >&2
+        echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing" >&2
+        exit 1
+    fi
+fi
+
+lock=requirements/$goal.lock
+stamp=.venv/.$goal-$(cat "$lock" pyproject.toml package-lock.json tools/build_frontend.py | sha256sum | cut -c1-16)
+[ -e "$stamp" ] && exit 0
+
+echo "pilotwire: setting up .venv ($goal); the first time takes a minute or two"
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
+if [ "$goal" = test ]; then
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+rm -f .venv/."$goal"-*
+touch "$stamp"
