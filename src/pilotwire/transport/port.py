@@ -6,6 +6,7 @@ order of arrival, and which answers through `Link.send` whenever it is ready.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -21,7 +22,8 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     """Percent-decoded exactly once from the last segment of the path."""
     subprotocol: str | None
-    """The one that will be used; None when none is common (the connection is then opened and closed at once)."""
+    """The one that will be used; None when none is common: a receiver that is then returned is dropped unopened, and
+    the connection opened without the header and closed at once (OCPP-J 1.6 3.1.2, 2.x part 4 3.1.2)."""
     user: bytes | None
     """Basic auth user, raw bytes; None without an Authorization header."""
     password: bytes | None
@@ -72,7 +74,7 @@ class Receiver(Protocol):
     def opened(self, link: Link) -> None: ...
 
     def frame(self, data: bytes) -> None:
-        """One whole text message, UTF-8, within the size limit."""
+        """One whole text message, UTF-8, within the size limit. Never called while paused nor after `Link.close`."""
         ...
 
     def pong(self) -> None: ...
@@ -87,4 +89,31 @@ class Endpoint(Protocol):
 
     def admit(self, handshake: Handshake) -> Receiver | Refuse:
         """Decide before the upgrade, at once and without waiting (credentials are in memory)."""
+        ...
+
+
+class DialResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt to connect ended."""
+
+    status: int
+    """101 when the connection is open; the server's HTTP status when it refused; 0 when nothing answered with HTTP."""
+    subprotocol: str | None = None
+    """The server's choice; None with status 101 means that it spoke none of the offered: close the link."""
+    reason: str = ""
+    """For the log; empty on success."""
+
+    @property
+    def opened(self) -> bool:
+        return self.status == 101
+
+
+class Dialer(Protocol):
+    """The client's end, for callback code: a station program reconnects through it live and in simulated time."""
+
+    def dial(self, receiver: Receiver, offered: Sequence[str], done: Callable[[DialResult], None]) -> None:
+        """Try once to connect, offering the subprotocols in order of preference. Returns at once.
+
+        `done` is called exactly once, later. On success `receiver.opened` follows it directly, before any frame.
+        After a failure the receiver is never touched. Where and as whom is the dialer's own configuration.
+        """
         ...
