@@ -1,0 +1,69 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from pilotwire.core.errors import ConfigError
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(text: str) -> Address:
+    """`HOST:PORT`, `[v6]:PORT` or `:PORT` (all interfaces)."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by name
+
+
+def default_data() -> Path:
+    """$PILOTWIRE_DATA, or where this user's programs keep their data."""
+    if chosen := os.environ.get("PILOTWIRE_DATA"):
+        return Path(chosen)
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "pilotwire"
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"pilotwire {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_data(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--data", type=Path, default=default_data(), metavar="DIR", help="where state is kept (%(default)s)"
+    )
+    to.add_argument(
+        "--database",
+        default=os.environ.get("PILOTWIRE_DATABASE"),
+        metavar="URL",
+        help="postgresql://user:password@host/name; default: SQLite in the data directory",
+    )
+
+
+def add_tenant(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--tenant", default="default", help="tenant (%(default)s)")
+
+
+def data_dir(path: Path) -> Path:
+    """The directory, made if need be, readable by its owner alone. Raises ConfigError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use {path} as the data directory: {error.strerror}; choose another with --data"
+        ) from error
+    if not os.access(path, os.W_OK):
+        raise ConfigError(f"cannot write to the data directory {path}; choose another with --data")
+    return path
