@@ -1,4 +1,4 @@
-"""The `pilotwire` command. Help is plain text from the table below and imports nothing; a command is imported when run."""
+"""The `pilotwire` command. Help is plain text from the table below; a command is imported only when it is run."""
 
 from __future__ import annotations
 

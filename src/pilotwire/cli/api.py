@@ -1,0 +1,81 @@
+"""The API as other commands call it: the server of this data directory if one runs, else the same API in process."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from pilotwire.cli import runfile
+from pilotwire.cli.options import data_dir
+from pilotwire.core.errors import LocalError, TransientError
+
+
+class ApiFailed(LocalError):
+    """The API answered with a problem; the text is its detail."""
+
+
+class Api:
+    """JSON in, JSON out; problems become `ApiFailed`."""
+
+    def __init__(self, client: httpx.AsyncClient, *, live: bool) -> None:
+        self.http = client
+        self.live = live
+        """True when a running server answers; False when this process opened the store by itself."""
+
+    async def call(self, method: str, path: str, **extra: Any) -> Any:
+        try:
+            answer = await self.http.request(method, f"/api/v1{path}", **extra)
+        except httpx.TransportError as error:
+            raise TransientError(f"the server does not answer: {error}") from error
+        if answer.is_error:
+            raise ApiFailed(problem(answer))
+        return answer.json() if answer.content else None
+
+    async def items(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
+        """Every item of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.call(
+                "GET", path, params={**params, "limit": 200} | ({"cursor": cursor} if cursor else {})
+            )
+            for item in page["items"]:
+                yield item
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+
+def problem(answer: httpx.Response) -> str:
+    """The words of a problem+json answer."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return f"HTTP {answer.status_code}"
+    return str(body.get("detail") or body.get("title") or f"HTTP {answer.status_code}")
+
+
+@asynccontextmanager
+async def api(options: argparse.Namespace) -> AsyncIterator[Api]:
+    """Open the API for `--data` / `--database`, or `--url` with `--key` where the command has them."""
+    if url := getattr(options, "url", None):
+        headers = {"Authorization": f"Bearer {options.key}"} if getattr(options, "key", None) else {}
+        async with httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=90) as client:
+            yield Api(client, live=True)
+        return
+    run = runfile.read(data_dir(options.data))
+    if run is not None:
+        headers = {"Authorization": f"Bearer {run.key}"}
+        async with httpx.AsyncClient(base_url=run.http, headers=headers, timeout=90) as client:
+            yield Api(client, live=True)
+        return
+    from pilotwire.cli.compose import api_over_store
+
+    async with api_over_store(options.data, options.database) as (app, key):
+        transport = httpx.ASGITransport(app=app)
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            yield Api(client, live=False)

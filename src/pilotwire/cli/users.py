@@ -1,0 +1,63 @@
+"""`pilotwire users`: people who may log in, and API keys for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pilotwire.cli import table
+from pilotwire.cli.api import api
+from pilotwire.cli.options import add_data, add_tenant, parser
+
+
+def main(name: str, arguments: Sequence[str]) -> int:
+    top = parser(name, "Add, list or remove people who may log in; make or revoke API keys for programs.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="add|list|remove|key|keys|revoke")
+    add = verbs.add_parser("add", help="add a person, or set a new password; asks for it")
+    add.add_argument("user", metavar="NAME")
+    listing = verbs.add_parser("list", help="list people")
+    remove = verbs.add_parser("remove", help="remove a person")
+    remove.add_argument("user", metavar="NAME")
+    key = verbs.add_parser("key", help="make an API key; it is shown once")
+    key.add_argument("user", metavar="NAME", help="what the key is for")
+    keys = verbs.add_parser("keys", help="list API keys")
+    revoke = verbs.add_parser("revoke", help="revoke an API key")
+    revoke.add_argument("user", metavar="KEY-ID")
+    for each in (add, listing, remove, key, keys, revoke):
+        add_data(each)
+        add_tenant(each)
+        each.add_argument("--json", action="store_true", help="print JSON")
+    return asyncio.run(_run(top.parse_args(arguments)))
+
+
+def _ask() -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass("new password (12 characters or more): ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+async def _run(options: Any) -> int:
+    async with api(options) as server:
+        if options.verb == "add":
+            await server.call("POST", "/users", json={"name": options.user, "password": _ask()})
+            print(f"{options.user} may log in")
+        elif options.verb == "remove":
+            await server.call("DELETE", f"/users/{options.user}")
+            print(f"{options.user} may no longer log in")
+        elif options.verb == "key":
+            print((await server.call("POST", "/api-keys", json={"name": options.user}))["key"])
+        elif options.verb == "revoke":
+            await server.call("DELETE", f"/api-keys/{options.user}")
+            print(f"key {options.user} is revoked")
+        elif options.verb == "keys":
+            rows = [row async for row in server.items("/api-keys")]
+            columns = {"id": "ID", "name": "FOR", "created_at": "MADE"}
+            table.show(rows, columns, as_json=options.json, empty="no API key yet; make one: pilotwire users key NAME")
+        else:
+            rows = [row async for row in server.items("/users")]
+            columns = {"name": "NAME", "role": "ROLE", "created_at": "ADDED"}
+            table.show(rows, columns, as_json=options.json, empty="nobody yet; add someone: pilotwire users add NAME")
+    return 0
