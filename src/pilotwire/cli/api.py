@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from pilotwire.cli import runfile
 from pilotwire.cli.options import data_dir
 from pilotwire.core.errors import LocalError, TransientError
+
+if TYPE_CHECKING:
+    import httpx  # 250 ms: imported when a call is made, so that help stays instant
 
 
 class ApiFailed(LocalError):
@@ -27,6 +28,8 @@ class Api:
         """True when a running server answers; False when this process opened the store by itself."""
 
     async def call(self, method: str, path: str, **extra: Any) -> Any:
+        import httpx
+
         try:
             answer = await self.http.request(method, f"/api/v1{path}", **extra)
         except httpx.TransportError as error:
