@@ -1,0 +1,145 @@
+"""Decoding and encoding of one action: strict first; when that fails, diagnosis, named repairs, and an exact error.
+
+The fast path is one msgspec decode (types, lengths, items, enumerations, unknown and missing fields), the generated
+check (numbers, URIs), and a look at the bytes for the little that msgspec takes and the schemas do not (`null`, loosely
+written date-times). Only a message that fails any of these is parsed again and diagnosed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from pilotwire.core.errors import LocalError
+from pilotwire.protocols.ocpp.model import dec_hook
+from pilotwire.protocols.ocpp.rpc import errors
+from pilotwire.protocols.ocpp.rpc.errors import RpcError
+from pilotwire.protocols.ocpp.version import Decoded, VersionName
+
+Check = Callable[[Any], bool]
+Row = tuple[str, bool, bool, Any, Check | None, tuple[str, ...], Any, Check | None, tuple[str, ...]]
+
+_NO_DEVIATIONS: tuple[str, ...] = ()
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+# What msgspec takes for a date-time and RFC 3339 does not: a space for the T, an offset without a colon. Both patterns
+# begin with a literal, so that the search is a memory scan in all but a few places.
+_SPACED = re.compile(rb" \d\d:\d\d:\d\d")
+_PLUS = re.compile(rb"\+\d{4}\"")
+_MINUS = re.compile(rb"-\d{4}\"")
+
+
+class Codec:
+    """One message type: its decoder, made on first use, and the strict encoder."""
+
+    __slots__ = ("_check", "_dates", "_decode", "_trim", "type", "version")
+
+    def __init__(
+        self, version: VersionName, type_: type[msgspec.Struct], check: Check | None, dates: tuple[str, ...]
+    ) -> None:
+        self.version = version
+        self.type = type_
+        self._check = check
+        self._dates = dates
+        self._decode: Callable[[Any], Any] | None = None
+        self._trim: re.Pattern[bytes] | None = None
+
+    def _make(self) -> Callable[[Any], Any]:
+        self._decode = msgspec.json.Decoder(self.type, dec_hook=dec_hook, float_hook=Decimal).decode
+        return self._decode
+
+    def decode(self, payload: bytes | msgspec.Raw, tolerant: bool) -> Decoded:
+        """The message; RpcError when it is none."""
+        try:
+            message = (self._decode or self._make())(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return self._second_look(payload, tolerant, error)
+        if (self._check is not None and not self._check(message)) or self._suspicious(bytes(payload)):
+            return self._second_look(payload, tolerant, None)
+        return Decoded(message, _NO_DEVIATIONS)
+
+    def _suspicious(self, data: bytes) -> bool:
+        if b"null" in data:
+            return True
+        if not self._dates:
+            return False
+        return bool(
+            (b" " in data and _SPACED.search(data)) or (b"+" in data and _PLUS.search(data)) or _MINUS.search(data)
+        )
+
+    def _second_look(self, payload: bytes | msgspec.Raw, tolerant: bool, error: Exception | None) -> Decoded:
+        raise RpcError(errors.FORMAT_VIOLATION, str(error))
+
+    def encode(self, message: Any) -> bytes:
+        try:
+            data = _encode(message)
+        except (TypeError, ValueError, msgspec.EncodeError, RecursionError) as error:
+            raise LocalError(f"{self.type.__name__} cannot be written: {error}") from error
+        try:
+            self.decode(data, tolerant=False)
+        except RpcError as error:
+            raise LocalError(f"{self.type.__name__} may not be sent: {error.description}") from error
+        return data
+
+
+class ActionCodec:
+    """One action of one version; implements `pilotwire.protocols.ocpp.version.Action`."""
+
+    __slots__ = ("_request", "_response", "by_csms", "by_station", "name")
+
+    def __init__(self, version: VersionName, row: Row) -> None:
+        self.name, self.by_station, self.by_csms, request, check, dates, response, response_check, response_dates = row
+        self._request = Codec(version, request, check, dates)
+        self._response = None if response is None else Codec(version, response, response_check, response_dates)
+
+    def __repr__(self) -> str:
+        return f"<OCPP {self._request.version} {self.name}>"
+
+    @property
+    def is_send(self) -> bool:
+        """Goes out as SEND and has no response."""
+        return self._response is None
+
+    @property
+    def request_type(self) -> type[msgspec.Struct]:
+        return self._request.type
+
+    @property
+    def response_type(self) -> type[msgspec.Struct] | None:
+        return None if self._response is None else self._response.type
+
+    def decode_request(self, payload: bytes | msgspec.Raw, *, tolerant: bool = True) -> Decoded:
+        """The request; RpcError with the code to answer when it is none."""
+        return self._request.decode(payload, tolerant)
+
+    def decode_response(self, payload: bytes | msgspec.Raw, *, tolerant: bool = True) -> Decoded:
+        """The response; RpcError when it is none. LocalError for an action that has no response."""
+        if self._response is None:
+            raise LocalError(f"{self.name} has no response")
+        return self._response.decode(payload, tolerant)
+
+    def encode(self, message: Any) -> bytes:
+        """A request or response of this action as JSON; LocalError when the peer's schema would refuse it."""
+        if isinstance(message, self._request.type):
+            return self._request.encode(message)
+        if self._response is not None and isinstance(message, self._response.type):
+            return self._response.encode(message)
+        raise LocalError(f"{type(message).__name__} is no message of {self.name}")
+
+
+class OcppVersion:
+    """One version of OCPP; implements `pilotwire.protocols.ocpp.version.Version`."""
+
+    __slots__ = ("actions", "name")
+
+    def __init__(self, name: VersionName, rows: tuple[Row, ...]) -> None:
+        self.name: VersionName = name
+        self.actions: Mapping[str, ActionCodec] = {row[0]: ActionCodec(name, row) for row in rows}
+
+    def __repr__(self) -> str:
+        return f"<OCPP {self.name}>"
