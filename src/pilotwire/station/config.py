@@ -1,0 +1,72 @@
+"""What a charging station is made of: identity, hardware, version, and the faults it is to show in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pilotwire.protocols.ocpp.version import VersionName
+
+
+class EvseConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One EVSE with one connector, as built. Currents in mA, powers in W, voltages in mV."""
+
+    dc: bool = False
+    phases: int = 3
+    """AC phases connected; 0 is meaningless."""
+    max_ma: int = 32_000
+    """AC: per phase. DC: at the outlet."""
+    max_w: int = 22_080
+    max_mv: int = 920_000
+    """DC only: the highest voltage the outlet can give."""
+    connector_type: str = "cType2"
+    fixed_cable: bool = False
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """Ways in which real stations differ or misbehave; the defaults are a station without fault."""
+
+    message_ids: str = "random"
+    """`random`; `counter`: 1, 2, 3 … from every power-on, so ids come back after a reboot."""
+    new_id_on_retry: bool = False
+    """A retry may reuse its messageId (the default here) or take a new one."""
+    duplicate_every: int = 0
+    """Every n-th transaction message is sent once more, word for word, after it has been answered."""
+    clock_offset_ms: int = 0
+    """The clock is wrong by this much and the station never learns: it ignores `currentTime`."""
+    clock_at_epoch: bool = False
+    """After power-on the clock shows 1970 until a `currentTime` arrives."""
+    boot_on_reconnect: bool = False
+    """Sends BootNotification on every new connection (the standard: only after a restart)."""
+    never_boots: bool = False
+    """Never sends BootNotification and takes itself for accepted."""
+    offline_transaction_minus_one: bool = False
+    """1.6: messages of a transaction that started offline carry transactionId -1 instead of waiting for the id."""
+
+
+class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about a station that does not change while it runs."""
+
+    identity: str
+    version: VersionName
+    evses: tuple[EvseConfig, ...] = (EvseConfig(),)
+    vendor: str = "Pilotwire demo"
+    model: str = "AC-22"
+    serial: str = ""
+    firmware: str = "1.0.0"
+    security_profile: int = 1
+    settings: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    """Factory values that differ, by the names in `pilotwire.station.settings`."""
+    autostart_token: str | None = None
+    """Plug-in starts a session under this id; 2.x sends type NoAuthorization with an empty id."""
+    call_timeout_ms: int = 30_000
+    reboot_ms: int = 10_000
+    """How long a restart takes after Reset or a firmware update."""
+    firmware_step_ms: int = 5_000
+    """How long the simulated download and installation take, each."""
+    soc_over_ac: bool = False
+    """AC stations know the SoC only over ISO 15118; most do not."""
+    queue_limit: int = 20_000
+    """Transaction messages kept while offline; beyond it every second periodic one is dropped (E04, E06.FR.13)."""
+    quirks: Quirks = Quirks()

@@ -1,0 +1,385 @@
+"""The settings of a station: one table that both 1.6 configuration keys and 2.x variables come from.
+
+A station holds only what differs from the table, so a thousand stations share one catalogue.
+Sources: OCPP 1.6 chapter 9, 1.6-J errata and the security whitepaper for the keys; 2.0.1 part 2 appendix and the
+CSV of standardized component variables for the variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+Kind = Literal[
+    "integer", "boolean", "string", "decimal", "MemberList", "SequenceList", "OptionList", "dateTime", "password"
+]
+
+MEASURANDS = (
+    "Current.Import",
+    "Current.Offered",
+    "Energy.Active.Import.Interval",
+    "Energy.Active.Import.Register",
+    "Frequency",
+    "Power.Active.Import",
+    "Power.Offered",
+    "SoC",
+    "Temperature",
+    "Voltage",
+)
+"""What the simulated meter can measure."""
+
+_SAMPLED = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,SoC"
+
+
+class Variable(NamedTuple):
+    """Where a setting lives in the 2.x device model."""
+
+    component: str
+    variable: str
+    instance: str | None = None
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting. `writable` False: ReadOnly."""
+
+    name: str
+    default: str
+    kind: Kind = "integer"
+    writable: bool = True
+    reboot: bool = False
+    """A change takes effect after a restart (answered RebootRequired)."""
+    secret: bool = False
+    """WriteOnly: never shown."""
+    low: int | None = None
+    high: int | None = None
+    members: tuple[str, ...] = ()
+    """Allowed members of a list, or options."""
+    unit: str = ""
+    key: str = ""
+    """1.6 configuration key; empty: none."""
+    variable: Variable | None = None
+
+
+def _int(
+    name: str,
+    default: int,
+    key: str = "",
+    var: Variable | None = None,
+    *,
+    low: int = 0,
+    high: int = 2**31 - 1,
+    writable: bool = True,
+    unit: str = "",
+) -> Setting:
+    return Setting(
+        name=name, default=str(default), low=low, high=high, key=key, variable=var, writable=writable, unit=unit
+    )
+
+
+def _bool(name: str, default: bool, key: str = "", var: Variable | None = None, *, writable: bool = True) -> Setting:
+    return Setting(
+        name=name, default="true" if default else "false", kind="boolean", key=key, variable=var, writable=writable
+    )
+
+
+def _list(
+    name: str,
+    default: str,
+    members: tuple[str, ...],
+    key: str = "",
+    var: Variable | None = None,
+    *,
+    writable: bool = True,
+    kind: Kind = "MemberList",
+) -> Setting:
+    return Setting(name=name, default=default, kind=kind, members=members, key=key, variable=var, writable=writable)
+
+
+def _text(
+    name: str,
+    default: str,
+    key: str = "",
+    var: Variable | None = None,
+    *,
+    writable: bool = False,
+    kind: Kind = "string",
+    reboot: bool = False,
+    secret: bool = False,
+    high: int = 500,
+) -> Setting:
+    return Setting(
+        name=name,
+        default=default,
+        kind=kind,
+        key=key,
+        variable=var,
+        writable=writable,
+        reboot=reboot,
+        secret=secret,
+        high=high,
+    )
+
+
+_V = Variable
+
+TABLE: tuple[Setting, ...] = (
+    # communication
+    _int("heartbeat_interval", 300, "HeartbeatInterval", _V("OCPPCommCtrlr", "HeartbeatInterval"), unit="s"),
+    _int("ping_interval", 0, "WebSocketPingInterval", _V("OCPPCommCtrlr", "WebSocketPingInterval"), unit="s"),
+    _int(
+        "attempts", 3, "TransactionMessageAttempts", _V("OCPPCommCtrlr", "MessageAttempts", "TransactionEvent"), low=1
+    ),
+    _int(
+        "attempt_interval",
+        60,
+        "TransactionMessageRetryInterval",
+        _V("OCPPCommCtrlr", "MessageAttemptInterval", "TransactionEvent"),
+        unit="s",
+    ),
+    _int("backoff_minimum", 10, "", _V("OCPPCommCtrlr", "RetryBackOffWaitMinimum"), unit="s"),
+    _int("backoff_random", 10, "", _V("OCPPCommCtrlr", "RetryBackOffRandomRange"), unit="s"),
+    _int("backoff_repeats", 4, "", _V("OCPPCommCtrlr", "RetryBackOffRepeatTimes"), high=16),
+    _int("reset_retries", 0, "ResetRetries", _V("OCPPCommCtrlr", "ResetRetries")),
+    _int("offline_threshold", 60, "", _V("OCPPCommCtrlr", "OfflineThreshold"), unit="s"),
+    _int("message_timeout", 30, "", _V("OCPPCommCtrlr", "MessageTimeout", "Default"), writable=False, unit="s"),
+    _text("network_priority", "1", "", _V("OCPPCommCtrlr", "NetworkConfigurationPriority"), kind="SequenceList"),
+    _int("network_attempts", 3, "", _V("OCPPCommCtrlr", "NetworkProfileConnectionAttempts"), writable=False),
+    _text("active_network", "1", "", _V("OCPPCommCtrlr", "ActiveNetworkProfile")),
+    _list(
+        "file_protocols",
+        "",
+        ("HTTP", "HTTPS", "FTP", "FTPS", "SFTP"),
+        "",
+        _V("OCPPCommCtrlr", "FileTransferProtocols"),
+        writable=False,
+    ),
+    _bool(
+        "unlock_on_disconnect",
+        True,
+        "UnlockConnectorOnEVSideDisconnect",
+        _V("OCPPCommCtrlr", "UnlockOnEVSideDisconnect"),
+        writable=False,
+    ),
+    _bool("queue_all", False, "", _V("OCPPCommCtrlr", "QueueAllMessages"), writable=False),
+    # transactions
+    _int("connection_timeout", 60, "ConnectionTimeOut", _V("TxCtrlr", "EVConnectionTimeOut"), low=1, unit="s"),
+    _bool("stop_on_disconnect", True, "StopTransactionOnEVSideDisconnect", _V("TxCtrlr", "StopTxOnEVSideDisconnect")),
+    _bool("stop_on_invalid", True, "StopTransactionOnInvalidId", _V("TxCtrlr", "StopTxOnInvalidId")),
+    _list("start_point", "PowerPathClosed", ("PowerPathClosed",), "", _V("TxCtrlr", "TxStartPoint"), writable=False),
+    _list("stop_point", "PowerPathClosed", ("PowerPathClosed",), "", _V("TxCtrlr", "TxStopPoint"), writable=False),
+    _bool("before_accepted", True, "", _V("TxCtrlr", "TxBeforeAcceptedEnabled")),
+    # authorization
+    _bool("local_offline", True, "LocalAuthorizeOffline", _V("AuthCtrlr", "LocalAuthorizeOffline")),
+    _bool("local_preauthorize", False, "LocalPreAuthorize", _V("AuthCtrlr", "LocalPreAuthorize")),
+    _bool("authorize_remote", False, "AuthorizeRemoteTxRequests", _V("AuthCtrlr", "AuthorizeRemoteStart")),
+    _bool("offline_unknown", False, "AllowOfflineTxForUnknownId", _V("AuthCtrlr", "OfflineTxForUnknownIdEnabled")),
+    _bool("auth_enabled", True, "", _V("AuthCtrlr", "Enabled"), writable=False),
+    _bool("cache_enabled", True, "AuthorizationCacheEnabled", _V("AuthCacheCtrlr", "Enabled")),
+    _bool("cache_available", True, "", _V("AuthCacheCtrlr", "Available"), writable=False),
+    _bool("list_enabled", True, "LocalAuthListEnabled", _V("LocalAuthListCtrlr", "Enabled")),
+    _bool("list_available", True, "", _V("LocalAuthListCtrlr", "Available"), writable=False),
+    _int("list_max", 500, "LocalAuthListMaxLength", None, writable=False),
+    _int("list_items", 100, "SendLocalListMaxLength", _V("LocalAuthListCtrlr", "ItemsPerMessage"), writable=False),
+    _int("list_bytes", 65_536, "", _V("LocalAuthListCtrlr", "BytesPerMessage"), writable=False, unit="B"),
+    # metering
+    _int("sample_interval", 60, "MeterValueSampleInterval", _V("SampledDataCtrlr", "TxUpdatedInterval"), unit="s"),
+    _list("sampled", _SAMPLED, MEASURANDS, "MeterValuesSampledData", _V("SampledDataCtrlr", "TxUpdatedMeasurands")),
+    _list("started", "Energy.Active.Import.Register", MEASURANDS, "", _V("SampledDataCtrlr", "TxStartedMeasurands")),
+    _list(
+        "ended",
+        "Energy.Active.Import.Register",
+        MEASURANDS,
+        "StopTxnSampledData",
+        _V("SampledDataCtrlr", "TxEndedMeasurands"),
+    ),
+    _int("ended_interval", 0, "", _V("SampledDataCtrlr", "TxEndedInterval"), unit="s"),
+    _bool("sampled_available", True, "", _V("SampledDataCtrlr", "Available"), writable=False),
+    _bool("sampled_enabled", True, "", _V("SampledDataCtrlr", "Enabled"), writable=False),
+    _bool("register_without_phases", True, "", _V("SampledDataCtrlr", "RegisterValuesWithoutPhases"), writable=False),
+    _int("aligned_interval", 0, "ClockAlignedDataInterval", _V("AlignedDataCtrlr", "Interval"), high=86_400, unit="s"),
+    _list(
+        "aligned",
+        "Energy.Active.Import.Register",
+        MEASURANDS,
+        "MeterValuesAlignedData",
+        _V("AlignedDataCtrlr", "Measurands"),
+    ),
+    _int("aligned_ended_interval", 0, "", _V("AlignedDataCtrlr", "TxEndedInterval"), high=0, unit="s"),
+    _list(
+        "aligned_ended",
+        "",
+        MEASURANDS,
+        "StopTxnAlignedData",
+        _V("AlignedDataCtrlr", "TxEndedMeasurands"),
+        writable=False,
+    ),
+    _bool("aligned_available", True, "", _V("AlignedDataCtrlr", "Available"), writable=False),
+    _bool("aligned_enabled", True, "", _V("AlignedDataCtrlr", "Enabled"), writable=False),
+    _int("sampled_max", len(MEASURANDS), "MeterValuesSampledDataMaxLength", None, writable=False),
+    _int("ended_max", len(MEASURANDS), "StopTxnSampledDataMaxLength", None, writable=False),
+    _int("aligned_max", len(MEASURANDS), "MeterValuesAlignedDataMaxLength", None, writable=False),
+    _int("aligned_ended_max", 0, "StopTxnAlignedDataMaxLength", None, writable=False),
+    # smart charging
+    _int("max_stack", 20, "ChargeProfileMaxStackLevel", _V("SmartChargingCtrlr", "ProfileStackLevel"), writable=False),
+    _list(
+        "rate_units",
+        "Current,Power",
+        ("Current", "Power"),
+        "ChargingScheduleAllowedChargingRateUnit",
+        None,
+        writable=False,
+    ),
+    _list("rate_units_2", "A,W", ("A", "W"), "", _V("SmartChargingCtrlr", "RateUnit"), writable=False),
+    _int(
+        "max_periods", 100, "ChargingScheduleMaxPeriods", _V("SmartChargingCtrlr", "PeriodsPerSchedule"), writable=False
+    ),
+    _int("max_profiles", 50, "MaxChargingProfilesInstalled", None, writable=False),
+    _bool(
+        "phase_switch",
+        False,
+        "ConnectorSwitch3to1PhaseSupported",
+        _V("SmartChargingCtrlr", "Phases3to1"),
+        writable=False,
+    ),
+    _bool("smart_available", True, "", _V("SmartChargingCtrlr", "Available"), writable=False),
+    _bool("smart_enabled", True, "", _V("SmartChargingCtrlr", "Enabled"), writable=False),
+    Setting(
+        name="limit_significance",
+        default="1",
+        kind="decimal",
+        writable=False,
+        unit="Percent",
+        variable=_V("SmartChargingCtrlr", "LimitChangeSignificance"),
+    ),
+    # security
+    _text("organization", "Pilotwire", "CpoName", _V("SecurityCtrlr", "OrganizationName"), writable=True),
+    _text(
+        "password",
+        "",
+        "AuthorizationKey",
+        _V("SecurityCtrlr", "BasicAuthPassword"),
+        writable=True,
+        kind="password",
+        secret=True,
+        high=64,
+    ),
+    _int("certificates", 0, "", _V("SecurityCtrlr", "CertificateEntries"), writable=False),
+    # clock
+    _list(
+        "time_source",
+        "Heartbeat",
+        ("Heartbeat",),
+        "",
+        _V("ClockCtrlr", "TimeSource"),
+        writable=False,
+        kind="SequenceList",
+    ),
+    # device data
+    _int("report_items", 50, "", _V("DeviceDataCtrlr", "ItemsPerMessage", "GetReport"), writable=False),
+    _int("get_items", 50, "", _V("DeviceDataCtrlr", "ItemsPerMessage", "GetVariables"), writable=False),
+    _int("set_items", 50, "", _V("DeviceDataCtrlr", "ItemsPerMessage", "SetVariables"), writable=False),
+    _int("report_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "GetReport"), writable=False, unit="B"),
+    _int("get_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "GetVariables"), writable=False, unit="B"),
+    _int("set_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "SetVariables"), writable=False, unit="B"),
+    # 1.6 only
+    _int("blink_repeat", 3, "BlinkRepeat"),
+    _int("light_intensity", 80, "LightIntensity", high=100),
+    _int("max_energy_invalid", 0, "MaxEnergyOnInvalidId", None, writable=False),
+    _int("minimum_status", 0, "MinimumStatusDuration", high=0),
+    _text("phase_rotation", "Unknown", "ConnectorPhaseRotation"),
+    _int("phase_rotation_max", 1, "ConnectorPhaseRotationMaxLength", writable=False),
+    _int("max_keys", 100, "GetConfigurationMaxKeys", writable=False),
+    _text(
+        "feature_profiles",
+        "Core,FirmwareManagement,LocalAuthListManagement,SmartCharging,RemoteTrigger",
+        "SupportedFeatureProfiles",
+    ),
+    _int("feature_profiles_max", 6, "SupportedFeatureProfilesMaxLength", writable=False),
+    _bool("reserve_zero", False, "ReserveConnectorZeroSupported", writable=False),
+)
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
+BY_KEY: Mapping[str, Setting] = {setting.key.lower(): setting for setting in TABLE if setting.key}
+"""1.6 keys are case-insensitive (CiString)."""
+BY_VARIABLE: Mapping[tuple[str, str, str | None], Setting] = {
+    (s.variable.component.lower(), s.variable.variable.lower(), s.variable.instance and s.variable.instance.lower()): s
+    for s in TABLE
+    if s.variable
+}
+
+Verdict = Literal["Accepted", "Rejected", "RebootRequired"]
+
+
+class Settings:
+    """The settings of one station: the table, the factory's differences, and what was set since."""
+
+    __slots__ = ("_changed", "_factory", "_overrides")
+
+    def __init__(self, factory: Mapping[str, str], changed: Callable[[str], None]) -> None:
+        """`changed` is told the name after an accepted change. Raises KeyError for an unknown factory name."""
+        for name in factory:
+            BY_NAME[name]
+        self._factory = factory
+        self._overrides: dict[str, str] = {}
+        self._changed = changed
+
+    def restore(self, overrides: Mapping[str, str]) -> None:
+        """What an earlier run had stored; names that no longer exist are left out."""
+        self._overrides = {name: value for name, value in overrides.items() if name in BY_NAME}
+
+    @property
+    def overrides(self) -> Mapping[str, str]:
+        return self._overrides
+
+    def text(self, name: str) -> str:
+        value = self._overrides.get(name)
+        if value is None:
+            value = self._factory.get(name)
+        return BY_NAME[name].default if value is None else value
+
+    def number(self, name: str) -> int:
+        return int(self.text(name))
+
+    def flag(self, name: str) -> bool:
+        return self.text(name) == "true"
+
+    def members(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+
+    def change(self, setting: Setting, value: str) -> Verdict:
+        """Set by the CSMS: Rejected when it is read-only or not a value of its kind and range."""
+        if not setting.writable:
+            return "Rejected"
+        cleaned = clean(setting, value)
+        if cleaned is None:
+            return "Rejected"
+        return self.put(setting, cleaned)
+
+    def put(self, setting: Setting, value: str) -> Verdict:
+        """Set by the station itself, without asking whether it is writable."""
+        if value != self.text(setting.name):
+            self._overrides[setting.name] = value
+            self._changed(setting.name)
+        return "RebootRequired" if setting.reboot else "Accepted"
+
+
+def clean(setting: Setting, value: str) -> str | None:
+    """`value` in its canonical spelling; None when the setting cannot take it."""
+    if setting.kind == "integer":
+        try:
+            number = int(value)
+        except ValueError:
+            return None
+        if (setting.low is not None and number < setting.low) or (setting.high is not None and number > setting.high):
+            return None
+        return str(number)
+    if setting.kind == "boolean":
+        lowered = value.strip().lower()
+        return lowered if lowered in ("true", "false") else None
+    if setting.kind in ("MemberList", "SequenceList"):
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if setting.members and any(part not in setting.members for part in parts):
+            return None
+        return ",".join(parts)
+    return value if len(value) <= (setting.high or 500) else None

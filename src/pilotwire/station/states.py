@@ -1,0 +1,90 @@
+"""The state of an EVSE as a table, and how the versions name it.
+
+`phase` says how far a charging session has come; what overlays it (fault, unavailability, reservation) is decided in
+`status`. The table knows no version: 1.6 shows nine statuses (its section 7.7), 2.x five connector statuses
+(ConnectorStatusEnumType) and beside them the charging state of the transaction (ChargingStateEnumType).
+An event that a phase has no row for leaves it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Phase = Literal["Idle", "Plugged", "Authorized", "Ready", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"]
+"""Authorized: let in, no cable yet. Ready: cable and authorization are there, power not yet."""
+
+Event = Literal["plug", "unplug", "authorize", "deauthorize", "energize", "ev-pause", "evse-pause", "end"]
+
+TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = {
+    ("Idle", "plug"): "Plugged",
+    ("Idle", "authorize"): "Authorized",
+    ("Plugged", "authorize"): "Ready",
+    ("Plugged", "unplug"): "Idle",
+    ("Authorized", "plug"): "Ready",
+    ("Authorized", "deauthorize"): "Idle",
+    ("Finishing", "authorize"): "Ready",
+    ("Finishing", "unplug"): "Idle",
+    **{
+        (phase, event): after
+        for phase in ("Ready", "Charging", "SuspendedEV", "SuspendedEVSE")
+        for event, after in (
+            ("energize", "Charging"),
+            ("ev-pause", "SuspendedEV"),
+            ("evse-pause", "SuspendedEVSE"),
+            ("end", "Finishing"),
+        )
+    },
+}
+
+IN_SESSION: frozenset[Phase] = frozenset({"Ready", "Charging", "SuspendedEV", "SuspendedEVSE"})
+
+_STATUS_16: Mapping[Phase, str] = {
+    "Idle": "Available",
+    "Plugged": "Preparing",
+    "Authorized": "Preparing",
+    "Ready": "Preparing",
+    "Charging": "Charging",
+    "SuspendedEV": "SuspendedEV",
+    "SuspendedEVSE": "SuspendedEVSE",
+    "Finishing": "Finishing",
+}
+
+_CHARGING_STATE: Mapping[Phase, str] = {
+    "Idle": "Idle",
+    "Plugged": "EVConnected",
+    "Authorized": "Idle",
+    "Ready": "EVConnected",
+    "Charging": "Charging",
+    "SuspendedEV": "SuspendedEV",
+    "SuspendedEVSE": "SuspendedEVSE",
+    "Finishing": "EVConnected",
+}
+
+
+def after(phase: Phase, event: Event) -> Phase:
+    """The phase that `event` leads to."""
+    return TRANSITIONS.get((phase, event), phase)
+
+
+def status_16(phase: Phase, *, faulted: bool, available: bool) -> str:
+    """ChargePointStatus. A session goes on under a pending change to Unavailable."""
+    if faulted:
+        return "Faulted"
+    if not available and phase not in IN_SESSION:
+        return "Unavailable"
+    return _STATUS_16[phase]
+
+
+def status_2(phase: Phase, *, faulted: bool, available: bool, plugged: bool) -> str:
+    """ConnectorStatusEnumType."""
+    if faulted:
+        return "Faulted"
+    if not available and phase not in IN_SESSION:
+        return "Unavailable"
+    return "Occupied" if plugged or phase in IN_SESSION else "Available"
+
+
+def charging_state(phase: Phase) -> str:
+    """ChargingStateEnumType."""
+    return _CHARGING_STATE[phase]
