@@ -1,0 +1,107 @@
+"""The OCPP listener on picows: the fast one."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl as ssl_module
+from typing import Any
+
+import aiofastnet
+from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+
+from pilotwire.transport.port import Receiver
+
+from .handshake import Upgrade
+from .listener import EdgeServer, Opening
+from .picows_link import QUIET, PicowsLink
+
+_READ_BUFFER = 4096
+"""The buffer grows with the messages of a connection and does not shrink; most stations never send 4 KiB."""
+
+
+class _Frames(WSProtocol):  # type: ignore[misc]
+    """picows' protocol from the first frame on; it is fed a request that has already been judged."""
+
+    def buffer_updated(self, nbytes: int) -> None:
+        WSProtocol.buffer_updated(self, nbytes)
+        if self.transport.is_close_frame_sent and self.listener is not None:
+            self.listener.close_sent(self.transport)
+
+
+class PicowsServer(EdgeServer):
+    """`OcppServer` on picows and aiofastnet; runs on uvloop and on asyncio's own loop."""
+
+    async def _connect(self, peer: socket.socket, opening: Opening, context: ssl_module.SSLContext | None) -> None:
+        if context is None:
+            await aiofastnet.connect_accepted_socket(self.loop, lambda: opening, peer)
+        else:
+            await aiofastnet.connect_accepted_socket(
+                self.loop,
+                lambda: opening,
+                peer,
+                ssl=context,
+                ssl_handshake_timeout=self.limits.tls_handshake_s or 60.0,
+                ssl_shutdown_timeout=self.limits.close_s or 3.0,
+            )
+
+    def _upgrade(
+        self,
+        transport: asyncio.Transport,
+        upgrade: Upgrade,
+        receiver: Receiver,
+        headers: list[tuple[str, str]],
+        rest: bytes,
+    ) -> None:
+        message_limit = self.limits.message_limit(upgrade.subprotocol)
+        link = PicowsLink(
+            receiver,
+            loop=self.loop,
+            limits=self.limits,
+            counters=self.counters,
+            message_limit=message_limit,
+            agreement=upgrade.extension,
+            before_open=self.entered,
+            left=self.left,
+        )
+
+        def answer(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), link)
+
+        frames: Any = _Frames(
+            None,
+            None,
+            False,
+            answer,
+            QUIET,
+            True,
+            None,
+            False,
+            0,
+            0,
+            WSAutoPingStrategy.PING_PERIODICALLY,
+            False,
+            message_limit,
+            None,
+            _READ_BUFFER,
+        )
+        frames.connection_made(transport)
+        transport.set_protocol(frames)
+        # picows wants to read the request itself. It gets the least one that is sound, with the client's key.
+        self._feed(
+            frames,
+            b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: " + upgrade.key + b"\r\n\r\n" + rest,
+        )
+
+    @staticmethod
+    def _feed(frames: Any, data: bytes) -> None:
+        """Put bytes into the protocol as if they had just been read."""
+        view = memoryview(data)
+        while view:
+            buffer = frames.get_buffer(len(view))
+            count = min(len(buffer), len(view))
+            buffer[:count] = view[:count]
+            frames.buffer_updated(count)
+            view = view[count:]
