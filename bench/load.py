@@ -6,6 +6,7 @@ closed  each station sends its next MeterValues when the last was answered: the 
 open    MeterValues at R per second over all stations, latency from the *intended* time of sending.
 idle    connect, boot, and hold until standard input closes.
 storm   connect and boot as fast as the server allows; prints how long each took.
+probe   one Authorize after another, 20 a second, until standard input closes; latency of each.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Station(picows.WSListener):
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type != picows.WSMsgType.TEXT:
             return
-        if self.serial > 2 and self.transaction:
+        if self.intended:
             self.answered(frame)
             return
         message = json.loads(frame.get_payload_as_memoryview().tobytes())
@@ -85,13 +86,20 @@ class Station(picows.WSListener):
         self.busy = False
         if self.load.closed_loop:
             self.meter(now)
-        elif self.intended:
+        elif self.intended and self.load.transactions:
             self.transmit()
 
     def meter(self, intended: float) -> None:
         self.intended.append(intended)
         if not self.busy:
             self.transmit()
+
+    def authorize(self, intended: float) -> None:
+        """One Authorize, unless the last is still unanswered (its latency then tells)."""
+        if not self.busy:
+            self.busy = True
+            self.intended.append(intended)
+            self.send(frames.authorize(self.next_id()))
 
     def transmit(self) -> None:
         self.busy = True
@@ -164,7 +172,16 @@ class Load:
             self.closed_loop = False
         elif mode == "open":
             await self.open_loop()
+        elif mode == "probe":
+            await self.probe()
         return self.report(took)
+
+    async def probe(self) -> None:
+        until = asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        station = self.stations[0]
+        while not until.done():
+            station.authorize(time.perf_counter())
+            await asyncio.sleep(0.05)
 
     async def open_loop(self) -> None:
         print(json.dumps({"measuring": True}), flush=True)
@@ -181,9 +198,10 @@ class Load:
 
     def report(self, took: float) -> dict[str, Any]:
         ordered = sorted(self.latencies)
-        at = lambda share: (
-            round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))], 2) if ordered else None
-        )
+
+        def at(share: float) -> float | None:
+            return round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))], 2) if ordered else None
+
         joined = sorted(self.connected_in)
         return {
             "answered": self.answered,
@@ -199,7 +217,7 @@ class Load:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    parser.add_argument("mode", choices=["closed", "open", "idle", "storm"])
+    parser.add_argument("mode", choices=["closed", "open", "idle", "storm", "probe"])
     parser.add_argument("--stations", type=int, default=128)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--warmup", type=float, default=0.7)

@@ -1,0 +1,213 @@
+"""The cases. Each returns rows of (what, figure, goal, remark)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import httpx
+import psutil
+
+from .harness import ROOT, Load, closed_loop, free_port, rss, server
+
+
+class Row(NamedTuple):
+    what: str
+    figure: str
+    goal: str
+    remark: str
+
+
+def cores() -> list[int]:
+    return sorted(os.sched_getaffinity(0))
+
+
+@contextmanager
+def ours(*extra: str, data: Path | None = None, port: int | None = None) -> Iterator[tuple[psutil.Process, str, Path]]:
+    """`pilotwire csms --lab`, pinned like any server here: (process, URL prefix, data directory)."""
+    folder = data or Path(tempfile.mkdtemp(prefix="pilotwire-bench-"))
+    port, http = port or free_port(), free_port()
+    command = ["-m", "pilotwire", "csms", "--lab", "--data", str(folder)]
+    command += ["--ocpp", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http}", *extra]
+    try:
+        with server(command, port=port) as process:
+            yield process, f"ws://127.0.0.1:{port}/ocpp", folder
+    finally:
+        if data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def baseline() -> Iterator[tuple[psutil.Process, str]]:
+    port = free_port()
+    with server(["-m", "bench.baseline_csms", str(port)], port=port) as process:
+        yield process, f"ws://127.0.0.1:{port}"
+
+
+def throughput(rounds: int, quick: bool) -> list[Row]:
+    """The whole handler, store in memory, against mobilityhouse `ocpp`; alternately, the median of the rounds."""
+    seconds = 1.0 if quick else 4.0
+    theirs, mine = [], []
+    for _ in range(1 if quick else rounds):
+        with baseline() as (process, url):
+            theirs.append(closed_loop(process, url, stations=128, seconds=seconds)["per_cpu_s"])
+        with ours("--database", "memory:") as (process, url, _):
+            mine.append(closed_loop(process, url, stations=128, seconds=seconds)["per_cpu_s"])
+    ratio = median(mine) / median(theirs)
+    remark = f"{median(mine):,.0f} against {median(theirs):,.0f} MeterValues per CPU-second"
+    return [Row("validated MeterValues, full handler, against mobilityhouse ocpp", f"{ratio:.1f} x", "≥ 30 x", remark)]
+
+
+def durable(rounds: int, quick: bool) -> list[Row]:
+    """Answers after fsync with group commit on SQLite, 1,000 stations; then latency at half that load."""
+    stations = 100 if quick else 1000
+    found: list[dict[str, Any]] = []
+    for _ in range(1 if quick else rounds):
+        with ours() as (process, url, _):
+            found.append(closed_loop(process, url, stations=stations, seconds=1.0 if quick else 5.0))
+    best = sorted(found, key=lambda each: each["per_cpu_s"])[len(found) // 2]
+    rate = best["per_wall_s"] / 2
+    with ours() as (_, url, _):
+        load = Load(url, "open", "--stations", stations, "--seconds", 1 if quick else 8, "--rate", rate)
+        half = load.finish()
+    return [
+        Row(
+            f"MeterValues answered after fsync (SQLite, {stations} stations)",
+            f"{best['per_cpu_s']:,.0f} per CPU-s",
+            "≥ 10,000",
+            f"{best['per_wall_s']:,.0f} per second of wall time",
+        ),
+        Row("their p99 at half that load, from the intended time of sending", f"{half['p99_ms']:.1f} ms", "< 50 ms", f"p50 {half['p50_ms']:.1f} ms at {rate:,.0f}/s"),
+    ]  # fmt: skip
+
+
+def memory(rounds: int, quick: bool) -> list[Row]:
+    """Resident memory per idle station that has booted."""
+    count = 200 if quick else 4000
+    rows = []
+    for label, goal, tls in (("plain", "< 40 KB", False), ("TLS", "< 60 KB", True)):
+        port = free_port()
+        extra = ["--ocpps", f"127.0.0.1:{port}"] if tls else []
+        with ours(*extra) as (process, url, _):
+            warm = Load(f"wss://127.0.0.1:{port}/ocpp" if tls else url, "idle", "--stations", 50, "--prefix", "WARM-")
+            warm.line()
+            time.sleep(1)
+            before = rss(process)
+            load = Load(f"wss://127.0.0.1:{port}/ocpp" if tls else url, "idle", "--stations", count)
+            load.line()
+            time.sleep(2)
+            per = (rss(process) - before) / count / 1000
+            load.finish()
+            warm.finish()
+        rows.append(
+            Row(
+                f"memory per idle station, {label}", f"{per:.1f} KB", goal, f"{count} stations, booted, without deflate"
+            )
+        )
+    return rows
+
+
+def storm(rounds: int, quick: bool) -> list[Row]:
+    """All stations come back after a kill -9; a station that is already back authorizes meanwhile."""
+    count = 300 if quick else 10_000
+    folder = Path(tempfile.mkdtemp(prefix="pilotwire-bench-"))
+    port = free_port()
+    try:
+        with ours(data=folder, port=port) as (process, url, _):
+            first = Load(url, "storm", "--stations", count, "--width", 200)
+            first.line()
+            process.kill()
+            first.finish()
+        with ours(data=folder, port=port) as (_, url, _):
+            probe = Load(url, "probe", "--stations", 1, "--prefix", "PROBE-")
+            probe.line()
+            again = Load(url, "storm", "--stations", count, "--width", 200)
+            joined = again.line()
+            again.finish()
+            beside = probe.finish()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [
+        Row(f"{count:,} stations back after kill -9, all accepted", f"{joined['seconds']:.1f} s", "< 60 s", f"{count / joined['seconds']:,.0f} per second, boot included"),
+        Row("Authorize of another station meanwhile, p99", f"{beside['p99_ms']:.0f} ms", "< 500 ms", f"{beside['answered']} calls, p50 {beside['p50_ms']:.1f} ms"),
+    ]  # fmt: skip
+
+
+def startup(rounds: int, quick: bool) -> list[Row]:
+    """`pilotwire run`: from the start of the process to the console's page; memory with the demo running."""
+    folder = Path(tempfile.mkdtemp(prefix="pilotwire-bench-"))
+    http, ocpp = free_port(), free_port()
+    command = [sys.executable, "-m", "pilotwire", "run", "--lab", "--data", str(folder)]
+    command += ["--http", f"127.0.0.1:{http}", "--ocpp", f"127.0.0.1:{ocpp}"]
+    took = []
+    held = 0
+    try:
+        for _ in range(1 if quick else rounds):
+            begun = time.perf_counter()
+            child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+            try:
+                while True:
+                    try:
+                        if httpx.get(f"http://127.0.0.1:{http}/", timeout=2).status_code == 200:
+                            break
+                    except httpx.TransportError:
+                        time.sleep(0.02)
+                took.append(time.perf_counter() - begun)
+                time.sleep(2 if quick else 15)
+                held = rss(psutil.Process(child.pid))
+            finally:
+                child.terminate()
+                child.wait(20)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [
+        Row("`pilotwire run`: start to console", f"{median(took):.1f} s", "< 5 s", "process start to the page at /"),
+        Row(
+            "`pilotwire run`: memory with the demo",
+            f"{held / 1e6:.0f} MB",
+            "< 150 MB",
+            "resident, demo stations in the same process",
+        ),
+    ]
+
+
+def fleet(rounds: int, quick: bool) -> list[Row]:
+    """Simulated stations in one process, connected and booted."""
+    count = 100 if quick else 1000
+    with ours() as (_, url, _):
+        command = [sys.executable, "-m", "pilotwire", "station", "--url", url, "--count", str(count), "--quiet"]
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        try:
+            time.sleep(5 if quick else 30)
+            if child.poll() is not None:
+                raise RuntimeError("the fleet ended by itself")
+            process = psutil.Process(child.pid)
+            held = rss(process)
+            online = len(
+                [each for each in process.net_connections(kind="tcp") if each.status == psutil.CONN_ESTABLISHED]
+            )
+        finally:
+            child.terminate()
+            child.wait(20)
+    return [
+        Row(f"{count:,} simulated stations in one process", f"{held / 1e6:.0f} MB", "< 400 MB", f"{online} connected")
+    ]
+
+
+CASES: dict[str, Callable[[int, bool], list[Row]]] = {
+    "throughput": throughput,
+    "durable": durable,
+    "memory": memory,
+    "storm": storm,
+    "startup": startup,
+    "fleet": fleet,
+}
