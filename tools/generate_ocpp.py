@@ -24,29 +24,36 @@ TARGET = ROOT / "src" / "pilotwire" / "protocols" / "ocpp"
 
 VERSIONS = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
 
-# Who may send an action as a CALL (or SEND). 1.6: chapters 4 and 5 and the security whitepaper; 2.x: the use cases of part 2.
+# Who may send an action as a CALL (or SEND). 1.6: chapters 4 and 5 and the security whitepaper; 2.x: the use cases of
+# part 2.
 BOTH = {"DataTransfer"}
+
+
+def _names(text: str) -> list[str]:
+    return text.split()
+
+
 BY_STATION = {
-    "1.6": """
+    "1.6": _names("""
         Authorize BootNotification DiagnosticsStatusNotification FirmwareStatusNotification Heartbeat
         LogStatusNotification MeterValues SecurityEventNotification SignCertificate SignedFirmwareStatusNotification
         StartTransaction StatusNotification StopTransaction
-    """.split(),
-    "2.0.1": """
+    """),
+    "2.0.1": _names("""
         Authorize BootNotification ClearedChargingLimit FirmwareStatusNotification Get15118EVCertificate
         GetCertificateStatus Heartbeat LogStatusNotification MeterValues NotifyChargingLimit NotifyCustomerInformation
         NotifyDisplayMessages NotifyEVChargingNeeds NotifyEVChargingSchedule NotifyEvent NotifyMonitoringReport
         NotifyReport PublishFirmwareStatusNotification ReportChargingProfiles ReservationStatusUpdate
         SecurityEventNotification SignCertificate StatusNotification TransactionEvent
-    """.split(),
+    """),
 }
 BY_STATION["2.1"] = [
     *BY_STATION["2.0.1"],
-    *"""
+    *_names("""
         BatterySwap ClosePeriodicEventStream GetCertificateChainStatus NotifyDERAlarm NotifyDERStartStop
         NotifyPeriodicEventStream NotifyPriorityCharging NotifySettlement OpenPeriodicEventStream
         PullDynamicScheduleUpdate ReportDERControl VatNumberValidation
-    """.split(),
+    """),
 ]
 
 # 1.6: schema property (or "Message.property" where the same name means several things) to the standard's type name.
@@ -99,10 +106,13 @@ NAMES_16 = {
     "UnlockConnectorResponse.status": "UnlockStatus",
 }
 
-# 1.6 StopTransaction.transactionData is a list of the same MeterValue that MeterValues carries (standard 7.33). The
-# shipped schemas differ: only MeterValues has the unit Hertz and sampledValue 1..*. MeterValues' form is used for both.
-PREFERRED_16 = {"MeterValue", "SampledValue", "UnitOfMeasure"}
-PREFERRED_FROM = "MeterValuesRequest"
+# 1.6 StopTransaction.transactionData is a list of the same MeterValue that MeterValues carries (standard 7.33), so both
+# are one type here. The shipped schemas differ: only MeterValues has the unit Hertz (1.6 errata 4.0 adds it) and at
+# least one item in meterValue and sampledValue (the official schema does not). The wider form of both is used: chargers
+# send empty lists, and a StopTransaction may not be lost over its meter data.
+MERGED_16 = {"MeterValue", "SampledValue", "UnitOfMeasure"}
+MERGED_FROM = "MeterValuesRequest"
+UNLIMITED_16 = {"meterValue", "sampledValue"}
 
 # Words that their capitals would split.
 WORDS = {"SoC": "Soc", "soC": "soc", "soH": "soh", "EMAIDs": "Emaids", "VRef": "Vref", "V2X": "V2x"}
@@ -169,11 +179,11 @@ class Writer:
         self.objects: dict[str, dict[str, Any]] = {}
         self.aliases: dict[str, str] = {}
         self.order: list[str] = []
-        for message, schema in self.preferred_first():
+        for message, schema in self.merged_first():
             self.visit(message, schema, schema.get("definitions", {}), message)
 
-    def preferred_first(self) -> Iterator[tuple[str, Any]]:
-        yield from sorted(self.source.schemas.items(), key=lambda item: item[0] != PREFERRED_FROM)
+    def merged_first(self) -> Iterator[tuple[str, Any]]:
+        yield from sorted(self.source.schemas.items(), key=lambda item: item[0] != MERGED_FROM)
 
     # --- collecting types -------------------------------------------------------------------------------------------
 
@@ -191,7 +201,7 @@ class Writer:
         if known is None:
             self.objects[name] = entry
             self.order.append(name)
-        elif known != entry and name not in PREFERRED_16:
+        elif known != entry and name not in MERGED_16:
             raise SystemExit(f"{self.version}: two types are called {name}")
 
     def resolve(
@@ -204,6 +214,10 @@ class Writer:
         kind = prop.get("type")
         if kind == "array":
             item = self.resolve(wire, prop["items"], definitions, message, owner)
+            if item.get("format") == "date-time":
+                raise SystemExit(f"{owner}.{wire}: a list of date-times, which the codec does not expect")
+            if self.version == "1.6" and wire in UNLIMITED_16:
+                return {"kind": "array", "items": item}
             return {"kind": "array", "items": item, **{k: prop[k] for k in ("minItems", "maxItems") if k in prop}}
         if kind == "object" or "enum" in prop:
             return self.named(self.name_16(owner, wire), prop, definitions, message)
@@ -223,7 +237,7 @@ class Writer:
         if "enum" in schema:
             values = list(schema["enum"])
             known = self.enums.setdefault(name, values)
-            if sorted(known) != sorted(values) and name not in PREFERRED_16:
+            if sorted(known) != sorted(values) and name not in MERGED_16:
                 raise SystemExit(f"{self.version}: two enumerations are called {name}")
             return {"kind": "enum", "name": name}
         if schema.get("type") != "object":
@@ -383,18 +397,16 @@ class Writer:
         for name, values in sorted(self.enums.items()):
             enums += [f"{name} = Literal[", *(f"    {json.dumps(value)}," for value in values), "]"]
         lines = [
-            f"# Generated by tools/generate_ocpp.py from the OCPP {self.version} JSON schemas shipped in PyPI ocpp {metadata.version('ocpp')}; do not edit.",
-            f'"""The messages of OCPP {self.version}, see `pilotwire.protocols.ocpp.model` for how they are written."""',
+            f"# Generated by tools/generate_ocpp.py from the OCPP {self.version} JSON schemas"
+            f" shipped in PyPI ocpp {metadata.version('ocpp')}; do not edit.",
+            f'"""The messages of OCPP {self.version}; `pilotwire.protocols.ocpp.model` says how they are written."""',
             "",
             "from __future__ import annotations",
             "",
-            "from decimal import Decimal",
-            "from typing import Annotated, Any, Literal",
+            *self.foreign_imports([*objects, *checks, *self.aliases.values()]),
             "",
-            "from msgspec import Meta, field",
-            "",
-            "from pilotwire.protocols.ocpp.checks import is_uri",
-            "from pilotwire.protocols.ocpp.model import Bounds, CustomDataType, DateTime, Message, Number, Opt, Uri, is_multiple",
+            *self.check_imports(),
+            f"from pilotwire.protocols.ocpp.model import {', '.join(self.imports())}",
             "",
             "__all__ = [",
             *(
@@ -413,9 +425,48 @@ class Writer:
             "ACTIONS = (",
             *(f"    {row}," for row in self.rows()),
             ")",
-            '"""(name, by station, by CSMS, request, its check, its date-times, response, its check, its date-times)"""',
+            '"""(name, by station, by CSMS, then of the request and the response: type, check, its date-times)"""',
         ]
         return "\n".join(lines) + "\n"
+
+    def kinds(self) -> set[str]:
+        """Kinds of all fields, "bounded" for numbers with limits, "multiple" and "uri" besides."""
+        found: set[str] = set()
+        for entry in self.objects.values():
+            for field in entry["fields"].values():
+                inner = field["items"] if field["kind"] == "array" else field
+                found.add(inner.get("format") or inner["kind"])
+                if inner["kind"] == "number" and inner.keys() & {"minimum", "maximum", "multipleOf"}:
+                    found.add("bounded")
+                if "multipleOf" in inner:
+                    found.add("multiple")
+        return found
+
+    def imports(self) -> list[str]:
+        needs = {
+            "Bounds": "bounded",
+            "CustomDataType": "custom",
+            "DateTime": "date-time",
+            "Number": "number",
+            "Uri": "uri",
+        }
+        kinds = self.kinds()
+        names = ["Message", "Opt", *(name for name, kind in needs.items() if kind in kinds)]
+        return [*sorted(names), *(["is_multiple"] if "multiple" in kinds else [])]
+
+    @staticmethod
+    def foreign_imports(body: list[str]) -> list[str]:
+        """Imports of the standard library and of msgspec that the text needs."""
+
+        def used(*names: str) -> str:
+            return ", ".join(name for name in names if any(re.search(rf"\b{name}\b", line) for line in body))
+
+        lines = [f"from decimal import {used('Decimal')}"] if used("Decimal") else []
+        typing = ", ".join(filter(None, [used("Annotated", "Any"), "Literal"]))
+        return [*lines, f"from typing import {typing}", "", f"from msgspec import {used('Meta', 'field')}"]
+
+    def check_imports(self) -> list[str]:
+        return ["from pilotwire.protocols.ocpp.checks import is_uri"] if "uri" in self.kinds() else []
 
     def rows(self) -> Iterator[str]:
         for action in self.source.actions:

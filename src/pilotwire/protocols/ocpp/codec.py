@@ -26,6 +26,8 @@ Row = tuple[str, bool, bool, Any, Check | None, tuple[str, ...], Any, Check | No
 _NO_DEVIATIONS: tuple[str, ...] = ()
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_parse = msgspec.json.Decoder(float_hook=Decimal).decode
+_MICROSECONDS = re.compile(rb'\.\d{6}(?:Z|[+-]\d\d:\d\d)"')
 
 # What msgspec takes for a date-time and RFC 3339 does not: a space for the T, an offset without a colon. Both patterns
 # begin with a literal, so that the search is a memory scan in all but a few places.
@@ -73,18 +75,59 @@ class Codec:
         )
 
     def _second_look(self, payload: bytes | msgspec.Raw, tolerant: bool, error: Exception | None) -> Decoded:
-        raise RpcError(errors.FORMAT_VIOLATION, str(error))
+        """The slow path: says what is wrong, or mends what a rule of tolerance explains and decodes the result."""
+        from pilotwire.protocols.ocpp import diagnosis, tolerance
+
+        try:
+            root = [_parse(payload)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+            raise RpcError(errors.FORMAT_VIOLATION, f"the payload is not JSON: {broken}") from broken
+        if not tolerant:
+            fault = next(diagnosis.faults(self.type, root), None)
+            if fault is not None:
+                raise RpcError(fault.code, fault.describe())
+        names, repair = tolerance.mend(self.type, self.version, root)
+        try:
+            message = (self._decode or self._make())(_encode(root[0]) if names else payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as refused:
+            # The diagnosis found nothing (more) and the decoder does: it has the last word.
+            raise RpcError(errors.PROPERTY_CONSTRAINT, str(refused)) from error or refused
+        if self._check is not None and not self._check(message):
+            raise RpcError(errors.PROPERTY_CONSTRAINT, f"{self.type.__name__} has an invalid value") from error
+        if repair.kept:
+            tolerance.restore(message, repair)
+        return Decoded(message, names)
 
     def encode(self, message: Any) -> bytes:
+        """JSON, exactly what this codec would take strictly; LocalError otherwise."""
         try:
             data = _encode(message)
+            if self._dates and _MICROSECONDS.search(data):
+                data = self._milliseconds(data)
         except (TypeError, ValueError, msgspec.EncodeError, RecursionError) as error:
             raise LocalError(f"{self.type.__name__} cannot be written: {error}") from error
         try:
             self.decode(data, tolerant=False)
         except RpcError as error:
-            raise LocalError(f"{self.type.__name__} may not be sent: {error.description}") from error
+            raise LocalError(f"{self.type.__name__} may not be sent: {error.code}, {error.description}") from error
         return data
+
+    def _milliseconds(self, data: bytes) -> bytes:
+        """Date-times cut to three decimals: the most that 2.x allows (part 2, 2.1.2) and some 1.6 stations survive.
+
+        Only the fields that are date-times are touched. Inside a JSON string every quote is escaped, so `"name":"` is
+        a key wherever it stands; but customData may have keys of that name, hence the walk by type when there is some.
+        """
+        if b'"customData"' in data:
+            from pilotwire.protocols.ocpp import diagnosis
+
+            tree = _parse(data)
+            diagnosis.cut_date_times(diagnosis.shape_of(self.type), tree)
+            return _encode(tree)
+        if self._trim is None:
+            names = b"|".join(name.encode() for name in self._dates)
+            self._trim = re.compile(rb'("(?:' + names + rb')":"[0-9T:-]{19}\.\d{3})\d{3}')
+        return self._trim.sub(rb"\1", data)
 
 
 class ActionCodec:

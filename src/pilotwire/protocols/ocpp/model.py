@@ -109,7 +109,7 @@ def sound(value: Any) -> bool:
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:
     """Exactly, in decimal: 0.3 is a multiple of 0.1. `value` must be `sound`; it may have any number of digits."""
-    sign, digits, exponent = value.as_tuple()
+    _, digits, exponent = value.as_tuple()
     _, step_digits, step_exponent = step.as_tuple()
     assert isinstance(exponent, int) and isinstance(step_exponent, int)
     lowest = min(exponent, step_exponent)
