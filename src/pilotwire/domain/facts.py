@@ -81,6 +81,10 @@ class SessionStarted(Fact, tag="session-started.1"):
     remote_start_id: int | None = None
     reservation_id: int | None = None
     offline: bool = False
+    implied: bool = False
+    """2.x: a later event came first; the Started event may still follow (with the same session_id)."""
+    reused: bool = False
+    """2.x: the station gave a transactionId away a second time."""
 
 
 class SessionUpdated(Fact, tag="session-updated.1"):
@@ -94,6 +98,8 @@ class SessionUpdated(Fact, tag="session-updated.1"):
     first_register_wh: int | None = None
     """The first reading in the message, where it differs (a batch of queued values)."""
     first_register_time: int | None = None
+    begins: bool = False
+    """The first reading is of context Transaction.Begin, whichever event brought it."""
     power_w: int | None = None
     soc: int | None = None
     """0.1 %."""
@@ -112,7 +118,10 @@ class SessionEnded(Fact, tag="session-ended.1"):
     charging_state: str = ""
     meter_stop_wh: int | None = None
     token: str = ""
+    token_type: str = ""
     offline: bool = False
+    implied: bool = False
+    """The station never said so: a later session on the same connector shows it. A late stop still counts."""
 
 
 class OrphanReceived(Fact, tag="orphan-received.1"):

@@ -1,7 +1,7 @@
 """What a station can tell us and what we decide to answer, in the words of no protocol version.
 
-`translate.v16 / v201 / v21` turn requests into these inputs and outcomes into responses; `domain.stations.decide` stands
-between and knows neither. Times are ms since the epoch by the station's clock; `recv_time` is in the context.
+`translate.v16 / v201 / v21` turn requests into these inputs and outcomes into responses; `domain.stations.decide`
+stands between and knows neither. Times are ms since the epoch by the station's clock; `recv_time` is in the context.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Status(Input):
 
 class Authorize(Input):
     token: str
-    token_type: str = "ISO14443"
+    token_type: str = "ISO14443"  # noqa: S105
 
 
 class TokenVerdict(Outcome):

@@ -39,6 +39,17 @@ class Connector(msgspec.Struct, omit_defaults=True):
     power_w: int = 0
 
 
+class ClockEstimate(msgspec.Struct, array_like=True):
+    """What the estimator of a station's clock remembers (`domain.clock`)."""
+
+    at: int = 0
+    """When a message was last looked at (ms, our clock)."""
+    offsets: list[int] = []
+    """The last offsets believed (event time minus arrival, ms)."""
+    odd: list[tuple[int, int]] = []
+    """(arrival, offset) of messages that contradict them: a queue being drained, or a clock that was set."""
+
+
 class Station(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is known of a station: the fold of its own facts."""
 
@@ -56,6 +67,7 @@ class Station(msgspec.Struct, kw_only=True, omit_defaults=True):
     connected_at: int = 0
     disconnected_at: int = 0
     last_seen: int = 0
+    """When a fact last came, to within ten seconds (as is every connector's `power_w`): see `domain.state`."""
     peer: str = ""
     security_profile: int = 0
     skew_ms: int = 0
@@ -64,6 +76,7 @@ class Station(msgspec.Struct, kw_only=True, omit_defaults=True):
     connectors: list[Connector] = []
     epoch: int = 0
     """How many connections it has had; answers of an older epoch are dropped."""
+    clock: ClockEstimate | None = None
 
 
 class Register(msgspec.Struct, frozen=True, array_like=True):
@@ -71,6 +84,26 @@ class Register(msgspec.Struct, frozen=True, array_like=True):
 
     time: int
     wh: int
+
+
+class Reading(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A register reading with its place in the transaction (2.x): seqNo, station's clock (ms), Wh."""
+
+    seq: int
+    time: int
+    wh: int
+
+
+class Marks(msgspec.Struct, array_like=True):
+    """Where a session's present values come from, so that the order of arrival does not matter: the seqNo in 2.x, the
+    reading's time in 1.6; -1 where nothing came yet."""
+
+    started: int = -1
+    token: int = -1
+    evse: int = -1
+    state: int = -1
+    power: int = -1
+    soc: int = -1
 
 
 class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -107,6 +140,17 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     ended_seq: int | None = None
     first: Register | None = None
     last: Register | None = None
+    reported_start: int = 0
+    """`started_at` as the station's own clock had it."""
+    reported_stop: int | None = None
+    """`ended_at` as the station's own clock had it; None until the station itself said that the session ended."""
+    latest_event: int = 0
+    """The newest time in any message of the session (station's clock)."""
+    clock_ms: int = 0
+    """What was taken off reported times that cannot be right; 0 where they stand as reported."""
+    edges: list[Reading] = []
+    """2.x: the first and last readings by seqNo, then by time."""
+    marks: Marks = msgspec.field(default_factory=Marks)
 
 
 class Command(msgspec.Struct, kw_only=True, omit_defaults=True):

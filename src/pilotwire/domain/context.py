@@ -1,0 +1,55 @@
+"""What a decision is made with and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from pilotwire.core.ids import Ids
+
+from .facts import AnyFact
+from .inputs import Outcome, TokenVerdict
+from .records import Sample
+
+Authorizer = Callable[[str, str, int], TokenVerdict]
+"""(token, type, now in ms) → what that token may do. Pure for the length of a decision."""
+
+
+class Context(msgspec.Struct, kw_only=True):
+    """Everything outside the station's own state that a decision may look at."""
+
+    now: int
+    """Arrival of the message (ms, our clock)."""
+    ids: Ids
+    version: str
+    """OCPP version of the connection: "1.6", "2.0.1" or "2.1"."""
+    epoch: int = 0
+    boot: str = "Accepted"
+    """RegistrationStatus that the station's account is to be answered."""
+    heartbeat_interval_s: int = 300
+    boot_retry_s: int = 60
+    """How long a station that is not accepted waits before it asks again."""
+    authorize: Authorizer
+    lab: bool = False
+    """Unknown tokens are accepted."""
+
+
+class Decision(NamedTuple):
+    """What happened (`facts`, for the journal), what was measured, and what to answer once both are durable."""
+
+    facts: tuple[AnyFact, ...]
+    samples: tuple[Sample, ...]
+    outcome: Outcome
+
+
+class Need(NamedTuple):
+    """The decision hangs on an older session that is not in memory.
+
+    Ask `Store.find_session(key, transaction, start_key)`, hand what it finds (None too) to `StationState.add`, and
+    decide again.
+    """
+
+    transaction: str
+    start_key: str

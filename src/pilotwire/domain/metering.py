@@ -1,0 +1,119 @@
+"""What the sampled values of one message say about a session: registers, power, state of charge."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import force_setattr
+
+from .records import Register, Sample
+
+REGISTER = "Energy.Active.Import.Register"
+POWER = "Power.Active.Import"
+SOC = "SoC"
+_LOCATIONS = ("Outlet", "Inlet")
+"""Where the session's own meter sits, the last resort last; Cable, EV and Body are other meters."""
+
+
+class Reading(NamedTuple):
+    """One message's worth. Registers in Wh, power in W, SoC in 0.1 %, times by the station's clock (ms)."""
+
+    first: Register | None
+    last: Register | None
+    begins: bool
+    """`first` is of context Transaction.Begin."""
+    power_w: int | None
+    soc: int | None
+    newest: int
+    """The newest sample's time; 0 without samples."""
+
+
+NOTHING = Reading(None, None, False, None, None, 0)
+
+
+def assign(samples: tuple[Sample, ...], session_id: str) -> None:
+    """Fill in the session of samples that were made for the message at hand (in place: nobody else has them yet)."""
+    for sample in samples:
+        force_setattr(sample, "session_id", session_id)
+
+
+def read(samples: tuple[Sample, ...]) -> Reading:
+    """The registers (first and last by time), the newest power and the newest SoC in `samples`.
+
+    A value without a phase is taken before the sum over phases, the outlet's meter before the inlet's.
+    """
+    first_time = last_time = first = last = power = power_time = soc = soc_time = 0
+    registers = begins = have_power = have_soc = slow = False
+    newest = 0
+    for sample in samples:
+        time = sample.time
+        if time > newest:
+            newest = time
+        measurand = sample.measurand
+        if measurand == REGISTER:
+            if sample.phase or sample.location not in ("", "Outlet"):
+                slow = True
+                continue
+            value = sample.value
+            if not registers:
+                registers = True
+                first_time = last_time = time
+                first = last = value
+                begins = sample.context == "Transaction.Begin"
+            else:
+                if time < first_time or (time == first_time and value < first):
+                    first_time, first = time, value
+                    begins = sample.context == "Transaction.Begin"
+                if time > last_time or (time == last_time and value > last):
+                    last_time, last = time, value
+        elif measurand == POWER:
+            if sample.phase or sample.location not in ("", "Outlet"):
+                slow = True
+            elif not have_power or time >= power_time:
+                have_power, power_time, power = True, time, sample.value
+        elif measurand == SOC and (not have_soc or time >= soc_time):
+            have_soc, soc_time, soc = True, time, sample.value
+    if slow:
+        if not registers:
+            readings = _per_time(samples, REGISTER)
+            if readings:
+                registers = True
+                (first_time, first), (last_time, last) = min(readings), max(readings)
+                begins = any(
+                    s.time == first_time and s.measurand == REGISTER and s.context == "Transaction.Begin"
+                    for s in samples
+                )
+        if not have_power:
+            readings = _per_time(samples, POWER)
+            if readings:
+                have_power, (power_time, power) = True, max(readings)
+    return Reading(
+        Register(first_time, _thousandth(first)) if registers else None,
+        Register(last_time, _thousandth(last)) if registers else None,
+        begins,
+        _thousandth(power) if have_power else None,
+        soc // 100 if have_soc else None,
+        newest,
+    )
+
+
+def _thousandth(value: int) -> int:
+    return (value + 500) // 1000
+
+
+def _per_time(samples: tuple[Sample, ...], measurand: str) -> list[tuple[int, int]]:
+    """(time, value) of one location, phases summed where no total was sent."""
+    for location in _LOCATIONS:
+        totals: dict[int, int] = {}
+        phases: dict[int, int] = {}
+        for sample in samples:
+            if sample.measurand != measurand or (sample.location or "Outlet") != location:
+                continue
+            if not sample.phase:
+                totals[sample.time] = sample.value
+            elif sample.phase in ("L1", "L2", "L3", "L1-N", "L2-N", "L3-N"):
+                phases[sample.time] = phases.get(sample.time, 0) + sample.value
+        found = totals or phases
+        if found:
+            return list(found.items())
+    return []

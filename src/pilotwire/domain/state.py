@@ -1,0 +1,472 @@
+"""One station in memory: the fold of its facts.
+
+`apply` does the same live and in replay; `touched` tells which records it changed. Everything that a later decision
+needs is in the records themselves, so a state made `from_image` decides as the one that was lost would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pilotwire.core.errors import LocalError
+from pilotwire.core.ids import StationKey
+
+from . import clock, sessions
+from .context import Need
+from .facts import (
+    AnyFact,
+    CommandRequested,
+    CommandSettled,
+    ConnectorStatusChanged,
+    FirmwareStatusChanged,
+    OrphanReceived,
+    SessionEnded,
+    SessionStarted,
+    SessionUpdated,
+    StationBooted,
+    StationConnected,
+    StationDisconnected,
+    VariablesReported,
+)
+from .flags import clear, flag
+from .records import ClockEstimate, Command, Connector, Session, Station, Variable
+
+Record = Session | Station | Variable | Command
+
+KEEP_ENDED = 32
+"""Ended sessions kept in memory; older ones are asked for (`Need`)."""
+KEEP_ABSENT = 64
+KEEP_ORPHANS = 32
+REFRESH_MS = 10_000
+"""How stale `Station.last_seen` and `Connector.power_w` may be, so that not every value writes the station."""
+
+ALWAYS = frozenset({"BootNotification"})
+WHILE_PENDING = frozenset(
+    {
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "Heartbeat",
+        "LogStatusNotification",
+        "MeterValues",
+        "NotifyEvent",
+        "NotifyReport",
+        "SecurityEventNotification",
+        "SignCertificate",
+        "SignedFirmwareStatusNotification",
+        "StatusNotification",
+    }
+)
+"""What a Pending station may be asked for by TriggerMessage or a report request (1.6 4.2, 2.x B02)."""
+
+
+class UnknownSession(LocalError):
+    """A fact names a session that was neither started nor added: the journal is broken or a decision was skipped."""
+
+
+class StationState:
+    """Mutable fold of one station. Owned by its actor; not shared between threads."""
+
+    __slots__ = (
+        "_absent",
+        "_active",
+        "_asked",
+        "_by_key",
+        "_by_transaction",
+        "_keep",
+        "_orphans",
+        "_touched",
+        "commands",
+        "complete",
+        "key",
+        "sessions",
+        "station",
+    )
+
+    def __init__(self, key: StationKey, station: Station, *, complete: bool, keep: int | None = KEEP_ENDED) -> None:
+        self.key = key
+        self.station = station
+        self.sessions: dict[str, Session] = {}
+        """By id: every active session and the last `keep` ended ones (all where None)."""
+        self.commands: dict[str, Command] = {}
+        """Durable intents not yet settled, by id."""
+        self.complete = complete
+        """No session of this station is missing from `sessions`."""
+        self._keep = keep
+        self._active: dict[str, Session] = {}
+        self._by_transaction: dict[str, Session] = {}
+        self._by_key: dict[str, Session] = {}
+        self._absent: dict[Need, None] = {}
+        self._asked: Need | None = None
+        self._orphans: dict[tuple[str, str, int, str], None] = {}
+        self._touched: dict[object, Record] = {}
+
+    # -- making ---------------------------------------------------------------------------------------------------
+    @classmethod
+    def fresh(cls, key: StationKey, *, keep: int | None = KEEP_ENDED) -> StationState:
+        """A station of which nothing is known yet."""
+        return cls(key, Station(tenant=key.tenant, id=key.station), complete=True, keep=keep)
+
+    @classmethod
+    def from_image(
+        cls,
+        key: StationKey,
+        station: Station | None,
+        sessions: Iterable[Session],
+        complete: bool,
+        commands: Iterable[Command] = (),
+    ) -> StationState:
+        """What `storage.port.StationImage` holds, taken over: the records belong to the state from here on."""
+        state = cls(key, station or Station(tenant=key.tenant, id=key.station), complete=complete)
+        for session in sorted(sessions, key=lambda s: s.received_at):
+            state._index(session)
+        state.commands = {command.id: command for command in commands}
+        state._trim()
+        return state
+
+    # -- looking --------------------------------------------------------------------------------------------------
+    @property
+    def active(self) -> Iterable[Session]:
+        """The running sessions, in the order in which they were first heard of."""
+        return self._active.values()
+
+    def by_transaction(self, transaction: str) -> Session | None:
+        """The newest session with this transactionId."""
+        return self._by_transaction.get(transaction)
+
+    def by_start_key(self, start_key: str) -> Session | None:
+        """The session that this 1.6 start made."""
+        return self._by_key.get(start_key)
+
+    def may_send(self, action: str) -> bool:
+        """Whether the station's boot status allows it to send `action`.
+
+        Before the first boot only BootNotification is allowed; a Pending station also what it can be asked for. Some
+        stations never send BootNotification: being lenient to them is the caller's choice (`station.boot_status`).
+        """
+        status = self.station.boot_status
+        return status == "Accepted" or action in ALWAYS or (status == "Pending" and action in WHILE_PENDING)
+
+    def connector(self, evse: int, connector: int) -> Connector | None:
+        """The record of one connector; (0, 0) is the whole station in 1.6."""
+        for one in self.station.connectors:
+            if one.evse == evse and one.connector == connector:
+                return one
+        return None
+
+    # -- older sessions -------------------------------------------------------------------------------------------
+    def need(self, transaction: str = "", start_key: str = "") -> Need | None:
+        """What to ask the store before a session with this name may be called unknown; None when that is certain."""
+        if self.complete:
+            return None
+        need = Need(transaction, start_key)
+        if need in self._absent:
+            return None
+        self._asked = need
+        return need
+
+    def add(self, session: Session | None, need: Need | None = None) -> None:
+        """Take in what the store found for a `Need` (the last one returned, unless given)."""
+        need = need or self._asked
+        self._asked = None
+        if session is None:
+            if need is not None:
+                self._absent[need] = None
+                while len(self._absent) > KEEP_ABSENT:
+                    del self._absent[next(iter(self._absent))]
+            return
+        if session.id not in self.sessions:
+            self._index(session, newest=False)
+
+    # -- folding --------------------------------------------------------------------------------------------------
+    def apply(self, fact: AnyFact, recv_time: int, epoch: int) -> None:
+        """Fold one fact in. `recv_time` (ms, our clock) and `epoch` are of the entry that holds it.
+
+        Raises UnknownSession where the fact names a session that the state does not hold.
+        """
+        handler = _APPLY.get(type(fact))
+        if handler is not None:
+            handler(self, fact, recv_time, epoch)
+        elif recv_time - self.station.last_seen >= REFRESH_MS:
+            self.station.last_seen = recv_time
+            self._touch_station()
+
+    def touched(self) -> tuple[Record, ...]:
+        """The records changed since the last call, each once, for `Entry.touched`."""
+        touched = tuple(self._touched.values())
+        self._touched.clear()
+        return touched
+
+    def is_known_orphan(self, fact: OrphanReceived) -> bool:
+        """Whether the same orphan came lately: a retry of it needs no second fact."""
+        return _orphan_key(fact) in self._orphans
+
+    # -- inner ----------------------------------------------------------------------------------------------------
+    def _index(self, session: Session, *, newest: bool = True) -> None:
+        self.sessions[session.id] = session
+        if session.status == "active":
+            self._active[session.id] = session
+        if session.start_key:
+            self._by_key[session.start_key] = session
+            self._absent.pop(Need("", session.start_key), None)
+        if newest or session.transaction not in self._by_transaction:
+            self._by_transaction[session.transaction] = session
+        self._absent.pop(Need(session.transaction, ""), None)
+
+    def _trim(self) -> None:
+        if self._keep is None:
+            return
+        surplus = len(self.sessions) - len(self._active) - self._keep
+        if surplus <= 0:
+            return
+        ended = sorted((s for s in self.sessions.values() if s.status != "active"), key=lambda s: s.updated_at)
+        for session in ended[:surplus]:
+            del self.sessions[session.id]
+            if self._by_transaction.get(session.transaction) is session:
+                del self._by_transaction[session.transaction]
+            if self._by_key.get(session.start_key) is session:
+                del self._by_key[session.start_key]
+            self.complete = False
+
+    def _touch_station(self) -> None:
+        self._touched["station"] = self.station
+
+    def _session(self, session_id: str) -> Session:
+        session = self.sessions.get(session_id)
+        if session is None:
+            raise UnknownSession(f"no session {session_id} at station {self.key}")
+        return session
+
+    def _bind(self, evse: int) -> None:
+        """Show on the connectors of `evse` which session runs there and its power."""
+        if not evse:
+            return
+        for connector in self.station.connectors:
+            if connector.evse != evse:
+                continue
+            newest: Session | None = None
+            for session in self._active.values():
+                here = session.evse == evse and session.connector in (0, connector.connector)
+                if here and (newest is None or session.started_at >= newest.started_at):
+                    newest = session
+            connector.session_id = newest.id if newest else ""
+            connector.power_w = newest.power_w if newest else 0
+        self._touch_station()
+
+    def _ensure_connector(self, evse: int, connector: int) -> None:
+        if evse and connector and self.connector(evse, connector) is None:
+            self._add_connector(Connector(evse=evse, connector=connector))
+
+    def _add_connector(self, connector: Connector) -> None:
+        self.station.connectors.append(connector)
+        self.station.connectors.sort(key=lambda c: (c.evse, c.connector))
+
+    def _observe(self, event_time: int, recv_time: int, offline: bool) -> None:
+        """Every ten seconds at most: last_seen, powers, and a look at the station's clock."""
+        station = self.station
+        if recv_time - station.last_seen >= REFRESH_MS:
+            station.last_seen = recv_time
+            for evse in {session.evse for session in self._active.values()}:
+                self._bind(evse)
+            self._touch_station()
+        if offline:
+            return
+        estimate = station.clock
+        if estimate is None:
+            estimate = station.clock = ClockEstimate(at=recv_time - clock.SAMPLE_MS)
+        if recv_time - estimate.at >= clock.SAMPLE_MS:
+            skew = clock.observe(estimate, event_time, recv_time)
+            if skew is not None:
+                station.skew_ms = skew
+            self._touch_station()
+
+
+# -- one small function per fact --------------------------------------------------------------------------------------
+
+
+def _on_session_started(state: StationState, fact: SessionStarted, recv_time: int, epoch: int) -> None:
+    session = state.sessions.get(fact.session_id)
+    if session is None:
+        session = sessions.create(state.key.tenant, state.key.station, fact, recv_time)
+        state._index(session)
+    sessions.on_started(session, fact, recv_time, state.station.skew_ms)
+    state._touched[session.id] = session
+    state._ensure_connector(session.evse, session.connector)
+    state._bind(session.evse)
+    state._observe(fact.event_time, recv_time, fact.offline)
+    state._trim()
+
+
+def _on_session_updated(state: StationState, fact: SessionUpdated, recv_time: int, epoch: int) -> None:
+    session = state._session(fact.session_id)
+    evse, power = session.evse, session.power_w
+    sessions.on_updated(session, fact, recv_time, state.station.skew_ms)
+    state._touched[session.id] = session
+    if session.evse != evse:
+        state._ensure_connector(session.evse, session.connector)
+        state._bind(evse)
+        state._bind(session.evse)
+    elif (power == 0) != (session.power_w == 0):
+        state._bind(evse)
+    estimate = state.station.clock
+    if estimate is None or recv_time - estimate.at >= REFRESH_MS or recv_time - state.station.last_seen >= REFRESH_MS:
+        state._observe(fact.event_time, recv_time, fact.offline)
+
+
+def _on_session_ended(state: StationState, fact: SessionEnded, recv_time: int, epoch: int) -> None:
+    session = state._session(fact.session_id)
+    sessions.on_ended(session, fact, recv_time, state.station.skew_ms)
+    state._active.pop(session.id, None)
+    state._touched[session.id] = session
+    state._bind(session.evse)
+    state._observe(fact.event_time, recv_time, fact.offline or fact.implied)
+    state._trim()
+
+
+def _on_orphan(state: StationState, fact: OrphanReceived, recv_time: int, epoch: int) -> None:
+    state._orphans[_orphan_key(fact)] = None
+    while len(state._orphans) > KEEP_ORPHANS:
+        del state._orphans[next(iter(state._orphans))]
+
+
+def _orphan_key(fact: OrphanReceived) -> tuple[str, str, int, str]:
+    return fact.action, fact.transaction, fact.event_time, fact.why
+
+
+def _on_connected(state: StationState, fact: StationConnected, recv_time: int, epoch: int) -> None:
+    station = state.station
+    station.ocpp_version = fact.ocpp_version
+    station.peer = fact.peer
+    station.security_profile = fact.security_profile
+    station.connected = True
+    station.connected_at = station.last_seen = recv_time
+    station.epoch = max(station.epoch, epoch)
+    state._touch_station()
+
+
+def _on_disconnected(state: StationState, fact: StationDisconnected, recv_time: int, epoch: int) -> None:
+    station = state.station
+    if epoch != station.epoch:
+        return  # an older connection went away after a newer one had taken its place
+    station.connected = False
+    station.disconnected_at = recv_time
+    state._touch_station()
+
+
+def _on_booted(state: StationState, fact: StationBooted, recv_time: int, epoch: int) -> None:
+    station = state.station
+    station.vendor = fact.vendor
+    station.model = fact.model
+    station.serial = fact.serial
+    station.firmware = fact.firmware
+    station.boot_status = fact.verdict
+    station.booted_at = station.last_seen = recv_time
+    state._touch_station()
+
+
+def _on_status(state: StationState, fact: ConnectorStatusChanged, recv_time: int, epoch: int) -> None:
+    connector = state.connector(fact.evse, fact.connector)
+    if connector is None:
+        connector = Connector(evse=fact.evse, connector=fact.connector)
+        state._add_connector(connector)
+        state._bind(fact.evse)
+    if connector.status != fact.status:
+        connector.status = fact.status
+        connector.since = fact.event_time if clock.regime(fact.event_time, recv_time) == 0 else recv_time
+    connector.error_code = fact.error_code
+    connector.info = fact.info
+    state.station.last_seen = recv_time
+    state._touch_station()
+    for session in state._active.values():
+        if session.evse != fact.evse or session.connector != fact.connector or session.ocpp_version != "1.6":
+            continue
+        if fact.status == "Available":
+            flag(session, "connector-available")
+        else:
+            clear(session, "connector-available")
+            if fact.status in ("Charging", "SuspendedEV", "SuspendedEVSE"):
+                session.charging_state = fact.status
+        state._touched[session.id] = session
+
+
+def _on_firmware_status(state: StationState, fact: FirmwareStatusChanged, recv_time: int, epoch: int) -> None:
+    state.station.firmware_status = fact.status
+    state.station.last_seen = recv_time
+    state._touch_station()
+
+
+def _on_variables(state: StationState, fact: VariablesReported, recv_time: int, epoch: int) -> None:
+    tenant, station = state.key
+    for one in fact.variables:
+        record = Variable(
+            tenant=tenant,
+            station_id=station,
+            component=one.component,
+            variable=one.variable,
+            component_instance=one.component_instance,
+            variable_instance=one.variable_instance,
+            evse=one.evse,
+            connector=one.connector,
+            attribute=one.attribute,
+            value=one.value,
+            mutability=one.mutability,
+            data_type=one.data_type,
+            unit=one.unit,
+            reported_at=recv_time,
+        )
+        state._touched[variable_key(record)] = record
+
+
+def variable_key(record: Variable) -> tuple[object, ...]:
+    """What makes a variable the same one when it is reported again."""
+    return (
+        record.component,
+        record.component_instance,
+        record.evse,
+        record.connector,
+        record.variable,
+        record.variable_instance,
+        record.attribute,
+    )
+
+
+def _on_command_requested(state: StationState, fact: CommandRequested, recv_time: int, epoch: int) -> None:
+    command = Command(
+        tenant=state.key.tenant,
+        id=fact.command_id,
+        station_id=state.key.station,
+        action=fact.action,
+        payload=fact.payload,
+        requested_at=fact.event_time,
+        expires_at=fact.expires_at,
+        by=fact.by,
+    )
+    state.commands[command.id] = command
+    state._touched[command.id] = command
+
+
+def _on_command_settled(state: StationState, fact: CommandSettled, recv_time: int, epoch: int) -> None:
+    command = state.commands.pop(fact.command_id, None)
+    if command is None:
+        return  # settled before: the first settlement stands
+    command.outcome = fact.outcome
+    command.answer = fact.answer
+    command.settled_at = fact.event_time
+    state._touched[command.id] = command
+
+
+_APPLY: dict[type, Callable[[StationState, Any, int, int], None]] = {
+    SessionStarted: _on_session_started,
+    SessionUpdated: _on_session_updated,
+    SessionEnded: _on_session_ended,
+    OrphanReceived: _on_orphan,
+    StationConnected: _on_connected,
+    StationDisconnected: _on_disconnected,
+    StationBooted: _on_booted,
+    ConnectorStatusChanged: _on_status,
+    FirmwareStatusChanged: _on_firmware_status,
+    VariablesReported: _on_variables,
+    CommandRequested: _on_command_requested,
+    CommandSettled: _on_command_settled,
+}
+"""Facts without an entry (tokens, events, data transfers …) change no record but `last_seen`."""
