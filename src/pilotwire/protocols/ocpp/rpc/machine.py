@@ -1,0 +1,493 @@
+"""The OCPP-J RPC machine: one per connection, the same at both ends, without IO, clock or randomness.
+
+Everything that decides about message types, ids and open calls is in this file. The rules:
+
+1.  Every frame gives exactly one event; no bytes whatever make `receive` raise.
+2.  The machine does not know whether it is a station, a CSMS or a local controller. A known action is handed to the
+    application, which refuses with NotSupported what its side does not serve, also an action that the peer's role may
+    not send ("recognised but not supported"); an action that the version does not have is NotImplemented. A bad payload
+    of an action that is not served is answered for its payload.
+3.  Each side has at most one CALL outstanding (2.x part 4 4.1.1 SHALL, 1.6-J 4.1.1 SHOULD). `call` raises Busy on a
+    second one. CALLs may cross: the peer's are received while ours waits. SENDs count for nothing.
+4.  Of the peer we take more than one at a time, since 1.6 stations do so, up to `Limits.open_calls`; beyond that
+    RpcFrameworkError (1.6: GenericError), and the sender may try again.
+5.  A call of ours ends exactly once: ResultReceived, ErrorReceived, Malformed with `call` (its answer could not be
+    read), `expire` or `close`. Until `expire` has ended it, an answer still counts, however late by the clock.
+    Answers to ended or unknown calls are Ignored and counted.
+6.  Answers are never answered, so two machines cannot get into a quarrel. The one exception is 2.1's CALLRESULTERROR
+    for a CALLRESULT that answers a call of ours and cannot be read. Other versions have no word for that.
+7.  What cannot be read is answered under the messageId if that can be read, else under "-1". A messageId beyond
+    `Limits.message_id` counts as unreadable: no frame of ours carries an id that the standard does not allow. So does
+    the id of a CALL that still is open, since the refusal would pass for that CALL's answer.
+8.  Not JSON, not an array, too few, too many or wrong elements, too large, too deep: RpcFrameworkError (2.x part 4
+    table 7), which 1.6 spells FormationViolation. Nothing of such a frame is quoted back.
+9.  A message type that the version does not have: 2.x answers MessageTypeNotSupported, 1.6-J 4.1.3 ignores it.
+    An action that goes out as SEND is refused likewise when it comes as CALL. A SEND gets no answer of any kind.
+10. The same CALL again (same id, same bytes) is not a new one: while the first is open it is dropped, since the one
+    answer serves both; afterwards the answer is given again from `AnswerMemory` (its file has the rules). The same id
+    with other content is a new CALL and counted; while the first still is open it is refused, by rule 7 under "-1".
+11. A message that its type cannot read is answered with the code that the action's decoder found. Tolerated deviations
+    are carried in the event.
+12. After `close` nothing is received or called any more, but open CALLs of the peer can still be answered: the frame
+    goes nowhere, the answer into the memory, where the peer's next connection finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pilotwire.core.errors import LocalError, TransientError
+from pilotwire.protocols.ocpp.version import Action, Version
+
+from . import envelope
+from .counters import Counters
+from .envelope import (
+    CALL,
+    CALLERROR,
+    CALLRESULT,
+    CALLRESULTERROR,
+    SEND,
+    UNREADABLE,
+    UNREADABLE_INPUT,
+    Broken,
+    Call,
+    CallError,
+    CallResult,
+    CallResultError,
+    Send,
+)
+from .errors import (
+    GENERIC_ERROR,
+    INTERNAL_ERROR,
+    MESSAGE_TYPE_NOT_SUPPORTED,
+    NOT_IMPLEMENTED,
+    RPC_FRAMEWORK_ERROR,
+    RpcError,
+)
+from .events import (
+    IGNORED_CLOSED,
+    IGNORED_LATE_ANSWER,
+    IGNORED_REPEATED_ANSWER,
+    IGNORED_UNASKED_ANSWER,
+    IGNORED_UNKNOWN_MESSAGE_TYPE,
+    IGNORED_UNREADABLE_AT_PEER,
+    CallReceived,
+    ErrorReceived,
+    Event,
+    Ignored,
+    Malformed,
+    OpenCall,
+    Repeated,
+    ResultErrorReceived,
+    ResultReceived,
+    SendReceived,
+)
+from .limits import Limits, deeper_than
+from .memory import OF_THE_MOMENT, AnswerMemory
+
+__all__ = [
+    "AnswerMemory",
+    "Busy",
+    "CallReceived",
+    "Closed",
+    "Counters",
+    "ErrorReceived",
+    "Event",
+    "Ignored",
+    "Limits",
+    "Malformed",
+    "OpenCall",
+    "Repeated",
+    "ResultErrorReceived",
+    "ResultReceived",
+    "Rpc",
+    "RpcError",
+    "SendReceived",
+]
+
+
+class Busy(TransientError):
+    """A CALL of ours is outstanding; the next one has to wait for its end."""
+
+
+class Closed(TransientError):
+    """The connection of this machine is gone."""
+
+
+class _Dialect(NamedTuple):
+    """What the versions do differently."""
+
+    decoder: msgspec.json.Decoder[Any]
+    message_types: frozenset[int]
+    answers_unknown_types: bool
+    overload_code: str
+    lasting_ids: bool
+    """Message ids are unique over all connections of a station, not only in one."""
+
+
+_V1 = msgspec.json.Decoder(Call | CallResult | CallError)
+_TYPES = frozenset({CALL, CALLRESULT, CALLERROR})
+_DIALECTS: Mapping[str, _Dialect] = {
+    "1.6": _Dialect(_V1, _TYPES, False, GENERIC_ERROR, False),
+    "2.0.1": _Dialect(_V1, _TYPES, True, RPC_FRAMEWORK_ERROR, True),
+    "2.1": _Dialect(
+        msgspec.json.Decoder(Call | CallResult | CallError | CallResultError | Send),
+        _TYPES | {CALLRESULTERROR, SEND},
+        True,
+        RPC_FRAMEWORK_ERROR,
+        True,
+    ),
+}
+
+_ENDED_KEPT = 8
+"""How many ended calls are remembered, to tell a late answer from one that nobody asked for."""
+
+
+class Rpc:
+    """One end of one OCPP-J connection."""
+
+    __slots__ = (
+        "_actions",
+        "_closed",
+        "_decode",
+        "_dialect",
+        "_ended",
+        "_limits",
+        "_memory",
+        "_open",
+        "_scope",
+        "_version",
+        "counters",
+        "outstanding",
+        "timeout_ms",
+    )
+
+    outstanding: OpenCall | None
+    """The CALL of ours that waits for its answer."""
+    timeout_ms: int
+    """How long the next CALL waits for its answer; may be changed at any time (2.x NetworkProfile messageTimeout)."""
+    counters: Counters
+
+    def __init__(
+        self,
+        version: Version,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 (immutable)
+        timeout_ms: int = 30_000,
+        memory: AnswerMemory | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        """`memory` belongs to the peer, not to the connection. `counters` may be shared by many machines."""
+        self._version: str = version.name
+        self._actions: Mapping[str, Action] = version.actions
+        self._dialect = _DIALECTS[version.name]
+        self._decode = self._dialect.decoder.decode
+        self._limits = limits
+        self._memory = memory
+        self._scope = memory.enter(self._dialect.lasting_ids) if memory is not None else 0
+        # CALLs of the peer that wait for our answer: the action and the frame, the latter to know it again.
+        self._open: dict[str, tuple[Action, bytes]] = {}
+        # The last calls of ours that ended: id and why another answer to it is ignored.
+        self._ended: dict[str, str] = {}
+        self._closed = False
+        self.outstanding = None
+        self.timeout_ms = timeout_ms
+        self.counters = counters if counters is not None else Counters()
+
+    @property
+    def open_calls(self) -> int:
+        """How many CALLs of the peer wait for our answer."""
+        return len(self._open)
+
+    # ── inbound ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, data: bytes, now: int) -> Event:
+        """Read one text frame that arrived at `now` (ms since the epoch). Never raises.
+
+        `now` ends no call: that is for `expire` alone (rule 5).
+        """
+        if self._closed:
+            self.counters.ignored += 1
+            return Ignored(IGNORED_CLOSED)
+        limits = self._limits
+        if len(data) > limits.size:
+            return self._head_only(data, f"larger than {limits.size} bytes")
+        if not data.isascii():
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                return self._head_only(data, "not UTF-8")
+        if deeper_than(data, limits.depth):
+            return self._head_only(data, f"nested deeper than {limits.depth} levels")
+        try:
+            message = self._decode(data)
+        except UNREADABLE_INPUT:
+            return self._on_broken(envelope.read_broken(data, limits.message_id))
+        kind = type(message)
+        if kind is Call:
+            return self._on_call(message, data)
+        if kind is CallResult:
+            return self._on_result(message)
+        if kind is CallError:
+            return self._on_error(message.message_id, message)
+        if kind is Send:
+            return self._on_send(message)
+        return self._on_result_error(message)
+
+    def _on_call(self, message: Call, frame: bytes) -> Event:
+        message_id = message.message_id
+        counters = self.counters
+        if len(message_id) > self._limits.message_id:
+            return self._refused(None, RpcError(RPC_FRAMEWORK_ERROR, self._id_rule()))
+        earlier = self._open.get(message_id)
+        if earlier is not None:
+            if earlier[1] == frame:
+                counters.repeated += 1
+                return Repeated(message_id, None)
+            counters.message_id_reused += 1
+            return self._refused(message_id, RpcError(RPC_FRAMEWORK_ERROR, "the messageId is in use by an open CALL"))
+        if self._memory is not None:
+            kept = self._memory.find(message_id)
+            if kept is not None:
+                if kept.answers(frame):
+                    counters.repeated += 1
+                    return Repeated(message_id, kept.reply)
+                counters.message_id_reused += 1
+        if len(self._open) >= self._limits.open_calls:
+            counters.overloaded += 1
+            return self._refused(message_id, RpcError(self._dialect.overload_code, "too many CALLs are open"))
+        action = self._actions.get(message.action)
+        if action is None:
+            return self._refused(message_id, self._not_implemented(message.action))
+        if action.is_send:
+            return self._refused(message_id, RpcError(MESSAGE_TYPE_NOT_SUPPORTED, f"{action.name} goes out as SEND"))
+        try:
+            request, deviations = action.decode_request(message.payload)
+        except Exception as error:
+            return self._refused(message_id, self._as_rpc_error(error))
+        self._open[message_id] = (action, frame)
+        counters.calls_received += 1
+        if deviations:
+            counters.tolerated += 1
+        return CallReceived(message_id, action, request, deviations)
+
+    def _on_send(self, message: Send) -> Event:
+        action = self._actions.get(message.action)
+        try:
+            if len(message.message_id) > self._limits.message_id:
+                raise RpcError(RPC_FRAMEWORK_ERROR, self._id_rule())
+            if action is None:
+                raise self._not_implemented(message.action)
+            if not action.is_send:
+                raise RpcError(MESSAGE_TYPE_NOT_SUPPORTED, f"{action.name} goes out as CALL")
+            request, deviations = action.decode_request(message.payload)
+        except Exception as error:
+            return self._dropped(self._as_rpc_error(error))
+        self.counters.sends_received += 1
+        if deviations:
+            self.counters.tolerated += 1
+        return SendReceived(message.message_id, action, request, deviations)
+
+    def _on_result(self, message: CallResult) -> Event:
+        call = self.outstanding
+        if call is None or call.message_id != message.message_id:
+            return self._unasked(message.message_id)
+        self._end(call, IGNORED_REPEATED_ANSWER)
+        try:
+            response, deviations = call.action.decode_response(message.payload)
+        except Exception as error:
+            return self._bad_answer(call, self._as_rpc_error(error))
+        self.counters.results_received += 1
+        if deviations:
+            self.counters.tolerated += 1
+        return ResultReceived(call, response, deviations)
+
+    def _on_error(self, message_id: str, message: CallError | Broken) -> Event:
+        call = self.outstanding
+        if call is None or call.message_id != message_id:
+            return self._unasked(message_id)
+        self._end(call, IGNORED_REPEATED_ANSWER)
+        self.counters.errors_received += 1
+        return ErrorReceived(call, _error_in(message))
+
+    def _on_result_error(self, message: CallResultError | Broken) -> Event:
+        message_id = message.message_id
+        if message_id is None or len(message_id) > self._limits.message_id:
+            return self._dropped(RpcError(RPC_FRAMEWORK_ERROR, self._id_rule()))
+        if self._memory is not None:
+            # Saying again what the peer cannot read would not help it.
+            self._memory.forget(message_id)
+        self.counters.result_errors_received += 1
+        return ResultErrorReceived(message_id, _error_in(message))
+
+    def _head_only(self, data: bytes, why: str) -> Event:
+        """A frame that is not worth or not capable of being decoded."""
+        return self._on_broken(envelope.read_head(data, why, self._limits.message_id))
+
+    def _on_broken(self, broken: Broken) -> Event:
+        """A frame that is no message of this version, by the type that it claims."""
+        message_type, message_id = broken.message_type, broken.message_id
+        if message_type is not None and message_type not in self._dialect.message_types:
+            if not self._dialect.answers_unknown_types:
+                self.counters.ignored += 1
+                return Ignored(IGNORED_UNKNOWN_MESSAGE_TYPE)
+            error = RpcError(MESSAGE_TYPE_NOT_SUPPORTED, f"not a message type of OCPP {self._version}")
+            return self._refused(message_id, error)
+        error = RpcError(RPC_FRAMEWORK_ERROR, broken.why)
+        if message_type == SEND:
+            return self._dropped(error)
+        if message_type == CALLRESULTERROR:
+            return self._on_result_error(broken) if broken.elements else self._dropped(error)
+        if message_type in (CALLRESULT, CALLERROR):
+            if message_id is None:
+                return self._dropped(error)
+            if message_type == CALLERROR and broken.elements:
+                return self._on_error(message_id, broken)
+            call = self.outstanding
+            if call is None or call.message_id != message_id:
+                return self._unasked(message_id)
+            self._end(call, IGNORED_REPEATED_ANSWER)
+            return self._bad_answer(call, error, answer=message_type == CALLRESULT)
+        return self._refused(message_id, error)
+
+    def _refused(self, message_id: str | None, error: RpcError) -> Malformed:
+        """A CALL, or what may be one, that is answered with CALLERROR at once."""
+        self.counters.malformed += 1
+        if message_id is None or message_id in self._open:
+            message_id = UNREADABLE
+        return Malformed(error, envelope.write_error(CALLERROR, message_id, error, self._version), None)
+
+    def _dropped(self, error: RpcError) -> Malformed:
+        """A bad message of a type that is never answered."""
+        self.counters.malformed += 1
+        return Malformed(error, None, None)
+
+    def _bad_answer(self, call: OpenCall, error: RpcError, *, answer: bool = True) -> Malformed:
+        """The answer to `call` cannot be read. `answer`: it was a CALLRESULT, so 2.1 tells its sender."""
+        self.counters.malformed += 1
+        reply = None
+        if answer and CALLRESULTERROR in self._dialect.message_types:
+            reply = envelope.write_error(CALLRESULTERROR, call.message_id, error, self._version)
+        return Malformed(error, reply, call)
+
+    def _unasked(self, message_id: str) -> Ignored:
+        reason = self._ended.get(message_id)
+        if reason is None:
+            reason = IGNORED_UNREADABLE_AT_PEER if message_id == UNREADABLE else IGNORED_UNASKED_ANSWER
+            self.counters.unasked_answers += 1
+        else:
+            self.counters.late_answers += 1
+        return Ignored(reason)
+
+    def _as_rpc_error(self, error: Exception) -> RpcError:
+        """What a decoder raised as the answer to give; an error that is none is a fault of ours."""
+        if isinstance(error, RpcError):
+            return error
+        self.counters.internal_errors += 1
+        internal = RpcError(INTERNAL_ERROR, "the message could not be read")
+        internal.__cause__ = error
+        return internal
+
+    def _not_implemented(self, name: str) -> RpcError:
+        return RpcError(NOT_IMPLEMENTED, f"OCPP {self._version} has no action {name[:50]!a}")
+
+    def _id_rule(self) -> str:
+        return f"a messageId has at most {self._limits.message_id} characters"
+
+    # ── outbound ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def answer(self, message_id: str, response: msgspec.Struct) -> bytes:
+        """The CALLRESULT to the open CALL `message_id`, which is then over.
+
+        Raises LocalError when no such CALL is open or when `response` is not what its action answers with; in the
+        latter case it stays open and can still be refused.
+        """
+        opened = self._open.get(message_id)
+        if opened is None:
+            raise LocalError(f"no CALL {message_id!r} is open")
+        action, frame = opened
+        expected = action.response_type
+        if expected is None or not isinstance(response, expected):
+            raise LocalError(f"{action.name} is not answered with {type(response).__name__}")
+        reply = envelope.write_result(message_id, action.encode(response))
+        del self._open[message_id]
+        if self._memory is not None and action.name not in OF_THE_MOMENT:
+            self._memory.keep(self._scope, message_id, frame, reply)
+        self.counters.answers_sent += 1
+        return reply
+
+    def refuse(self, message_id: str, error: RpcError) -> bytes:
+        """The CALLERROR to the open CALL `message_id`, which is then over. Raises LocalError when none is open."""
+        if self._open.pop(message_id, None) is None:
+            raise LocalError(f"no CALL {message_id!r} is open")
+        self.counters.refusals_sent += 1
+        return envelope.write_error(CALLERROR, message_id, error, self._version)
+
+    def call(self, message_id: str, action: str, request: msgspec.Struct, now: int, tag: object = None) -> bytes:
+        """A CALL of ours, from now on outstanding until answered, expired or closed.
+
+        Raises Busy while another one is outstanding, Closed after `close`, LocalError for an id or a request that the
+        standard does not allow. Nothing has changed then.
+        """
+        if self._closed:
+            raise Closed("the connection is closed")
+        if self.outstanding is not None:
+            raise Busy(f"{self.outstanding.action.name} is outstanding")
+        known, payload = self._outbound(message_id, action, request, is_send=False)
+        self.outstanding = OpenCall(message_id, known, request, tag, now, now + self.timeout_ms)
+        self._ended.pop(message_id, None)
+        self.counters.calls_sent += 1
+        return envelope.write_call(CALL, message_id, action, payload)
+
+    def send(self, message_id: str, action: str, request: msgspec.Struct) -> bytes:
+        """A SEND of ours (2.1), allowed while a CALL is outstanding, never answered. Raises Closed or LocalError."""
+        if self._closed:
+            raise Closed("the connection is closed")
+        _, payload = self._outbound(message_id, action, request, is_send=True)
+        self.counters.sends_sent += 1
+        return envelope.write_call(SEND, message_id, action, payload)
+
+    def _outbound(self, message_id: str, name: str, request: msgspec.Struct, *, is_send: bool) -> tuple[Action, bytes]:
+        if not 1 <= len(message_id) <= self._limits.message_id or message_id == UNREADABLE:
+            raise LocalError(f"{self._id_rule()} and is not empty or {UNREADABLE}: {message_id!r}")
+        action = self._actions.get(name)
+        if action is None:
+            raise LocalError(f"OCPP {self._version} has no action {name!r}")
+        if action.is_send is not is_send:
+            raise LocalError(f"{name} goes out as {'SEND' if action.is_send else 'CALL'}")
+        if not isinstance(request, action.request_type):
+            raise LocalError(f"{name} is not asked with {type(request).__name__}")
+        return action, action.encode(request)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def expire(self, now: int) -> OpenCall | None:
+        """End the outstanding call if its deadline has come, and return it. A late answer to it is then Ignored."""
+        call = self.outstanding
+        if call is None or now < call.deadline:
+            return None
+        self._end(call, IGNORED_LATE_ANSWER)
+        self.counters.timeouts += 1
+        return call
+
+    def close(self) -> OpenCall | None:
+        """The connection is gone: end the outstanding call and return it. Closing twice does nothing."""
+        self._closed = True
+        call, self.outstanding = self.outstanding, None
+        return call
+
+    def _end(self, call: OpenCall, reason: str) -> None:
+        self.outstanding = None
+        ended = self._ended
+        ended[call.message_id] = reason
+        if len(ended) > _ENDED_KEPT:
+            del ended[next(iter(ended))]
+
+
+def _error_in(message: CallError | CallResultError | Broken) -> RpcError:
+    if isinstance(message, Broken):
+        return envelope.read_broken_error(message.elements)
+    return envelope.read_error(message.code, message.description, message.details)
