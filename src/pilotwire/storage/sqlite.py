@@ -1,0 +1,471 @@
+"""The embedded store: one SQLite file, one writer thread, group commit.
+
+The loop appends to a list. When no commit is under way the list is taken whole as a `Group` and handed to the writer,
+which makes it durable with one transaction and one fsync (WAL, synchronous=FULL) and tells the loop once; while it
+works, the next group gathers. Reads run on connections of their own in a small thread pool and never wait for writes.
+
+One process writes. A lock file beside the database says so to a second one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pilotwire.core.errors import ConfigError
+from pilotwire.core.ids import StationKey
+from pilotwire.domain.records import Session
+
+from . import queries
+from .codec import Record
+from .group import Group, Records
+from .migrate import outstanding
+from .port import Done, Entry, StationImage, StoreFailed
+from .queries import Plan, run_plan
+from .sqlite_writer import DATA_FAULTS, Writer
+from .sqlstore import SqlStore
+
+T = TypeVar("T")
+
+QUEUE_ENTRIES: Final = 50_000
+QUEUE_BYTES: Final = 128 * 1024 * 1024
+CHECKPOINT_EVERY: Final = 4_000
+"""Entries between two checkpoints of the write-ahead log: about 50 MB of it."""
+READERS: Final = 2
+SYNCHRONOUS: Final = ("FULL", "OFF")
+
+
+class SqliteStore(SqlStore):
+    """`Store` in the SQLite file `path`; Parquet days go to `history` (None: roll-off is refused).
+
+    `synchronous="OFF"` gives up durability and exists for the control of the tests that prove it.
+    `read_only` opens without lock and writer, beside a process that writes.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        stream: str = "main",
+        history: Path | None = None,
+        synchronous: str = "FULL",
+        read_only: bool = False,
+        queue_entries: int = QUEUE_ENTRIES,
+        queue_bytes: int = QUEUE_BYTES,
+    ) -> None:
+        if synchronous not in SYNCHRONOUS:
+            raise ConfigError(f"synchronous must be one of {', '.join(SYNCHRONOUS)}, not {synchronous!r}")
+        super().__init__(stream, history)
+        self.path = Path(path)
+        self.synchronous = synchronous
+        self.read_only = read_only
+        self._queue_entries = queue_entries
+        self._queue_bytes = queue_bytes
+        self._ready = False
+        self._failure: BaseException | None = None
+        self._reset_queue()
+        self.groups = 0
+        """Groups committed."""
+        self.entries = 0
+        """Entries committed."""
+
+    def _reset_queue(self) -> None:
+        self._entries: list[Entry] = []
+        self._dones: list[Done | None] = []
+        self._bytes = 0
+        self._taking = False
+        self._busy = False
+        self._appended = 0
+        self._settled = 0
+        self._lookups: list[tuple[int, Plan[Any], Callable[[Any], None]]] = []
+        self._reading: set[asyncio.Future[None]] = set()
+        self._idle: asyncio.Future[None] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+    async def open(self) -> None:
+        """Lock, open, migrate, start the writer. Raises ConfigError when the file cannot be used, saying why."""
+        if self._ready:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._reset_queue()
+        self._failure = None
+        self._lock: int | None = None
+        if self.read_only:
+            if not self.path.exists():
+                raise ConfigError(f"there is no database at {self.path}")
+        else:
+            self._lock = _take_lock(self.path)
+        try:
+            await self._start()
+        except BaseException:
+            self._unlock()
+            raise
+        self._ready = True
+
+    async def _start(self) -> None:
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._jobs: queue.SimpleQueue[Callable[[Writer], None] | None] = queue.SimpleQueue()
+        self._writer_thread: threading.Thread | None = None
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="pilotwire-read")
+        if not self.read_only:
+            started: asyncio.Future[None] = self._loop.create_future()
+            self._checkpointer = ThreadPoolExecutor(1, thread_name_prefix="pilotwire-checkpoint")
+            self._writer_thread = threading.Thread(
+                target=self._run_writer, args=(started,), name="pilotwire-write", daemon=True
+            )
+            self._writer_thread.start()
+            await started
+
+    async def close(self) -> None:
+        """Commit what is waiting, stop the threads, close, unlock. After a failure: refuse what is waiting."""
+        if not hasattr(self, "_readers"):
+            return
+        self._ready = False
+        if self._entries or self._busy or self._taking:
+            self._idle = self._loop.create_future()
+            await self._idle
+        while self._reading:
+            await asyncio.wait(set(self._reading))
+        if self._writer_thread is not None:
+            self._jobs.put(None)
+            await self._loop.run_in_executor(None, self._writer_thread.join)
+            self._checkpointer.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
+        for connection in self._connections:
+            connection.close()
+        del self._readers
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def ready(self) -> bool:
+        """True while commits succeed."""
+        return self._ready
+
+    # -- appending (loop's thread) ------------------------------------------------------------------------------------
+    def append(self, entry: Entry, done: Done | None = None) -> None:
+        """Queue one entry for the next group. Raises StoreFailed when the queue is full or the store not ready."""
+        if not self._ready or self.read_only:
+            raise StoreFailed(f"the store is not ready: {self._failure or 'it is not open for writing'}")
+        if len(self._entries) >= self._queue_entries or self._bytes >= self._queue_bytes:
+            raise StoreFailed("the store's queue is full")
+        self._entries.append(entry)
+        self._dones.append(done)
+        self._bytes += len(entry.frame)
+        self._appended += 1
+        if not self._busy and not self._taking:
+            self._taking = True
+            self._loop.call_soon(self._take)
+
+    def _take(self) -> None:
+        self._taking = False
+        entries, dones = self._entries, self._dones
+        if not entries:
+            return
+        self._entries, self._dones, self._bytes = [], [], 0
+        self._busy = True
+        try:
+            group = Group(entries, dones)
+        except Exception as error:  # a record that cannot be encoded is a fault of the code that made it
+            self._on_group(entries, dones, [error] * len(entries), None)
+            return
+        self._jobs.put(lambda writer: self._write_group(writer, group))
+
+    def _on_group(
+        self,
+        entries: list[Entry],
+        dones: list[Done | None],
+        verdicts: list[BaseException | None] | None,
+        failure: BaseException | None,
+    ) -> None:
+        """The writer is through with a group: hand it the next one, then tell everybody of this one, in order."""
+        self._busy = False
+        self._settled += len(entries)
+        refused: list[Done | None] = []
+        if failure is not None:
+            self._ready, self._failure = False, failure
+            refused, self._entries, self._dones, self._bytes = self._dones, [], [], 0
+            self._settled += len(refused)
+        else:
+            self.groups += 1
+            self.entries += len(entries)
+            if self._entries:
+                self._take()
+        if failure is None and verdicts is None:
+            for done in dones:
+                if done is not None:
+                    self._tell(done, None)
+        else:
+            for place, done in enumerate(dones + refused):
+                error = failure or (verdicts[place] if verdicts and place < len(verdicts) else None)
+                if done is not None:
+                    self._tell(done, _failed(error) if error is not None else None)
+        self._flush_lookups()
+        if self._idle is not None and not (self._busy or self._taking or self._entries) and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _tell(self, done: Done, verdict: BaseException | None) -> None:
+        # One callback's fault must not keep the others of the group from hearing.
+        try:
+            done(verdict)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a `done` of the store raised", "exception": error})
+
+    # -- the writer's thread ------------------------------------------------------------------------------------------
+    def _run_writer(self, started: asyncio.Future[None]) -> None:
+        try:
+            connection = self._connect(write=True)
+            try:
+                _migrate(connection, self.path)
+                writer = Writer(connection, self.stream)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            reason = ConfigError(f"the database {self.path} cannot be used: {error}")
+            self._loop.call_soon_threadsafe(started.set_exception, reason)
+            return
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(started.set_exception, error)
+            return
+        self._since_checkpoint = 0
+        self._loop.call_soon_threadsafe(started.set_result, None)
+        while (job := self._jobs.get()) is not None:
+            job(writer)
+        connection.close()
+
+    def _write_group(self, writer: Writer, group: Group) -> None:
+        failure: BaseException | None = None
+        verdicts: list[BaseException | None] | None = None
+        try:
+            verdicts = writer.commit(group)
+        except BaseException as error:
+            failure = error
+        self._loop.call_soon_threadsafe(self._on_group, group.entries, group.dones, verdicts, failure)
+        self._since_checkpoint += len(group.entries)
+        if self._since_checkpoint >= CHECKPOINT_EVERY and failure is None:
+            self._since_checkpoint = 0
+            self._checkpointer.submit(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        """Copy the log into the database beside the running writer; what came meanwhile the writer itself copies in a
+        moment between two groups, so that the log can begin anew."""
+        connection = self._connect(write=True)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        finally:
+            connection.close()
+        self._jobs.put(lambda writer: writer.fetch("PRAGMA wal_checkpoint(PASSIVE)") and None)
+
+    def _connect(self, *, write: bool) -> sqlite3.Connection:
+        mode = "rwc" if write else "ro"
+        connection = sqlite3.connect(
+            f"file:{_quote(self.path)}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            timeout=10.0,
+        )
+        if write:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self.synchronous}")
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+            connection.execute("PRAGMA journal_size_limit=67108864")
+        else:
+            connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA cache_size=-8000")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        return connection
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+    def _read_connection(self) -> sqlite3.Connection:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect(write=False)
+            self._connections.append(connection)
+        return connection
+
+    def _run_read(self, plan: Plan[T]) -> T:
+        connection = self._read_connection()
+        connection.execute("BEGIN")
+        try:
+            return run_plan(plan, lambda sql, args: connection.execute(sql, args).fetchall())
+        finally:
+            connection.execute("COMMIT")
+
+    async def read(self, plan: Plan[T]) -> T:
+        """Run a plan on a reading thread, on one snapshot."""
+        if not hasattr(self, "_readers"):
+            raise StoreFailed("the store is not open")
+        return await self._loop.run_in_executor(self._readers, self._run_read, plan)
+
+    def load_station(self, key: StationKey, done: Callable[[StationImage], None]) -> None:
+        """As the port says; sees everything appended before the call."""
+        self._look(queries.image(key), done)
+
+    def find_session(
+        self, key: StationKey, transaction: str, start_key: str, done: Callable[[Session | None], None]
+    ) -> None:
+        """As the port says; sees everything appended before the call."""
+        self._look(queries.find_session(key, transaction, start_key), done)
+
+    def _look(self, plan: Plan[Any], done: Callable[[Any], None]) -> None:
+        if not hasattr(self, "_readers"):
+            raise StoreFailed("the store is not open")
+        self._lookups.append((self._appended, plan, done))
+        if len(self._lookups) == 1 and self._settled >= self._appended:
+            self._loop.call_soon(self._flush_lookups)
+
+    def _flush_lookups(self) -> None:
+        """Send off, in one job, every question whose entries are settled."""
+        if not self._lookups or not hasattr(self, "_readers"):
+            return
+        due = [one for one in self._lookups if one[0] <= self._settled]
+        if not due:
+            return
+        self._lookups = [one for one in self._lookups if one[0] > self._settled]
+        job = self._loop.run_in_executor(self._readers, self._run_lookups, [plan for _, plan, _ in due])
+        told = asyncio.ensure_future(self._tell_lookups(job, due))
+        self._reading.add(told)
+        told.add_done_callback(self._reading.discard)
+
+    async def _tell_lookups(
+        self, job: asyncio.Future[list[Any]], due: list[tuple[int, Plan[Any], Callable[[Any], None]]]
+    ) -> None:
+        answers = await job
+        for (_, _, done), (error, answer) in zip(due, answers, strict=True):
+            if error is not None:
+                # No guess is given: the asker hears nothing, its own deadline speaks, and readiness says why.
+                self._ready, self._failure = False, error
+                self._loop.call_exception_handler({"message": "the store cannot be read", "exception": error})
+                continue
+            try:
+                done(answer)
+            except Exception as fault:
+                self._loop.call_exception_handler({"message": "a lookup's `done` raised", "exception": fault})
+
+    def _run_lookups(self, plans: list[Plan[Any]]) -> list[tuple[BaseException | None, Any]]:
+        answers: list[tuple[BaseException | None, Any]] = []
+        for plan in plans:
+            try:
+                answers.append((None, self._run_read(plan)))
+            except Exception as error:
+                answers.append((error, None))
+        return answers
+
+    # -- changes outside of groups ------------------------------------------------------------------------------------
+    async def change(self, plan: Plan[T]) -> T:
+        """Run a plan on the writer's thread in a transaction of its own."""
+        return await self.on_writer(lambda writer: writer.change(plan))
+
+    async def on_writer(self, work: Callable[[Writer], T]) -> T:
+        """Run `work` on the writer's thread between two groups. Raises StoreFailed when the database failed."""
+        if not self._ready or self.read_only:
+            raise StoreFailed(f"the store is not ready: {self._failure or 'it is not open for writing'}")
+        answer: asyncio.Future[T] = self._loop.create_future()
+
+        def run(writer: Writer) -> None:
+            try:
+                value = work(writer)
+            except BaseException as error:
+                self._loop.call_soon_threadsafe(_settle, answer, None, error)
+            else:
+                self._loop.call_soon_threadsafe(_settle, answer, value, None)
+
+        self._jobs.put(run)
+        try:
+            return await answer
+        except DATA_FAULTS:
+            raise
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[object]) -> None:
+        """Replace every projection row by these, in one transaction."""
+        records = await gather_records(projections)
+        await self.on_writer(lambda writer: writer.rebuild(records))
+
+
+async def gather_records(projections: Sequence[Record] | AsyncIterator[object]) -> Records:
+    """Encode records as they come. Raises TypeError for what is no projection."""
+    records = Records()
+    if isinstance(projections, AsyncIterator):
+        async for record in projections:
+            records.add(record)  # type: ignore[arg-type]
+    else:
+        for record in projections:
+            records.add(record)
+    return records
+
+
+def _settle(future: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
+    if future.done():  # the asker has gone away
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+def _failed(error: BaseException) -> StoreFailed:
+    failed = StoreFailed(f"the entry was not made durable: {error}")
+    failed.__cause__ = error
+    return failed
+
+
+def _quote(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _take_lock(path: Path) -> int:
+    """Lock `<path>.lock` for this process, or say who holds it. The lock goes with the process, however it ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise ConfigError(
+                f"{path} is being written by another Pilotwire (process {holder}). Stop it first, talk to it over its "
+                "API, or give this one a folder of its own with --data; several at once need PostgreSQL (--database)"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        # The database holds verifiers of passwords: nobody else's to read. WAL and shm inherit this mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror or error}; choose another folder with --data"
+        ) from error
+    return lock
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the database to our schema, each step in a transaction together with its number."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for step in outstanding("sqlite", version):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in step.statements():
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {step.number}")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            connection.execute("ROLLBACK")
+            raise ConfigError(f"migration {step.name} of {path} failed: {error}") from error
