@@ -124,10 +124,11 @@ def decompress(data: bytes, limit: int) -> bytes:
     machine = zlib.decompressobj(wbits=-15)
     try:
         text = machine.decompress(data + _TAIL, limit + 1)
-        if len(text) <= limit and not machine.eof and machine.unconsumed_tail:
-            text += machine.decompress(machine.unconsumed_tail, limit + 1 - len(text))
     except zlib.error as error:
         raise BadCompression(str(error)) from None
     if len(text) > limit:
         raise TooLarge(f"inflates beyond {limit} bytes")
+    if machine.eof and machine.unused_data not in (_TAIL, b"\x00" + _TAIL):
+        # A final block is allowed (section 7.2.3.4); a second stream behind it would be cut off without a word.
+        raise BadCompression("data after the final block")
     return text
