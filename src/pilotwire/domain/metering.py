@@ -28,6 +28,8 @@ class Reading(NamedTuple):
     """The newest sample's time; 0 without samples."""
 
 
+_FAR = 1 << 62
+
 NOTHING = Reading(None, None, False, None, None, 0)
 
 
@@ -40,9 +42,10 @@ def assign(samples: tuple[Sample, ...], session_id: str) -> None:
 def read(samples: tuple[Sample, ...]) -> Reading:
     """The registers (first and last by time), the newest power and the newest SoC in `samples`.
 
+    Transaction.Begin is the first and Transaction.End the last whatever their times say: the clock may have been set.
     A value without a phase is taken before the sum over phases, the outlet's meter before the inlet's.
     """
-    first_time = last_time = first = last = power = power_time = soc = soc_time = 0
+    first_key = last_key = first_time = last_time = first = last = power = power_time = soc = soc_time = 0
     registers = begins = have_power = have_soc = slow = False
     newest = 0
     for sample in samples:
@@ -55,17 +58,22 @@ def read(samples: tuple[Sample, ...]) -> Reading:
                 slow = True
                 continue
             value = sample.value
+            key = time
+            context = sample.context
+            if context == "Transaction.Begin":
+                key, begins = -_FAR, True
+            elif context == "Transaction.End":
+                key = _FAR
             if not registers:
                 registers = True
+                first_key = last_key = key
                 first_time = last_time = time
                 first = last = value
-                begins = sample.context == "Transaction.Begin"
             else:
-                if time < first_time or (time == first_time and value < first):
-                    first_time, first = time, value
-                    begins = sample.context == "Transaction.Begin"
-                if time > last_time or (time == last_time and value > last):
-                    last_time, last = time, value
+                if key < first_key or (key == first_key and value < first):
+                    first_key, first_time, first = key, time, value
+                if key > last_key or (key == last_key and value > last):
+                    last_key, last_time, last = key, time, value
         elif measurand == POWER:
             if sample.phase or sample.location not in ("", "Outlet"):
                 slow = True
