@@ -85,7 +85,7 @@ from .events import (
     ResultReceived,
     SendReceived,
 )
-from .limits import Limits, deeper_than
+from .limits import NOT_OUTLINE, Limits, depth_guard
 from .memory import OF_THE_MOMENT, AnswerMemory
 
 __all__ = [
@@ -155,10 +155,15 @@ class Rpc:
         "_decode",
         "_dialect",
         "_ended",
+        "_guard",
+        "_has_send",
         "_limits",
+        "_max_id",
+        "_max_size",
         "_memory",
         "_open",
         "_scope",
+        "_shallow",
         "_version",
         "counters",
         "outstanding",
@@ -185,7 +190,12 @@ class Rpc:
         self._actions: Mapping[str, Action] = version.actions
         self._dialect = _DIALECTS[version.name]
         self._decode = self._dialect.decoder.decode
+        self._has_send = SEND in self._dialect.message_types
         self._limits = limits
+        self._guard = depth_guard(limits.depth)
+        self._shallow = self._guard.shallow
+        self._max_size = limits.size
+        self._max_id = limits.message_id
         self._memory = memory
         self._scope = memory.enter(self._dialect.lasting_ids) if memory is not None else 0
         # CALLs of the peer that wait for our answer: the action and the frame, the latter to know it again.
@@ -212,20 +222,19 @@ class Rpc:
         if self._closed:
             self.counters.ignored += 1
             return Ignored(IGNORED_CLOSED)
-        limits = self._limits
-        if len(data) > limits.size:
-            return self._head_only(data, f"larger than {limits.size} bytes")
+        if len(data) > self._max_size:
+            return self._head_only(data, f"larger than {self._max_size} bytes")
         if not data.isascii():
             try:
                 data.decode()
             except UnicodeDecodeError:
                 return self._head_only(data, "not UTF-8")
-        if deeper_than(data, limits.depth):
-            return self._head_only(data, f"nested deeper than {limits.depth} levels")
+        if data.translate(None, NOT_OUTLINE) not in self._shallow and self._guard.exceeded(data):
+            return self._head_only(data, f"nested deeper than {self._limits.depth} levels")
         try:
             message = self._decode(data)
         except UNREADABLE_INPUT:
-            return self._on_broken(envelope.read_broken(data, limits.message_id))
+            return self._on_broken(envelope.read_broken(data, self._max_id))
         kind = type(message)
         if kind is Call:
             return self._on_call(message, data)
@@ -240,7 +249,7 @@ class Rpc:
     def _on_call(self, message: Call, frame: bytes) -> Event:
         message_id = message.message_id
         counters = self.counters
-        if len(message_id) > self._limits.message_id:
+        if len(message_id) > self._max_id:
             return self._refused(None, RpcError(RPC_FRAMEWORK_ERROR, self._id_rule()))
         earlier = self._open.get(message_id)
         if earlier is not None:
@@ -262,7 +271,7 @@ class Rpc:
         action = self._actions.get(message.action)
         if action is None:
             return self._refused(message_id, self._not_implemented(message.action))
-        if action.is_send:
+        if self._has_send and action.is_send:
             return self._refused(message_id, RpcError(MESSAGE_TYPE_NOT_SUPPORTED, f"{action.name} goes out as SEND"))
         try:
             request, deviations = action.decode_request(message.payload)
@@ -277,7 +286,7 @@ class Rpc:
     def _on_send(self, message: Send) -> Event:
         action = self._actions.get(message.action)
         try:
-            if len(message.message_id) > self._limits.message_id:
+            if len(message.message_id) > self._max_id:
                 raise RpcError(RPC_FRAMEWORK_ERROR, self._id_rule())
             if action is None:
                 raise self._not_implemented(message.action)
@@ -315,7 +324,7 @@ class Rpc:
 
     def _on_result_error(self, message: CallResultError | Broken) -> Event:
         message_id = message.message_id
-        if message_id is None or len(message_id) > self._limits.message_id:
+        if message_id is None or len(message_id) > self._max_id:
             return self._dropped(RpcError(RPC_FRAMEWORK_ERROR, self._id_rule()))
         if self._memory is not None:
             # Saying again what the peer cannot read would not help it.
@@ -325,7 +334,7 @@ class Rpc:
 
     def _head_only(self, data: bytes, why: str) -> Event:
         """A frame that is not worth or not capable of being decoded."""
-        return self._on_broken(envelope.read_head(data, why, self._limits.message_id))
+        return self._on_broken(envelope.read_head(data, why, self._max_id))
 
     def _on_broken(self, broken: Broken) -> Event:
         """A frame that is no message of this version, by the type that it claims."""
@@ -395,7 +404,7 @@ class Rpc:
         return RpcError(NOT_IMPLEMENTED, f"OCPP {self._version} has no action {name[:50]!a}")
 
     def _id_rule(self) -> str:
-        return f"a messageId has at most {self._limits.message_id} characters"
+        return f"a messageId has at most {self._max_id} characters"
 
     # ── outbound ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -451,7 +460,7 @@ class Rpc:
         return envelope.write_call(SEND, message_id, action, payload)
 
     def _outbound(self, message_id: str, name: str, request: msgspec.Struct, *, is_send: bool) -> tuple[Action, bytes]:
-        if not 1 <= len(message_id) <= self._limits.message_id or message_id == UNREADABLE:
+        if not 1 <= len(message_id) <= self._max_id or message_id == UNREADABLE:
             raise LocalError(f"{self._id_rule()} and is not empty or {UNREADABLE}: {message_id!r}")
         action = self._actions.get(name)
         if action is None:

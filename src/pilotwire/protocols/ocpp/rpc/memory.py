@@ -14,6 +14,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 OF_THE_MOMENT = frozenset({"BootNotification", "Heartbeat"})
@@ -35,13 +36,15 @@ class KeptAnswer(NamedTuple):
 class AnswerMemory:
     """A bounded memory of answers by messageId. The actor of a station owns it, so that it can outlive a connection."""
 
-    __slots__ = ("_bytes", "_capacity", "_kept", "_max_bytes", "_scope")
+    __slots__ = ("_bytes", "_capacity", "_kept", "_max_bytes", "_scope", "find")
 
     def __init__(self, capacity: int = 16, max_bytes: int = 16_384) -> None:
         """`capacity` answers of together `max_bytes` bytes; the oldest go first."""
         self._capacity = capacity
         self._max_bytes = max_bytes
         self._kept: dict[str, KeptAnswer] = {}
+        self.find: Callable[[str], KeptAnswer | None] = self._kept.get
+        """The answer that is kept for a messageId; the caller compares the content."""
         self._bytes = 0
         self._scope = 0
 
@@ -55,10 +58,6 @@ class AnswerMemory:
             self._bytes = 0
             self._scope += 1
         return self._scope
-
-    def find(self, message_id: str) -> KeptAnswer | None:
-        """The answer that is kept for `message_id`; the caller compares the content."""
-        return self._kept.get(message_id)
 
     def keep(self, scope: int, message_id: str, frame: bytes, reply: bytes) -> None:
         """Keep `reply` as the answer to the CALL `frame`, unless its scope has ended or it is too large."""
