@@ -283,23 +283,25 @@ class PicowsLink(WSListener):
         Filling only now saves a clock reading per frame; a peer gets at most one burst more than from an eager bucket.
         """
         limits = self._limits
-        now = self._loop.time()
         if limits.rate_per_s <= 0:
             self._tokens = 1 << 30
             return
+        now = self._loop.time()
         self._tokens = min(limits.rate_burst, self._tokens + int((now - self._refilled) * limits.rate_per_s))
         self._refilled = now
         if self._tokens <= 0 and self._throttle is None:
             self._counters.throttled += 1
             if not self._paused:
                 transport.underlying_transport.pause_reading()
-            # What was read already is still delivered, so the debt may be more than one second's worth.
-            pause_s = (1 - self._tokens) / limits.rate_per_s + 0.25
-            self._throttle = self._loop.call_later(pause_s, self._unthrottle)
+            self._throttle = self._loop.call_later((1 - self._tokens) / limits.rate_per_s + 0.25, self._unthrottle)
 
     def _unthrottle(self) -> None:
         self._throttle = None
-        if not self._paused and not self._closing and self._transport is not None:
+        if self._closing or self._transport is None:
+            return
+        # Frames that had been read when the throttle was set were delivered and may have deepened the debt.
+        self._refill(self._transport)
+        if self._throttle is None and not self._paused:
             self._transport.underlying_transport.resume_reading()
 
     def _inflate(self, transport: WSTransport, data: bytes) -> None:
