@@ -15,6 +15,7 @@ from pilotwire.core.ids import StationKey
 from pilotwire.domain.records import Command, Sample, Session, Station, Variable
 
 from .codec import (
+    DAY_MS,
     DIRECTIONS,
     ENDED_SESSIONS_IN_IMAGE,
     HOUR_MS,
@@ -257,6 +258,22 @@ def session_samples(tenant: str, session_id: str, measurand: str | None, limit: 
         )
         found += [Sample(*row, session_id) for row in got]
     return HotSamples(found, [(row[0], row[2]) for row in rows])
+
+
+def delete_rolled(moved: Sequence[tuple[int, int, int]]) -> Plan[int]:
+    """Delete hot rows that are durable in a file: (station number, UTC day, how many the file took).
+
+    Samples are only ever added. As many rows as the file took are therefore the rows that it took; were there more, a
+    late one has come meanwhile and this station's day stays for the next roll-off.
+    """
+    gone = 0
+    for station, day, count in moved:
+        span = (station, day * DAY_MS, (day + 1) * DAY_MS)
+        rows = yield "SELECT count(*) FROM samples WHERE station = ?1 AND time >= ?2 AND time < ?3", span
+        if rows[0][0] == count:
+            yield "DELETE FROM samples WHERE station = ?1 AND time >= ?2 AND time < ?3", span
+            gone += count
+    return gone
 
 
 # -- journal ----------------------------------------------------------------------------------------------------------

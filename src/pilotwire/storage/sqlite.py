@@ -21,22 +21,17 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pilotwire.core.errors import ConfigError
-from pilotwire.core.ids import StationKey
-from pilotwire.domain.records import Session
 
-from . import queries
 from .codec import Record
-from .group import Group, Records
+from .group import Group
 from .migrate import outstanding
-from .port import Done, Entry, StationImage, StoreFailed
+from .port import StoreFailed
 from .queries import Plan, run_plan
 from .sqlite_writer import DATA_FAULTS, Writer
-from .sqlstore import SqlStore
+from .sqlstore import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, SqlStore, gather_records, not_durable
 
 T = TypeVar("T")
 
-QUEUE_ENTRIES: Final = 50_000
-QUEUE_BYTES: Final = 128 * 1024 * 1024
 CHECKPOINT_EVERY: Final = 4_000
 """Entries between two checkpoints of the write-ahead log: about 50 MB of it."""
 READERS: Final = 2
@@ -63,40 +58,18 @@ class SqliteStore(SqlStore):
     ) -> None:
         if synchronous not in SYNCHRONOUS:
             raise ConfigError(f"synchronous must be one of {', '.join(SYNCHRONOUS)}, not {synchronous!r}")
-        super().__init__(stream, history)
+        super().__init__(stream, history, queue_entries=queue_entries, queue_bytes=queue_bytes)
         self.path = Path(path)
         self.synchronous = synchronous
         self.read_only = read_only
-        self._queue_entries = queue_entries
-        self._queue_bytes = queue_bytes
-        self._ready = False
-        self._failure: BaseException | None = None
-        self._reset_queue()
-        self.groups = 0
-        """Groups committed."""
-        self.entries = 0
-        """Entries committed."""
-
-    def _reset_queue(self) -> None:
-        self._entries: list[Entry] = []
-        self._dones: list[Done | None] = []
-        self._bytes = 0
-        self._taking = False
-        self._busy = False
-        self._appended = 0
-        self._settled = 0
-        self._lookups: list[tuple[int, Plan[Any], Callable[[Any], None]]] = []
         self._reading: set[asyncio.Future[None]] = set()
-        self._idle: asyncio.Future[None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
     async def open(self) -> None:
         """Lock, open, migrate, start the writer. Raises ConfigError when the file cannot be used, saying why."""
         if self._ready:
             return
-        self._loop = asyncio.get_running_loop()
-        self._reset_queue()
-        self._failure = None
+        self._reset()
         self._lock: int | None = None
         if self.read_only:
             if not self.path.exists():
@@ -108,7 +81,7 @@ class SqliteStore(SqlStore):
         except BaseException:
             self._unlock()
             raise
-        self._ready = True
+        self._accept(writing=not self.read_only)
 
     async def _start(self) -> None:
         self._local = threading.local()
@@ -129,10 +102,7 @@ class SqliteStore(SqlStore):
         """Commit what is waiting, stop the threads, close, unlock. After a failure: refuse what is waiting."""
         if not hasattr(self, "_readers"):
             return
-        self._ready = False
-        if self._entries or self._busy or self._taking:
-            self._idle = self._loop.create_future()
-            await self._idle
+        await self._drain()
         while self._reading:
             await asyncio.wait(set(self._reading))
         if self._writer_thread is not None:
@@ -151,78 +121,12 @@ class SqliteStore(SqlStore):
             self._lock = None
 
     @property
-    def ready(self) -> bool:
-        """True while commits succeed."""
-        return self._ready
+    def database(self) -> str:
+        """The file's path."""
+        return str(self.path.absolute())
 
-    # -- appending (loop's thread) ------------------------------------------------------------------------------------
-    def append(self, entry: Entry, done: Done | None = None) -> None:
-        """Queue one entry for the next group. Raises StoreFailed when the queue is full or the store not ready."""
-        if not self._ready or self.read_only:
-            raise StoreFailed(f"the store is not ready: {self._failure or 'it is not open for writing'}")
-        if len(self._entries) >= self._queue_entries or self._bytes >= self._queue_bytes:
-            raise StoreFailed("the store's queue is full")
-        self._entries.append(entry)
-        self._dones.append(done)
-        self._bytes += len(entry.frame)
-        self._appended += 1
-        if not self._busy and not self._taking:
-            self._taking = True
-            self._loop.call_soon(self._take)
-
-    def _take(self) -> None:
-        self._taking = False
-        entries, dones = self._entries, self._dones
-        if not entries:
-            return
-        self._entries, self._dones, self._bytes = [], [], 0
-        self._busy = True
-        try:
-            group = Group(entries, dones)
-        except Exception as error:  # a record that cannot be encoded is a fault of the code that made it
-            self._on_group(entries, dones, [error] * len(entries), None)
-            return
+    def _commit(self, group: Group) -> None:
         self._jobs.put(lambda writer: self._write_group(writer, group))
-
-    def _on_group(
-        self,
-        entries: list[Entry],
-        dones: list[Done | None],
-        verdicts: list[BaseException | None] | None,
-        failure: BaseException | None,
-    ) -> None:
-        """The writer is through with a group: hand it the next one, then tell everybody of this one, in order."""
-        self._busy = False
-        self._settled += len(entries)
-        refused: list[Done | None] = []
-        if failure is not None:
-            self._ready, self._failure = False, failure
-            refused, self._entries, self._dones, self._bytes = self._dones, [], [], 0
-            self._settled += len(refused)
-        else:
-            self.groups += 1
-            self.entries += len(entries)
-            if self._entries:
-                self._take()
-        if failure is None and verdicts is None:
-            for done in dones:
-                if done is not None:
-                    self._tell(done, None)
-        else:
-            for place, done in enumerate(dones + refused):
-                error = failure or (verdicts[place] if verdicts and place < len(verdicts) else None)
-                if done is not None:
-                    self._tell(done, _failed(error) if error is not None else None)
-        self._flush_lookups()
-        if self._idle is not None and not (self._busy or self._taking or self._entries) and not self._idle.done():
-            self._idle.set_result(None)
-
-    def _tell(self, done: Done, verdict: BaseException | None) -> None:
-        # One callback's fault must not keep the others of the group from hearing.
-        try:
-            done(verdict)
-        except Exception as error:
-            self._loop.call_exception_handler({"message": "a `done` of the store raised", "exception": error})
 
     # -- the writer's thread ------------------------------------------------------------------------------------------
     def _run_writer(self, started: asyncio.Future[None]) -> None:
@@ -313,50 +217,24 @@ class SqliteStore(SqlStore):
             raise StoreFailed("the store is not open")
         return await self._loop.run_in_executor(self._readers, self._run_read, plan)
 
-    def load_station(self, key: StationKey, done: Callable[[StationImage], None]) -> None:
-        """As the port says; sees everything appended before the call."""
-        self._look(queries.image(key), done)
-
-    def find_session(
-        self, key: StationKey, transaction: str, start_key: str, done: Callable[[Session | None], None]
-    ) -> None:
-        """As the port says; sees everything appended before the call."""
-        self._look(queries.find_session(key, transaction, start_key), done)
-
-    def _look(self, plan: Plan[Any], done: Callable[[Any], None]) -> None:
-        if not hasattr(self, "_readers"):
-            raise StoreFailed("the store is not open")
-        self._lookups.append((self._appended, plan, done))
-        if len(self._lookups) == 1 and self._settled >= self._appended:
-            self._loop.call_soon(self._flush_lookups)
-
-    def _flush_lookups(self) -> None:
-        """Send off, in one job, every question whose entries are settled."""
-        if not self._lookups or not hasattr(self, "_readers"):
-            return
-        due = [one for one in self._lookups if one[0] <= self._settled]
-        if not due:
-            return
-        self._lookups = [one for one in self._lookups if one[0] > self._settled]
-        job = self._loop.run_in_executor(self._readers, self._run_lookups, [plan for _, plan, _ in due])
+    def _answer(self, due: list[Lookup]) -> None:
+        """All that is due in one job: one hop to a thread and back, however many ask."""
+        job = self._loop.run_in_executor(self._readers, self._run_lookups, [plan for plan, _ in due])
         told = asyncio.ensure_future(self._tell_lookups(job, due))
         self._reading.add(told)
         told.add_done_callback(self._reading.discard)
 
     async def _tell_lookups(
-        self, job: asyncio.Future[list[Any]], due: list[tuple[int, Plan[Any], Callable[[Any], None]]]
+        self, job: asyncio.Future[list[tuple[BaseException | None, Any]]], due: list[Lookup]
     ) -> None:
         answers = await job
-        for (_, _, done), (error, answer) in zip(due, answers, strict=True):
+        for (_, done), (error, answer) in zip(due, answers, strict=True):
             if error is not None:
                 # No guess is given: the asker hears nothing, its own deadline speaks, and readiness says why.
-                self._ready, self._failure = False, error
+                self._fail(error)
                 self._loop.call_exception_handler({"message": "the store cannot be read", "exception": error})
                 continue
-            try:
-                done(answer)
-            except Exception as fault:
-                self._loop.call_exception_handler({"message": "a lookup's `done` raised", "exception": fault})
+            self._tell(done, answer)
 
     def _run_lookups(self, plans: list[Plan[Any]]) -> list[tuple[BaseException | None, Any]]:
         answers: list[tuple[BaseException | None, Any]] = []
@@ -374,8 +252,7 @@ class SqliteStore(SqlStore):
 
     async def on_writer(self, work: Callable[[Writer], T]) -> T:
         """Run `work` on the writer's thread between two groups. Raises StoreFailed when the database failed."""
-        if not self._ready or self.read_only:
-            raise StoreFailed(f"the store is not ready: {self._failure or 'it is not open for writing'}")
+        self._check_writable()
         answer: asyncio.Future[T] = self._loop.create_future()
 
         def run(writer: Writer) -> None:
@@ -392,24 +269,12 @@ class SqliteStore(SqlStore):
         except DATA_FAULTS:
             raise
         except sqlite3.Error as error:
-            raise _failed(error) from error
+            raise not_durable(error) from error
 
     async def rebuild(self, projections: Sequence[Record] | AsyncIterator[object]) -> None:
         """Replace every projection row by these, in one transaction."""
         records = await gather_records(projections)
         await self.on_writer(lambda writer: writer.rebuild(records))
-
-
-async def gather_records(projections: Sequence[Record] | AsyncIterator[object]) -> Records:
-    """Encode records as they come. Raises TypeError for what is no projection."""
-    records = Records()
-    if isinstance(projections, AsyncIterator):
-        async for record in projections:
-            records.add(record)  # type: ignore[arg-type]
-    else:
-        for record in projections:
-            records.add(record)
-    return records
 
 
 def _settle(future: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
@@ -419,12 +284,6 @@ def _settle(future: asyncio.Future[Any], value: object, error: BaseException | N
         future.set_exception(error)
     else:
         future.set_result(value)
-
-
-def _failed(error: BaseException) -> StoreFailed:
-    failed = StoreFailed(f"the entry was not made durable: {error}")
-    failed.__cause__ = error
-    return failed
 
 
 def _quote(path: Path) -> str:

@@ -1,30 +1,54 @@
-"""What the SQLite and the PostgreSQL store have in common: everything but how a plan is run and a group committed."""
+"""What the SQLite and the PostgreSQL store have in common: everything but how a plan is run and a group committed.
+
+The queue: `append` puts entries on a list; when no commit is under way the list is taken whole as a `Group`; when its
+commit is settled the next one is taken, and then every `done` of the first is called, in order.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
+from pilotwire.core.errors import ConfigError
 from pilotwire.core.ids import StationKey
 from pilotwire.domain.records import ApiKey, Command, Sample, Session, Station, StationAccount, Token, User, Variable
 
 from . import queries
-from .codec import DAY_MS, HOUR_MS, encode, sample_order
-from .port import JournalRow, Page
+from .codec import DAY_MS, HOUR_MS, Record, encode, sample_order
+from .group import Group, Records
+from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
 from .queries import SEQ_MASK, Plan, RawRow
 
 T = TypeVar("T")
 
 
+Lookup = tuple[Plan[Any], Callable[[Any], None]]
+"""A question asked in the middle of a message and who is told."""
+
+QUEUE_ENTRIES: Final = 50_000
+QUEUE_BYTES: Final = 128 * 1024 * 1024
+ROLL_OFF_ROWS: Final = 5_000
+
+
 class SqlStore(ABC):
     """Reading and settings of the `Store` port over plans. `history` is the folder of the Parquet days, or None."""
 
-    def __init__(self, stream: str, history: Path | None) -> None:
+    def __init__(self, stream: str, history: Path | None, *, queue_entries: int, queue_bytes: int) -> None:
         self.stream = stream
         self.history = history
+        self._queue_entries = queue_entries
+        self._queue_bytes = queue_bytes
+        self._open = self._ready = self._writing = False
+        self._failure: BaseException | None = None
+        self._rolling = asyncio.Lock()
+        self.groups = 0
+        """Groups committed."""
+        self.entries = 0
+        """Entries committed."""
 
     @abstractmethod
     async def read(self, plan: Plan[T]) -> T:
@@ -33,6 +57,151 @@ class SqlStore(ABC):
     @abstractmethod
     async def change(self, plan: Plan[T]) -> T:
         """Run a plan in a transaction of its own and commit it. Raises StoreFailed when it cannot be committed."""
+
+    @abstractmethod
+    def _commit(self, group: Group) -> None:
+        """Begin to make a group durable; `_on_group` is called on the loop's thread when that is settled."""
+
+    @abstractmethod
+    def _answer(self, due: list[Lookup]) -> None:
+        """Answer lookups whose entries are settled."""
+
+    # -- the queue (loop's thread) ------------------------------------------------------------------------------------
+    def _reset(self) -> None:
+        """Begin empty, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._failure = None
+        self._entries: list[Entry] = []
+        self._dones: list[Done | None] = []
+        self._bytes = 0
+        self._taking = False
+        self._busy = False
+        self._appended = 0
+        self._settled = 0
+        self._lookups: list[tuple[int, Lookup]] = []
+        self._idle: asyncio.Future[None] | None = None
+
+    def _accept(self, *, writing: bool) -> None:
+        self._open, self._ready, self._writing = True, True, writing
+
+    def _fail(self, failure: BaseException) -> None:
+        self._ready, self._writing, self._failure = False, False, failure
+
+    def _pending(self) -> bool:
+        return bool(self._busy or self._taking or self._entries)
+
+    async def _drain(self) -> None:
+        """Take nothing more and wait until all that was taken is settled."""
+        self._ready = self._writing = False
+        if self._pending():
+            self._idle = self._loop.create_future()
+            await self._idle
+        self._open = False
+
+    def _check_writable(self) -> None:
+        if not self._writing:
+            raise StoreFailed(f"the store is not ready: {self._failure or 'it is not open for writing'}")
+
+    @property
+    def ready(self) -> bool:
+        """True while commits succeed."""
+        return self._ready
+
+    # -- appending (loop's thread) ------------------------------------------------------------------------------------
+    def append(self, entry: Entry, done: Done | None = None) -> None:
+        """Queue one entry for the next group. Raises StoreFailed when the queue is full or the store not ready."""
+        if not self._writing:
+            self._check_writable()
+        if len(self._entries) >= self._queue_entries or self._bytes >= self._queue_bytes:
+            raise StoreFailed("the store's queue is full")
+        self._entries.append(entry)
+        self._dones.append(done)
+        self._bytes += len(entry.frame)
+        self._appended += 1
+        if not self._busy and not self._taking:
+            self._taking = True
+            self._loop.call_soon(self._take)
+
+    def _take(self) -> None:
+        self._taking = False
+        entries, dones = self._entries, self._dones
+        if not entries:
+            return
+        self._entries, self._dones, self._bytes = [], [], 0
+        self._busy = True
+        try:
+            group = Group(entries, dones)
+        except Exception as error:  # a record that cannot be encoded is a fault of the code that made it
+            self._on_group(entries, dones, [error] * len(entries), None)
+            return
+        self._commit(group)
+
+    def _on_group(
+        self,
+        entries: list[Entry],
+        dones: list[Done | None],
+        verdicts: list[BaseException | None] | None,
+        failure: BaseException | None,
+    ) -> None:
+        """The writer is through with a group: hand it the next one, then tell everybody of this one, in order."""
+        self._busy = False
+        self._settled += len(entries)
+        refused: list[Done | None] = []
+        if failure is not None:
+            self._fail(failure)
+            refused, self._entries, self._dones, self._bytes = self._dones, [], [], 0
+            self._settled += len(refused)
+        else:
+            self.groups += 1
+            self.entries += len(entries)
+            if self._entries:
+                self._take()
+        if failure is None and verdicts is None:
+            for done in dones:
+                if done is not None:
+                    self._tell(done, None)
+        else:
+            for place, done in enumerate(dones + refused):
+                error = failure or (verdicts[place] if verdicts and place < len(verdicts) else None)
+                if done is not None:
+                    self._tell(done, not_durable(error) if error is not None else None)
+        self._flush_lookups()
+        if self._idle is not None and not self._pending() and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _tell(self, done: Callable[[Any], None], verdict: object) -> None:
+        # One callback's fault must not keep the others of the group from hearing.
+        try:
+            done(verdict)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a callback given to the store raised", "exception": error})
+
+    # -- lookups in the middle of a message ---------------------------------------------------------------------------
+    def load_station(self, key: StationKey, done: Callable[[StationImage], None]) -> None:
+        """As the port says; sees everything appended before the call."""
+        self._look(queries.image(key), done)
+
+    def find_session(
+        self, key: StationKey, transaction: str, start_key: str, done: Callable[[Session | None], None]
+    ) -> None:
+        """As the port says; sees everything appended before the call."""
+        self._look(queries.find_session(key, transaction, start_key), done)
+
+    def _look(self, plan: Plan[Any], done: Callable[[Any], None]) -> None:
+        if not self._open:
+            raise StoreFailed("the store is not open")
+        self._lookups.append((self._appended, (plan, done)))
+        if len(self._lookups) == 1 and self._settled >= self._appended:
+            self._loop.call_soon(self._flush_lookups)
+
+    def _flush_lookups(self) -> None:
+        """Send off every question whose entries are settled."""
+        if not self._lookups or not self._open:
+            return
+        due = [lookup for after, lookup in self._lookups if after <= self._settled]
+        if due:
+            self._lookups = [one for one in self._lookups if one[0] > self._settled]
+            self._answer(due)
 
     # -- reading ------------------------------------------------------------------------------------------------------
     async def stations(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> Page:
@@ -158,6 +327,37 @@ class SqlStore(ABC):
             else:
                 low = chunk[-1].seq
 
+    # -- care ---------------------------------------------------------------------------------------------------------
+    @property
+    @abstractmethod
+    def database(self) -> str:
+        """Where a child process finds the hot rows: a path or a postgresql:// URL."""
+
+    async def roll_off(self, before: int) -> int:
+        """Move the samples of whole UTC days before `before` (ms) into Parquet; returns how many were moved.
+
+        The files are durable before anything is deleted, and rows that came while they were written stay hot for the
+        next time. Rows go in transactions of some thousands, not in one: deleting a day of a large fleet takes
+        seconds, during which no message could be answered, and a crash between two of them costs nothing (see
+        `pilotwire.storage.history`). Raises ConfigError without a history folder, HistoryFailed.
+        """
+        from .history import Moved, RollOff, Source, in_child
+
+        if self.history is None:
+            raise ConfigError("samples cannot be rolled off: give the store a data folder for the history (--data)")
+        async with self._rolling:
+            source = Source(database=self.database, history=str(self.history))
+            job = RollOff(source=source, before=before - before % DAY_MS)
+            moved: list[Moved] = await in_child(job, list[Moved])
+            gone, batch, size = 0, [], 0
+            for place, one in enumerate(moved):
+                batch.append((one.station, one.day, one.count))
+                size += one.count
+                if size >= ROLL_OFF_ROWS or place == len(moved) - 1:
+                    gone += await self.change(queries.delete_rolled(batch))
+                    batch, size = [], 0
+            return gone
+
     # -- settings -----------------------------------------------------------------------------------------------------
     async def put_account(self, account: StationAccount) -> None:
         """Insert or replace a station's account."""
@@ -224,5 +424,20 @@ class SqlStore(ABC):
         await self.change(queries.put_setting(name, value))
 
 
-Lookup = tuple[Plan[object], Callable[[object], None]]
-"""A question asked in the middle of a message and who is told."""
+async def gather_records(projections: Sequence[Record] | AsyncIterator[object]) -> Records:
+    """Encode records as they come. Raises TypeError for what is no projection."""
+    records = Records()
+    if isinstance(projections, AsyncIterator):
+        async for record in projections:
+            records.add(record)  # type: ignore[arg-type]
+    else:
+        for record in projections:
+            records.add(record)
+    return records
+
+
+def not_durable(error: BaseException) -> StoreFailed:
+    """What `done` is told when `error` kept an entry from being made durable."""
+    failed = StoreFailed(f"the entry was not made durable: {error}")
+    failed.__cause__ = error
+    return failed
