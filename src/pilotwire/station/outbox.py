@@ -65,6 +65,11 @@ class TransactionQueue:
     def head(self) -> Queued | None:
         return self._entries[0] if self._entries else None
 
+    @property
+    def youngest(self) -> int:
+        """Position of the message queued last, whether still here or not."""
+        return self._next - 1
+
     def load(self, stored: Mapping[str, bytes]) -> None:
         """Take over what a restart left."""
         self._entries = deque(_decoder.decode(stored[key]) for key in sorted(stored) if key.startswith("queue."))

@@ -1,7 +1,7 @@
 """Charging profiles: which limit holds now, until when, and the composite schedule.
 
 Compact and exact for what a station needs: the purposes ChargingStationMaxProfile (1.6 ChargePointMaxProfile),
-ChargingStationExternalConstraints, TxDefaultProfile and TxProfile; the kinds Absolute, Recurring and Relative; stack levels.
+ChargingStationExternalConstraints, TxDefaultProfile and TxProfile; the kinds Absolute, Recurring and Relative; stacks.
 
 The rules (1.6 3.13 and 5.16, 2.0.1 K01):
 - of one purpose the profile with the highest stack level *that has a period now* leads;
@@ -146,7 +146,7 @@ class ProfileBook:
         return self._profiles
 
     def put(self, profile: Profile) -> None:
-        """Install; replaces one with the same id, or with the same stack level, purpose and EVSE (1.6 5.16.4, K01.FR.05)."""
+        """Install; replaces what has the same id, or the same stack level, purpose and EVSE (1.6 5.16, K01.FR.05)."""
         self._profiles = [
             p
             for p in self._profiles

@@ -51,7 +51,8 @@ class SqliteShelf:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS memory (station TEXT, key TEXT, value BLOB, PRIMARY KEY (station, key)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS memory"
+            " (station TEXT, key TEXT, value BLOB, PRIMARY KEY (station, key)) WITHOUT ROWID"
         )
 
     def open(self, station: str) -> SqliteStorage:

@@ -62,6 +62,11 @@ class Vehicle:
         return self.battery.soc
 
     @property
+    def ac_phases(self) -> int:
+        """Of the onboard charger."""
+        return self.kind.ac_phases
+
+    @property
     def gained_uj(self) -> int:
         return self.battery.stored_uj - self._initial_uj
 

@@ -1,0 +1,181 @@
+"""The 2.x device model of a station: the settings table and what the hardware adds to it, generated on demand.
+
+A thousand stations share one table; nothing here is kept per station.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pilotwire.core.time import to_rfc3339
+
+from .settings import BY_VARIABLE, TABLE, Setting
+
+if TYPE_CHECKING:
+    from .evse import Evse
+    from .program import Station
+
+Value = Callable[["Station", "Evse | None"], str]
+
+
+class Attribute(msgspec.Struct, frozen=True, kw_only=True):
+    """One variable of one component, with its Actual attribute as it is now."""
+
+    component: str
+    variable: str
+    instance: str | None = None
+    evse: int | None = None
+    connector: int | None = None
+    value: str | None
+    """None: WriteOnly."""
+    mutability: str = "ReadOnly"
+    data_type: str = "string"
+    unit: str = ""
+    members: tuple[str, ...] = ()
+    low: int | None = None
+    high: int | None = None
+    max_limit: Decimal | None = None
+    setting: Setting | None = None
+
+
+class _Fixed(msgspec.Struct, frozen=True):
+    """A variable that the hardware or the program's state gives; read-only."""
+
+    component: str
+    variable: str
+    value: Value
+    data_type: str = "string"
+    unit: str = ""
+    instance: str | None = None
+
+
+def _availability(station: Station, evse: Evse | None) -> str:
+    evses = station.evses if evse is None else (evse,)
+    states = {station.dialect.status(e) for e in evses}
+    if states == {"Unavailable"} or states == {"Faulted"}:
+        return states.pop()
+    if evse is None:
+        return "Available" if "Available" in states else "Occupied"
+    return states.pop()
+
+
+_STATION: tuple[_Fixed, ...] = (
+    _Fixed("ChargingStation", "Available", lambda s, e: "true", "boolean"),
+    _Fixed("ChargingStation", "AvailabilityState", _availability, "OptionList"),
+    _Fixed("ChargingStation", "Model", lambda s, e: s.config.model),
+    _Fixed("ChargingStation", "VendorName", lambda s, e: s.config.vendor),
+    _Fixed("ChargingStation", "SerialNumber", lambda s, e: s.config.serial),
+    _Fixed("ChargingStation", "FirmwareVersion", lambda s, e: s.config.firmware),
+    _Fixed("ChargingStation", "SupplyPhases", lambda s, e: "3", "integer"),
+    _Fixed("ClockCtrlr", "DateTime", lambda s, e: to_rfc3339(s.clock.now()), "dateTime"),
+    _Fixed("LocalAuthListCtrlr", "Entries", lambda s, e: str(s.authorizer.entries), "integer"),
+    _Fixed("SecurityCtrlr", "Identity", lambda s, e: s.config.identity),
+    _Fixed("SecurityCtrlr", "SecurityProfile", lambda s, e: str(s.config.security_profile), "integer"),
+    _Fixed("SmartChargingCtrlr", "Entries", lambda s, e: str(len(s.profiles)), "integer", "", "ChargingProfiles"),
+)
+
+
+def _power(station: Station, evse: Evse | None) -> str:
+    if evse is None:
+        return "0"
+    evse.settle(int(station.scheduler.now()))
+    return str(evse.meter.power_mw // 1000)
+
+
+_EVSE: tuple[_Fixed, ...] = (
+    _Fixed("EVSE", "Available", lambda s, e: "true", "boolean"),
+    _Fixed("EVSE", "AvailabilityState", _availability, "OptionList"),
+    _Fixed("EVSE", "AllowReset", lambda s, e: "true", "boolean"),
+    _Fixed("EVSE", "Power", _power, "decimal", "W"),
+    _Fixed("EVSE", "SupplyPhases", lambda s, e: "0" if e is None or e.config.dc else str(e.config.phases), "integer"),
+)
+_CONNECTOR: tuple[_Fixed, ...] = (
+    _Fixed("Connector", "Available", lambda s, e: "true", "boolean"),
+    _Fixed("Connector", "AvailabilityState", _availability, "OptionList"),
+    _Fixed("Connector", "ConnectorType", lambda s, e: "" if e is None else e.config.connector_type),
+    _Fixed(
+        "Connector", "SupplyPhases", lambda s, e: "0" if e is None or e.config.dc else str(e.config.phases), "integer"
+    ),
+)
+
+
+def _of_setting(station: Station, setting: Setting) -> Attribute:
+    place = setting.variable
+    assert place is not None
+    return Attribute(
+        component=place.component,
+        variable=place.variable,
+        instance=place.instance,
+        value=None if setting.secret else station.settings.text(setting.name),
+        mutability="WriteOnly" if setting.secret else "ReadWrite" if setting.writable else "ReadOnly",
+        data_type="string" if setting.kind == "password" else setting.kind,
+        unit=setting.unit,
+        members=setting.members,
+        low=setting.low if setting.kind == "integer" else None,
+        high=setting.high if setting.kind == "integer" else None,
+        setting=setting,
+    )
+
+
+def _of_fixed(station: Station, fixed: _Fixed, evse: Evse | None, connector: int | None) -> Attribute:
+    return Attribute(
+        component=fixed.component,
+        variable=fixed.variable,
+        instance=fixed.instance,
+        evse=None if evse is None else evse.id,
+        connector=connector,
+        value=fixed.value(station, evse),
+        data_type=fixed.data_type,
+        unit=fixed.unit,
+        max_limit=Decimal(evse.max_mw // 1000) if evse is not None and fixed.variable == "Power" else None,
+    )
+
+
+def inventory(station: Station, *, configuration: bool = False) -> Iterator[Attribute]:
+    """Every variable; with `configuration` only those that can be set (ConfigurationInventory)."""
+    for setting in TABLE:
+        if setting.variable is not None and (setting.writable or not configuration):
+            yield _of_setting(station, setting)
+    if configuration:
+        return
+    for fixed in _STATION:
+        yield _of_fixed(station, fixed, None, None)
+    for evse in station.evses:
+        for fixed in _EVSE:
+            yield _of_fixed(station, fixed, evse, None)
+        for fixed in _CONNECTOR:
+            yield _of_fixed(station, fixed, evse, 1)
+
+
+def find(
+    station: Station, component: str, variable: str, instance: str | None, evse: int | None, connector: int | None
+) -> Attribute | str:
+    """The variable, or UnknownComponent / UnknownVariable. Names are case-insensitive (part 2, 2.1.7)."""
+    name, wanted = component.lower(), variable.lower()
+    if evse is None:
+        setting = BY_VARIABLE.get((name, wanted, instance and instance.lower()))
+        if setting is not None:
+            return _of_setting(station, setting)
+        pool, unit = _STATION, None
+        known = name in _COMPONENTS
+    else:
+        if not 1 <= evse <= len(station.evses) or connector not in (None, 1):
+            return "UnknownComponent"
+        unit = station.evses[evse - 1]
+        pool = _EVSE if connector is None else _CONNECTOR
+        known = name == ("evse" if connector is None else "connector")
+    for fixed in pool:
+        if (fixed.component.lower(), fixed.variable.lower()) == (name, wanted) and (
+            fixed.instance == instance or (fixed.instance or "").lower() == (instance or "").lower()
+        ):
+            return _of_fixed(station, fixed, unit, connector)
+    return "UnknownVariable" if known else "UnknownComponent"
+
+
+_COMPONENTS = frozenset(
+    {s.variable.component.lower() for s in TABLE if s.variable} | {f.component.lower() for f in _STATION}
+)

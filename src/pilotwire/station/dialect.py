@@ -1,0 +1,81 @@
+"""What a protocol version must do for the station program. `dialect_16` and `dialect_2` implement it.
+
+The program tells a dialect what happened; the dialect turns it into messages and hands them to the conversation or the
+outbox. Commands of the CSMS come the other way: `serve` turns a request into calls of the program's methods.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from .authorization import Grant
+from .conversation import BootVerdict, Reply
+from .evse import Evse
+from .outbox import Queued
+from .sessions import Reading, Session
+
+
+class Dialect(Protocol):
+    """One version line."""
+
+    def boot_request(self, reason: str) -> msgspec.Struct: ...
+
+    def boot_verdict(self, response: Any) -> BootVerdict: ...
+
+    def current_time(self, response: Any) -> int:
+        """Of a Heartbeat answer, ms."""
+        ...
+
+    def authorize_request(self, token: str, token_type: str) -> msgspec.Struct: ...
+
+    def authorize_grant(self, response: Any) -> Grant: ...
+
+    def status(self, evse: Evse) -> str:
+        """The connector's status in this version's words."""
+        ...
+
+    def report_station(self) -> None:
+        """Tell what there is to tell about the station as a whole (1.6 connector 0)."""
+        ...
+
+    def report_status(self, evse: Evse, status: str) -> None: ...
+
+    def started(self, evse: Evse, session: Session, trigger: str, reading: Reading) -> None: ...
+
+    def state_changed(self, evse: Evse, session: Session) -> None:
+        """The flow of energy has begun, paused or ended."""
+        ...
+
+    def deauthorized(self, evse: Evse, session: Session) -> None:
+        """The session is held: no energy, not ended."""
+        ...
+
+    def sampled(self, evse: Evse, session: Session, reading: Reading, trigger: str) -> None: ...
+
+    def idle_sampled(self, evse: Evse, reading: Reading) -> None:
+        """A clock-aligned or triggered reading outside a session."""
+        ...
+
+    def stopped(
+        self, evse: Evse, session: Session, reason: str, trigger: str, token: str, readings: list[Reading]
+    ) -> None: ...
+
+    def prepare(self, entry: Queued) -> msgspec.Struct: ...
+
+    def delivered(self, entry: Queued, response: Any) -> None: ...
+
+    def given_up(self, entry: Queued) -> None: ...
+
+    def serve(self, action: str, request: Any) -> Reply: ...
+
+    def firmware_status(self, status: str, request_id: int | None) -> None: ...
+
+    def log_status(self, status: str, request_id: int | None, *, diagnostics: bool) -> None: ...
+
+    def load(self, stored: dict[str, bytes]) -> None: ...
+
+    def forget(self, session: str) -> None:
+        """No message of `session` is left."""
+        ...

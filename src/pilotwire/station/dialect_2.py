@@ -1,0 +1,239 @@
+"""OCPP 2.0.1 and 2.1 for the station program; 2.1 is a delta that a station like this one hardly shows.
+
+A transaction is named by the station, so its messages need nothing from the CSMS. Start and end points are
+PowerPathClosed: a transaction runs from when cable and authorization are there until one of them goes (E01, E06).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pilotwire.core.time import from_datetime, to_datetime
+from pilotwire.protocols.ocpp.version import Version
+
+from .authorization import ACCEPTED, Grant
+from .commands_2 import Commands2
+from .conversation import BootVerdict, Reply
+from .evse import Evse
+from .outbox import Queued
+from .sessions import Reading, Session
+from .states import charging_state, status_2
+
+if TYPE_CHECKING:
+    from .program import Station
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_MODULE = {"2.0.1": "v201", "2.1": "v21"}
+
+
+class Dialect2:
+    """See `pilotwire.station.dialect.Dialect`. `m` is the version's message module."""
+
+    __slots__ = ("_commands", "_station", "_version", "m")
+
+    def __init__(self, station: Station, version: Version) -> None:
+        self._station = station
+        self._version = version
+        # Both versions name their types alike, so one dialect builds either's.
+        self.m: Any = import_module(f"pilotwire.protocols.ocpp.{_MODULE[version.name]}.messages")
+        self._commands = Commands2(station, self.m)
+
+    # ── boot, heartbeat, authorization ───────────────────────────────────────────────────────────────────────────
+
+    def boot_request(self, reason: str) -> msgspec.Struct:
+        config = self._station.config
+        return self.m.BootNotificationRequest(
+            reason=reason,
+            charging_station=self.m.ChargingStationType(
+                vendor_name=config.vendor[:50],
+                model=config.model[:20],
+                serial_number=config.serial[:25] or None,
+                firmware_version=config.firmware[:50],
+            ),
+        )
+
+    def boot_verdict(self, response: Any) -> BootVerdict:
+        return BootVerdict(response.status, response.interval, from_datetime(response.current_time))
+
+    def current_time(self, response: Any) -> int:
+        return from_datetime(response.current_time)
+
+    def authorize_request(self, token: str, token_type: str) -> msgspec.Struct:
+        return self.m.AuthorizeRequest(id_token=self.m.IdTokenType(id_token=token, type=token_type))
+
+    def authorize_grant(self, response: Any) -> Grant:
+        return grant_of(response.id_token_info)
+
+    # ── status ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def status(self, evse: Evse) -> str:
+        return status_2(evse.phase, faulted=bool(evse.fault), available=evse.available, plugged=evse.car is not None)
+
+    def report_station(self) -> None:
+        """2.x has connectors only; the station as a whole is not reported."""
+
+    def report_status(self, evse: Evse, status: str) -> None:
+        self._station.conversation.call(
+            "StatusNotification",
+            self.m.StatusNotificationRequest(
+                timestamp=self._station.clock.wall(), connector_status=status, evse_id=evse.id, connector_id=1
+            ),
+        )
+
+    # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def started(self, evse: Evse, session: Session, trigger: str, reading: Reading) -> None:
+        self._event(evse, session, "Started", trigger, [reading], state="EVConnected", first=True)
+
+    def state_changed(self, evse: Evse, session: Session) -> None:
+        state = charging_state(evse.phase)
+        if state != session.last_state:
+            self._event(evse, session, "Updated", "ChargingStateChanged", [], state=state)
+
+    def deauthorized(self, evse: Evse, session: Session) -> None:
+        self._event(evse, session, "Updated", "Deauthorized", [], state="SuspendedEVSE")
+
+    def sampled(self, evse: Evse, session: Session, reading: Reading, trigger: str) -> None:
+        periodic = trigger in ("MeterValuePeriodic", "MeterValueClock")
+        state = None if periodic else charging_state(evse.phase)
+        self._event(evse, session, "Updated", trigger, [reading], state=state, periodic=periodic)
+
+    def idle_sampled(self, evse: Evse, reading: Reading) -> None:
+        self._station.conversation.call(
+            "MeterValues", self.m.MeterValuesRequest(evse_id=evse.id, meter_value=[self._meter_value(reading)])
+        )
+
+    def stopped(
+        self, evse: Evse, session: Session, reason: str, trigger: str, token: str, readings: list[Reading]
+    ) -> None:
+        reason = _REASONS.get(reason, reason)
+        state = "Idle" if evse.car is None else "EVConnected"
+        self._event(evse, session, "Ended", trigger, readings, state=state, reason=reason, token=token)
+
+    def _event(
+        self,
+        evse: Evse,
+        session: Session,
+        kind: str,
+        trigger: str,
+        readings: list[Reading],
+        *,
+        state: str | None = None,
+        reason: str | None = None,
+        token: str = "",
+        first: bool = False,
+        periodic: bool = False,
+    ) -> None:
+        m, station = self.m, self._station
+        values = [self._meter_value(reading) for reading in readings if reading.values]
+        id_token = None
+        if not session.token_sent:
+            session.token_sent = True
+            id_token = m.IdTokenType(id_token=session.token, type=session.token_type)
+        elif token:
+            id_token = m.IdTokenType(id_token=token, type=session.token_type)
+        phases = sum(1 for current in evse.meter.currents if current) if state == "Charging" else 0
+        request = m.TransactionEventRequest(
+            event_type=kind,
+            timestamp=to_datetime(session.started_at) if first else station.clock.wall(),
+            trigger_reason=trigger,
+            seq_no=session.seq_no,
+            transaction_info=m.TransactionType(
+                transaction_id=session.key,
+                charging_state=state,
+                stopped_reason=reason,
+                remote_start_id=session.remote_start_id if first else None,
+            ),
+            meter_value=values or None,
+            offline=None if station.online else True,
+            number_of_phases_used=phases if phases and not evse.config.dc else None,
+            evse=m.EVSEType(id=evse.id, connector_id=1) if first or state is not None else None,
+            id_token=id_token,
+        )
+        session.seq_no += 1
+        if state is not None:
+            session.last_state = state
+        station.enqueue(evse, session, "TransactionEvent", _encode(request), periodic=periodic)
+
+    def _meter_value(self, reading: Reading) -> Any:
+        m = self.m
+        return m.MeterValueType(
+            timestamp=to_datetime(reading.time),
+            sampled_value=[
+                m.SampledValueType(
+                    value=row.value,
+                    context=reading.context,
+                    measurand=row.measurand,
+                    phase=row.phase,
+                    location=row.location,
+                    unit_of_measure=m.UnitOfMeasureType(unit=row.unit),
+                )
+                for row in reading.values
+            ],
+        )
+
+    def prepare(self, entry: Queued) -> msgspec.Struct:
+        return self._version.actions[entry.action].decode_request(entry.payload).message
+
+    def delivered(self, entry: Queued, response: Any) -> None:
+        info = response.id_token_info
+        if info is None:
+            return
+        station = self._station
+        grant = grant_of(info)
+        request: Any = self.prepare(entry)
+        if request.id_token is not None and request.id_token.id_token:
+            station.authorizer.learn(request.id_token.id_token, grant)
+        session = station.session_of_key(entry.session)
+        if session is None:
+            return
+        if grant.group and not session.group:
+            session.group = grant.group
+            station.store_session(session)
+        if grant.status != ACCEPTED:
+            if station.settings.flag("stop_on_invalid"):
+                station.stop_session(session.key, "DeAuthorized", "Deauthorized")
+            else:
+                station.hold(session)
+
+    def given_up(self, entry: Queued) -> None:
+        """The gap in seqNo tells the CSMS."""
+
+    # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def serve(self, action: str, request: Any) -> Reply:
+        return self._commands.serve(action, request)
+
+    def firmware_status(self, status: str, request_id: int | None) -> None:
+        self._station.conversation.call(
+            "FirmwareStatusNotification",
+            self.m.FirmwareStatusNotificationRequest(status=status, request_id=request_id),
+            keep=True,
+        )
+
+    def log_status(self, status: str, request_id: int | None, *, diagnostics: bool) -> None:
+        self._station.conversation.call(
+            "LogStatusNotification",
+            self.m.LogStatusNotificationRequest(status=status, request_id=request_id),
+            keep=True,
+        )
+
+    def load(self, stored: Mapping[str, bytes]) -> None:
+        """Nothing to remember: the station names its transactions itself."""
+
+    def forget(self, session: str) -> None:
+        """Nothing is kept."""
+
+
+_REASONS = {"HardReset": "ImmediateReset", "SoftReset": "ImmediateReset", "UnlockCommand": "Remote"}
+"""The program's (1.6) words for what 2.x calls otherwise."""
+
+
+def grant_of(info: Any) -> Grant:
+    expiry = None if info.cache_expiry_date_time is None else int(from_datetime(info.cache_expiry_date_time))
+    group = info.group_id_token.id_token if info.group_id_token is not None else ""
+    return Grant(info.status, group, expiry)

@@ -1,0 +1,216 @@
+"""One EVSE with its connector: contactor, meter, control pilot, and whatever car hangs on it.
+
+Hardware only: it knows no protocol. Time comes in as arguments (true time, ms). What flows is piecewise constant, so
+`settle` integrates exactly and `wake_in` says when something may change by itself.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from random import Random
+from typing import TYPE_CHECKING
+
+from .config import EvseConfig
+from .meter import Meter
+from .profiles import Limit
+from .sessions import Sampled, Session
+from .states import Phase
+
+if TYPE_CHECKING:
+    from pilotwire.core.time import Timer
+
+    from .ports import Car
+
+MIN_AC_MA = 6_000
+
+_PHASES = ("L1", "L2", "L3")
+
+
+class Evse:
+    """EVSE `id` (from 1 on) as configured."""
+
+    __slots__ = (
+        "available",
+        "car",
+        "config",
+        "fault",
+        "id",
+        "meter",
+        "offered_ma",
+        "offered_mw",
+        "pending",
+        "phase",
+        "reported",
+        "scheduled",
+        "session",
+        "timer",
+    )
+
+    def __init__(self, id_: int, config: EvseConfig, meter: Meter) -> None:
+        self.id = id_
+        self.config = config
+        self.meter = meter
+        self.phase: Phase = "Idle"
+        self.car: Car | None = None
+        self.session: Session | None = None
+        self.pending: PendingStart | None = None
+        """Somebody is let in, the cable is awaited."""
+        self.available = True
+        """Operative, as the CSMS wants it (persistent)."""
+        self.scheduled: bool | None = None
+        """Availability that takes effect when the session ends."""
+        self.fault = ""
+        self.reported = ""
+        """The status that the CSMS was told last; empty: none."""
+        self.offered_ma = 0
+        self.offered_mw = 0
+        self.timer: Timer | None = None
+
+    @property
+    def max_mw(self) -> int:
+        """What the hardware can give at nominal voltage."""
+        if self.config.dc:
+            return self.config.max_w * 1000
+        return min(self.config.max_w * 1000, self.config.max_ma * 230 * self.config.phases)
+
+    @property
+    def max_ma(self) -> int:
+        return self.config.max_ma
+
+    def settle(self, now: int) -> None:
+        """Integrate what has flowed up to `now`; the car gets it."""
+        energy = self.meter.advance(now)
+        if energy and self.car is not None:
+            self.car.take(energy, dc=self.config.dc)
+
+    def open(self) -> None:
+        """Contactor open: nothing flows. Settle first."""
+        self.offered_ma = self.offered_mw = 0
+        if self.config.dc:
+            self.meter.load_dc(0, 0)
+        else:
+            self.meter.load_ac((), self.config.phases)
+
+    def drive(self, limit: Limit) -> bool | None:
+        """Offer what `limit` and the hardware allow, let the car draw. Settle first.
+
+        True: energy flows. False: the car draws nothing although offered. None: nothing can be offered.
+        """
+        return self._drive_dc(limit) if self.config.dc else self._drive_ac(limit)
+
+    def _drive_ac(self, limit: Limit) -> bool | None:
+        config = self.config
+        phases = min(config.phases, limit.phases or config.phases)
+        offer = config.max_ma
+        if limit.ma is not None:
+            offer = min(offer, limit.ma)
+        if limit.mw is not None:
+            # A power limit is for all phases together; the car may use fewer, which leaves it below the limit.
+            used = min(phases, self.car.ac_phases) if self.car is not None else phases
+            offer = min(offer, limit.mw // (230 * used))
+        if offer < MIN_AC_MA:
+            self.open()
+            return None
+        self.offered_ma = offer
+        self.offered_mw = min(offer * 230 * phases, self.max_mw)
+        currents = self.car.draw_ac(offer, phases) if self.car is not None else ()
+        self.meter.load_ac(currents, config.phases)
+        if limit.mw is not None and self.meter.power_mw > limit.mw:
+            # The grid is above nominal: give way, so that the limit is held and not merely nominally so.
+            lowered = currents[0] * limit.mw // self.meter.power_mw
+            if lowered >= MIN_AC_MA:
+                self.meter.load_ac((lowered,) * len(currents), config.phases)
+            else:
+                self.open()
+                return None
+        return bool(currents)
+
+    def _drive_dc(self, limit: Limit) -> bool | None:
+        config = self.config
+        offer_mw = config.max_w * 1000
+        offer_ma = config.max_ma
+        if limit.mw is not None:
+            offer_mw = min(offer_mw, limit.mw)
+        if limit.ma is not None:
+            # On DC a limit in A is a limit of the outlet's current.
+            offer_ma = min(offer_ma, limit.ma)
+        if offer_mw < 1_000_000 or offer_ma < 1_000:
+            self.open()
+            return None
+        self.offered_mw = offer_mw
+        self.offered_ma = offer_ma
+        draw = self.car.draw_dc(offer_mw // 1000, offer_ma, config.max_mv) if self.car is not None else None
+        if draw is None:
+            self.meter.load_dc(0, 0)
+            return False
+        self.meter.load_dc(*draw)
+        return True
+
+    def wake_in(self) -> int | None:
+        """Milliseconds until the car may draw something else by itself."""
+        if self.car is None:
+            return None
+        return self.car.until_change(self.meter.power_mw, dc=self.config.dc)
+
+    def measure(self, measurands: tuple[str, ...], interval_wh: int | None, *, soc_known: bool) -> tuple[Sampled, ...]:
+        """The asked measurands, as far as the meter has them now. Settle first."""
+        meter = self.meter
+        rows: list[Sampled] = []
+        for name in measurands:
+            if name == "Energy.Active.Import.Register":
+                rows.append(Sampled(name, Decimal(meter.register_wh), "Wh", None, "Outlet"))
+            elif name == "Energy.Active.Import.Interval":
+                if interval_wh is not None:
+                    rows.append(Sampled(name, Decimal(meter.register_wh - interval_wh), "Wh", None, "Outlet"))
+            elif name == "Power.Active.Import":
+                rows.append(Sampled(name, _milli(meter.power_mw, 1), "W", None, "Outlet"))
+            elif name == "Power.Offered":
+                rows.append(Sampled(name, _milli(self.offered_mw, 1), "W"))
+            elif name == "Current.Offered":
+                rows.append(Sampled(name, _milli(self.offered_ma, 2), "A"))
+            elif name == "Current.Import":
+                rows.extend(self._by_phase(name, meter.currents, "A", 2, ""))
+            elif name == "Voltage":
+                rows.extend(self._by_phase(name, meter.volts, "V", 1, "-N"))
+            elif name == "SoC":
+                if self.car is not None and soc_known:
+                    rows.append(Sampled(name, Decimal(self.car.soc // 10), "Percent", None, "EV"))
+            elif name == "Frequency":
+                rows.append(Sampled(name, Decimal("50.0"), "Hz"))
+            elif name == "Temperature":
+                # The body warms by 1 K per kW above its 25 °C: enough to look at, no thermal model.
+                rows.append(Sampled(name, Decimal(25 + meter.power_mw // 1_000_000), "Celsius", None, "Body"))
+        return tuple(rows)
+
+    def _by_phase(self, name: str, values: tuple[int, ...], unit: str, digits: int, suffix: str) -> list[Sampled]:
+        if self.config.dc:
+            return [Sampled(name, _milli(values[0] if values else 0, digits), unit, None, "Outlet")]
+        return [
+            Sampled(name, _milli(value, digits), unit, phase + suffix, "Outlet")
+            for phase, value in zip(_PHASES, values, strict=False)
+        ]
+
+    def wander(self, random: Random) -> None:
+        self.meter.wander(random)
+
+
+class PendingStart:
+    """An authorization that waits for the cable until `deadline` (true time, ms)."""
+
+    __slots__ = ("deadline", "group", "profile", "remote_start_id", "token", "token_type", "trigger")
+
+    def __init__(
+        self, token: str, token_type: str, group: str, trigger: str, remote_start_id: int | None, deadline: int
+    ) -> None:
+        self.token = token
+        self.token_type = token_type
+        self.group = group
+        self.trigger = trigger
+        self.remote_start_id = remote_start_id
+        self.deadline = deadline
+
+
+def _milli(value: int, digits: int) -> Decimal:
+    """A value in thousandths as a Decimal of the base unit, rounded to `digits`."""
+    step = 10 ** (3 - digits)
+    return Decimal((value + step // 2) // step).scaleb(-digits)

@@ -1,0 +1,855 @@
+"""The program of a charging station: what a `Station` is, does, and remembers.
+
+    station = Station(config, scheduler, dialer, ids, random, storage)
+    station.power_on()            boot, connect, take up what the storage holds
+    station.plug(1, vehicle)      a car's cable goes into EVSE 1
+    station.tap(1, "04A1B2C3")    somebody shows an RFID card there
+    station.unplug(1)             returns the car
+    station.power_off()           killed without goodbye; power_on() boots it again
+    station.truth                 what really happened, session by session
+
+Callback code: it runs live over an asyncio loop and in simulated time over `SimScheduler`, unchanged. Every entry (a
+method below, a timer, a frame) ends with `_finish`: first everything that changed is stored in one write, then the next
+message is sent. So a killed station knows at least what it has told.
+
+How the versions say it is in `dialect_16` and `dialect_2`; what flows through the cable in `evse`; who may charge in
+`authorization`; the connection in `conversation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import msgspec
+
+from pilotwire.core.errors import LocalError
+from pilotwire.core.ids import Ids
+from pilotwire.core.time import Scheduler, Timer
+from pilotwire.protocols.ocpp import version as ocpp
+from pilotwire.protocols.ocpp.rpc.errors import RpcError
+from pilotwire.transport.port import Dialer
+
+from .authorization import ACCEPTED, Authorizer, Grant
+from .clock import StationClock
+from .config import StationConfig
+from .conversation import BootVerdict, Conversation, Reply
+from .evse import Evse, PendingStart
+from .maintenance import Maintenance
+from .meter import Meter
+from .outbox import Queued, TransactionQueue
+from .ports import Car
+from .profiles import TX, Limit, Profile, ProfileBook, Transaction
+from .sessions import RFID, Reading, Session, Truth
+from .settings import BY_NAME, Settings
+from .states import IN_SESSION, Event, after
+from .storage import StationStorage
+
+_json = msgspec.json.encode
+_session_decoder = msgspec.json.Decoder(Session)
+_truth_decoder = msgspec.json.Decoder(Truth)
+_profiles_decoder = msgspec.json.Decoder(list[Profile])
+
+_MIN_AC_MW = 6_000 * 230
+
+OnGrant = Callable[[Grant], None]
+
+
+class Station:
+    """One charging station. See the head of this file."""
+
+    __slots__ = (
+        "_aligned_timer", "_announced", "_changes", "_finishing", "_ids", "_limited_station", "_offline_since",
+        "_on_password", "_on_started", "_powered", "_random", "_storage", "_truth_count", "authorizer",
+        "boot_reason", "clock", "config", "conversation", "dialect", "evses", "maintenance", "outbox", "profiles",
+        "scheduler", "settings", "truth", "truth_limit",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        config: StationConfig,
+        scheduler: Scheduler,
+        dialer: Dialer,
+        ids: Ids,
+        random: Random,
+        storage: StationStorage,
+        *,
+        on_password: Callable[[str], None] | None = None,
+        truth_limit: int = 100_000,
+    ) -> None:
+        """`dialer` knows where to connect and as whom. `on_password` is told a new password that the CSMS has set;
+        whoever owns the dialer puts it there (1.6 AuthorizationKey as hexadecimal, 2.x BasicAuthPassword as text).
+        `truth_limit`: how many sessions `truth` remembers.
+        """
+        self.config = config
+        self.scheduler = scheduler
+        self._ids = ids
+        self._random = random
+        self._storage = storage
+        self._on_password = on_password
+        self.clock = StationClock(scheduler, config.quirks)
+        self.settings = Settings(config.settings, self._setting_changed)
+        self.authorizer = Authorizer(self.settings)
+        self.outbox = TransactionQueue(config.queue_limit)
+        self.profiles = ProfileBook()
+        self.evses = tuple(
+            Evse(number, evse, Meter(0, int(scheduler.now()))) for number, evse in enumerate(config.evses, 1)
+        )
+        self.truth: list[Truth] = []
+        """Every session, oldest first; open ones have no end."""
+        self.truth_limit = truth_limit
+        self._truth_count = 0
+        self._changes: dict[str, bytes | None] = {}
+        self._powered = False
+        self._finishing = False
+        self._announced = False
+        self._offline_since: int | None = None
+        self._limited_station = False
+        self._aligned_timer: Timer | None = None
+        self._on_started: dict[int, Callable[[Session], None]] = {}
+        self.boot_reason = "PowerUp"
+        version = ocpp.load(config.version)
+        self.conversation = Conversation(
+            self, config, version, scheduler, dialer, ids, random, self.settings, self.outbox
+        )
+        self.maintenance = Maintenance(self)
+        if config.version == "1.6":
+            from .dialect_16 import Dialect16
+
+            self.dialect: Any = Dialect16(self)
+        else:
+            from .dialect_2 import Dialect2
+
+            self.dialect = Dialect2(self, version)
+
+    # ── power ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def powered(self) -> bool:
+        return self._powered
+
+    @property
+    def online(self) -> bool:
+        """Connected and accepted by the CSMS."""
+        return self._powered and self.conversation.online
+
+    def power_on(self) -> None:
+        """Boot: take up what the storage holds, end what a loss of power left open, connect."""
+        if self._powered:
+            return
+        self._powered = True
+        self._announced = False
+        now = int(self.scheduler.now())
+        self.clock = StationClock(self.scheduler, self.config.quirks)
+        stored = self._storage.load()
+        self._restore(stored, now)
+        for evse in self.evses:
+            evse.reported = ""
+            evse.phase = "Plugged" if evse.car is not None else "Idle"
+            evse.session = None
+            evse.pending = None
+            evse.open()
+        self.maintenance.restore(stored)
+        self._recover(stored)
+        self._align()
+        self.conversation.start()
+        for evse in self.evses:
+            if evse.car is not None and evse.phase == "Plugged":
+                self._autostart(evse)
+        self._finish()
+
+    def power_off(self) -> None:
+        """The power is cut, or the process killed: no goodbye, and nothing more is stored than the meter's register.
+
+        Cars stay on their cables.
+        """
+        self._halt(None)
+
+    def shut_down(self) -> None:
+        """An orderly end of the program: the connection is closed with 1001; sessions are not ended."""
+        self._halt(1001)
+
+    def _halt(self, code: int | None) -> None:
+        if not self._powered:
+            return
+        now = int(self.scheduler.now())
+        self.conversation.stop(code=code)
+        for evse in self.evses:
+            evse.settle(now)
+            evse.open()
+            self._cancel(evse)
+            self._store_meter(evse)
+        if self._aligned_timer is not None:
+            self._aligned_timer.cancel()
+            self._aligned_timer = None
+        self.maintenance.stop()
+        self._on_started.clear()
+        self._powered = False
+        self.commit()
+
+    def reboot(self, reason: str) -> None:
+        """Restart now; `reason` is a 2.x BootReasonEnumType for the next BootNotification."""
+        self.store({"boot-reason": reason.encode()})
+        self._halt(1001)
+        self.scheduler.call_later(self.config.reboot_ms, self.power_on)
+
+    def _restore(self, stored: dict[str, bytes], now: int) -> None:
+        self.settings.restore(msgspec.json.decode(stored.get("settings", b"{}"), type=dict[str, str]))
+        self.outbox.load(stored)
+        self.authorizer.load(stored)
+        self.profiles = ProfileBook(_profiles_decoder.decode(stored.get("profiles", b"[]")))
+        self._limited_station = self._has_station_limit()
+        self.boot_reason = stored.get("boot-reason", b"PowerUp").decode()
+        self.dialect.load(stored)
+        for evse in self.evses:
+            evse.meter = Meter(int(stored.get(f"meter.{evse.id}", b"0")), now)
+            evse.available = stored.get(f"inoperative.{evse.id}") is None
+            evse.scheduled = None
+        self.truth = [_truth_decoder.decode(stored[key]) for key in sorted(stored) if key.startswith("truth.")]
+        self._truth_count = int(stored.get("truth-count", b"0"))
+
+    def _recover(self, stored: dict[str, bytes]) -> None:
+        """End the sessions that a loss of power interrupted (1.6 PowerLoss; 2.x PowerLoss, AbnormalCondition)."""
+        for evse in self.evses:
+            left = stored.get(f"session.{evse.id}")
+            if left is None:
+                continue
+            evse.session = _session_decoder.decode(left)
+            evse.phase = "Charging"
+            self._end(evse, "PowerLoss" if self.boot_reason == "PowerUp" else "Reboot", "AbnormalCondition")
+            evse.phase = "Finishing" if evse.car is not None else "Idle"
+
+    # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def plug(self, evse_id: int, vehicle: Car) -> None:
+        """A car's cable goes in. Raises LocalError when one is in already."""
+        evse = self.evse(evse_id)
+        if evse.car is not None:
+            raise LocalError(f"EVSE {evse_id} of {self.config.identity} is taken")
+        evse.settle(int(self.scheduler.now()))
+        evse.car = vehicle
+        if not self._powered:
+            return
+        if evse.session is not None:
+            # 1.6 with StopTransactionOnEVSideDisconnect false: the cable is back, charging goes on.
+            self._refresh(evse)
+        else:
+            self._phase(evse, "plug")
+            pending = evse.pending
+            if pending is not None and evse.available and not evse.fault:
+                evse.pending = None
+                self._start(evse, pending, pending.trigger or "CablePluggedIn")
+            else:
+                self._autostart(evse)
+        self._finish()
+
+    def unplug(self, evse_id: int) -> Car | None:
+        """The cable is pulled; returns the car. A running session ends (or is suspended, if it is set so)."""
+        evse = self.evse(evse_id)
+        now = int(self.scheduler.now())
+        evse.settle(now)
+        car, evse.car = evse.car, None
+        if car is None:
+            return None
+        evse.open()
+        if not self._powered:
+            return car
+        if evse.session is not None:
+            if self.config.version == "1.6" and not self.settings.flag("stop_on_disconnect"):
+                self._refresh(evse)
+                self._finish()
+                return car
+            self._end(evse, "EVDisconnected", "EVCommunicationLost")
+        self._phase(evse, "unplug")
+        self._finish()
+        return car
+
+    def tap(self, evse_id: int, token: str, token_type: str = RFID) -> None:
+        """A token is presented: starts a session, ends the one that it started, or is turned away."""
+        if not self._powered:
+            return
+        evse = self.evse(evse_id)
+        session = evse.session
+        if session is not None and token == session.token:
+            self._end(evse, "Local", "StopAuthorized", token=token)
+        elif session is not None:
+            self._authorize(evse, token, token_type, lambda grant: self._stop_by_group(evse, session, token, grant))
+        elif evse.fault or not evse.available or evse.pending is not None:
+            return
+        else:
+            self._authorize(
+                evse, token, token_type, lambda grant: self._let_in(evse, token, token_type, grant, "", None)
+            )
+        self._finish()
+
+    def touch(self, evse_id: int) -> None:
+        """Something about the car changed by itself (a timer in it): look again."""
+        if self._powered:
+            self._refresh(self.evse(evse_id))
+            self._finish()
+
+    def break_down(self, evse_id: int, error_code: str = "OtherError") -> None:
+        """A hardware fault (1.6 ChargePointErrorCode); a running session ends."""
+        evse = self.evse(evse_id)
+        evse.fault = error_code
+        if not self._powered:
+            return
+        if evse.session is not None:
+            self._end(evse, "Other", "AbnormalCondition")
+        self._report(evse)
+        self._finish()
+
+    def repair(self, evse_id: int) -> None:
+        """The fault is over."""
+        evse = self.evse(evse_id)
+        evse.fault = ""
+        if self._powered:
+            self._report(evse)
+            self._finish()
+
+    def evse(self, evse_id: int) -> Evse:
+        """Raises LocalError where there is none."""
+        if not 1 <= evse_id <= len(self.evses):
+            raise LocalError(f"{self.config.identity} has no EVSE {evse_id}")
+        return self.evses[evse_id - 1]
+
+    # ── authorization ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _authorize(self, evse: Evse, token: str, token_type: str, then: OnGrant) -> None:
+        now = self.clock.now()
+        known = self.authorizer.locally(token, now)
+        if known is not None and known.status == ACCEPTED and self.settings.flag("local_preauthorize"):
+            then(known)
+            return
+        if not self.online:
+            then(self.authorizer.offline(token, now))
+            return
+
+        def answered(response: Any, error: RpcError | None) -> None:
+            if response is not None:
+                grant = self.dialect.authorize_grant(response)
+                self.authorizer.learn(token, grant)
+            elif error is not None:
+                grant = Grant("Invalid")
+            else:
+                grant = self.authorizer.offline(token, self.clock.now())
+            if self._powered:
+                then(grant)
+
+        self.conversation.call("Authorize", self.dialect.authorize_request(token, token_type), answered)
+
+    def _let_in(
+        self, evse: Evse, token: str, token_type: str, grant: Grant, trigger: str, remote_start_id: int | None
+    ) -> None:
+        """`token` may charge, if `grant` says so: start now, or wait for the cable."""
+        if grant.status != ACCEPTED or evse.session is not None or evse.fault or not evse.available:
+            self._on_started.pop(evse.id, None)
+            return
+        deadline = int(self.scheduler.now()) + self.settings.number("connection_timeout") * 1000
+        pending = PendingStart(token, token_type, grant.group, trigger, remote_start_id, deadline)
+        if evse.car is not None:
+            self._start(evse, pending, trigger or "Authorized")
+        else:
+            evse.pending = pending
+            self._phase(evse, "authorize")
+            self._rearm(evse)
+
+    def _stop_by_group(self, evse: Evse, session: Session, token: str, grant: Grant) -> None:
+        if grant.status == ACCEPTED and grant.group and grant.group == session.group and evse.session is session:
+            self._end(evse, "Local", "StopAuthorized", token=token)
+
+    def _autostart(self, evse: Evse) -> None:
+        token = self.config.autostart_token
+        if token is None or evse.fault or not evse.available or evse.session is not None:
+            return
+        if self.config.version == "1.6":
+            self._authorize(evse, token, "Central", lambda grant: self._let_in(evse, token, "Central", grant, "", None))
+        else:
+            self._let_in(evse, "", "NoAuthorization", Grant(ACCEPTED), "CablePluggedIn", None)
+
+    def remote_start(
+        self,
+        evse_id: int | None,
+        token: str,
+        token_type: str,
+        remote_start_id: int | None,
+        then: Callable[[Session], None] | None,
+    ) -> tuple[bool, Callable[[], None]]:
+        """RemoteStartTransaction / RequestStartTransaction: (accepted, what to do after the answer).
+
+        `then` is called with the session as soon as it is there, before anything is sent about it.
+        """
+        evse = self._evse_for_remote(evse_id)
+        if evse is None:
+            return False, lambda: None
+
+        def go() -> None:
+            if then is not None:
+                self._on_started[evse.id] = then
+            if self.settings.flag("authorize_remote"):
+                self._authorize(
+                    evse,
+                    token,
+                    token_type,
+                    lambda grant: self._let_in(evse, token, token_type, grant, "RemoteStart", remote_start_id),
+                )
+            else:
+                self._let_in(evse, token, token_type, Grant(ACCEPTED), "RemoteStart", remote_start_id)
+
+        return True, go
+
+    def _evse_for_remote(self, evse_id: int | None) -> Evse | None:
+        def free(evse: Evse) -> bool:
+            return evse.session is None and evse.pending is None and not evse.fault and evse.available
+
+        if evse_id is not None:
+            return (
+                self.evses[evse_id - 1] if 1 <= evse_id <= len(self.evses) and free(self.evses[evse_id - 1]) else None
+            )
+        candidates = [evse for evse in self.evses if free(evse)]
+        plugged = [evse for evse in candidates if evse.car is not None]
+        return next(iter(plugged or candidates), None)
+
+    # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, evse: Evse, pending: PendingStart, trigger: str) -> None:
+        now = int(self.scheduler.now())
+        evse.settle(now)
+        self._phase(evse, "authorize", quiet=True)
+        session = Session(
+            key=self._ids.new(),
+            evse=evse.id,
+            token=pending.token,
+            token_type=pending.token_type,
+            group=pending.group,
+            started_at=self.clock.now(),
+            true_start=now,
+            register_start=evse.meter.register_wh,
+            last_interval_wh=evse.meter.register_wh,
+            offline_start=not self.online,
+            remote_start_id=pending.remote_start_id,
+        )
+        evse.session = session
+        self._plan_samples(session, now)
+        then = self._on_started.pop(evse.id, None)
+        if then is not None:
+            then(session)
+        self._truth_count += 1
+        truth = Truth(
+            n=self._truth_count,
+            session=session.key,
+            evse=evse.id,
+            token=session.token,
+            started_at=now,
+            register_start=session.register_start,
+            transaction="" if self.config.version == "1.6" else session.key,
+        )
+        self.truth.append(truth)
+        reading = self.read(evse, "started", "Transaction.Begin")
+        if self.settings.members("ended"):
+            session.kept.append(self.read(evse, "ended", "Transaction.Begin"))
+        self.dialect.started(evse, session, trigger, reading)
+        self._store_truth(truth)
+        self._refresh(evse)
+        self._rebalance(evse)
+
+    def _plan_samples(self, session: Session, now: int) -> None:
+        interval = self.settings.number("sample_interval") * 1000
+        session.next_sample = now + interval if interval else None
+        interval = self.settings.number("ended_interval") * 1000
+        session.next_ended_sample = now + interval if interval else None
+
+    def stop_session(self, session_key: str, reason: str, trigger: str) -> bool:
+        """End the session of that key; False when it does not run."""
+        for evse in self.evses:
+            if evse.session is not None and evse.session.key == session_key:
+                self._end(evse, reason, trigger)
+                return True
+        return False
+
+    def stop_all(self, reason: str, trigger: str, evse_id: int | None = None) -> None:
+        """End every session, or the one on `evse_id`."""
+        for evse in self.evses:
+            if evse.session is not None and evse_id in (None, evse.id):
+                self._end(evse, reason, trigger)
+
+    def _end(self, evse: Evse, reason: str, trigger: str, *, token: str = "") -> None:
+        session = evse.session
+        if session is None:
+            return
+        now = int(self.scheduler.now())
+        evse.settle(now)
+        evse.open()
+        session.ending = True
+        ended = self.read(evse, "ended", "Transaction.End")
+        self.dialect.stopped(evse, session, reason, trigger, token, [*session.kept, ended] if ended.values else [])
+        truth = next((t for t in reversed(self.truth) if t.session == session.key), None)
+        if truth is not None:
+            truth.ended_at = now
+            truth.register_end = evse.meter.register_wh
+            truth.reason = reason
+            self._store_truth(truth)
+        evse.session = None
+        self._changes[f"session.{evse.id}"] = None
+        self._store_meter(evse)
+        if self.profiles.clear(lambda p: p.purpose == TX and p.session == session.key):
+            self.profiles_changed()
+        self._phase(evse, "end", quiet=True)
+        if evse.car is None:
+            evse.phase = "Idle"
+        if evse.scheduled is not None:
+            self.set_available(evse, evse.scheduled)
+        self._report(evse)
+        self._rearm(evse)
+        self._rebalance(evse)
+        self.maintenance.session_ended()
+
+    def hold(self, session: Session) -> None:
+        """The token turned out invalid and the session may not be ended: stop the energy (E05.FR.02)."""
+        evse = self.evses[session.evse - 1]
+        if evse.session is session and not session.held:
+            session.held = True
+            self._refresh(evse)
+            self.dialect.deauthorized(evse, session)
+            self.store_session(session)
+
+    def session_of_key(self, key: str) -> Session | None:
+        """The running session with that key."""
+        return next((e.session for e in self.evses if e.session is not None and e.session.key == key), None)
+
+    def truth_of(self, key: str) -> Truth | None:
+        return next((truth for truth in reversed(self.truth) if truth.session == key), None)
+
+    def name_transaction(self, key: str, transaction: str) -> None:
+        """1.6: the CSMS's id for the session is known now."""
+        truth = self.truth_of(key)
+        if truth is not None:
+            truth.transaction = transaction
+            self._store_truth(truth)
+
+    @property
+    def busy(self) -> bool:
+        """A session runs."""
+        return any(evse.session is not None for evse in self.evses)
+
+    # ── energy ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def limit(self, evse: Evse, at: int | None = None) -> Limit:
+        """What `evse` may draw by all profiles, at station clock `at` (default: now)."""
+        now = self.clock.now() if at is None else at
+        session = evse.session
+        tx = None if session is None else Transaction(session.key, session.started_at)
+        limit = self.profiles.evse_limit(evse.id, now, tx)
+        if self._limited_station:
+            limit = limit.lowest(self._share(evse, self.profiles.station_limit(now)))
+        return limit
+
+    def _share(self, evse: Evse, whole: Limit) -> Limit:
+        """The part of the station's limit that `evse` gets: equal parts, but never less than a car can use."""
+        active = [e for e in self.evses if e.session is not None and not e.session.held and e.phase != "SuspendedEV"]
+        if evse not in active:
+            active.append(evse)
+        rank = sorted(e.id for e in active).index(evse.id)
+        ma, mw = whole.ma, whole.mw
+        if ma is not None:
+            served = max(1, min(len(active), ma // 6_000))
+            ma = ma // served if rank < served else 0
+        if mw is not None:
+            least = 1_000_000 if evse.config.dc else _MIN_AC_MW
+            served = max(1, min(len(active), mw // least))
+            mw = mw // served if rank < served else 0
+        return Limit(ma, mw, whole.phases, whole.until)
+
+    def _has_station_limit(self) -> bool:
+        return any(p.evse == 0 and p.purpose not in ("TxDefaultProfile", TX) for p in self.profiles.profiles)
+
+    def profiles_changed(self) -> None:
+        """Profiles were set or cleared: store them and obey at once."""
+        self._limited_station = self._has_station_limit()
+        self._changes["profiles"] = _json(list(self.profiles.profiles))
+        for evse in self.evses:
+            if evse.session is not None and not evse.session.ending:
+                self._refresh(evse)
+
+    def _rebalance(self, cause: Evse) -> None:
+        if self._limited_station:
+            for evse in self.evses:
+                if evse is not cause and evse.session is not None:
+                    self._refresh(evse)
+
+    def _refresh(self, evse: Evse) -> None:
+        """Integrate, look at limits and car anew, and set what flows from now on."""
+        now = int(self.scheduler.now())
+        evse.settle(now)
+        session = evse.session
+        until: int | None = None
+        if session is not None and not session.ending:
+            if evse.car is None:
+                evse.open()
+                event: Event = "ev-pause"
+            elif session.held:
+                evse.open()
+                event = "evse-pause"
+            else:
+                limit = self.limit(evse)
+                until = limit.until
+                flows = evse.drive(limit)
+                event = "evse-pause" if flows is None else "energize" if flows else "ev-pause"
+            self._phase(evse, event)
+        self._rearm(evse, until)
+
+    def _rearm(self, evse: Evse, limit_until: int | None = None) -> None:
+        """One timer per EVSE, for the first thing that can happen by itself."""
+        self._cancel(evse)
+        now = int(self.scheduler.now())
+        due: list[int] = []
+        wake = evse.wake_in() if evse.session is not None else None
+        if wake is not None:
+            due.append(now + wake)
+        if limit_until is not None:
+            due.append(self.clock.true(limit_until))
+        if evse.session is not None:
+            samples = (evse.session.next_sample, evse.session.next_ended_sample)
+            due.extend(sample for sample in samples if sample is not None)
+        if evse.pending is not None:
+            due.append(evse.pending.deadline)
+        if due:
+            evse.timer = self.scheduler.call_later(max(0, min(due) - now), lambda: self._wake(evse))
+
+    def _cancel(self, evse: Evse) -> None:
+        if evse.timer is not None:
+            evse.timer.cancel()
+            evse.timer = None
+
+    def _wake(self, evse: Evse) -> None:
+        evse.timer = None
+        now = int(self.scheduler.now())
+        if evse.pending is not None and evse.pending.deadline <= now and evse.session is None:
+            evse.pending = None
+            self._on_started.pop(evse.id, None)
+            self._phase(evse, "deauthorize")
+        session = evse.session
+        if session is not None:
+            if session.next_ended_sample is not None and session.next_ended_sample <= now:
+                session.kept.append(self.read(evse, "ended", "Sample.Periodic"))
+                session.next_ended_sample += max(1, self.settings.number("ended_interval")) * 1000
+            if session.next_sample is not None and session.next_sample <= now:
+                reading = self.read(evse, "sampled", "Sample.Periodic")
+                session.next_sample += max(1, self.settings.number("sample_interval")) * 1000
+                session.last_interval_wh = evse.meter.register_wh
+                if reading.values:
+                    self.dialect.sampled(evse, session, reading, "MeterValuePeriodic")
+                evse.wander(self._random)
+        self._refresh(evse)
+        self._finish()
+
+    def read(self, evse: Evse, setting: str, context: str) -> Reading:
+        """What the meter shows now of the measurands in `setting`."""
+        evse.settle(int(self.scheduler.now()))
+        base = evse.session.last_interval_wh if evse.session is not None else None
+        values = evse.measure(self.settings.members(setting), base, soc_known=evse.config.dc or self.config.soc_over_ac)
+        return Reading(self.clock.now(), context, values)
+
+    # ── clock-aligned readings ───────────────────────────────────────────────────────────────────────────────────
+
+    def _align(self) -> None:
+        if self._aligned_timer is not None:
+            self._aligned_timer.cancel()
+            self._aligned_timer = None
+        interval = self.settings.number("aligned_interval") * 1000
+        if interval and self._powered:
+            wait = interval - self.clock.now() % 86_400_000 % interval
+            self._aligned_timer = self.scheduler.call_later(wait, self._aligned)
+
+    def _aligned(self) -> None:
+        self._aligned_timer = None
+        for evse in self.evses:
+            self.send_reading(evse, "Sample.Clock", "MeterValueClock")
+        self._align()
+        self._finish()
+
+    def send_reading(self, evse: Evse, context: str, trigger: str) -> None:
+        """The clock-aligned measurands of `evse`, now: within its session, or of the idle EVSE."""
+        reading = self.read(evse, "aligned", context)
+        if not reading.values:
+            return
+        if evse.session is not None:
+            self.dialect.sampled(evse, evse.session, reading, trigger)
+        else:
+            self.dialect.idle_sampled(evse, reading)
+
+    # ── states ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _phase(self, evse: Evse, event: Event, *, quiet: bool = False) -> None:
+        phase = after(evse.phase, event)
+        if phase == evse.phase:
+            return
+        evse.phase = phase
+        if quiet:
+            return
+        if evse.session is not None and phase in IN_SESSION:
+            self.dialect.state_changed(evse, evse.session)
+        self._report(evse)
+
+    def _report(self, evse: Evse) -> None:
+        """Tell the CSMS the status of the connector, if it does not know it."""
+        status = self.dialect.status(evse)
+        if self.online and evse.reported != status:
+            evse.reported = status
+            self.dialect.report_status(evse, status)
+
+    def set_available(self, evse: Evse, available: bool) -> None:
+        """Operative or not; survives a restart (G03.FR.08)."""
+        evse.scheduled = None
+        evse.available = available
+        self._changes[f"inoperative.{evse.id}"] = None if available else b"1"
+        if not available and evse.pending is not None:
+            evse.pending = None
+            self._phase(evse, "deauthorize", quiet=True)
+        self._report(evse)
+
+    def change_availability(self, evses: Sequence[Evse], available: bool) -> str:
+        """Accepted, or Scheduled when a session has to end first."""
+        scheduled = False
+        for evse in evses:
+            if evse.available == available:
+                evse.scheduled = None
+            elif evse.session is not None:
+                evse.scheduled = available
+                scheduled = True
+        return "Scheduled" if scheduled else "Accepted"
+
+    def apply_availability(self, evses: Sequence[Evse], available: bool) -> None:
+        """What `change_availability` has accepted; after the answer."""
+        for evse in evses:
+            if evse.session is None and evse.available != available:
+                self.set_available(evse, available)
+        self.dialect.report_station()
+
+    # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _setting_changed(self, name: str) -> None:
+        if name == "password":
+            password = self.settings.text("password")
+            if self._on_password is not None:
+                self._on_password(password)
+        self._changes["settings"] = _json(dict(self.settings.overrides))
+        if name == "heartbeat_interval":
+            self.conversation.heartbeat_interval_changed()
+        elif name == "ping_interval":
+            self.conversation.ping_interval_changed()
+        elif name == "aligned_interval":
+            self._align()
+        elif name in ("sample_interval", "ended_interval"):
+            now = int(self.scheduler.now())
+            for evse in self.evses:
+                if evse.session is not None:
+                    self._plan_samples(evse.session, now)
+                    self._refresh(evse)
+
+    # ── Host: what the conversation asks ─────────────────────────────────────────────────────────────────────────
+
+    def boot_request(self, triggered: bool) -> msgspec.Struct:
+        return self.dialect.boot_request("Triggered" if triggered else self.boot_reason)
+
+    def boot_verdict(self, response: Any) -> BootVerdict:
+        verdict: BootVerdict = self.dialect.boot_verdict(response)
+        self._set_clock(verdict.current_time)
+        if verdict.status == ACCEPTED:
+            if verdict.interval_s > 0:
+                self.settings.put(BY_NAME["heartbeat_interval"], str(verdict.interval_s))
+            self.boot_reason = "PowerUp"
+            self._changes["boot-reason"] = None
+        return verdict
+
+    def heartbeat_answered(self, response: Any) -> None:
+        self._set_clock(self.dialect.current_time(response))
+
+    def _set_clock(self, current_time: int) -> None:
+        if self.clock.set(current_time):
+            self._align()
+            for evse in self.evses:
+                if evse.session is not None:
+                    self._refresh(evse)
+
+    def accepted(self, *, booted: bool) -> None:
+        now = int(self.scheduler.now())
+        threshold = self.settings.number("offline_threshold") * 1000
+        long_away = self._offline_since is not None and now - self._offline_since > threshold
+        self._offline_since = None
+        if booted or not self._announced or long_away:
+            self._announced = True
+            self.dialect.report_station()
+            for evse in self.evses:
+                evse.reported = ""
+        for evse in self.evses:
+            self._report(evse)
+        if booted:
+            self.maintenance.booted()
+
+    def offline(self) -> None:
+        if self._offline_since is None:
+            self._offline_since = int(self.scheduler.now())
+
+    def serve(self, action: str, request: Any) -> Reply:
+        return self.dialect.serve(action, request)
+
+    def prepare(self, entry: Queued) -> msgspec.Struct:
+        return self.dialect.prepare(entry)
+
+    def delivered(self, entry: Queued, response: Any, changes: dict[str, bytes | None]) -> None:
+        self.store(changes)
+        self.dialect.delivered(entry, response)
+        self._forget_if_done(entry)
+
+    def given_up(self, entry: Queued, changes: dict[str, bytes | None]) -> None:
+        self.store(changes)
+        self.dialect.given_up(entry)
+        self._forget_if_done(entry)
+
+    def _forget_if_done(self, entry: Queued) -> None:
+        if self.session_of_key(entry.session) is None and not self.outbox.any(lambda e: e.session == entry.session):
+            self.dialect.forget(entry.session)
+
+    # ── storage ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def enqueue(self, evse: Evse, session: Session, action: str, payload: bytes, *, periodic: bool = False) -> None:
+        """A transaction message: into the outbox, together with the state that it tells of."""
+        self.outbox.push(self._changes, action=action, session=session.key, payload=payload, periodic=periodic)
+        if not session.ending:
+            self.store_session(session)
+        self._store_meter(evse)
+
+    def store(self, changes: dict[str, bytes | None]) -> None:
+        self._changes.update(changes)
+
+    def store_session(self, session: Session) -> None:
+        if not session.ending:
+            self._changes[f"session.{session.evse}"] = _json(session)
+
+    def _store_meter(self, evse: Evse) -> None:
+        self._changes[f"meter.{evse.id}"] = str(evse.meter.energy_uj).encode()
+
+    def _store_truth(self, truth: Truth) -> None:
+        self._changes[f"truth.{truth.n:010d}"] = _json(truth)
+        self._changes["truth-count"] = str(self._truth_count).encode()
+        while len(self.truth) > self.truth_limit:
+            self._changes[f"truth.{self.truth.pop(0).n:010d}"] = None
+
+    def commit(self) -> None:
+        if self.authorizer.dirty:
+            self.authorizer.save(self._changes)
+        if self._changes:
+            changes, self._changes = self._changes, {}
+            self._storage.write(changes)
+
+    def _finish(self) -> None:
+        """The end of every entry: store, then speak."""
+        self.commit()
+        self.conversation.pump()
+
+    def finish(self) -> None:
+        """For what acts on the station from its timers (`maintenance`)."""
+        if self._powered:
+            self._finish()

@@ -1,0 +1,85 @@
+"""A charging session as the station knows it, and the truth of it that tests compare a CSMS with."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+RFID = "ISO14443"
+"""IdTokenEnumType of a contactless card."""
+
+
+class Sampled(msgspec.Struct, frozen=True, array_like=True):
+    """One sampled value, in the words that both version lines share."""
+
+    measurand: str
+    value: Decimal
+    unit: str
+    phase: str | None = None
+    location: str | None = None
+
+
+class Reading(msgspec.Struct, frozen=True, array_like=True):
+    """Sampled values taken together; `time` is station clock, ms."""
+
+    time: int
+    context: str
+    values: tuple[Sampled, ...]
+
+
+class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A transaction from start to end. Kept in the station's memory until its last message is queued."""
+
+    key: str
+    """The station's own name for it; in 2.x it is the transactionId."""
+    evse: int
+    token: str
+    token_type: str = RFID
+    group: str = ""
+    started_at: int
+    """Station clock, ms."""
+    true_start: int
+    """True time, ms."""
+    register_start: int
+    """Wh."""
+    transaction: int | None = None
+    """1.6: the CSMS's id, once its answer has come."""
+    offline_start: bool = False
+    seq_no: int = 0
+    """2.x: of the next event."""
+    remote_start_id: int | None = None
+    token_sent: bool = False
+    held: bool = False
+    """Not (or no longer) authorized, yet not ended: no energy flows."""
+    last_state: str = ""
+    """2.x: the charging state that was reported last."""
+    next_sample: int | None = None
+    """True time, ms."""
+    next_ended_sample: int | None = None
+    last_interval_wh: int = 0
+    """Register at the last periodic sample, for Energy.Active.Import.Interval."""
+    kept: list[Reading] = []
+    """Readings that go with the last message (StopTxnSampledData, TxEndedMeasurands)."""
+    ending: bool = False
+
+
+class Truth(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What really happened in one session, by the meter and by true time (ms)."""
+
+    n: int
+    """Counted from 1 over the station's life."""
+    session: str
+    evse: int
+    token: str
+    started_at: int
+    register_start: int
+    transaction: str = ""
+    """The id that the CSMS knows it by; empty while a 1.6 station has not been told."""
+    ended_at: int | None = None
+    register_end: int | None = None
+    reason: str = ""
+
+    @property
+    def energy_wh(self) -> int | None:
+        return None if self.register_end is None else self.register_end - self.register_start
