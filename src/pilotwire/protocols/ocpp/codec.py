@@ -21,7 +21,13 @@ from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.protocols.ocpp.version import Decoded, VersionName
 
 Check = Callable[[Any], bool]
-Row = tuple[str, bool, bool, Any, Check | None, tuple[str, ...], Any, Check | None, tuple[str, ...]]
+Marks = tuple[str, ...]
+"""What to look for in the bytes: the wire names of the date-times inside a message, and NULLABLE (generated)."""
+
+Row = tuple[str, bool, bool, Any, Check | None, Marks, Any, Check | None, Marks]
+
+NULLABLE = "?"
+"""Marks a message that has optional numbers, in which msgspec cannot tell `null` from absence."""
 
 _NO_DEVIATIONS: tuple[str, ...] = ()
 
@@ -29,25 +35,23 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _parse = msgspec.json.Decoder(float_hook=Decimal).decode
 _MICROSECONDS = re.compile(rb'\.\d{6}(?:Z|[+-]\d\d:\d\d)"')
 
-# What msgspec takes for a date-time and RFC 3339 does not: a space for the T, an offset without a colon. Both patterns
-# begin with a literal, so that the search is a memory scan in all but a few places.
-_SPACED = re.compile(rb" \d\d:\d\d:\d\d")
-_PLUS = re.compile(rb"\+\d{4}\"")
-_MINUS = re.compile(rb"-\d{4}\"")
+# msgspec takes a space for the T of a date-time and an offset without a colon, RFC 3339 does not. What follows the key
+# of a date-time that did decode is looked at with this; an escape inside the text does not match, and is looked at
+# closely on the slow path.
+_WELL_WRITTEN = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"[^"\\ T]{10}[Tt][0-9:.]+(?:[Zz]|[+-]\d\d:\d\d)"').match
 
 
 class Codec:
     """One message type: its decoder, made on first use, and the strict encoder."""
 
-    __slots__ = ("_check", "_dates", "_decode", "_trim", "type", "version")
+    __slots__ = ("_check", "_date_keys", "_decode", "_nullable", "_trim", "type", "version")
 
-    def __init__(
-        self, version: VersionName, type_: type[msgspec.Struct], check: Check | None, dates: tuple[str, ...]
-    ) -> None:
-        self.version = version
+    def __init__(self, version: VersionName, type_: type[msgspec.Struct], check: Check | None, marks: Marks) -> None:
+        self.version: VersionName = version
         self.type = type_
         self._check = check
-        self._dates = dates
+        self._date_keys = tuple(f'"{name}"'.encode() for name in marks if name != NULLABLE)
+        self._nullable = NULLABLE in marks
         self._decode: Callable[[Any], Any] | None = None
         self._trim: re.Pattern[bytes] | None = None
 
@@ -61,18 +65,24 @@ class Codec:
             message = (self._decode or self._make())(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return self._second_look(payload, tolerant, error)
-        if (self._check is not None and not self._check(message)) or self._suspicious(bytes(payload)):
+        if (self._check is not None and not self._check(message)) or self._suspicious(
+            payload if type(payload) is bytes else bytes(payload)
+        ):
             return self._second_look(payload, tolerant, None)
         return Decoded(message, _NO_DEVIATIONS)
 
     def _suspicious(self, data: bytes) -> bool:
-        if b"null" in data:
+        """May there be something in it that msgspec takes and the schema does not?"""
+        if self._nullable and data.rfind(b"null") >= 0:
             return True
-        if not self._dates:
-            return False
-        return bool(
-            (b" " in data and _SPACED.search(data)) or (b"+" in data and _PLUS.search(data)) or _MINUS.search(data)
-        )
+        for key in self._date_keys:
+            at = data.find(key)
+            while at >= 0:
+                at += len(key)
+                if _WELL_WRITTEN(data, at) is None:
+                    return True
+                at = data.find(key, at)
+        return False
 
     def _second_look(self, payload: bytes | msgspec.Raw, tolerant: bool, error: Exception | None) -> Decoded:
         """The slow path: says what is wrong, or mends what a rule of tolerance explains and decodes the result."""
@@ -102,7 +112,7 @@ class Codec:
         """JSON, exactly what this codec would take strictly; LocalError otherwise."""
         try:
             data = _encode(message)
-            if self._dates and _MICROSECONDS.search(data):
+            if self._date_keys and _MICROSECONDS.search(data):
                 data = self._milliseconds(data)
         except (TypeError, ValueError, msgspec.EncodeError, RecursionError) as error:
             raise LocalError(f"{self.type.__name__} cannot be written: {error}") from error
@@ -125,8 +135,8 @@ class Codec:
             diagnosis.cut_date_times(diagnosis.shape_of(self.type), tree)
             return _encode(tree)
         if self._trim is None:
-            names = b"|".join(name.encode() for name in self._dates)
-            self._trim = re.compile(rb'("(?:' + names + rb')":"[0-9T:-]{19}\.\d{3})\d{3}')
+            keys = b"|".join(self._date_keys)
+            self._trim = re.compile(rb"((?:" + keys + rb'):"[0-9T:-]{19}\.\d{3})\d{3}')
         return self._trim.sub(rb"\1", data)
 
 
@@ -136,9 +146,9 @@ class ActionCodec:
     __slots__ = ("_request", "_response", "by_csms", "by_station", "name")
 
     def __init__(self, version: VersionName, row: Row) -> None:
-        self.name, self.by_station, self.by_csms, request, check, dates, response, response_check, response_dates = row
-        self._request = Codec(version, request, check, dates)
-        self._response = None if response is None else Codec(version, response, response_check, response_dates)
+        self.name, self.by_station, self.by_csms, request, check, marks, response, response_check, response_marks = row
+        self._request = Codec(version, request, check, marks)
+        self._response = None if response is None else Codec(version, response, response_check, response_marks)
 
     def __repr__(self) -> str:
         return f"<OCPP {self._request.version} {self.name}>"

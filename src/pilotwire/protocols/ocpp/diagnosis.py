@@ -79,13 +79,14 @@ class Shape(NamedTuple):
 @cache
 def shape_of(annotation: Any) -> Shape:
     """The Shape of a generated class, or of the annotation of a field."""
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+    if _is_struct(annotation):
         fields = {
             field.encode_name: (shape_of(field.type), field.required, field.name)
             for field in msgspec.structs.fields(annotation)
         }
         return Shape("object", annotation.__name__, fields)
-    base, meta = annotation, msgspec.Meta()
+    base: Any = annotation
+    meta = msgspec.Meta()
     extra: dict[str, Any] = {}
     bounds = Bounds()
     if get_origin(annotation) is Annotated:
@@ -108,6 +109,10 @@ def shape_of(annotation: Any) -> Shape:
         return Shape("number", bounds=bounds) if extra.get("kind") == "number" else Shape("any")
     simple: dict[Any, ShapeKind] = {bool: "boolean", datetime: "date-time", CustomDataType: "custom"}
     return Shape(simple[base])
+
+
+def _is_struct(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
 
 
 def _whole(limit: float | None) -> int | None:

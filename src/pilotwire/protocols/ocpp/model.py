@@ -10,10 +10,9 @@ follows the decode lets only numbers through and turns integers into Decimal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import msgspec
 
@@ -78,17 +77,18 @@ class CustomDataType(dict[str, Any]):
         return self["vendorId"]
 
 
-def custom_data_fault(value: object) -> str | None:
+def custom_data_fault(value: Any) -> str | None:
     """Why `value` is no customData, or None when it is."""
-    if not isinstance(value, Mapping):
-        return "Expected `object`"
-    vendor = value.get("vendorId")
-    if vendor is None and "vendorId" not in value:
-        return "Object missing required field `vendorId`"
+    if type(value) is not dict:
+        return "not of type object"
+    properties = cast("dict[str, Any]", value)
+    if "vendorId" not in properties:
+        return "vendorId is required and not there"
+    vendor = properties["vendorId"]
     if not isinstance(vendor, str):
-        return "Expected `str` in `vendorId`"
+        return "vendorId is not of type string"
     if len(vendor) > MAX_VENDOR_ID:
-        return f"Expected `str` of length <= {MAX_VENDOR_ID} in `vendorId`"
+        return f"vendorId is longer than {MAX_VENDOR_ID} characters"
     return None
 
 
