@@ -133,6 +133,14 @@ def test_a_stop_without_id_is_told_apart_by_token_or_meter_and_else_kept_as_an_o
     assert [s.status for s in sorted(desk.sessions, key=lambda s: s.evse)] == ["ended", "ended", "active"]
 
 
+def test_a_stop_without_id_after_the_clock_was_set_back(desk):
+    desk.send(start(), at=T)
+    desk.send(stop(-1, time=T - 30 * MIN, meter=1000, token="TAG"), at=T + MIN)  # could be of an older session
+    assert desk.session.status == "active"
+    desk.send(stop(-1, time=T - 20 * MIN, meter=1200, token="TAG"), at=T + 40 * MIN)
+    assert (desk.session.status, desk.session.energy_wh) == ("ended", 200)
+
+
 def test_a_stop_by_another_card_of_the_same_group_fits(desk):
     desk.books["A"] = desk.books["B"] = TokenVerdict(status="Accepted", parent="GROUP")
     desk.send(start(token="A"))
@@ -267,10 +275,10 @@ def test_the_connector_shows_its_session(desk):
 
 
 def test_older_sessions_are_asked_for_after_a_restart(desk):
-    first = desk.send(start()).transaction_id
-    desk.send(stop(first))
+    first = desk.send(start(), at=T).transaction_id
+    desk.send(stop(first), at=T + 60 * MIN)
     for n in range(2, 5):
-        other = desk.send(start(time=T + n * 90 * MIN, meter=9000)).transaction_id
+        other = desk.send(start(time=T + n * 90 * MIN, meter=9000), at=T + n * 90 * MIN).transaction_id
         desk.send(stop(other, time=T + (n * 90 + 1) * MIN, meter=9000))
     desk.restart(keep=1)
     assert desk.send(start()).transaction_id == first

@@ -129,6 +129,13 @@ def test_the_begin_reading_counts_as_the_first_even_when_the_clock_was_set_meanw
     assert (desk2.session.energy_wh, desk2.session.meter_start_wh) == (300, 1000)
 
 
+def test_a_lone_begin_reading_in_the_ended_event_is_never_the_last(desk2):
+    desk2.send(event("Started", 0, time=T + 100 * MIN))
+    desk2.send(event("Updated", 1, register(T + 1 * MIN, 1200), time=T + 1 * MIN))
+    desk2.send(event("Ended", 2, register(T + 100 * MIN, 1000, "Transaction.Begin"), time=T + 2 * MIN))
+    assert (desk2.session.energy_wh, desk2.session.meter_stop_wh) == (200, 1200)
+
+
 def test_a_clock_step_costs_no_energy(desk2):
     """The hour that is there twice: seqNo goes on, time goes back."""
     times = [50, 70, 20, 60]

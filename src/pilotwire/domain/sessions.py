@@ -106,11 +106,11 @@ def on_updated(session: Session, fact: SessionUpdated, recv_time: int, skew_ms: 
         _charging_state(session, fact.charging_state, seq)
     if wh is not None:
         register_time = fact.register_time or time
-        _edge(session, Reading(seq, register_time, wh))
-        if fact.first_register_wh is not None:
-            _edge(
-                session, Reading(-1 if fact.begins else seq, fact.first_register_time or time, fact.first_register_wh)
-            )
+        first = fact.first_register_wh
+        if first is not None or not fact.begins:
+            _edge(session, Reading(seq, register_time, wh))
+        if first is not None:
+            _edge(session, Reading(-1 if fact.begins else seq, fact.first_register_time or time, first))
         elif fact.begins:
             _edge(session, Reading(-1, register_time, wh))
         count_energy(session)

@@ -121,14 +121,21 @@ def stop(state: StationState, given: inputs.StopTransaction, ctx: Context) -> De
 def _sole_fit(
     state: StationState, given: inputs.StopTransaction, token: TokenVerdict | None, ctx: Context
 ) -> Session | None:
-    """The one session without a stop that this stop can belong to, judged by meter, time and token."""
-    running = [s for s in state.active if _fits(s, given, token, ctx)]
-    if not running:
-        running = [s for s in state.sessions.values() if "superseded" in s.flags and _fits(s, given, token, ctx)]
-    return running[0] if len(running) == 1 else None
+    """The one session without a stop that this stop can belong to, judged by meter, time and token.
+
+    Where nothing fits the clock may have been set back since the start: then token and a risen register suffice.
+    """
+    superseded = [s for s in state.sessions.values() if "superseded" in s.flags]
+    for candidates, timed in ((state.active, True), (superseded, True), (state.active, False)):
+        fitting = [s for s in candidates if _fits(s, given, token, ctx, timed)]
+        if fitting:
+            return fitting[0] if len(fitting) == 1 else None
+    return None
 
 
-def _fits(session: Session, given: inputs.StopTransaction, token: TokenVerdict | None, ctx: Context) -> bool:
+def _fits(
+    session: Session, given: inputs.StopTransaction, token: TokenVerdict | None, ctx: Context, timed: bool
+) -> bool:
     if session.ocpp_version != VERSION:
         return False
     meter = session.meter_start_wh
@@ -136,6 +143,8 @@ def _fits(session: Session, given: inputs.StopTransaction, token: TokenVerdict |
         return False
     if session.last is not None and session.last.wh > given.meter_stop_wh:
         return False
+    if not timed:
+        return given.token == session.token != "" and session.last is not None and session.last.wh < given.meter_stop_wh
     trusted = regime(given.time, ctx.now) == 0 and regime(session.reported_start, session.received_at) == 0
     if trusted and session.reported_start > given.time:
         return False
