@@ -1,0 +1,39 @@
+"""The shape of a translator: a table by action name, and what a peer is told about one that is not served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pilotwire.core.time import to_datetime
+from pilotwire.domain.inputs import Input, Outcome
+
+Read = Callable[[Any], Input]
+"""A typed request of the action → what it says, in the words of no version."""
+Answer = Callable[[Any, int], msgspec.Struct]
+"""(outcome of the decision, now in ms) → the action's typed response."""
+
+
+class Served(NamedTuple):
+    """One action that a station sends and that is understood."""
+
+    read: Read
+    answer: Answer
+
+
+Table = Mapping[str, Served]
+"""Action name → how it is served. What is missing here but known to the version is answered NotSupported."""
+
+instant = to_datetime
+"""ms since the epoch → the aware date-time of a message."""
+
+
+def always(response: msgspec.Struct) -> Answer:
+    """For actions whose answer says nothing. The one object is only ever encoded, never changed."""
+
+    def answer(outcome: Outcome, now: int) -> msgspec.Struct:
+        return response
+
+    return answer

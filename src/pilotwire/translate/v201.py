@@ -1,0 +1,249 @@
+"""OCPP 2.0.1 ⇄ the domain: what stations send and what they are answered. 2.1 is a delta of this (`v21`).
+
+The functions read fields alone, so they serve the messages of both versions; responses are made by `table_for` from the
+version's own classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pilotwire.domain import inputs
+from pilotwire.domain.facts import ReportedVariable
+from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, NotifiedEvent, Outcome, TokenVerdict
+from pilotwire.protocols.ocpp.v201 import messages as v201_messages
+
+from .metering import milliseconds, samples_v2
+from .table import Answer, Served, Table, always, instant
+
+GROUP_TYPE = "Central"
+"""Groups are made by the CSMS, so their ids are of its type."""
+_STATUS = frozenset(
+    (
+        "Accepted",
+        "Blocked",
+        "ConcurrentTx",
+        "Expired",
+        "Invalid",
+        "NoCredit",
+        "NotAllowedTypeEVSE",
+        "NotAtThisLocation",
+        "NotAtThisTime",
+        "Unknown",
+    )
+)
+
+
+def _boot(request: Any) -> inputs.Boot:
+    station = request.charging_station
+    return inputs.Boot(
+        vendor=station.vendor_name,
+        model=station.model,
+        serial=station.serial_number or "",
+        firmware=station.firmware_version or "",
+        reason=request.reason,
+    )
+
+
+_HEARTBEAT = inputs.Heartbeat()
+
+
+def _heartbeat(request: Any) -> inputs.Heartbeat:
+    return _HEARTBEAT
+
+
+def _status(request: Any) -> inputs.Status:
+    return inputs.Status(
+        evse=request.evse_id,
+        connector=request.connector_id,
+        status=request.connector_status,
+        time=milliseconds(request.timestamp),
+    )
+
+
+def _authorize(request: Any) -> inputs.Authorize:
+    return inputs.Authorize(token=request.id_token.id_token, token_type=request.id_token.type)
+
+
+def _transaction_event(request: Any) -> inputs.TransactionEvent:
+    info = request.transaction_info
+    evse = request.evse
+    token = request.id_token
+    kind = request.event_type
+    return inputs.TransactionEvent(
+        kind=kind,
+        transaction=info.transaction_id,
+        seq_no=request.seq_no,
+        time=milliseconds(request.timestamp),
+        trigger=request.trigger_reason,
+        charging_state=info.charging_state or "",
+        # 2.0.1 part 2, TransactionType: stoppedReason may be left out when it is Local
+        stopped_reason=info.stopped_reason or ("Local" if kind == "Ended" else ""),
+        remote_start_id=info.remote_start_id,
+        evse=None if evse is None else evse.id,
+        connector=None if evse is None else evse.connector_id,
+        token="" if token is None else token.id_token,
+        token_type="" if token is None else token.type,
+        reservation_id=request.reservation_id,
+        offline=bool(request.offline),
+        samples=()
+        if request.meter_value is None
+        else samples_v2(
+            0 if evse is None else evse.id, 0 if evse is None else evse.connector_id or 0, request.meter_value
+        ),
+    )
+
+
+def _meter_values(request: Any) -> inputs.MeterValues:
+    return inputs.MeterValues(
+        evse=request.evse_id, connector=0, samples=samples_v2(request.evse_id, 0, request.meter_value)
+    )
+
+
+def json_text(data: Any) -> str:
+    """Any JSON value as JSON text, numbers exactly as they came; "" for none."""
+    return "" if data is None else msgspec.json.Encoder(decimal_format="number").encode(data).decode()
+
+
+def _data_transfer(request: Any) -> inputs.DataTransfer:
+    return inputs.DataTransfer(
+        vendor_id=request.vendor_id, message_id=request.message_id or "", data=json_text(request.data)
+    )
+
+
+def reported(component: Any, variable: Any, **values: Any) -> ReportedVariable:
+    """A ReportedVariable from ComponentType and VariableType."""
+    evse = component.evse
+    return ReportedVariable(
+        component=component.name,
+        component_instance=component.instance or "",
+        evse=None if evse is None else evse.id,
+        connector=None if evse is None else evse.connector_id,
+        variable=variable.name,
+        variable_instance=variable.instance or "",
+        **values,
+    )
+
+
+def _report(request: Any) -> inputs.Report:
+    found: list[ReportedVariable] = []
+    for data in request.report_data or ():
+        traits = data.variable_characteristics
+        found.extend(
+            reported(
+                data.component,
+                data.variable,
+                attribute=attribute.type or "Actual",
+                value=attribute.value,
+                mutability=attribute.mutability or "ReadWrite",  # the standard's default
+                data_type="" if traits is None else traits.data_type,
+                unit="" if traits is None else traits.unit or "",
+            )
+            for attribute in data.variable_attribute
+        )
+    return inputs.Report(
+        variables=tuple(found),
+        time=milliseconds(request.generated_at),
+        request_id=request.request_id,
+        seq_no=request.seq_no,
+        more=bool(request.tbc),
+    )
+
+
+def _severity(event: Any) -> int | None:
+    return None  # 2.0.1 events carry none
+
+
+def device_event(request: Any, severity: Any = _severity) -> inputs.DeviceEvent:
+    """NotifyEvent; `severity` reads an element's severity where the version has one."""
+    return inputs.DeviceEvent(
+        time=milliseconds(request.generated_at),
+        events=tuple(
+            NotifiedEvent(
+                event_id=event.event_id,
+                time=milliseconds(event.timestamp),
+                component=event.component.name,
+                variable=event.variable.name,
+                trigger=event.trigger,
+                actual_value=event.actual_value,
+                cleared=bool(event.cleared),
+                evse=None if event.component.evse is None else event.component.evse.id,
+                connector=None if event.component.evse is None else event.component.evse.connector_id,
+                severity=severity(event),
+                tech_code=event.tech_code or "",
+                tech_info=event.tech_info or "",
+            )
+            for event in request.event_data
+        ),
+    )
+
+
+def _security_event(request: Any) -> inputs.SecurityEvent:
+    return inputs.SecurityEvent(
+        kind=request.type, time=milliseconds(request.timestamp), tech_info=request.tech_info or ""
+    )
+
+
+def _firmware(request: Any) -> inputs.FirmwareStatus:
+    return inputs.FirmwareStatus(status=request.status, request_id=request.request_id)
+
+
+def _log(request: Any) -> inputs.LogStatus:
+    return inputs.LogStatus(status=request.status, request_id=request.request_id)
+
+
+def table_for(m: Any) -> dict[str, Served]:
+    """The table with the classes of `m`, the messages of 2.0.1 or 2.1."""
+
+    def id_token_info(verdict: TokenVerdict) -> Any:
+        return m.IdTokenInfoType(
+            status=verdict.status if verdict.status in _STATUS else "Invalid",
+            cache_expiry_date_time=None if verdict.expires_at is None else instant(verdict.expires_at),
+            group_id_token=m.IdTokenType(id_token=verdict.parent, type=GROUP_TYPE)
+            if 0 < len(verdict.parent) <= 36
+            else None,
+        )
+
+    def booted(outcome: BootVerdict, now: int) -> Any:
+        return m.BootNotificationResponse(
+            current_time=instant(now), interval=outcome.interval_s, status=outcome.verdict
+        )
+
+    def beat(outcome: Outcome, now: int) -> Any:
+        return m.HeartbeatResponse(current_time=instant(now))
+
+    def authorized(outcome: TokenVerdict, now: int) -> Any:
+        return m.AuthorizeResponse(id_token_info=id_token_info(outcome))
+
+    nothing = m.TransactionEventResponse()
+
+    def transaction_answered(outcome: inputs.TransactionAnswered, now: int) -> Any:
+        if outcome.token is None:
+            return nothing
+        return m.TransactionEventResponse(id_token_info=id_token_info(outcome.token))
+
+    def data_transferred(outcome: DataTransferVerdict, now: int) -> Any:
+        return m.DataTransferResponse(status=outcome.status)
+
+    def plain(action: str) -> Answer:
+        return always(getattr(m, f"{action}Response")())
+
+    return {
+        "BootNotification": Served(_boot, booted),
+        "Heartbeat": Served(_heartbeat, beat),
+        "StatusNotification": Served(_status, plain("StatusNotification")),
+        "Authorize": Served(_authorize, authorized),
+        "TransactionEvent": Served(_transaction_event, transaction_answered),
+        "MeterValues": Served(_meter_values, plain("MeterValues")),
+        "DataTransfer": Served(_data_transfer, data_transferred),
+        "NotifyReport": Served(_report, plain("NotifyReport")),
+        "NotifyEvent": Served(device_event, plain("NotifyEvent")),
+        "SecurityEventNotification": Served(_security_event, plain("SecurityEventNotification")),
+        "FirmwareStatusNotification": Served(_firmware, plain("FirmwareStatusNotification")),
+        "LogStatusNotification": Served(_log, plain("LogStatusNotification")),
+    }
+
+
+TABLE: Table = table_for(v201_messages)

@@ -1,0 +1,24 @@
+"""OCPP 2.1 ⇄ the domain: the delta over 2.0.1. Its own 27 actions are not served yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pilotwire.domain import inputs
+from pilotwire.protocols.ocpp.v21 import messages as m
+
+from .table import Served, Table
+from .v201 import device_event, table_for
+
+
+def _severity(event: Any) -> int | None:
+    return event.severity
+
+
+def _device_event(request: m.NotifyEventRequest) -> inputs.DeviceEvent:
+    return device_event(request, _severity)
+
+
+_BASE = table_for(m)
+
+TABLE: Table = _BASE | {"NotifyEvent": Served(_device_event, _BASE["NotifyEvent"].answer)}
