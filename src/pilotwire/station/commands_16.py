@@ -5,7 +5,6 @@ An action that the table does not name is answered NotSupported; one that 1.6 do
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -348,7 +347,7 @@ def _valid(station: Station, wire: m.ChargingProfile) -> bool:
         0 <= wire.stack_level <= settings.number("max_stack")
         and 1 <= len(periods) <= settings.number("max_periods")
         and periods[0].start_period == 0
-        and all(a.start_period < b.start_period for a, b in itertools.pairwise(periods))
+        and all(a.start_period < b.start_period for a, b in pairwise(periods))
         and all(period.limit >= 0 for period in periods)
         and not (wire.charging_profile_kind == "Recurring" and wire.recurrency_kind is None)
         and not (wire.charging_profile_purpose == "ChargePointMaxProfile" and wire.charging_profile_kind == "Relative")
