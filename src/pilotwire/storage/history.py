@@ -138,7 +138,7 @@ class History:
     """Queries over a store's samples, hot and cold.
 
     `database` is the SQLite file or PostgreSQL URL, `folder` the Parquet days. The view `samples` has the columns
-    tenant, station, evse, connector, time (ms), at (TIMESTAMPTZ), measurand, value (thousandths of the base unit),
+    tenant, station, evse, connector, time (ms), utc (TIMESTAMP), measurand, value (thousandths of the base unit),
     unit, phase, location, context, session_id.
     """
 

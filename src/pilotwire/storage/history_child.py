@@ -204,7 +204,7 @@ def query(job: Query) -> Table:
     files = sorted(
         str(path) for path in day_file(Path(job.source.history), job.tenant, 0).parents[1].glob(f"*/{FILE_NAME}")
     )
-    engine = duckdb.connect(":memory:", config={"TimeZone": "UTC"})
+    engine = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     engine.register("hot", hot)
     key = ", ".join(KEY)
     if files:
@@ -216,7 +216,7 @@ def query(job: Query) -> Table:
         union = "SELECT * FROM hot"
     tenant = job.tenant.replace("'", "''")
     engine.execute(
-        f"CREATE VIEW samples AS SELECT '{tenant}' AS tenant, *, make_timestamptz(time * 1000) AS at FROM ({union})"
+        f"CREATE VIEW samples AS SELECT '{tenant}' AS tenant, *, make_timestamp(time * 1000) AS utc FROM ({union})"
     )
     engine.execute("SET enable_external_access = false")
     engine.execute("SET lock_configuration = true")
