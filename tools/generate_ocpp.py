@@ -276,7 +276,11 @@ class Writer:
                 return alias
             return "str"
         if kind == "integer":
-            return self.limited("int", ge=whole(field.get("minimum")), le=whole(field.get("maximum")))
+            least, most = whole(field.get("minimum")), whole(field.get("maximum"))
+            if least is None and most is None:
+                return "Integer"
+            low, high = "MIN_INTEGER" if least is None else least, "MAX_INTEGER" if most is None else most
+            return f"Annotated[int, Meta(ge={low}, le={high})]"
         if kind == "number":
             bounds = {"ge": field.get("minimum"), "le": field.get("maximum"), "multiple_of": field.get("multipleOf")}
             given = ", ".join(
@@ -410,8 +414,12 @@ class Writer:
             "",
             *self.foreign_imports([*objects, *checks, *self.aliases.values()]),
             "",
-            *self.check_imports(),
-            f"from pilotwire.protocols.ocpp.model import {', '.join(self.imports())}",
+            *(
+                ["from pilotwire.protocols.ocpp.checks import is_uri"]
+                if any("is_uri" in line for line in checks)
+                else []
+            ),
+            f"from pilotwire.protocols.ocpp.model import {', '.join(self.imports([*objects, *checks]))}",
             "",
             "__all__ = [",
             *(
@@ -434,30 +442,23 @@ class Writer:
         ]
         return "\n".join(lines) + "\n"
 
-    def kinds(self) -> set[str]:
-        """Kinds of all fields, "bounded" for numbers with limits, "multiple" and "uri" besides."""
-        found: set[str] = set()
-        for entry in self.objects.values():
-            for field in entry["fields"].values():
-                inner = field["items"] if field["kind"] == "array" else field
-                found.add(inner.get("format") or inner["kind"])
-                if inner["kind"] == "number" and inner.keys() & {"minimum", "maximum", "multipleOf"}:
-                    found.add("bounded")
-                if "multipleOf" in inner:
-                    found.add("multiple")
-        return found
-
-    def imports(self) -> list[str]:
-        needs = {
-            "Bounds": "bounded",
-            "CustomDataType": "custom",
-            "DateTime": "date-time",
-            "Number": "number",
-            "Uri": "uri",
-        }
-        kinds = self.kinds()
-        names = ["Message", "Opt", *(name for name, kind in needs.items() if kind in kinds)]
-        return [*sorted(names), *(["is_multiple"] if "multiple" in kinds else [])]
+    @staticmethod
+    def imports(body: list[str]) -> list[str]:
+        """Names of `model` that the text needs, in the order of ruff's isort."""
+        names = (
+            "MAX_INTEGER",
+            "MIN_INTEGER",
+            "Bounds",
+            "CustomDataType",
+            "DateTime",
+            "Integer",
+            "Message",
+            "Number",
+            "Opt",
+            "Uri",
+            "is_multiple",
+        )
+        return [name for name in names if any(re.search(rf"\b{name}\b", line) for line in body)]
 
     @staticmethod
     def foreign_imports(body: list[str]) -> list[str]:
@@ -469,9 +470,6 @@ class Writer:
         lines = [f"from decimal import {used('Decimal')}"] if used("Decimal") else []
         typing = ", ".join(filter(None, [used("Annotated", "Any"), "Literal"]))
         return [*lines, f"from typing import {typing}", "", f"from msgspec import {used('Meta', 'field')}"]
-
-    def check_imports(self) -> list[str]:
-        return ["from pilotwire.protocols.ocpp.checks import is_uri"] if "uri" in self.kinds() else []
 
     def rows(self) -> Iterator[str]:
         for action in self.source.actions:

@@ -11,7 +11,7 @@ follows the decode lets only numbers through and turns integers into Decimal.
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import msgspec
@@ -19,6 +19,10 @@ import msgspec
 MAX_MAGNITUDE = 64
 """Numbers of 1E+64 and more, or closer to zero than 1E-64, are refused: no quantity of OCPP is such, and a few bytes
 of exponent would otherwise turn into megabytes of digits as soon as somebody computes with them."""
+
+MIN_INTEGER = -(2**63)
+MAX_INTEGER = 2**63 - 1
+"""Integers have 64 bits. The standard's have 32 (2.x part 2, 2.1.4); Alfen's transactionId of 2**63-1 has to pass."""
 
 MAX_VENDOR_ID = 255
 
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
     Opt = _T | None
+    Integer = int
     Number = Decimal
     Uri = str
     DateTime = datetime
@@ -50,6 +55,7 @@ else:
         def __class_getitem__(cls, item: Any) -> Any:
             return item
 
+    Integer = Annotated[int, msgspec.Meta(ge=MIN_INTEGER, le=MAX_INTEGER)]
     Number = Annotated[Any, msgspec.Meta(extra={"kind": NUMBER})]
     Uri = Annotated[str, msgspec.Meta(extra={"kind": URI})]
     DateTime = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -107,12 +113,12 @@ def sound(value: Any) -> bool:
     return -MAX_MAGNITUDE < value.adjusted() < MAX_MAGNITUDE
 
 
+_EXACT = Context(prec=2 * MAX_MAGNITUDE)
+
+
 def is_multiple(value: Decimal, step: Decimal) -> bool:
-    """Exactly, in decimal: 0.3 is a multiple of 0.1. `value` must be `sound`; it may have any number of digits."""
-    _, digits, exponent = value.as_tuple()
-    _, step_digits, step_exponent = step.as_tuple()
-    assert isinstance(exponent, int) and isinstance(step_exponent, int)
-    lowest = min(exponent, step_exponent)
-    scaled = int("".join(map(str, digits))) * 10 ** (exponent - lowest)
-    unit = int("".join(map(str, step_digits))) * 10 ** (step_exponent - lowest)
-    return scaled % unit == 0
+    """Exactly, in decimal: 0.3 is a multiple of 0.1. `value` must be `sound`; it may have any number of digits.
+
+    The remainder is exact before it is rounded, and rounding to a fixed number of digits makes nothing zero.
+    """
+    return not _EXACT.remainder(value, step)

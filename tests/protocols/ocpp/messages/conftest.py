@@ -128,6 +128,16 @@ DIFFERENCES = (
     ),
     Difference("magnitude", "npm", ("1.6", "2.0.1", "2.1"), ("huge",), False, anywhere, "the same"),
     Difference(
+        "integer-of-64-bits",
+        "pypi",
+        ("1.6", "2.0.1", "2.1"),
+        ("bits",),
+        False,
+        anywhere,
+        "the standard's integers have 32 bits, the schemas do not say so; ours have 64, which every store can hold",
+    ),
+    Difference("integer-of-64-bits", "npm", ("1.6", "2.0.1", "2.1"), ("bits",), False, anywhere, "the same"),
+    Difference(
         "leap-second",
         "pypi",
         ("1.6", "2.0.1", "2.1"),
@@ -216,7 +226,7 @@ class Case:
                     st.text(TEXT, max_size=min(longest or 20, 20)), st.just("ä" * (20 if longest is None else longest))
                 )
             case "integer":
-                return st.integers(int(schema.get("minimum", -(2**63))), int(schema.get("maximum", 2**63)))
+                return st.integers(int(schema.get("minimum", -(2**63))), int(schema.get("maximum", 2**63 - 1)))
             case "number":
                 return self._numbers(schema)
             case "boolean":
@@ -334,12 +344,16 @@ class Case:
                 if limit in schema:
                     yield "limit", path, container, key, int(schema[limit])
                     yield "range", path, container, key, int(schema[limit]) + sign * step
-            yield "big", path, container, key, 2**63
-            yield "big", path, container, key, -(2**64) - 1
-            yield "big", path, container, key, 10**30
         if kind == "integer":
+            yield "limit", path, container, key, 2**63 - 1
+            yield "limit", path, container, key, -(2**63)
+            for big in (2**63, -(2**63) - 1, 2**64, 10**30):
+                if schema.get("minimum", big) <= big <= schema.get("maximum", big):
+                    yield "bits", path, container, key, big
             yield "integral", path, container, key, Decimal("1.0") if schema.get("maximum", 1) >= 1 else Decimal("0.0")
         if kind == "number":
+            yield "big", path, container, key, 10**30
+            yield "big", path, container, key, -(2**64)
             yield "huge", path, container, key, Decimal("1E+64") if schema.get("maximum", 1) >= 1 else Decimal("-1E+64")
             if "multipleOf" in schema:
                 for tenths in (1, 3, 7, 11, 299, 3000):

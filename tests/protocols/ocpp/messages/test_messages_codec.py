@@ -279,3 +279,36 @@ def test_import_is_lazy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": "src"}, check=False)
     assert run.returncode == 0
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize(
+    "digits", ["1" * 5000, "0." + "1" * 5000, "1." + "0" * 5000, "-" + "9" * 60 + "." + "9" * 5000]
+)
+def test_numbers_of_thousands_of_digits_do_no_harm(version: str, digits: str) -> None:
+    """Python refuses to convert such texts to int: no ValueError may escape, from any place that takes a number."""
+    action = load(version).actions["SetChargingProfile"]
+    fields = ("connectorId", "evseId", "limit", "minChargingRate", "stackLevel", "startPeriod", "value")
+    payload = "{" + ",".join(f'"{name}":{digits}' for name in fields) + "}"
+    for tolerant in (False, True):
+        with pytest.raises(RpcError):
+            action.decode_request(payload.encode(), tolerant=tolerant)
+    limits = load("1.6").actions["GetCompositeSchedule"]
+    response = (
+        '{"status":"Accepted","chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":'
+        f'[{{"startPeriod":0,"limit":{digits}}}]}}}}'
+    ).encode()
+    if digits.startswith("1."):
+        assert limits.encode(limits.decode_response(response).message)
+    else:
+        with pytest.raises(RpcError):
+            limits.decode_response(response)
+    meter = f'{{"connectorId":{digits},"meterValue":[{{"timestamp":"","sampledValue":[{{"value":{digits}}}]}}]}}'
+    with pytest.raises(RpcError):
+        load("1.6").actions["MeterValues"].decode_request(meter.encode())
+    stop = f'{{"transactionId":{digits},"meterStop":{digits},"timestamp":"2026-01-31T12:00:00Z"}}'.encode()
+    try:
+        decoded = load("1.6").actions["StopTransaction"].decode_request(stop)
+    except RpcError:
+        return
+    assert set(decoded.deviations) <= {"integral-number"}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from pilotwire.protocols.ocpp.checks import is_uri
-from pilotwire.protocols.ocpp.model import Bounds, DateTime, Message, Number, Opt, Uri, is_multiple
+from pilotwire.protocols.ocpp.model import Bounds, DateTime, Integer, Message, Number, Opt, Uri, is_multiple
 
 __all__ = [
     "AuthorizationData",
@@ -522,9 +522,9 @@ class MeterValue(Message, kw_only=True):
 
 
 class MeterValuesRequest(Message, kw_only=True):
-    connector_id: int
+    connector_id: Integer
     meter_value: list[MeterValue]
-    transaction_id: Opt[int] = None
+    transaction_id: Opt[Integer] = None
 
 
 class AuthorizeRequest(Message, kw_only=True):
@@ -556,11 +556,11 @@ class BootNotificationRequest(Message, kw_only=True):
 class BootNotificationResponse(Message, kw_only=True):
     status: RegistrationStatus
     current_time: DateTime
-    interval: int
+    interval: Integer
 
 
 class CancelReservationRequest(Message, kw_only=True):
-    reservation_id: int
+    reservation_id: Integer
 
 
 class CancelReservationResponse(Message, kw_only=True):
@@ -576,7 +576,7 @@ class CertificateSignedResponse(Message, kw_only=True):
 
 
 class ChangeAvailabilityRequest(Message, kw_only=True):
-    connector_id: int
+    connector_id: Integer
     type: AvailabilityType
 
 
@@ -602,10 +602,10 @@ class ClearCacheResponse(Message, kw_only=True):
 
 
 class ClearChargingProfileRequest(Message, kw_only=True):
-    id: Opt[int] = None
-    connector_id: Opt[int] = None
+    id: Opt[Integer] = None
+    connector_id: Opt[Integer] = None
     charging_profile_purpose: Opt[ChargingProfilePurposeType] = None
-    stack_level: Opt[int] = None
+    stack_level: Opt[Integer] = None
 
 
 class ClearChargingProfileResponse(Message, kw_only=True):
@@ -648,7 +648,7 @@ class DiagnosticsStatusNotificationResponse(Message, kw_only=True):
 
 class ExtendedTriggerMessageRequest(Message, kw_only=True):
     requested_message: MessageTriggerEnumType
-    connector_id: Opt[int] = None
+    connector_id: Opt[Integer] = None
 
 
 class ExtendedTriggerMessageResponse(Message, kw_only=True):
@@ -664,28 +664,28 @@ class FirmwareStatusNotificationResponse(Message, kw_only=True):
 
 
 class GetCompositeScheduleRequest(Message, kw_only=True):
-    connector_id: int
-    duration: int
+    connector_id: Integer
+    duration: Integer
     charging_rate_unit: Opt[ChargingRateUnitType] = None
 
 
 class ChargingSchedulePeriod(Message, kw_only=True):
-    start_period: int
+    start_period: Integer
     limit: Annotated[Number, Bounds(multiple_of=Decimal("0.1"))]
-    number_phases: Opt[int] = None
+    number_phases: Opt[Integer] = None
 
 
 class ChargingSchedule(Message, kw_only=True):
     charging_rate_unit: ChargingRateUnitType
     charging_schedule_period: list[ChargingSchedulePeriod]
-    duration: Opt[int] = None
+    duration: Opt[Integer] = None
     start_schedule: Opt[DateTime] = None
     min_charging_rate: Opt[Annotated[Number, Bounds(multiple_of=Decimal("0.1"))]] = None
 
 
 class GetCompositeScheduleResponse(Message, kw_only=True):
     status: GetCompositeScheduleStatus
-    connector_id: Opt[int] = None
+    connector_id: Opt[Integer] = None
     schedule_start: Opt[DateTime] = None
     charging_schedule: Opt[ChargingSchedule] = None
 
@@ -707,8 +707,8 @@ class GetConfigurationResponse(Message, kw_only=True):
 
 class GetDiagnosticsRequest(Message, kw_only=True):
     location: Uri
-    retries: Opt[int] = None
-    retry_interval: Opt[int] = None
+    retries: Opt[Integer] = None
+    retry_interval: Opt[Integer] = None
     start_time: Opt[DateTime] = None
     stop_time: Opt[DateTime] = None
 
@@ -731,7 +731,7 @@ class GetLocalListVersionRequest(Message, kw_only=True):
 
 
 class GetLocalListVersionResponse(Message, kw_only=True):
-    list_version: int
+    list_version: Integer
 
 
 class LogParametersType(Message, kw_only=True):
@@ -743,9 +743,9 @@ class LogParametersType(Message, kw_only=True):
 class GetLogRequest(Message, kw_only=True):
     log: LogParametersType
     log_type: LogEnumType
-    request_id: int
-    retries: Opt[int] = None
-    retry_interval: Opt[int] = None
+    request_id: Integer
+    retries: Opt[Integer] = None
+    retry_interval: Opt[Integer] = None
 
 
 class GetLogResponse(Message, kw_only=True):
@@ -772,7 +772,7 @@ class InstallCertificateResponse(Message, kw_only=True):
 
 class LogStatusNotificationRequest(Message, kw_only=True):
     status: UploadLogStatusEnumType
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
 
 
 class LogStatusNotificationResponse(Message, kw_only=True):
@@ -784,12 +784,12 @@ class MeterValuesResponse(Message, kw_only=True):
 
 
 class ChargingProfile(Message, kw_only=True):
-    charging_profile_id: int
-    stack_level: int
+    charging_profile_id: Integer
+    stack_level: Integer
     charging_profile_purpose: ChargingProfilePurposeType
     charging_profile_kind: ChargingProfileKindType
     charging_schedule: ChargingSchedule
-    transaction_id: Opt[int] = None
+    transaction_id: Opt[Integer] = None
     recurrency_kind: Opt[RecurrencyKindType] = None
     valid_from: Opt[DateTime] = None
     valid_to: Opt[DateTime] = None
@@ -797,7 +797,7 @@ class ChargingProfile(Message, kw_only=True):
 
 class RemoteStartTransactionRequest(Message, kw_only=True):
     id_tag: Str20
-    connector_id: Opt[int] = None
+    connector_id: Opt[Integer] = None
     charging_profile: Opt[ChargingProfile] = None
 
 
@@ -806,7 +806,7 @@ class RemoteStartTransactionResponse(Message, kw_only=True):
 
 
 class RemoteStopTransactionRequest(Message, kw_only=True):
-    transaction_id: int
+    transaction_id: Integer
 
 
 class RemoteStopTransactionResponse(Message, kw_only=True):
@@ -814,10 +814,10 @@ class RemoteStopTransactionResponse(Message, kw_only=True):
 
 
 class ReserveNowRequest(Message, kw_only=True):
-    connector_id: int
+    connector_id: Integer
     expiry_date: DateTime
     id_tag: Str20
-    reservation_id: int
+    reservation_id: Integer
     parent_id_tag: Opt[Str20] = None
 
 
@@ -849,7 +849,7 @@ class AuthorizationData(Message, kw_only=True):
 
 
 class SendLocalListRequest(Message, kw_only=True):
-    list_version: int
+    list_version: Integer
     update_type: UpdateType
     local_authorization_list: Opt[list[AuthorizationData]] = None
 
@@ -859,7 +859,7 @@ class SendLocalListResponse(Message, kw_only=True):
 
 
 class SetChargingProfileRequest(Message, kw_only=True):
-    connector_id: int
+    connector_id: Integer
     cs_charging_profiles: ChargingProfile
 
 
@@ -877,7 +877,7 @@ class SignCertificateResponse(Message, kw_only=True):
 
 class SignedFirmwareStatusNotificationRequest(Message, kw_only=True):
     status: FirmwareStatusEnumType
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
 
 
 class SignedFirmwareStatusNotificationResponse(Message, kw_only=True):
@@ -893,10 +893,10 @@ class FirmwareType(Message, kw_only=True):
 
 
 class SignedUpdateFirmwareRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     firmware: FirmwareType
-    retries: Opt[int] = None
-    retry_interval: Opt[int] = None
+    retries: Opt[Integer] = None
+    retry_interval: Opt[Integer] = None
 
 
 class SignedUpdateFirmwareResponse(Message, kw_only=True):
@@ -904,20 +904,20 @@ class SignedUpdateFirmwareResponse(Message, kw_only=True):
 
 
 class StartTransactionRequest(Message, kw_only=True):
-    connector_id: int
+    connector_id: Integer
     id_tag: Str20
-    meter_start: int
+    meter_start: Integer
     timestamp: DateTime
-    reservation_id: Opt[int] = None
+    reservation_id: Opt[Integer] = None
 
 
 class StartTransactionResponse(Message, kw_only=True):
     id_tag_info: IdTagInfo
-    transaction_id: int
+    transaction_id: Integer
 
 
 class StatusNotificationRequest(Message, kw_only=True):
-    connector_id: int
+    connector_id: Integer
     error_code: ChargePointErrorCode
     status: ChargePointStatus
     info: Opt[Str50] = None
@@ -931,9 +931,9 @@ class StatusNotificationResponse(Message, kw_only=True):
 
 
 class StopTransactionRequest(Message, kw_only=True):
-    meter_stop: int
+    meter_stop: Integer
     timestamp: DateTime
-    transaction_id: int
+    transaction_id: Integer
     id_tag: Opt[Str20] = None
     reason: Opt[Reason] = None
     transaction_data: Opt[list[MeterValue]] = None
@@ -945,7 +945,7 @@ class StopTransactionResponse(Message, kw_only=True):
 
 class TriggerMessageRequest(Message, kw_only=True):
     requested_message: MessageTrigger
-    connector_id: Opt[int] = None
+    connector_id: Opt[Integer] = None
 
 
 class TriggerMessageResponse(Message, kw_only=True):
@@ -953,7 +953,7 @@ class TriggerMessageResponse(Message, kw_only=True):
 
 
 class UnlockConnectorRequest(Message, kw_only=True):
-    connector_id: int
+    connector_id: Integer
 
 
 class UnlockConnectorResponse(Message, kw_only=True):
@@ -963,8 +963,8 @@ class UnlockConnectorResponse(Message, kw_only=True):
 class UpdateFirmwareRequest(Message, kw_only=True):
     location: Uri
     retrieve_date: DateTime
-    retries: Opt[int] = None
-    retry_interval: Opt[int] = None
+    retries: Opt[Integer] = None
+    retry_interval: Opt[Integer] = None
 
 
 class UpdateFirmwareResponse(Message, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from pilotwire.protocols.ocpp.model import CustomDataType, DateTime, Message, Number, Opt
+from pilotwire.protocols.ocpp.model import MAX_INTEGER, CustomDataType, DateTime, Integer, Message, Number, Opt
 
 __all__ = [
     "ACChargingParametersType",
@@ -927,7 +927,7 @@ class SignedMeterValueType(Message, kw_only=True):
 class UnitOfMeasureType(Message, kw_only=True):
     custom_data: Opt[CustomDataType] = None
     unit: Opt[Str20] = None
-    multiplier: Opt[int] = None
+    multiplier: Opt[Integer] = None
 
 
 class SampledValueType(Message, kw_only=True):
@@ -948,7 +948,7 @@ class MeterValueType(Message, kw_only=True):
 
 
 class MeterValuesRequest(Message, kw_only=True):
-    evse_id: int
+    evse_id: Integer
     meter_value: Annotated[list[MeterValueType], Meta(min_length=1)]
     custom_data: Opt[CustomDataType] = None
 
@@ -993,9 +993,9 @@ class IdTokenInfoType(Message, kw_only=True):
     status: AuthorizationStatusEnumType
     custom_data: Opt[CustomDataType] = None
     cache_expiry_date_time: Opt[DateTime] = None
-    charging_priority: Opt[int] = None
+    charging_priority: Opt[Integer] = None
     language1: Opt[Str8] = None
-    evse_id: Opt[Annotated[list[int], Meta(min_length=1)]] = None
+    evse_id: Opt[Annotated[list[Integer], Meta(min_length=1)]] = None
     group_id_token: Opt[IdTokenType] = None
     language2: Opt[Str8] = None
     personal_message: Opt[MessageContentType] = None
@@ -1036,14 +1036,14 @@ class StatusInfoType(Message, kw_only=True):
 
 class BootNotificationResponse(Message, kw_only=True):
     current_time: DateTime
-    interval: int
+    interval: Integer
     status: RegistrationStatusEnumType
     custom_data: Opt[CustomDataType] = None
     status_info: Opt[StatusInfoType] = None
 
 
 class CancelReservationRequest(Message, kw_only=True):
-    reservation_id: int
+    reservation_id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1066,9 +1066,9 @@ class CertificateSignedResponse(Message, kw_only=True):
 
 
 class EVSEType(Message, kw_only=True):
-    id: int
+    id: Integer
     custom_data: Opt[CustomDataType] = None
-    connector_id: Opt[int] = None
+    connector_id: Opt[Integer] = None
 
 
 class ChangeAvailabilityRequest(Message, kw_only=True):
@@ -1095,14 +1095,14 @@ class ClearCacheResponse(Message, kw_only=True):
 
 class ClearChargingProfileType(Message, kw_only=True):
     custom_data: Opt[CustomDataType] = None
-    evse_id: Opt[int] = None
+    evse_id: Opt[Integer] = None
     charging_profile_purpose: Opt[ChargingProfilePurposeEnumType] = None
-    stack_level: Opt[int] = None
+    stack_level: Opt[Integer] = None
 
 
 class ClearChargingProfileRequest(Message, kw_only=True):
     custom_data: Opt[CustomDataType] = None
-    charging_profile_id: Opt[int] = None
+    charging_profile_id: Opt[Integer] = None
     charging_profile_criteria: Opt[ClearChargingProfileType] = None
 
 
@@ -1113,7 +1113,7 @@ class ClearChargingProfileResponse(Message, kw_only=True):
 
 
 class ClearDisplayMessageRequest(Message, kw_only=True):
-    id: int
+    id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1126,7 +1126,7 @@ class ClearDisplayMessageResponse(Message, kw_only=True):
 class ClearedChargingLimitRequest(Message, kw_only=True):
     charging_limit_source: ChargingLimitSourceEnumType
     custom_data: Opt[CustomDataType] = None
-    evse_id: Opt[int] = None
+    evse_id: Opt[Integer] = None
 
 
 class ClearedChargingLimitResponse(Message, kw_only=True):
@@ -1134,13 +1134,13 @@ class ClearedChargingLimitResponse(Message, kw_only=True):
 
 
 class ClearVariableMonitoringRequest(Message, kw_only=True):
-    id: Annotated[list[int], Meta(min_length=1)]
+    id: Annotated[list[Integer], Meta(min_length=1)]
     custom_data: Opt[CustomDataType] = None
 
 
 class ClearMonitoringResultType(Message, kw_only=True):
     status: ClearMonitoringStatusEnumType
-    id: int
+    id: Integer
     custom_data: Opt[CustomDataType] = None
     status_info: Opt[StatusInfoType] = None
 
@@ -1169,7 +1169,7 @@ class CertificateHashDataType(Message, kw_only=True):
 
 
 class CustomerInformationRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     report: bool
     clear: bool
     custom_data: Opt[CustomDataType] = None
@@ -1212,7 +1212,7 @@ class DeleteCertificateResponse(Message, kw_only=True):
 class FirmwareStatusNotificationRequest(Message, kw_only=True):
     status: FirmwareStatusEnumType
     custom_data: Opt[CustomDataType] = None
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
 
 
 class FirmwareStatusNotificationResponse(Message, kw_only=True):
@@ -1234,7 +1234,7 @@ class Get15118EVCertificateResponse(Message, kw_only=True):
 
 
 class GetBaseReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     report_base: ReportBaseEnumType
     custom_data: Opt[CustomDataType] = None
 
@@ -1260,16 +1260,16 @@ class GetCertificateStatusResponse(Message, kw_only=True):
 class ChargingProfileCriterionType(Message, kw_only=True):
     custom_data: Opt[CustomDataType] = None
     charging_profile_purpose: Opt[ChargingProfilePurposeEnumType] = None
-    stack_level: Opt[int] = None
-    charging_profile_id: Opt[Annotated[list[int], Meta(min_length=1)]] = None
+    stack_level: Opt[Integer] = None
+    charging_profile_id: Opt[Annotated[list[Integer], Meta(min_length=1)]] = None
     charging_limit_source: Opt[Annotated[list[ChargingLimitSourceEnumType], Meta(min_length=1, max_length=4)]] = None
 
 
 class GetChargingProfilesRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     charging_profile: ChargingProfileCriterionType
     custom_data: Opt[CustomDataType] = None
-    evse_id: Opt[int] = None
+    evse_id: Opt[Integer] = None
 
 
 class GetChargingProfilesResponse(Message, kw_only=True):
@@ -1279,24 +1279,24 @@ class GetChargingProfilesResponse(Message, kw_only=True):
 
 
 class GetCompositeScheduleRequest(Message, kw_only=True):
-    duration: int
-    evse_id: int
+    duration: Integer
+    evse_id: Integer
     custom_data: Opt[CustomDataType] = None
     charging_rate_unit: Opt[ChargingRateUnitEnumType] = None
 
 
 class ChargingSchedulePeriodType(Message, kw_only=True):
-    start_period: int
+    start_period: Integer
     limit: Number
     custom_data: Opt[CustomDataType] = None
-    number_phases: Opt[int] = None
-    phase_to_use: Opt[int] = None
+    number_phases: Opt[Integer] = None
+    phase_to_use: Opt[Integer] = None
 
 
 class CompositeScheduleType(Message, kw_only=True):
     charging_schedule_period: Annotated[list[ChargingSchedulePeriodType], Meta(min_length=1)]
-    evse_id: int
-    duration: int
+    evse_id: Integer
+    duration: Integer
     schedule_start: DateTime
     charging_rate_unit: ChargingRateUnitEnumType
     custom_data: Opt[CustomDataType] = None
@@ -1310,9 +1310,9 @@ class GetCompositeScheduleResponse(Message, kw_only=True):
 
 
 class GetDisplayMessagesRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
-    id: Opt[Annotated[list[int], Meta(min_length=1)]] = None
+    id: Opt[Annotated[list[Integer], Meta(min_length=1)]] = None
     priority: Opt[MessagePriorityEnumType] = None
     state: Opt[MessageStateEnumType] = None
 
@@ -1347,7 +1347,7 @@ class GetLocalListVersionRequest(Message, kw_only=True):
 
 
 class GetLocalListVersionResponse(Message, kw_only=True):
-    version_number: int
+    version_number: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1361,10 +1361,10 @@ class LogParametersType(Message, kw_only=True):
 class GetLogRequest(Message, kw_only=True):
     log: LogParametersType
     log_type: LogEnumType
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
-    retries: Opt[int] = None
-    retry_interval: Opt[int] = None
+    retries: Opt[Integer] = None
+    retry_interval: Opt[Integer] = None
 
 
 class GetLogResponse(Message, kw_only=True):
@@ -1394,7 +1394,7 @@ class ComponentVariableType(Message, kw_only=True):
 
 
 class GetMonitoringReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
     component_variable: Opt[Annotated[list[ComponentVariableType], Meta(min_length=1)]] = None
     monitoring_criteria: Opt[Annotated[list[MonitoringCriterionEnumType], Meta(min_length=1, max_length=3)]] = None
@@ -1407,7 +1407,7 @@ class GetMonitoringReportResponse(Message, kw_only=True):
 
 
 class GetReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
     component_variable: Opt[Annotated[list[ComponentVariableType], Meta(min_length=1)]] = None
     component_criteria: Opt[Annotated[list[ComponentCriterionEnumType], Meta(min_length=1, max_length=4)]] = None
@@ -1481,7 +1481,7 @@ class InstallCertificateResponse(Message, kw_only=True):
 class LogStatusNotificationRequest(Message, kw_only=True):
     status: UploadLogStatusEnumType
     custom_data: Opt[CustomDataType] = None
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
 
 
 class LogStatusNotificationResponse(Message, kw_only=True):
@@ -1493,16 +1493,16 @@ class MeterValuesResponse(Message, kw_only=True):
 
 
 class RelativeTimeIntervalType(Message, kw_only=True):
-    start: int
+    start: Integer
     custom_data: Opt[CustomDataType] = None
-    duration: Opt[int] = None
+    duration: Opt[Integer] = None
 
 
 class CostType(Message, kw_only=True):
     cost_kind: CostKindEnumType
-    amount: int
+    amount: Integer
     custom_data: Opt[CustomDataType] = None
-    amount_multiplier: Opt[int] = None
+    amount_multiplier: Opt[Integer] = None
 
 
 class ConsumptionCostType(Message, kw_only=True):
@@ -1514,25 +1514,25 @@ class ConsumptionCostType(Message, kw_only=True):
 class SalesTariffEntryType(Message, kw_only=True):
     relative_time_interval: RelativeTimeIntervalType
     custom_data: Opt[CustomDataType] = None
-    e_price_level: Opt[Annotated[int, Meta(ge=0)]] = None
+    e_price_level: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     consumption_cost: Opt[Annotated[list[ConsumptionCostType], Meta(min_length=1, max_length=3)]] = None
 
 
 class SalesTariffType(Message, kw_only=True):
-    id: int
+    id: Integer
     sales_tariff_entry: Annotated[list[SalesTariffEntryType], Meta(min_length=1, max_length=1024)]
     custom_data: Opt[CustomDataType] = None
     sales_tariff_description: Opt[Str32] = None
-    num_e_price_levels: Opt[int] = None
+    num_e_price_levels: Opt[Integer] = None
 
 
 class ChargingScheduleType(Message, kw_only=True):
-    id: int
+    id: Integer
     charging_rate_unit: ChargingRateUnitEnumType
     charging_schedule_period: Annotated[list[ChargingSchedulePeriodType], Meta(min_length=1, max_length=1024)]
     custom_data: Opt[CustomDataType] = None
     start_schedule: Opt[DateTime] = None
-    duration: Opt[int] = None
+    duration: Opt[Integer] = None
     min_charging_rate: Opt[Number] = None
     sales_tariff: Opt[SalesTariffType] = None
 
@@ -1547,7 +1547,7 @@ class NotifyChargingLimitRequest(Message, kw_only=True):
     charging_limit: ChargingLimitType
     custom_data: Opt[CustomDataType] = None
     charging_schedule: Opt[Annotated[list[ChargingScheduleType], Meta(min_length=1)]] = None
-    evse_id: Opt[int] = None
+    evse_id: Opt[Integer] = None
 
 
 class NotifyChargingLimitResponse(Message, kw_only=True):
@@ -1556,9 +1556,9 @@ class NotifyChargingLimitResponse(Message, kw_only=True):
 
 class NotifyCustomerInformationRequest(Message, kw_only=True):
     data: Str512
-    seq_no: int
+    seq_no: Integer
     generated_at: DateTime
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
     tbc: Opt[bool] = None
 
@@ -1568,7 +1568,7 @@ class NotifyCustomerInformationResponse(Message, kw_only=True):
 
 
 class MessageInfoType(Message, kw_only=True):
-    id: int
+    id: Integer
     priority: MessagePriorityEnumType
     message: MessageContentType
     custom_data: Opt[CustomDataType] = None
@@ -1580,7 +1580,7 @@ class MessageInfoType(Message, kw_only=True):
 
 
 class NotifyDisplayMessagesRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
     message_info: Opt[Annotated[list[MessageInfoType], Meta(min_length=1)]] = None
     tbc: Opt[bool] = None
@@ -1591,21 +1591,21 @@ class NotifyDisplayMessagesResponse(Message, kw_only=True):
 
 
 class ACChargingParametersType(Message, kw_only=True):
-    energy_amount: int
-    ev_min_current: int
-    ev_max_current: int
-    ev_max_voltage: int
+    energy_amount: Integer
+    ev_min_current: Integer
+    ev_max_current: Integer
+    ev_max_voltage: Integer
     custom_data: Opt[CustomDataType] = None
 
 
 class DCChargingParametersType(Message, kw_only=True):
-    ev_max_current: int
-    ev_max_voltage: int
+    ev_max_current: Integer
+    ev_max_voltage: Integer
     custom_data: Opt[CustomDataType] = None
-    energy_amount: Opt[int] = None
-    ev_max_power: Opt[int] = None
+    energy_amount: Opt[Integer] = None
+    ev_max_power: Opt[Integer] = None
     state_of_charge: Opt[Annotated[int, Meta(ge=0, le=100)]] = None
-    ev_energy_capacity: Opt[int] = None
+    ev_energy_capacity: Opt[Integer] = None
     full_soc: Opt[Annotated[int, Meta(ge=0, le=100)]] = field(default=None, name="fullSoC")
     bulk_soc: Opt[Annotated[int, Meta(ge=0, le=100)]] = field(default=None, name="bulkSoC")
 
@@ -1620,9 +1620,9 @@ class ChargingNeedsType(Message, kw_only=True):
 
 class NotifyEVChargingNeedsRequest(Message, kw_only=True):
     charging_needs: ChargingNeedsType
-    evse_id: int
+    evse_id: Integer
     custom_data: Opt[CustomDataType] = None
-    max_schedule_tuples: Opt[int] = None
+    max_schedule_tuples: Opt[Integer] = None
 
 
 class NotifyEVChargingNeedsResponse(Message, kw_only=True):
@@ -1634,7 +1634,7 @@ class NotifyEVChargingNeedsResponse(Message, kw_only=True):
 class NotifyEVChargingScheduleRequest(Message, kw_only=True):
     time_base: DateTime
     charging_schedule: ChargingScheduleType
-    evse_id: int
+    evse_id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1645,7 +1645,7 @@ class NotifyEVChargingScheduleResponse(Message, kw_only=True):
 
 
 class EventDataType(Message, kw_only=True):
-    event_id: int
+    event_id: Integer
     timestamp: DateTime
     trigger: EventTriggerEnumType
     actual_value: Str2500
@@ -1653,17 +1653,17 @@ class EventDataType(Message, kw_only=True):
     event_notification_type: EventNotificationEnumType
     variable: VariableType
     custom_data: Opt[CustomDataType] = None
-    cause: Opt[int] = None
+    cause: Opt[Integer] = None
     tech_code: Opt[Str50] = None
     tech_info: Opt[Str500] = None
     cleared: Opt[bool] = None
     transaction_id: Opt[Str36] = None
-    variable_monitoring_id: Opt[int] = None
+    variable_monitoring_id: Opt[Integer] = None
 
 
 class NotifyEventRequest(Message, kw_only=True):
     generated_at: DateTime
-    seq_no: int
+    seq_no: Integer
     event_data: Annotated[list[EventDataType], Meta(min_length=1)]
     custom_data: Opt[CustomDataType] = None
     tbc: Opt[bool] = None
@@ -1674,11 +1674,11 @@ class NotifyEventResponse(Message, kw_only=True):
 
 
 class VariableMonitoringType(Message, kw_only=True):
-    id: int
+    id: Integer
     transaction: bool
     value: Number
     type: MonitorEnumType
-    severity: int
+    severity: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1690,8 +1690,8 @@ class MonitoringDataType(Message, kw_only=True):
 
 
 class NotifyMonitoringReportRequest(Message, kw_only=True):
-    request_id: int
-    seq_no: int
+    request_id: Integer
+    seq_no: Integer
     generated_at: DateTime
     custom_data: Opt[CustomDataType] = None
     monitor: Opt[Annotated[list[MonitoringDataType], Meta(min_length=1)]] = None
@@ -1730,9 +1730,9 @@ class ReportDataType(Message, kw_only=True):
 
 
 class NotifyReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     generated_at: DateTime
-    seq_no: int
+    seq_no: Integer
     custom_data: Opt[CustomDataType] = None
     report_data: Opt[Annotated[list[ReportDataType], Meta(min_length=1)]] = None
     tbc: Opt[bool] = None
@@ -1745,10 +1745,10 @@ class NotifyReportResponse(Message, kw_only=True):
 class PublishFirmwareRequest(Message, kw_only=True):
     location: Str512
     checksum: Str32
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
-    retries: Opt[int] = None
-    retry_interval: Opt[int] = None
+    retries: Opt[Integer] = None
+    retry_interval: Opt[Integer] = None
 
 
 class PublishFirmwareResponse(Message, kw_only=True):
@@ -1761,7 +1761,7 @@ class PublishFirmwareStatusNotificationRequest(Message, kw_only=True):
     status: PublishFirmwareStatusEnumType
     custom_data: Opt[CustomDataType] = None
     location: Opt[Annotated[list[Str512], Meta(min_length=1)]] = None
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
 
 
 class PublishFirmwareStatusNotificationResponse(Message, kw_only=True):
@@ -1769,8 +1769,8 @@ class PublishFirmwareStatusNotificationResponse(Message, kw_only=True):
 
 
 class ChargingProfileType(Message, kw_only=True):
-    id: int
-    stack_level: int
+    id: Integer
+    stack_level: Integer
     charging_profile_purpose: ChargingProfilePurposeEnumType
     charging_profile_kind: ChargingProfileKindEnumType
     charging_schedule: Annotated[list[ChargingScheduleType], Meta(min_length=1, max_length=3)]
@@ -1782,10 +1782,10 @@ class ChargingProfileType(Message, kw_only=True):
 
 
 class ReportChargingProfilesRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     charging_limit_source: ChargingLimitSourceEnumType
     charging_profile: Annotated[list[ChargingProfileType], Meta(min_length=1)]
-    evse_id: int
+    evse_id: Integer
     custom_data: Opt[CustomDataType] = None
     tbc: Opt[bool] = None
 
@@ -1796,9 +1796,9 @@ class ReportChargingProfilesResponse(Message, kw_only=True):
 
 class RequestStartTransactionRequest(Message, kw_only=True):
     id_token: IdTokenType
-    remote_start_id: int
+    remote_start_id: Integer
     custom_data: Opt[CustomDataType] = None
-    evse_id: Opt[int] = None
+    evse_id: Opt[Integer] = None
     group_id_token: Opt[IdTokenType] = None
     charging_profile: Opt[ChargingProfileType] = None
 
@@ -1822,7 +1822,7 @@ class RequestStopTransactionResponse(Message, kw_only=True):
 
 
 class ReservationStatusUpdateRequest(Message, kw_only=True):
-    reservation_id: int
+    reservation_id: Integer
     reservation_update_status: ReservationUpdateStatusEnumType
     custom_data: Opt[CustomDataType] = None
 
@@ -1832,12 +1832,12 @@ class ReservationStatusUpdateResponse(Message, kw_only=True):
 
 
 class ReserveNowRequest(Message, kw_only=True):
-    id: int
+    id: Integer
     expiry_date_time: DateTime
     id_token: IdTokenType
     custom_data: Opt[CustomDataType] = None
     connector_type: Opt[ConnectorEnumType] = None
-    evse_id: Opt[int] = None
+    evse_id: Opt[Integer] = None
     group_id_token: Opt[IdTokenType] = None
 
 
@@ -1850,7 +1850,7 @@ class ReserveNowResponse(Message, kw_only=True):
 class ResetRequest(Message, kw_only=True):
     type: ResetEnumType
     custom_data: Opt[CustomDataType] = None
-    evse_id: Opt[int] = None
+    evse_id: Opt[Integer] = None
 
 
 class ResetResponse(Message, kw_only=True):
@@ -1877,7 +1877,7 @@ class AuthorizationData(Message, kw_only=True):
 
 
 class SendLocalListRequest(Message, kw_only=True):
-    version_number: int
+    version_number: Integer
     update_type: UpdateEnumType
     custom_data: Opt[CustomDataType] = None
     local_authorization_list: Opt[Annotated[list[AuthorizationData], Meta(min_length=1)]] = None
@@ -1890,7 +1890,7 @@ class SendLocalListResponse(Message, kw_only=True):
 
 
 class SetChargingProfileRequest(Message, kw_only=True):
-    evse_id: int
+    evse_id: Integer
     charging_profile: ChargingProfileType
     custom_data: Opt[CustomDataType] = None
 
@@ -1924,7 +1924,7 @@ class SetMonitoringBaseResponse(Message, kw_only=True):
 
 
 class SetMonitoringLevelRequest(Message, kw_only=True):
-    severity: int
+    severity: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1940,7 +1940,7 @@ class APNType(Message, kw_only=True):
     custom_data: Opt[CustomDataType] = None
     apn_user_name: Opt[Str20] = None
     apn_password: Opt[Str20] = None
-    sim_pin: Opt[int] = None
+    sim_pin: Opt[Integer] = None
     preferred_network: Opt[Str6] = None
     use_only_preferred_network: Opt[bool] = None
 
@@ -1959,8 +1959,8 @@ class NetworkConnectionProfileType(Message, kw_only=True):
     ocpp_version: OCPPVersionEnumType
     ocpp_transport: OCPPTransportEnumType
     ocpp_csms_url: Str512
-    message_timeout: int
-    security_profile: int
+    message_timeout: Integer
+    security_profile: Integer
     ocpp_interface: OCPPInterfaceEnumType
     custom_data: Opt[CustomDataType] = None
     apn: Opt[APNType] = None
@@ -1968,7 +1968,7 @@ class NetworkConnectionProfileType(Message, kw_only=True):
 
 
 class SetNetworkProfileRequest(Message, kw_only=True):
-    configuration_slot: int
+    configuration_slot: Integer
     connection_data: NetworkConnectionProfileType
     custom_data: Opt[CustomDataType] = None
 
@@ -1982,11 +1982,11 @@ class SetNetworkProfileResponse(Message, kw_only=True):
 class SetMonitoringDataType(Message, kw_only=True):
     value: Number
     type: MonitorEnumType
-    severity: int
+    severity: Integer
     component: ComponentType
     variable: VariableType
     custom_data: Opt[CustomDataType] = None
-    id: Opt[int] = None
+    id: Opt[Integer] = None
     transaction: Opt[bool] = None
 
 
@@ -2000,9 +2000,9 @@ class SetMonitoringResultType(Message, kw_only=True):
     type: MonitorEnumType
     component: ComponentType
     variable: VariableType
-    severity: int
+    severity: Integer
     custom_data: Opt[CustomDataType] = None
-    id: Opt[int] = None
+    id: Opt[Integer] = None
     status_info: Opt[StatusInfoType] = None
 
 
@@ -2053,8 +2053,8 @@ class SignCertificateResponse(Message, kw_only=True):
 class StatusNotificationRequest(Message, kw_only=True):
     timestamp: DateTime
     connector_status: ConnectorStatusEnumType
-    evse_id: int
-    connector_id: int
+    evse_id: Integer
+    connector_id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2066,23 +2066,23 @@ class TransactionType(Message, kw_only=True):
     transaction_id: Str36
     custom_data: Opt[CustomDataType] = None
     charging_state: Opt[ChargingStateEnumType] = None
-    time_spent_charging: Opt[int] = None
+    time_spent_charging: Opt[Integer] = None
     stopped_reason: Opt[ReasonEnumType] = None
-    remote_start_id: Opt[int] = None
+    remote_start_id: Opt[Integer] = None
 
 
 class TransactionEventRequest(Message, kw_only=True):
     event_type: TransactionEventEnumType
     timestamp: DateTime
     trigger_reason: TriggerReasonEnumType
-    seq_no: int
+    seq_no: Integer
     transaction_info: TransactionType
     custom_data: Opt[CustomDataType] = None
     meter_value: Opt[Annotated[list[MeterValueType], Meta(min_length=1)]] = None
     offline: Opt[bool] = None
-    number_of_phases_used: Opt[int] = None
-    cable_max_current: Opt[int] = None
-    reservation_id: Opt[int] = None
+    number_of_phases_used: Opt[Integer] = None
+    cable_max_current: Opt[Integer] = None
+    reservation_id: Opt[Integer] = None
     evse: Opt[EVSEType] = None
     id_token: Opt[IdTokenType] = None
 
@@ -2090,7 +2090,7 @@ class TransactionEventRequest(Message, kw_only=True):
 class TransactionEventResponse(Message, kw_only=True):
     custom_data: Opt[CustomDataType] = None
     total_cost: Opt[Number] = None
-    charging_priority: Opt[int] = None
+    charging_priority: Opt[Integer] = None
     id_token_info: Opt[IdTokenInfoType] = None
     updated_personal_message: Opt[MessageContentType] = None
 
@@ -2108,8 +2108,8 @@ class TriggerMessageResponse(Message, kw_only=True):
 
 
 class UnlockConnectorRequest(Message, kw_only=True):
-    evse_id: int
-    connector_id: int
+    evse_id: Integer
+    connector_id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2139,11 +2139,11 @@ class FirmwareType(Message, kw_only=True):
 
 
 class UpdateFirmwareRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     firmware: FirmwareType
     custom_data: Opt[CustomDataType] = None
-    retries: Opt[int] = None
-    retry_interval: Opt[int] = None
+    retries: Opt[Integer] = None
+    retry_interval: Opt[Integer] = None
 
 
 class UpdateFirmwareResponse(Message, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from pilotwire.protocols.ocpp.model import Bounds, CustomDataType, DateTime, Message, Number, Opt
+from pilotwire.protocols.ocpp.model import MAX_INTEGER, Bounds, CustomDataType, DateTime, Integer, Message, Number, Opt
 
 __all__ = [
     "ACChargingParametersType",
@@ -1293,7 +1293,7 @@ class SignedMeterValueType(Message, kw_only=True):
 
 class UnitOfMeasureType(Message, kw_only=True):
     unit: Opt[Str20] = None
-    multiplier: Opt[int] = None
+    multiplier: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1315,19 +1315,19 @@ class MeterValueType(Message, kw_only=True):
 
 
 class MeterValuesRequest(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     meter_value: Annotated[list[MeterValueType], Meta(min_length=1)]
     custom_data: Opt[CustomDataType] = None
 
 
 class PeriodicEventStreamParamsType(Message, kw_only=True):
-    interval: Opt[Annotated[int, Meta(ge=0)]] = None
-    values: Opt[Annotated[int, Meta(ge=0)]] = None
+    interval: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
+    values: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class AdjustPeriodicEventStreamRequest(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     params: PeriodicEventStreamParamsType
     custom_data: Opt[CustomDataType] = None
 
@@ -1346,7 +1346,7 @@ class AdjustPeriodicEventStreamResponse(Message, kw_only=True):
 
 class AFRRSignalRequest(Message, kw_only=True):
     timestamp: DateTime
-    signal: int
+    signal: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1395,11 +1395,11 @@ class MessageContentType(Message, kw_only=True):
 class IdTokenInfoType(Message, kw_only=True):
     status: AuthorizationStatusEnumType
     cache_expiry_date_time: Opt[DateTime] = None
-    charging_priority: Opt[int] = None
+    charging_priority: Opt[Integer] = None
     group_id_token: Opt[IdTokenType] = None
     language1: Opt[Str8] = None
     language2: Opt[Str8] = None
-    evse_id: Opt[Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)]] = None
+    evse_id: Opt[Annotated[list[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]], Meta(min_length=1)]] = None
     personal_message: Opt[MessageContentType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -1417,12 +1417,12 @@ class TariffConditionsType(Message, kw_only=True):
     max_current: Opt[Number] = None
     min_power: Opt[Number] = None
     max_power: Opt[Number] = None
-    min_time: Opt[int] = None
-    max_time: Opt[int] = None
-    min_charging_time: Opt[int] = None
-    max_charging_time: Opt[int] = None
-    min_idle_time: Opt[int] = None
-    max_idle_time: Opt[int] = None
+    min_time: Opt[Integer] = None
+    max_time: Opt[Integer] = None
+    min_charging_time: Opt[Integer] = None
+    max_charging_time: Opt[Integer] = None
+    min_idle_time: Opt[Integer] = None
+    max_idle_time: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1435,7 +1435,7 @@ class TariffEnergyPriceType(Message, kw_only=True):
 class TaxRateType(Message, kw_only=True):
     type: Str20
     tax: Number
-    stack: Opt[Annotated[int, Meta(ge=0)]] = None
+    stack: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1513,7 +1513,7 @@ class AuthorizeResponse(Message, kw_only=True):
 
 
 class BatteryDataType(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     serial_number: Str50
     soc: Annotated[Number, Bounds(ge=Decimal("0"), le=Decimal("100"))] = field(name="soC")
     soh: Annotated[Number, Bounds(ge=Decimal("0"), le=Decimal("100"))] = field(name="soH")
@@ -1526,7 +1526,7 @@ class BatterySwapRequest(Message, kw_only=True):
     battery_data: Annotated[list[BatteryDataType], Meta(min_length=1)]
     event_type: BatterySwapEventEnumType
     id_token: IdTokenType
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1557,14 +1557,14 @@ class BootNotificationRequest(Message, kw_only=True):
 
 class BootNotificationResponse(Message, kw_only=True):
     current_time: DateTime
-    interval: int
+    interval: Integer
     status: RegistrationStatusEnumType
     status_info: Opt[StatusInfoType] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class CancelReservationRequest(Message, kw_only=True):
-    reservation_id: Annotated[int, Meta(ge=0)]
+    reservation_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1577,7 +1577,7 @@ class CancelReservationResponse(Message, kw_only=True):
 class CertificateSignedRequest(Message, kw_only=True):
     certificate_chain: Str10000
     certificate_type: Opt[CertificateSigningUseEnumType] = None
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1588,8 +1588,8 @@ class CertificateSignedResponse(Message, kw_only=True):
 
 
 class EVSEType(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
-    connector_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    connector_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1628,14 +1628,14 @@ class ClearCacheResponse(Message, kw_only=True):
 
 
 class ClearChargingProfileType(Message, kw_only=True):
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     charging_profile_purpose: Opt[ChargingProfilePurposeEnumType] = None
-    stack_level: Opt[Annotated[int, Meta(ge=0)]] = None
+    stack_level: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class ClearChargingProfileRequest(Message, kw_only=True):
-    charging_profile_id: Opt[int] = None
+    charging_profile_id: Opt[Integer] = None
     charging_profile_criteria: Opt[ClearChargingProfileType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -1660,7 +1660,7 @@ class ClearDERControlResponse(Message, kw_only=True):
 
 
 class ClearDisplayMessageRequest(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1672,7 +1672,7 @@ class ClearDisplayMessageResponse(Message, kw_only=True):
 
 class ClearedChargingLimitRequest(Message, kw_only=True):
     charging_limit_source: Str20
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1682,7 +1682,7 @@ class ClearedChargingLimitResponse(Message, kw_only=True):
 
 class ClearTariffsRequest(Message, kw_only=True):
     tariff_ids: Opt[Annotated[list[Str60], Meta(min_length=1)]] = None
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1699,13 +1699,13 @@ class ClearTariffsResponse(Message, kw_only=True):
 
 
 class ClearVariableMonitoringRequest(Message, kw_only=True):
-    id: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)]
+    id: Annotated[list[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]], Meta(min_length=1)]
     custom_data: Opt[CustomDataType] = None
 
 
 class ClearMonitoringResultType(Message, kw_only=True):
     status: ClearMonitoringStatusEnumType
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     status_info: Opt[StatusInfoType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -1716,7 +1716,7 @@ class ClearVariableMonitoringResponse(Message, kw_only=True):
 
 
 class ClosePeriodicEventStreamRequest(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1743,7 +1743,7 @@ class CertificateHashDataType(Message, kw_only=True):
 
 
 class CustomerInformationRequest(Message, kw_only=True):
-    request_id: Annotated[int, Meta(ge=0)]
+    request_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     report: bool
     clear: bool
     customer_certificate: Opt[CertificateHashDataType] = None
@@ -1785,7 +1785,7 @@ class DeleteCertificateResponse(Message, kw_only=True):
 
 class FirmwareStatusNotificationRequest(Message, kw_only=True):
     status: FirmwareStatusEnumType
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
     status_info: Opt[StatusInfoType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -1798,7 +1798,7 @@ class Get15118EVCertificateRequest(Message, kw_only=True):
     iso15118_schema_version: Str50
     action: CertificateActionEnumType
     exi_request: Str11000
-    maximum_contract_certificate_chains: Opt[Annotated[int, Meta(ge=0)]] = None
+    maximum_contract_certificate_chains: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     prioritized_emaids: Opt[Annotated[list[Str255], Meta(min_length=1, max_length=8)]] = field(default=None, name="prioritizedEMAIDs")
     custom_data: Opt[CustomDataType] = None
 
@@ -1807,12 +1807,12 @@ class Get15118EVCertificateResponse(Message, kw_only=True):
     status: Iso15118EVCertificateStatusEnumType
     exi_response: Str17000
     status_info: Opt[StatusInfoType] = None
-    remaining_contracts: Opt[Annotated[int, Meta(ge=0)]] = None
+    remaining_contracts: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class GetBaseReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     report_base: ReportBaseEnumType
     custom_data: Opt[CustomDataType] = None
 
@@ -1862,16 +1862,16 @@ class GetCertificateStatusResponse(Message, kw_only=True):
 
 class ChargingProfileCriterionType(Message, kw_only=True):
     charging_profile_purpose: Opt[ChargingProfilePurposeEnumType] = None
-    stack_level: Opt[Annotated[int, Meta(ge=0)]] = None
-    charging_profile_id: Opt[Annotated[list[int], Meta(min_length=1)]] = None
+    stack_level: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
+    charging_profile_id: Opt[Annotated[list[Integer], Meta(min_length=1)]] = None
     charging_limit_source: Opt[Annotated[list[Str20], Meta(min_length=1, max_length=4)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class GetChargingProfilesRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     charging_profile: ChargingProfileCriterionType
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -1882,8 +1882,8 @@ class GetChargingProfilesResponse(Message, kw_only=True):
 
 
 class GetCompositeScheduleRequest(Message, kw_only=True):
-    duration: int
-    evse_id: Annotated[int, Meta(ge=0)]
+    duration: Integer
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     charging_rate_unit: Opt[ChargingRateUnitEnumType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -1895,13 +1895,13 @@ class V2XFreqWattPointType(Message, kw_only=True):
 
 
 class V2XSignalWattPointType(Message, kw_only=True):
-    signal: int
+    signal: Integer
     power: Number
     custom_data: Opt[CustomDataType] = None
 
 
 class ChargingSchedulePeriodType(Message, kw_only=True):
-    start_period: int
+    start_period: Integer
     limit: Opt[Number] = None
     limit_l2: Opt[Number] = field(default=None, name="limit_L2")
     limit_l3: Opt[Number] = field(default=None, name="limit_L3")
@@ -1926,8 +1926,8 @@ class ChargingSchedulePeriodType(Message, kw_only=True):
 
 
 class CompositeScheduleType(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
-    duration: int
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    duration: Integer
     schedule_start: DateTime
     charging_rate_unit: ChargingRateUnitEnumType
     charging_schedule_period: Annotated[list[ChargingSchedulePeriodType], Meta(min_length=1)]
@@ -1942,7 +1942,7 @@ class GetCompositeScheduleResponse(Message, kw_only=True):
 
 
 class GetDERControlRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     is_default: Opt[bool] = None
     control_type: Opt[DERControlEnumType] = None
     control_id: Opt[Str36] = None
@@ -1956,8 +1956,8 @@ class GetDERControlResponse(Message, kw_only=True):
 
 
 class GetDisplayMessagesRequest(Message, kw_only=True):
-    request_id: int
-    id: Opt[Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)]] = None
+    request_id: Integer
+    id: Opt[Annotated[list[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]], Meta(min_length=1)]] = None
     priority: Opt[MessagePriorityEnumType] = None
     state: Opt[MessageStateEnumType] = None
     custom_data: Opt[CustomDataType] = None
@@ -1993,7 +1993,7 @@ class GetLocalListVersionRequest(Message, kw_only=True):
 
 
 class GetLocalListVersionResponse(Message, kw_only=True):
-    version_number: int
+    version_number: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2007,9 +2007,9 @@ class LogParametersType(Message, kw_only=True):
 class GetLogRequest(Message, kw_only=True):
     log: LogParametersType
     log_type: LogEnumType
-    request_id: int
-    retries: Opt[Annotated[int, Meta(ge=0)]] = None
-    retry_interval: Opt[int] = None
+    request_id: Integer
+    retries: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
+    retry_interval: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2040,7 +2040,7 @@ class ComponentVariableType(Message, kw_only=True):
 
 
 class GetMonitoringReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     component_variable: Opt[Annotated[list[ComponentVariableType], Meta(min_length=1)]] = None
     monitoring_criteria: Opt[Annotated[list[MonitoringCriterionEnumType], Meta(min_length=1, max_length=3)]] = None
     custom_data: Opt[CustomDataType] = None
@@ -2057,9 +2057,9 @@ class GetPeriodicEventStreamRequest(Message, kw_only=True):
 
 
 class ConstantStreamDataType(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     params: PeriodicEventStreamParamsType
-    variable_monitoring_id: Annotated[int, Meta(ge=0)]
+    variable_monitoring_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2069,7 +2069,7 @@ class GetPeriodicEventStreamResponse(Message, kw_only=True):
 
 
 class GetReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     component_variable: Opt[Annotated[list[ComponentVariableType], Meta(min_length=1)]] = None
     component_criteria: Opt[Annotated[list[ComponentCriterionEnumType], Meta(min_length=1, max_length=4)]] = None
     custom_data: Opt[CustomDataType] = None
@@ -2082,7 +2082,7 @@ class GetReportResponse(Message, kw_only=True):
 
 
 class GetTariffsRequest(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2090,7 +2090,7 @@ class TariffAssignmentType(Message, kw_only=True):
     tariff_id: Str60
     tariff_kind: TariffKindEnumType
     valid_from: Opt[DateTime] = None
-    evse_ids: Opt[Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)]] = None
+    evse_ids: Opt[Annotated[list[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]], Meta(min_length=1)]] = None
     id_tokens: Opt[Annotated[list[Str255], Meta(min_length=1)]] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2163,7 +2163,7 @@ class InstallCertificateResponse(Message, kw_only=True):
 
 class LogStatusNotificationRequest(Message, kw_only=True):
     status: UploadLogStatusEnumType
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
     status_info: Opt[StatusInfoType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2195,15 +2195,15 @@ class LimitAtSoCType(Message, kw_only=True):
 
 
 class RelativeTimeIntervalType(Message, kw_only=True):
-    start: int
-    duration: Opt[int] = None
+    start: Integer
+    duration: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class CostType(Message, kw_only=True):
     cost_kind: CostKindEnumType
-    amount: int
-    amount_multiplier: Opt[int] = None
+    amount: Integer
+    amount_multiplier: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2215,43 +2215,43 @@ class ConsumptionCostType(Message, kw_only=True):
 
 class SalesTariffEntryType(Message, kw_only=True):
     relative_time_interval: RelativeTimeIntervalType
-    e_price_level: Opt[Annotated[int, Meta(ge=0)]] = None
+    e_price_level: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     consumption_cost: Opt[Annotated[list[ConsumptionCostType], Meta(min_length=1, max_length=3)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class SalesTariffType(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     sales_tariff_entry: Annotated[list[SalesTariffEntryType], Meta(min_length=1, max_length=1024)]
     sales_tariff_description: Opt[Str32] = None
-    num_e_price_levels: Opt[Annotated[int, Meta(ge=0)]] = None
+    num_e_price_levels: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class RationalNumberType(Message, kw_only=True):
-    exponent: int
-    value: int
+    exponent: Integer
+    value: Integer
     custom_data: Opt[CustomDataType] = None
 
 
 class PriceRuleType(Message, kw_only=True):
     energy_fee: RationalNumberType
     power_range_start: RationalNumberType
-    parking_fee_period: Opt[int] = None
-    carbon_dioxide_emission: Opt[Annotated[int, Meta(ge=0)]] = None
+    parking_fee_period: Opt[Integer] = None
+    carbon_dioxide_emission: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     renewable_generation_percentage: Opt[Annotated[int, Meta(ge=0, le=100)]] = None
     parking_fee: Opt[RationalNumberType] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class PriceRuleStackType(Message, kw_only=True):
-    duration: int
+    duration: Integer
     price_rule: Annotated[list[PriceRuleType], Meta(min_length=1, max_length=8)]
     custom_data: Opt[CustomDataType] = None
 
 
 class TaxRuleType(Message, kw_only=True):
-    tax_rule_id: Annotated[int, Meta(ge=0)] = field(name="taxRuleID")
+    tax_rule_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = field(name="taxRuleID")
     applies_to_energy_fee: bool
     applies_to_parking_fee: bool
     applies_to_overstay_fee: bool
@@ -2264,8 +2264,8 @@ class TaxRuleType(Message, kw_only=True):
 
 class OverstayRuleType(Message, kw_only=True):
     overstay_fee: RationalNumberType
-    start_time: int
-    overstay_fee_period: int
+    start_time: Integer
+    overstay_fee_period: Integer
     overstay_rule_description: Opt[Str32] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2273,7 +2273,7 @@ class OverstayRuleType(Message, kw_only=True):
 class OverstayRuleListType(Message, kw_only=True):
     overstay_rule: Annotated[list[OverstayRuleType], Meta(min_length=1, max_length=5)]
     overstay_power_threshold: Opt[RationalNumberType] = None
-    overstay_time_threshold: Opt[int] = None
+    overstay_time_threshold: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2285,7 +2285,7 @@ class AdditionalSelectedServicesType(Message, kw_only=True):
 
 class AbsolutePriceScheduleType(Message, kw_only=True):
     time_anchor: DateTime
-    price_schedule_id: Annotated[int, Meta(ge=0)] = field(name="priceScheduleID")
+    price_schedule_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = field(name="priceScheduleID")
     currency: Str3
     language: Str8
     price_algorithm: Str2000
@@ -2300,33 +2300,33 @@ class AbsolutePriceScheduleType(Message, kw_only=True):
 
 
 class PriceLevelScheduleEntryType(Message, kw_only=True):
-    duration: int
-    price_level: Annotated[int, Meta(ge=0)]
+    duration: Integer
+    price_level: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
 class PriceLevelScheduleType(Message, kw_only=True):
     price_level_schedule_entries: Annotated[list[PriceLevelScheduleEntryType], Meta(min_length=1, max_length=100)]
     time_anchor: DateTime
-    price_schedule_id: Annotated[int, Meta(ge=0)]
-    number_of_price_levels: Annotated[int, Meta(ge=0)]
+    price_schedule_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    number_of_price_levels: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     price_schedule_description: Opt[Str32] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class ChargingScheduleType(Message, kw_only=True):
-    id: int
+    id: Integer
     charging_rate_unit: ChargingRateUnitEnumType
     charging_schedule_period: Annotated[list[ChargingSchedulePeriodType], Meta(min_length=1, max_length=1024)]
     limit_at_soc: Opt[LimitAtSoCType] = field(default=None, name="limitAtSoC")
     start_schedule: Opt[DateTime] = None
-    duration: Opt[int] = None
+    duration: Opt[Integer] = None
     min_charging_rate: Opt[Number] = None
     power_tolerance: Opt[Number] = None
-    signature_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    signature_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     digest_value: Opt[Str88] = None
     use_local_time: Opt[bool] = None
-    randomized_delay: Opt[Annotated[int, Meta(ge=0)]] = None
+    randomized_delay: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     sales_tariff: Opt[SalesTariffType] = None
     absolute_price_schedule: Opt[AbsolutePriceScheduleType] = None
     price_level_schedule: Opt[PriceLevelScheduleType] = None
@@ -2343,7 +2343,7 @@ class ChargingLimitType(Message, kw_only=True):
 class NotifyChargingLimitRequest(Message, kw_only=True):
     charging_limit: ChargingLimitType
     charging_schedule: Opt[Annotated[list[ChargingScheduleType], Meta(min_length=1)]] = None
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2353,9 +2353,9 @@ class NotifyChargingLimitResponse(Message, kw_only=True):
 
 class NotifyCustomerInformationRequest(Message, kw_only=True):
     data: Str512
-    seq_no: Annotated[int, Meta(ge=0)]
+    seq_no: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     generated_at: DateTime
-    request_id: Annotated[int, Meta(ge=0)]
+    request_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     tbc: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2390,7 +2390,7 @@ class NotifyDERStartStopResponse(Message, kw_only=True):
 
 
 class MessageInfoType(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     priority: MessagePriorityEnumType
     message: MessageContentType
     display: Opt[ComponentType] = None
@@ -2403,7 +2403,7 @@ class MessageInfoType(Message, kw_only=True):
 
 
 class NotifyDisplayMessagesRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     message_info: Opt[Annotated[list[MessageInfoType], Meta(min_length=1)]] = None
     tbc: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
@@ -2473,7 +2473,7 @@ class EVPriceRuleType(Message, kw_only=True):
 
 
 class EVAbsolutePriceScheduleEntryType(Message, kw_only=True):
-    duration: int
+    duration: Integer
     ev_price_rule: Annotated[list[EVPriceRuleType], Meta(min_length=1, max_length=8)]
     custom_data: Opt[CustomDataType] = None
 
@@ -2487,7 +2487,7 @@ class EVAbsolutePriceScheduleType(Message, kw_only=True):
 
 
 class EVPowerScheduleEntryType(Message, kw_only=True):
-    duration: int
+    duration: Integer
     power: Number
     custom_data: Opt[CustomDataType] = None
 
@@ -2559,9 +2559,9 @@ class ChargingNeedsType(Message, kw_only=True):
 
 
 class NotifyEVChargingNeedsRequest(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=1)]
+    evse_id: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
     charging_needs: ChargingNeedsType
-    max_schedule_tuples: Opt[Annotated[int, Meta(ge=0)]] = None
+    max_schedule_tuples: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     timestamp: Opt[DateTime] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2575,8 +2575,8 @@ class NotifyEVChargingNeedsResponse(Message, kw_only=True):
 class NotifyEVChargingScheduleRequest(Message, kw_only=True):
     time_base: DateTime
     charging_schedule: ChargingScheduleType
-    evse_id: Annotated[int, Meta(ge=1)]
-    selected_charging_schedule_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+    selected_charging_schedule_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     power_tolerance_acceptance: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2588,26 +2588,26 @@ class NotifyEVChargingScheduleResponse(Message, kw_only=True):
 
 
 class EventDataType(Message, kw_only=True):
-    event_id: Annotated[int, Meta(ge=0)]
+    event_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     timestamp: DateTime
     trigger: EventTriggerEnumType
     actual_value: Str2500
     component: ComponentType
     event_notification_type: EventNotificationEnumType
     variable: VariableType
-    cause: Opt[Annotated[int, Meta(ge=0)]] = None
+    cause: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     tech_code: Opt[Str50] = None
     tech_info: Opt[Str500] = None
     cleared: Opt[bool] = None
     transaction_id: Opt[Str36] = None
-    variable_monitoring_id: Opt[Annotated[int, Meta(ge=0)]] = None
-    severity: Opt[Annotated[int, Meta(ge=0)]] = None
+    variable_monitoring_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
+    severity: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class NotifyEventRequest(Message, kw_only=True):
     generated_at: DateTime
-    seq_no: Annotated[int, Meta(ge=0)]
+    seq_no: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     event_data: Annotated[list[EventDataType], Meta(min_length=1)]
     tbc: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
@@ -2618,11 +2618,11 @@ class NotifyEventResponse(Message, kw_only=True):
 
 
 class VariableMonitoringType(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     transaction: bool
     value: Number
     type: MonitorEnumType
-    severity: Annotated[int, Meta(ge=0)]
+    severity: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     event_notification_type: EventNotificationEnumType
     custom_data: Opt[CustomDataType] = None
 
@@ -2635,8 +2635,8 @@ class MonitoringDataType(Message, kw_only=True):
 
 
 class NotifyMonitoringReportRequest(Message, kw_only=True):
-    request_id: int
-    seq_no: Annotated[int, Meta(ge=0)]
+    request_id: Integer
+    seq_no: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     generated_at: DateTime
     monitor: Opt[Annotated[list[MonitoringDataType], Meta(min_length=1)]] = None
     tbc: Opt[bool] = None
@@ -2655,8 +2655,8 @@ class StreamDataElementType(Message, kw_only=True):
 
 class NotifyPeriodicEventStreamRequest(Message, kw_only=True):
     data: Annotated[list[StreamDataElementType], Meta(min_length=1)]
-    id: Annotated[int, Meta(ge=0)]
-    pending: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    pending: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     basetime: DateTime
     custom_data: Opt[CustomDataType] = None
 
@@ -2686,7 +2686,7 @@ class VariableCharacteristicsType(Message, kw_only=True):
     unit: Opt[Str16] = None
     min_limit: Opt[Number] = None
     max_limit: Opt[Number] = None
-    max_elements: Opt[Annotated[int, Meta(ge=1)]] = None
+    max_elements: Opt[Annotated[int, Meta(ge=1, le=MAX_INTEGER)]] = None
     values_list: Opt[Str1000] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2700,9 +2700,9 @@ class ReportDataType(Message, kw_only=True):
 
 
 class NotifyReportRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     generated_at: DateTime
-    seq_no: Annotated[int, Meta(ge=0)]
+    seq_no: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     report_data: Opt[Annotated[list[ReportDataType], Meta(min_length=1)]] = None
     tbc: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
@@ -2743,8 +2743,8 @@ class NotifySettlementResponse(Message, kw_only=True):
 
 
 class NotifyWebPaymentStartedRequest(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
-    timeout: int
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    timeout: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2766,9 +2766,9 @@ class OpenPeriodicEventStreamResponse(Message, kw_only=True):
 class PublishFirmwareRequest(Message, kw_only=True):
     location: Str2000
     checksum: Str32
-    request_id: Annotated[int, Meta(ge=0)]
-    retries: Opt[Annotated[int, Meta(ge=0)]] = None
-    retry_interval: Opt[Annotated[int, Meta(ge=0)]] = None
+    request_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    retries: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
+    retry_interval: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2781,7 +2781,7 @@ class PublishFirmwareResponse(Message, kw_only=True):
 class PublishFirmwareStatusNotificationRequest(Message, kw_only=True):
     status: PublishFirmwareStatusEnumType
     location: Opt[Annotated[list[Str2000], Meta(min_length=1)]] = None
-    request_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    request_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     status_info: Opt[StatusInfoType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2791,7 +2791,7 @@ class PublishFirmwareStatusNotificationResponse(Message, kw_only=True):
 
 
 class PullDynamicScheduleUpdateRequest(Message, kw_only=True):
-    charging_profile_id: int
+    charging_profile_id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -2819,8 +2819,8 @@ class PullDynamicScheduleUpdateResponse(Message, kw_only=True):
 
 
 class ChargingProfileType(Message, kw_only=True):
-    id: int
-    stack_level: Annotated[int, Meta(ge=0)]
+    id: Integer
+    stack_level: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     charging_profile_purpose: ChargingProfilePurposeEnumType
     charging_profile_kind: ChargingProfileKindEnumType
     charging_schedule: Annotated[list[ChargingScheduleType], Meta(min_length=1, max_length=3)]
@@ -2828,19 +2828,19 @@ class ChargingProfileType(Message, kw_only=True):
     valid_from: Opt[DateTime] = None
     valid_to: Opt[DateTime] = None
     transaction_id: Opt[Str36] = None
-    max_offline_duration: Opt[int] = None
+    max_offline_duration: Opt[Integer] = None
     invalid_after_offline_duration: Opt[bool] = None
-    dyn_update_interval: Opt[int] = None
+    dyn_update_interval: Opt[Integer] = None
     dyn_update_time: Opt[DateTime] = None
     price_schedule_signature: Opt[Str256] = None
     custom_data: Opt[CustomDataType] = None
 
 
 class ReportChargingProfilesRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     charging_limit_source: Str20
     charging_profile: Annotated[list[ChargingProfileType], Meta(min_length=1)]
-    evse_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     tbc: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -2879,7 +2879,7 @@ class VoltageParamsType(Message, kw_only=True):
 
 class DERCurveType(Message, kw_only=True):
     curve_data: Annotated[list[DERCurvePointsType], Meta(min_length=1, max_length=10)]
-    priority: Annotated[int, Meta(ge=0)]
+    priority: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     y_unit: DERUnitEnumType
     hysteresis: Opt[HysteresisType] = None
     reactive_power_params: Opt[ReactivePowerParamsType] = None
@@ -2900,7 +2900,7 @@ class DERCurveGetType(Message, kw_only=True):
 
 
 class EnterServiceType(Message, kw_only=True):
-    priority: Annotated[int, Meta(ge=0)]
+    priority: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     high_voltage: Number
     low_voltage: Number
     high_freq: Number
@@ -2918,7 +2918,7 @@ class EnterServiceGetType(Message, kw_only=True):
 
 
 class FixedPFType(Message, kw_only=True):
-    priority: Annotated[int, Meta(ge=0)]
+    priority: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     displacement: Number
     excitation: bool
     start_time: Opt[DateTime] = None
@@ -2935,7 +2935,7 @@ class FixedPFGetType(Message, kw_only=True):
 
 
 class FixedVarType(Message, kw_only=True):
-    priority: Annotated[int, Meta(ge=0)]
+    priority: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     setpoint: Number
     unit: DERUnitEnumType
     start_time: Opt[DateTime] = None
@@ -2952,7 +2952,7 @@ class FixedVarGetType(Message, kw_only=True):
 
 
 class FreqDroopType(Message, kw_only=True):
-    priority: Annotated[int, Meta(ge=0)]
+    priority: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     over_freq: Number
     under_freq: Number
     over_droop: Number
@@ -2972,7 +2972,7 @@ class FreqDroopGetType(Message, kw_only=True):
 
 
 class GradientType(Message, kw_only=True):
-    priority: Annotated[int, Meta(ge=0)]
+    priority: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     gradient: Number
     soft_gradient: Number
     custom_data: Opt[CustomDataType] = None
@@ -2985,7 +2985,7 @@ class GradientGetType(Message, kw_only=True):
 
 
 class LimitMaxDischargeType(Message, kw_only=True):
-    priority: Annotated[int, Meta(ge=0)]
+    priority: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     pct_max_discharge_power: Opt[Number] = None
     power_monitoring_must_trip: Opt[DERCurveType] = None
     start_time: Opt[DateTime] = None
@@ -3002,7 +3002,7 @@ class LimitMaxDischargeGetType(Message, kw_only=True):
 
 
 class ReportDERControlRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     curve: Opt[Annotated[list[DERCurveGetType], Meta(min_length=1, max_length=24)]] = None
     enter_service: Opt[Annotated[list[EnterServiceGetType], Meta(min_length=1, max_length=24)]] = None
     fixed_pf_absorb: Opt[Annotated[list[FixedPFGetType], Meta(min_length=1, max_length=24)]] = field(default=None, name="fixedPFAbsorb")
@@ -3021,7 +3021,7 @@ class ReportDERControlResponse(Message, kw_only=True):
 
 class RequestBatterySwapRequest(Message, kw_only=True):
     id_token: IdTokenType
-    request_id: int
+    request_id: Integer
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3033,8 +3033,8 @@ class RequestBatterySwapResponse(Message, kw_only=True):
 
 class RequestStartTransactionRequest(Message, kw_only=True):
     id_token: IdTokenType
-    remote_start_id: int
-    evse_id: Opt[Annotated[int, Meta(ge=1)]] = None
+    remote_start_id: Integer
+    evse_id: Opt[Annotated[int, Meta(ge=1, le=MAX_INTEGER)]] = None
     group_id_token: Opt[IdTokenType] = None
     charging_profile: Opt[ChargingProfileType] = None
     custom_data: Opt[CustomDataType] = None
@@ -3059,7 +3059,7 @@ class RequestStopTransactionResponse(Message, kw_only=True):
 
 
 class ReservationStatusUpdateRequest(Message, kw_only=True):
-    reservation_id: Annotated[int, Meta(ge=0)]
+    reservation_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     reservation_update_status: ReservationUpdateStatusEnumType
     custom_data: Opt[CustomDataType] = None
 
@@ -3069,11 +3069,11 @@ class ReservationStatusUpdateResponse(Message, kw_only=True):
 
 
 class ReserveNowRequest(Message, kw_only=True):
-    id: Annotated[int, Meta(ge=0)]
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     expiry_date_time: DateTime
     id_token: IdTokenType
     connector_type: Opt[Str20] = None
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     group_id_token: Opt[IdTokenType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -3086,7 +3086,7 @@ class ReserveNowResponse(Message, kw_only=True):
 
 class ResetRequest(Message, kw_only=True):
     type: ResetEnumType
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3114,7 +3114,7 @@ class AuthorizationData(Message, kw_only=True):
 
 
 class SendLocalListRequest(Message, kw_only=True):
-    version_number: int
+    version_number: Integer
     update_type: UpdateEnumType
     local_authorization_list: Opt[Annotated[list[AuthorizationData], Meta(min_length=1)]] = None
     custom_data: Opt[CustomDataType] = None
@@ -3127,7 +3127,7 @@ class SendLocalListResponse(Message, kw_only=True):
 
 
 class SetChargingProfileRequest(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     charging_profile: ChargingProfileType
     custom_data: Opt[CustomDataType] = None
 
@@ -3139,7 +3139,7 @@ class SetChargingProfileResponse(Message, kw_only=True):
 
 
 class SetDefaultTariffRequest(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     tariff: TariffType
     custom_data: Opt[CustomDataType] = None
 
@@ -3195,7 +3195,7 @@ class SetMonitoringBaseResponse(Message, kw_only=True):
 
 
 class SetMonitoringLevelRequest(Message, kw_only=True):
-    severity: Annotated[int, Meta(ge=0)]
+    severity: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3210,7 +3210,7 @@ class APNType(Message, kw_only=True):
     apn_authentication: APNAuthenticationEnumType
     apn_user_name: Opt[Str50] = None
     apn_password: Opt[Str64] = None
-    sim_pin: Opt[int] = None
+    sim_pin: Opt[Integer] = None
     preferred_network: Opt[Str6] = None
     use_only_preferred_network: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
@@ -3229,9 +3229,9 @@ class VPNType(Message, kw_only=True):
 class NetworkConnectionProfileType(Message, kw_only=True):
     ocpp_interface: OCPPInterfaceEnumType
     ocpp_transport: OCPPTransportEnumType
-    message_timeout: int
+    message_timeout: Integer
     ocpp_csms_url: Str2000
-    security_profile: Annotated[int, Meta(ge=0)]
+    security_profile: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     apn: Opt[APNType] = None
     ocpp_version: Opt[OCPPVersionEnumType] = None
     identity: Opt[Str48] = None
@@ -3241,7 +3241,7 @@ class NetworkConnectionProfileType(Message, kw_only=True):
 
 
 class SetNetworkProfileRequest(Message, kw_only=True):
-    configuration_slot: int
+    configuration_slot: Integer
     connection_data: NetworkConnectionProfileType
     custom_data: Opt[CustomDataType] = None
 
@@ -3255,10 +3255,10 @@ class SetNetworkProfileResponse(Message, kw_only=True):
 class SetMonitoringDataType(Message, kw_only=True):
     value: Number
     type: MonitorEnumType
-    severity: Annotated[int, Meta(ge=0)]
+    severity: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     component: ComponentType
     variable: VariableType
-    id: Opt[Annotated[int, Meta(ge=0)]] = None
+    id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     periodic_event_stream: Opt[PeriodicEventStreamParamsType] = None
     transaction: Opt[bool] = None
     custom_data: Opt[CustomDataType] = None
@@ -3274,8 +3274,8 @@ class SetMonitoringResultType(Message, kw_only=True):
     type: MonitorEnumType
     component: ComponentType
     variable: VariableType
-    severity: Annotated[int, Meta(ge=0)]
-    id: Opt[Annotated[int, Meta(ge=0)]] = None
+    severity: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     status_info: Opt[StatusInfoType] = None
     custom_data: Opt[CustomDataType] = None
 
@@ -3316,7 +3316,7 @@ class SignCertificateRequest(Message, kw_only=True):
     csr: Str5500
     certificate_type: Opt[CertificateSigningUseEnumType] = None
     hash_root_certificate: Opt[CertificateHashDataType] = None
-    request_id: Opt[int] = None
+    request_id: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3329,8 +3329,8 @@ class SignCertificateResponse(Message, kw_only=True):
 class StatusNotificationRequest(Message, kw_only=True):
     timestamp: DateTime
     connector_status: ConnectorStatusEnumType
-    evse_id: Annotated[int, Meta(ge=0)]
-    connector_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    connector_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3372,9 +3372,9 @@ class TotalCostType(Message, kw_only=True):
 
 class TotalUsageType(Message, kw_only=True):
     energy: Number
-    charging_time: int
-    idle_time: int
-    reservation_time: Opt[int] = None
+    charging_time: Integer
+    idle_time: Integer
+    reservation_time: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3390,7 +3390,7 @@ class CostDetailsType(Message, kw_only=True):
 class TransactionLimitType(Message, kw_only=True):
     max_cost: Opt[Number] = None
     max_energy: Opt[Number] = None
-    max_time: Opt[int] = None
+    max_time: Opt[Integer] = None
     max_soc: Opt[Annotated[int, Meta(ge=0, le=100)]] = field(default=None, name="maxSoC")
     custom_data: Opt[CustomDataType] = None
 
@@ -3398,9 +3398,9 @@ class TransactionLimitType(Message, kw_only=True):
 class TransactionType(Message, kw_only=True):
     transaction_id: Str36
     charging_state: Opt[ChargingStateEnumType] = None
-    time_spent_charging: Opt[int] = None
+    time_spent_charging: Opt[Integer] = None
     stopped_reason: Opt[ReasonEnumType] = None
-    remote_start_id: Opt[int] = None
+    remote_start_id: Opt[Integer] = None
     operation_mode: Opt[OperationModeEnumType] = None
     tariff_id: Opt[Str60] = None
     transaction_limit: Opt[TransactionLimitType] = None
@@ -3411,14 +3411,14 @@ class TransactionEventRequest(Message, kw_only=True):
     event_type: TransactionEventEnumType
     timestamp: DateTime
     trigger_reason: TriggerReasonEnumType
-    seq_no: Annotated[int, Meta(ge=0)]
+    seq_no: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     transaction_info: TransactionType
     cost_details: Opt[CostDetailsType] = None
     meter_value: Opt[Annotated[list[MeterValueType], Meta(min_length=1)]] = None
     offline: Opt[bool] = None
     number_of_phases_used: Opt[Annotated[int, Meta(ge=0, le=3)]] = None
-    cable_max_current: Opt[int] = None
-    reservation_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    cable_max_current: Opt[Integer] = None
+    reservation_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     preconditioning_status: Opt[PreconditioningStatusEnumType] = None
     evse_sleep: Opt[bool] = None
     evse: Opt[EVSEType] = None
@@ -3428,7 +3428,7 @@ class TransactionEventRequest(Message, kw_only=True):
 
 class TransactionEventResponse(Message, kw_only=True):
     total_cost: Opt[Number] = None
-    charging_priority: Opt[int] = None
+    charging_priority: Opt[Integer] = None
     id_token_info: Opt[IdTokenInfoType] = None
     transaction_limit: Opt[TransactionLimitType] = None
     updated_personal_message: Opt[MessageContentType] = None
@@ -3450,8 +3450,8 @@ class TriggerMessageResponse(Message, kw_only=True):
 
 
 class UnlockConnectorRequest(Message, kw_only=True):
-    evse_id: Annotated[int, Meta(ge=0)]
-    connector_id: Annotated[int, Meta(ge=0)]
+    evse_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    connector_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3472,7 +3472,7 @@ class UnpublishFirmwareResponse(Message, kw_only=True):
 
 
 class UpdateDynamicScheduleRequest(Message, kw_only=True):
-    charging_profile_id: int
+    charging_profile_id: Integer
     schedule_update: ChargingScheduleUpdateType
     custom_data: Opt[CustomDataType] = None
 
@@ -3493,10 +3493,10 @@ class FirmwareType(Message, kw_only=True):
 
 
 class UpdateFirmwareRequest(Message, kw_only=True):
-    request_id: int
+    request_id: Integer
     firmware: FirmwareType
-    retries: Opt[Annotated[int, Meta(ge=0)]] = None
-    retry_interval: Opt[int] = None
+    retries: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
+    retry_interval: Opt[Integer] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3520,7 +3520,7 @@ class UsePriorityChargingResponse(Message, kw_only=True):
 
 class VatNumberValidationRequest(Message, kw_only=True):
     vat_number: Str20
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
@@ -3529,7 +3529,7 @@ class VatNumberValidationResponse(Message, kw_only=True):
     status: GenericStatusEnumType
     company: Opt[AddressType] = None
     status_info: Opt[StatusInfoType] = None
-    evse_id: Opt[Annotated[int, Meta(ge=0)]] = None
+    evse_id: Opt[Annotated[int, Meta(ge=0, le=MAX_INTEGER)]] = None
     custom_data: Opt[CustomDataType] = None
 
 
