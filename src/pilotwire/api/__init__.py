@@ -1,1 +1,4 @@
-"""The public REST API, server-sent events and metrics."""
+"""The public REST API, server-sent events and metrics.
+
+`create_app(ApiContext(...))` is the ASGI application, `ApiServer(app)` runs it in the current loop.
+"""

@@ -1,0 +1,92 @@
+"""Commands to stations. The answer is the station's answer, never "queued"."""
+
+from __future__ import annotations
+
+from pilotwire.core.errors import TransientError
+from pilotwire.transport.bus import CommandReply, CommandRequest, NoResponder
+
+from . import types
+from .access import Principal
+from .context import ApiContext
+from .problems import Problem, problem
+from .queries import Queries
+
+_SLACK_MS = 3_000
+"""The bus waits this much longer than the station is given, so that its own verdict comes first."""
+
+
+async def execute(
+    context: ApiContext, principal: Principal, station_id: str, command: types.NewCommand
+) -> types.CommandAnswer:
+    """Send it and wait for the station's answer.
+
+    A CALLERROR is an answer too: outcome "refused". Raises Problem 404 (no such station), 409 (not connected), 422
+    (its OCPP version does not allow this), 504 (no answer in time; the command goes on and can be looked up).
+    """
+    await Queries(context, principal.tenant).station(station_id)
+    now = context.scheduler.now()
+    timeout_ms = round(command.timeout_s * 1000)
+    request = CommandRequest(
+        tenant=principal.tenant,
+        station=station_id,
+        action=command.action,
+        payload=command.payload,
+        by=principal.name,
+        timeout_ms=timeout_ms,
+        expires_at=None if command.expires_in_s is None else now + round(command.expires_in_s * 1000),
+    )
+    subject = f"command.{principal.tenant}.{station_id}"
+    try:
+        reply = await context.bus.request(subject, request, timeout_ms=timeout_ms + _SLACK_MS)
+    except NoResponder:
+        raise offline(station_id) from None
+    except TransientError:
+        raise problem(
+            "no-answer",
+            f"{station_id} has not answered {command.action} within {command.timeout_s:g} s; the newest of "
+            f"/api/v1/stations/{station_id}/commands says what becomes of it.",
+        ) from None
+    return judge(station_id, reply)
+
+
+def judge(station_id: str, reply: CommandReply) -> types.CommandAnswer:
+    """A reply of the bus as an answer, or the Problem that it is."""
+    match reply.outcome:
+        case "answered" | "refused":
+            return types.CommandAnswer(
+                command_id=reply.command_id,
+                station_id=station_id,
+                action=reply.action,
+                outcome=reply.outcome,  # type: ignore[arg-type]
+                answer=reply.answer,
+            )
+        case "undeliverable":
+            raise offline(station_id, reply.command_id)
+        case "invalid":
+            raise invalid(reply)
+        case _:
+            why = "expired before it could be sent" if reply.outcome == "expired" else "was not answered in time"
+            raise problem(
+                "no-answer",
+                f"{reply.action} to {station_id} {why}; see /api/v1/commands/{reply.command_id}.",
+                command_id=reply.command_id or None,
+                answer=reply.answer or None,
+            )
+
+
+def offline(station_id: str, command_id: str = "") -> Problem:
+    return problem("station-offline", f"{station_id} is not connected.", command_id=command_id or None)
+
+
+def invalid(reply: CommandReply) -> Problem:
+    """422 with the field, as far as the gateway names one (`field`, or `details.field`)."""
+    answer = reply.answer
+    details = answer.get("details")
+    field = answer.get("field") or (details.get("field") if isinstance(details, dict) else None) or "payload"
+    text = str(answer.get("description") or answer.get("message") or "this payload is not allowed")
+    return problem(
+        "bad-command",
+        f"{reply.action}: {text}.",
+        errors=[{"field": str(field), "message": text}],
+        command_id=reply.command_id or None,
+    )

@@ -1,0 +1,71 @@
+"""What the API is built over: ports only, handed in by the composition root."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pilotwire.core.ids import DEFAULT_TENANT, Ids
+from pilotwire.core.time import Scheduler
+from pilotwire.storage.port import Store
+from pilotwire.transport.bus import Bus
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+
+class Passwords(Protocol):
+    """How secrets become verifiers; `pilotwire.crypto.passwords` is one."""
+
+    def hash_human(self, password: str) -> str:
+        """Slow, for what people choose (argon2id)."""
+        ...
+
+    def verify_human(self, password: str, verifier: str) -> bool: ...
+
+    def hash_station(self, password: bytes) -> str:
+        """Fast, for what stations present at every handshake."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """What an operator chose."""
+
+    lab: bool = False
+    """No login on loopback; Host and Origin are then checked on every request."""
+    ocpp_url: str = "ws://localhost:9000/ocpp/"
+    """Where stations connect; the identity is appended."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Extra names (without port) that Host may carry. Empty: outside the lab every name is served."""
+    secure_cookies: bool = False
+    """True behind TLS: cookies are then sent over HTTPS alone."""
+    zone: tzinfo = UTC
+    """Whose midnight begins "today" in the totals."""
+    login_days: int = 7
+    version: str = "0.1.0"
+    tenant: str = DEFAULT_TENANT
+    """The tenant of the lab and of the process key; users and keys bring their own."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ApiContext:
+    """The ports behind the API. `ready` answers True, or the reason why not."""
+
+    store: Store
+    bus: Bus
+    scheduler: Scheduler
+    ids: Ids
+    passwords: Passwords
+    config: ApiConfig = field(default_factory=ApiConfig)
+    metrics: Callable[[], Iterable[Metric]] = tuple
+    ready: Callable[[], bool | str] | None = None
+    process_key: str = ""
+    """An API key with every right that lives as long as this process (the command line's own)."""
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server stops: streams end then."""
+    parts: dict[type, Any] = field(default_factory=dict)
+    """Long-lived helpers of the API itself (live picture, logins), by their class."""

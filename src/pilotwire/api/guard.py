@@ -1,0 +1,189 @@
+"""What every request passes before any handler: Host and Origin, who is asking, and the headers of every answer.
+
+- In the lab there is no login on loopback, so a web page elsewhere must not be able to reach us through the visitor's
+  browser: Host has to be a loopback name (DNS rebinding) and Origin, where sent, our own.
+- A cookie is worth nothing for a write that comes from another site: Origin (or Sec-Fetch-Site) has to be our own.
+- A request by API key is not a browser's, so neither applies.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from .access import COOKIE, Access, Principal, access_of
+from .context import ApiContext
+from .problems import MEDIA_TYPE, Problem, problem
+
+SLASH = "\uf8ff"
+"""Stands for a "/" inside one segment of a path (%2F): a private character that no identifier of ours may hold."""
+
+_PUBLIC = frozenset({"/healthz", "/readyz", "/login", "/openapi.json", "/api", "/favicon.ico"})
+_PUBLIC_BELOW = ("/static/",)
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = (
+    (b"content-security-policy", _CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"geolocation=(), camera=(), microphone=()"),
+)
+
+
+def host_name(netloc: str) -> str:
+    """`netloc` without its port, lower case, without brackets; "" when it is no host."""
+    try:
+        parts = urlsplit(f"//{netloc}")
+        if parts.path or parts.query or parts.fragment or parts.username is not None:
+            return ""
+        _ = parts.port  # raises ValueError for a port that is none
+        return (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def unslash(segment: str) -> str:
+    """A path segment as the client meant it."""
+    return segment.replace(SLASH, "/")
+
+
+def slashed(path: str, raw: bytes) -> str:
+    """The decoded path in which a %2F within a segment stays apart from the slashes between segments."""
+    if b"%2f" not in raw.lower():
+        return path
+    return "/".join(unquote(part).replace("/", SLASH) for part in raw.decode("ascii", "replace").split("/"))
+
+
+class Guard:
+    """The outermost ASGI layer. Puts a `Principal` (or None, on public paths) into `scope["state"]["principal"]`."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._access: Access = access_of(context)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1000, "reason": ""})
+                return
+            await app(scope, receive, send)
+            return
+        path = scope["path"]
+        scope["path"] = slashed(path, scope.get("raw_path") or b"")
+        send = _with_headers(send, path)
+        try:
+            principal = await self._admit(scope, path)
+        except Problem as refused:
+            await _refuse(refused, scope, path, send)
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        await app(scope, receive, send)
+
+    async def _admit(self, scope: Scope, path: str) -> Principal | None:
+        headers = _headers(scope)
+        method = str(scope["method"])
+        host = headers.get("host", "")
+        config = self._context.config
+        name = host_name(host)
+        if config.lab and name not in _LOOPBACK and name not in config.allowed_hosts:
+            raise problem("bad-host", f"Host {host[:80]!r} is not one of this machine's own names.")
+        if config.allowed_hosts and name not in _LOOPBACK and name not in config.allowed_hosts:
+            raise problem("bad-host", f"Host {host[:80]!r} is not served here.")
+        public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
+        authorization = headers.get("authorization", "")
+        if authorization:
+            scheme, _, key = authorization.partition(" ")
+            principal = await self._access.by_key(key.strip()) if scheme.lower() == "bearer" else None
+            if principal is None and not public:
+                raise problem("bad-key", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
+            return principal
+        if (config.lab or method not in _SAFE) and not _own_origin(headers, host, strict=False):
+            raise problem("bad-origin")
+        token = _cookie(headers.get("cookie", ""))
+        principal = await self._access.by_login(token) if token else None
+        if principal is not None:
+            if method not in _SAFE and not _own_origin(headers, host, strict=True):
+                raise problem("bad-origin")
+            return principal
+        client = scope.get("client")
+        local = client is not None and is_loopback(client[0])
+        if config.lab and local:
+            return self._access.lab()
+        if public or (path == "/metrics" and local and name in _LOOPBACK):
+            return None
+        raise problem("login-needed", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
+
+
+def _own_origin(headers: dict[str, str], host: str, *, strict: bool) -> bool:
+    """Whether the request comes from a page of ours, or (unless `strict`) does not say where it comes from."""
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        # A link from elsewhere may open a page; it may not do anything or read data into that other page.
+        navigates = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        if not (navigates and not strict and "origin" not in headers):
+            return False
+    origin = headers.get("origin")
+    if origin is None:
+        return not strict or site in ("same-origin", "none")
+    return origin.partition("://")[2].lower() == host.lower()
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _cookie(header: str) -> str:
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    cacheable = path.startswith("/static/")
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers: list[Any] = [*message.get("headers", ()), *_HEADERS]
+            if not cacheable and not any(name.lower() == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message["headers"] = headers
+        await send(message)
+
+    return wrapped
+
+
+async def _refuse(refused: Problem, scope: Scope, path: str, send: Send) -> None:
+    """A problem, or for a person who opens a page without a login the way to the login page."""
+    wants_page = "text/html" in _headers(scope).get("accept", "")
+    if refused.status == 401 and wants_page and scope["method"] in ("GET", "HEAD") and not path.startswith("/api/"):
+        query = scope.get("query_string", b"").decode("latin-1")
+        target = "/login?next=" + quote(path + (f"?{query}" if query else ""), safe="")
+        headers = [(b"location", target.encode()), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})  # type: ignore[typeddict-item]
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
+    body = refused.encode()
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in refused.headers.items()]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})  # type: ignore[typeddict-item]
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False})

@@ -1,0 +1,408 @@
+"""The live picture of a tenant: stations, running sessions, totals and news, kept while somebody watches.
+
+Facts on the bus only say *which* stations have changed; their records are read again from the store, at most every
+`TICK_MS` and all changes of a tick at once. Present power comes by itself on `power.>`. Each tick is encoded once for
+all watchers. A watcher that is too slow loses nothing that matters: it gets the whole picture anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from pilotwire.core.time import to_rfc3339
+from pilotwire.transport.bus import Event, PowerNow, Subscription
+
+from . import types
+from .context import ApiContext
+from .queries import Queries
+from .words import happening
+
+log = logging.getLogger(__name__)
+
+TICK_MS = 250
+HEARTBEAT_S = 15
+NEWS = 40
+"""How many lines of news are kept."""
+QUEUE = 16
+"""Messages that may wait for one watcher before it gets the whole picture anew."""
+WATCHERS = 200
+READS_PER_TICK = 200
+"""Stations read again in one tick at most; the others wait for the next."""
+SESSIONS_OF_A_STATION = 16
+
+_encode = msgspec.json.encode
+
+
+def message(event: str, data: object, *, seq: int | None = None) -> bytes:
+    """One server-sent event. JSON holds no line breaks, so one data line is enough."""
+    head = f"id: {seq}\n" if seq is not None else ""
+    return f"{head}event: {event}\ndata: ".encode() + _encode(data) + b"\n\n"
+
+
+COMMENT = b": still here\n\n"
+
+
+class _Watcher:
+    """A bounded queue of encoded messages."""
+
+    def __init__(self) -> None:
+        self._queue: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self.behind = False
+
+    def offer(self, data: bytes) -> None:
+        if len(self._queue) >= QUEUE:
+            self._queue.clear()
+            self.behind = True
+        if not self.behind:
+            self._queue.append(data)
+        self._wake.set()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def clear(self) -> None:
+        self._queue.clear()
+        self.behind = False
+
+    async def next(self) -> bytes | None:
+        """The next message; None when woken without one. Raises TimeoutError when nothing comes for a while."""
+        if not self._queue and not self.behind:
+            self._wake.clear()
+            async with asyncio.timeout(HEARTBEAT_S):
+                await self._wake.wait()
+        return self._queue.popleft() if self._queue else None
+
+
+class Picture:
+    """What is known now, in the types of the API."""
+
+    def __init__(self, queries: Queries, now: Any) -> None:
+        self._queries = queries
+        self._now = now
+        self.stations: dict[str, types.Station] = {}
+        self.sessions: dict[str, types.Session] = {}
+        self.news: deque[types.Happening] = deque(maxlen=NEWS)
+        self._midnight = 0
+        self._today: dict[str, int] = {}
+        """Session → Wh delivered since midnight, of those that have ended."""
+        self._before: dict[str, int] = {}
+        """Session → Wh delivered before midnight, of those that began before it."""
+
+    async def load(self) -> None:
+        """Everything from the store."""
+        self.stations = {one.id: one async for one in self._queries.every_station()}
+        self._midnight = self._queries.midnight()
+        self._today.clear()
+        self._before.clear()
+        midnight = to_rfc3339(self._midnight)
+        running: dict[str, types.Session] = {}
+        for session in await self._queries.sessions_since(self._midnight):
+            if session.started_at < midnight:
+                self._before[session.id] = await self._queries.energy_before(session, self._midnight)
+            if session.status == "active":
+                running[session.id] = session
+            else:
+                self._count(session)
+        self.sessions = running
+
+    @property
+    def outdated(self) -> bool:
+        """A new day has begun."""
+        return self._queries.midnight() != self._midnight
+
+    def _count(self, session: types.Session) -> None:
+        if session.ended_at and session.ended_at >= to_rfc3339(self._midnight):
+            self._today[session.id] = max(0, session.energy_wh - self._before.get(session.id, 0))
+
+    async def refresh(self, station_id: str) -> tuple[types.Station | None, list[types.Session]]:
+        """Read a station and its sessions again. Returns it (None: gone) and those of its sessions that changed."""
+        station = await self._queries.find_station(station_id)
+        if station is None:
+            self.stations.pop(station_id, None)
+        else:
+            self.stations[station_id] = station
+        newest = (await self._queries.sessions(station=station_id, limit=SESSIONS_OF_A_STATION)).items
+        seen = {one.id for one in newest}
+        for known in [one for one in self.sessions.values() if one.station_id == station_id and one.id not in seen]:
+            again = await self._queries.find_session(known.id)
+            newest.append(again) if again else self.sessions.pop(known.id, None)
+        changed: list[types.Session] = []
+        for session in newest:
+            known = self.sessions.get(session.id)
+            if session.status == "active":
+                if known != session:
+                    self.sessions[session.id] = session
+                    changed.append(session)
+            else:
+                self._count(session)
+                if known is not None:
+                    del self.sessions[session.id]
+                    changed.append(session)
+        return station, changed
+
+    def power(self, news: PowerNow) -> tuple[types.Station | None, types.Session | None]:
+        """Take in a present power; returns what it changed."""
+        station = self.stations.get(news.station)
+        changed = None
+        if station is not None:
+            for connector in station.connectors:
+                if (connector.evse, connector.connector) == (news.evse, news.connector):
+                    connector.power_w = news.power_w
+                    station.power_w = sum(one.power_w for one in station.connectors)
+                    changed = station
+        session = self.sessions.get(news.session_id)
+        if session is not None:
+            session.power_w = news.power_w
+            session.energy_wh = max(session.energy_wh, news.energy_wh)
+            if news.soc is not None:
+                session.soc_percent = news.soc / 10
+            session.updated_at = to_rfc3339(news.time)
+        return changed, session
+
+    def totals(self) -> types.Totals:
+        stations, sessions = self.stations.values(), self.sessions.values()
+        running = sum(max(0, one.energy_wh - self._before.get(one.id, 0)) for one in sessions)
+        return types.Totals(
+            time=to_rfc3339(self._now()),
+            stations=len(self.stations),
+            stations_online=sum(1 for one in stations if one.connected),
+            connectors=sum(len(one.connectors) for one in stations),
+            connectors_faulted=sum(1 for one in stations for c in one.connectors if c.status == "Faulted"),
+            charging_now=sum(1 for one in sessions if one.power_w > 0),
+            sessions_active=len(self.sessions),
+            power_w=sum(one.power_w for one in sessions),
+            energy_today_wh=running + sum(self._today.values()),
+            sessions_today=len(self.sessions) + len(self._today),
+        )
+
+    def overview(self) -> types.Overview:
+        return types.Overview(
+            totals=self.totals(),
+            stations=sorted(self.stations.values(), key=lambda one: one.id),
+            sessions=sorted(self.sessions.values(), key=lambda one: one.started_at, reverse=True),
+            events=list(self.news),
+        )
+
+
+class LiveHub:
+    """One tenant's live picture and those who watch it."""
+
+    def __init__(self, context: ApiContext, tenant: str) -> None:
+        self._context = context
+        self._tenant = tenant
+        self._queries = Queries(context, tenant)
+        self._watchers: set[_Watcher] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._loaded = asyncio.Event()
+        self._picture = Picture(self._queries, context.scheduler.now)
+        self._dirty: dict[str, None] = {}
+        self._powered: set[str] = set()
+        self._moved: set[str] = set()
+        self._fresh_news: list[types.Happening] = []
+        self._wake = asyncio.Event()
+        self._subscriptions: list[Subscription] = []
+        self.ticks = 0
+
+    @property
+    def watching(self) -> int:
+        """How many watch now."""
+        return len(self._watchers)
+
+    @property
+    def full(self) -> bool:
+        """No more watchers are taken."""
+        return len(self._watchers) >= WATCHERS
+
+    async def overview(self) -> types.Overview:
+        """The picture now: the one that is kept while somebody watches, else read from the store for this once."""
+        if self._task is not None and self._loaded.is_set():
+            return self._picture.overview()
+        picture = Picture(self._queries, self._context.scheduler.now)
+        await picture.load()
+        await self._recent_news(picture)
+        return picture.overview()
+
+    async def totals(self) -> types.Totals:
+        return (await self.overview()).totals
+
+    async def watch(self) -> AsyncIterator[bytes]:
+        """Server-sent events: `snapshot` first, then `update`s, `snapshot` again after a gap, comments in silence."""
+        watcher = _Watcher()
+        self._watchers.add(watcher)
+        self._start()
+        closing = self._context.closing
+        try:
+            await self._loaded.wait()
+            yield b"retry: 2000\n\n" + self._snapshot(watcher)
+            while not closing.is_set():
+                try:
+                    data = await watcher.next()
+                except TimeoutError:
+                    yield COMMENT
+                    continue
+                if watcher.behind:
+                    yield self._snapshot(watcher)
+                elif data is not None:
+                    yield data
+        finally:
+            self._watchers.discard(watcher)
+            if not self._watchers:
+                self._stop()
+
+    def wake(self) -> None:
+        """Let every watcher see that the server closes."""
+        self._loaded.set()
+        for watcher in self._watchers:
+            watcher.wake()
+
+    def touch(self, station_id: str) -> None:
+        """Something about this station was changed by a person: look again."""
+        if self._task is not None:
+            self._dirty[station_id] = None
+            self._wake.set()
+
+    def _snapshot(self, watcher: _Watcher) -> bytes:
+        """The whole picture; what waited for this watcher is part of it."""
+        watcher.clear()
+        return message("snapshot", self._picture.overview())
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._loaded.clear()
+            self.ticks = 0
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"live {self._tenant}")
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        for subscription in self._subscriptions:
+            subscription.close()
+        self._subscriptions = []
+
+    async def _run(self) -> None:
+        bus = self._context.bus
+        facts = bus.subscribe(f"facts.{self._tenant}.>", limit=50_000)
+        powers = bus.subscribe(f"power.{self._tenant}.>", limit=50_000)
+        self._subscriptions = [facts, powers]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._hear(facts))
+            group.create_task(self._hear(powers))
+            shed = -1
+            while True:
+                try:
+                    if facts.shed != shed or self._picture.outdated:
+                        shed = facts.shed
+                        await self._reload()
+                    await self._tick()
+                except asyncio.CancelledError:
+                    raise
+                except Exception:  # a store that is away for a moment must not end the picture
+                    log.exception("the live picture could not be brought up to date")
+                    shed = -1
+                    await asyncio.sleep(2)
+                if not self._dirty:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(HEARTBEAT_S):
+                            await self._wake.wait()
+                self._wake.clear()
+                await asyncio.sleep(TICK_MS / 1000)
+
+    async def _hear(self, subscription: Subscription) -> None:
+        async for _, news in subscription:
+            if isinstance(news, PowerNow):
+                station, session = self._picture.power(news)
+                if station is not None:
+                    self._powered.add(station.id)
+                if session is not None:
+                    self._moved.add(session.id)
+            elif isinstance(news, Event):
+                self._dirty[news.station] = None
+                for fact in news.facts:
+                    if line := happening(news.seq, news.station, news.recv_time, fact):
+                        self._picture.news.appendleft(line)
+                        self._fresh_news.append(line)
+            self._wake.set()
+
+    async def _reload(self) -> None:
+        picture = Picture(self._queries, self._context.scheduler.now)
+        await picture.load()
+        picture.news = self._picture.news
+        if not picture.news:
+            await self._recent_news(picture)
+        self._picture = picture
+        self._loaded.set()
+        for watcher in self._watchers:
+            watcher.behind = self.ticks > 0
+            watcher.wake()
+
+    async def _recent_news(self, picture: Picture) -> None:
+        rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 10, newest_first=True)
+        lines: list[types.Happening] = []
+        async for row in rows:
+            for fact in reversed(row.facts):
+                line = happening(row.seq, row.station, row.recv_time, fact)
+                lines += [line] if line else []
+        known = {(one.seq, one.type, one.summary) for one in picture.news}
+        for line in lines:
+            if len(picture.news) == NEWS:
+                break
+            if (line.seq, line.type, line.summary) not in known:
+                picture.news.append(line)
+
+    async def _tick(self) -> None:
+        self.ticks += 1
+        batch = list(self._dirty)[:READS_PER_TICK]
+        for station_id in batch:
+            del self._dirty[station_id]
+        powered, self._powered = self._powered, set()
+        moved, self._moved = self._moved, set()
+        news, self._fresh_news = self._fresh_news[-NEWS:], []
+        removed: list[str] = []
+        sessions: dict[str, types.Session] = {}
+        for station_id in batch:
+            station, changed = await self._picture.refresh(station_id)
+            powered.add(station_id)
+            if station is None:
+                removed.append(station_id)
+            sessions.update((one.id, one) for one in changed)
+        picture = self._picture
+        for session_id in moved:
+            if (session := picture.sessions.get(session_id)) is not None:
+                sessions[session_id] = session
+        stations = [picture.stations[name] for name in sorted(powered) if name in picture.stations]
+        if not (stations or sessions or removed or news):
+            return
+        update = types.LiveUpdate(
+            totals=picture.totals(),
+            stations=stations,
+            sessions=list(sessions.values()),
+            removed=removed,
+            events=news[::-1],
+        )
+        data = message("update", update)
+        for watcher in self._watchers:
+            watcher.offer(data)
+
+
+def hub_of(context: ApiContext, tenant: str) -> LiveHub:
+    """The one live picture of a tenant."""
+    hubs: dict[str, LiveHub] = context.parts.setdefault(LiveHub, {})
+    if tenant not in hubs:
+        hubs[tenant] = LiveHub(context, tenant)
+    return hubs[tenant]
+
+
+def close_hubs(context: ApiContext) -> None:
+    """End every stream: sets `closing` and wakes whoever waits."""
+    context.closing.set()
+    for hub in context.parts.get(LiveHub, {}).values():
+        hub.wake()

@@ -1,0 +1,172 @@
+"""From records of the store to types of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pilotwire.core.time import to_rfc3339
+from pilotwire.domain import records
+
+from . import types
+
+
+def _time(value: int | None) -> str | None:
+    """None for "never" (None or 0) and for an instant that no calendar has."""
+    if not value:
+        return None
+    try:
+        return to_rfc3339(value)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _moment(value: int) -> str:
+    return _time(value) or to_rfc3339(0)
+
+
+def connector(record: records.Connector) -> types.Connector:
+    return types.Connector(
+        evse=record.evse,
+        connector=record.connector,
+        status=record.status,
+        status_since=_time(record.since),
+        error_code=record.error_code,
+        info=record.info,
+        power_w=record.power_w,
+        session_id=record.session_id or None,
+    )
+
+
+def station(station_id: str, record: records.Station | None, account: records.StationAccount | None) -> types.Station:
+    """A station from what it told and from its account; either may be missing."""
+    known = record or records.Station(tenant="", id=station_id)
+    connectors = [connector(one) for one in sorted(known.connectors, key=lambda one: (one.evse, one.connector))]
+    return types.Station(
+        id=station_id,
+        connected=known.connected,
+        ocpp_version=known.ocpp_version or None,
+        vendor=known.vendor,
+        model=known.model,
+        serial=known.serial,
+        firmware=known.firmware,
+        firmware_status=known.firmware_status,
+        boot_status=known.boot_status or None,
+        booted_at=_time(known.booted_at),
+        connected_at=_time(known.connected_at),
+        disconnected_at=_time(known.disconnected_at),
+        last_seen=_time(known.last_seen),
+        peer=known.peer,
+        security_profile=account.security_profile if account else known.security_profile,
+        clock_skew_ms=known.skew_ms,
+        power_w=sum(one.power_w for one in connectors),
+        registered=account is not None,
+        enabled=account.enabled if account else True,
+        note=account.note if account else "",
+        connectors=connectors,
+    )
+
+
+def session(record: records.Session) -> types.Session:
+    return types.Session(
+        id=record.id,
+        station_id=record.station_id,
+        evse=record.evse,
+        connector=record.connector,
+        transaction=record.transaction,
+        token=record.token,
+        token_type=record.token_type,
+        status="active" if record.status == "active" else "ended",
+        started_at=_moment(record.started_at),
+        ended_at=_time(record.ended_at),
+        updated_at=_time(record.updated_at),
+        energy_wh=record.energy_wh,
+        power_w=record.power_w if record.status == "active" else 0,
+        soc_percent=None if record.soc is None else record.soc / 10,
+        meter_start_wh=record.meter_start_wh,
+        meter_stop_wh=record.meter_stop_wh,
+        charging_state=record.charging_state,
+        stop_reason=record.stop_reason or None,
+        ocpp_version=record.ocpp_version,
+        flags=list(record.flags),
+    )
+
+
+def sample(record: records.Sample) -> types.Sample:
+    # Thousandths divided by 1000 print as the exact decimal up to 15 digits, far above any meter.
+    return types.Sample(
+        time=_moment(record.time),
+        evse=record.evse,
+        connector=record.connector,
+        measurand=record.measurand,
+        value=record.value / 1000,
+        unit=record.unit,
+        phase=record.phase or None,
+        location=record.location or None,
+        context=record.context or None,
+    )
+
+
+def variable(record: records.Variable) -> types.Variable:
+    return types.Variable(
+        component=record.component,
+        component_instance=record.component_instance,
+        evse=record.evse,
+        connector=record.connector,
+        variable=record.variable,
+        variable_instance=record.variable_instance,
+        attribute=record.attribute,
+        value=record.value,
+        mutability=record.mutability,
+        data_type=record.data_type,
+        unit=record.unit,
+        reported_at=_time(record.reported_at),
+    )
+
+
+def _json(text: str) -> Any:
+    """JSON text as a value; text that is none stays text."""
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+def command(record: records.Command) -> types.Command:
+    return types.Command(
+        id=record.id,
+        station_id=record.station_id,
+        action=record.action,
+        payload=_json(record.payload),
+        requested_at=_moment(record.requested_at),
+        expires_at=_time(record.expires_at),
+        requested_by=record.by,
+        outcome=record.outcome,
+        answer=_json(record.answer),
+        settled_at=_time(record.settled_at),
+    )
+
+
+def token(record: records.Token) -> types.Token:
+    return types.Token(
+        token=record.token,
+        type=record.type,
+        status=record.status,
+        parent=record.parent,
+        expires_at=_time(record.expires_at),
+        note=record.note,
+        created_at=_moment(record.created_at),
+    )
+
+
+def user(record: records.User) -> types.User:
+    return types.User(name=record.name, role=record.role, created_at=_moment(record.created_at))
+
+
+def api_key(record: records.ApiKey) -> types.ApiKey:
+    return types.ApiKey(
+        id=record.id, name=record.name, created_at=_moment(record.created_at), expires_at=_time(record.expires_at)
+    )

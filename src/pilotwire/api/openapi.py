@@ -1,0 +1,175 @@
+"""The OpenAPI document: made by litestar from the handlers and types, then put straight.
+
+Litestar describes its own error format; ours is problem+json everywhere. What each operation can answer is listed here
+once, by rules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.routes import HTTPRoute
+
+from . import types
+from .problems import CATALOGUE, MEDIA_TYPE, ProblemDetails
+
+_DESCRIPTION = """\
+The public API of a Pilotwire central system.
+
+**Logging in.** Programs send `Authorization: Bearer pw_…` (make a key with `pilotwire users key NAME`); the console
+uses a cookie. With `--lab` no login is needed on the machine itself.
+
+**Lists** answer `{"items": [...], "next": cursor or null}`; ask again with `cursor=<next>`. Query parameters that
+are not known are ignored.
+
+**Errors** are `application/problem+json` (RFC 9457) with a stable `type`; `detail` says what to do next and `errors`
+names the fields.
+
+**Units.** Energy in Wh, power in W, whole numbers. Times in RFC 3339, UTC.
+"""
+
+_PUBLIC = ("/healthz", "/readyz", "/metrics")
+
+
+def config(version: str) -> OpenAPIConfig:
+    """For `Litestar(openapi_config=...)`. No page of litestar's own: those load scripts from elsewhere."""
+    return OpenAPIConfig(
+        title="Pilotwire",
+        version=version,
+        description=_DESCRIPTION,
+        path="/openapi-of-litestar",
+        use_handler_docstrings=True,
+        render_plugins=(),
+        security=[{"key": []}, {"login": []}],
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(type="http", scheme="bearer", description="An API key, pw_…"),
+                "login": SecurityScheme(
+                    type="apiKey", name="pilotwire_login", security_scheme_in="cookie", description="A login"
+                ),
+            }
+        ),
+        tags=[
+            Tag("Stations", "Charging stations, their accounts and device models."),
+            Tag("Commands", "What is asked of a station, and what it answered."),
+            Tag("Sessions", "What was charged."),
+            Tag("Live", "The present, and every fact as it is committed."),
+            Tag("Tokens", "Who may charge."),
+            Tag("Access", "Who may use this API."),
+            Tag("Operations", "For those who run it."),
+        ],
+    )
+
+
+def schema_of(app: Litestar) -> dict[str, Any]:
+    """The document as JSON values; made once for an app."""
+    made: dict[str, Any] | None = app.state.get("openapi_document")
+    if made is None:
+        bodies = {
+            str(handler.operation_id): handler.opt["body"]
+            for route in app.routes
+            if isinstance(route, HTTPRoute)
+            for handler in route.route_handlers
+            if "body" in handler.opt
+        }
+        made = _straightened(app.openapi_schema.to_schema(), bodies)
+        app.state.openapi_document = made
+    return made
+
+
+def _straightened(document: dict[str, Any], bodies: dict[str, type]) -> dict[str, Any]:
+    schemas = _schemas()
+    document["components"]["schemas"] = schemas
+    document["paths"] = {path: item for path, item in document["paths"].items() if "openapi-of-litestar" not in path}
+    document["servers"] = [{"url": "/"}]
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if isinstance(operation, dict) and "responses" in operation:
+                _straighten(path, method, operation, bodies)
+    return document
+
+
+def _schemas() -> dict[str, Any]:
+    """The types as JSON Schema 2020-12 by msgspec itself, which knows every constraint that it checks."""
+    kinds = [kind for kind in vars(types).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+    concrete = [kind for kind in kinds if kind.__module__ == types.__name__ and kind is not types.PageOf]
+    _, made = msgspec.json.schema_components([*concrete, ProblemDetails], ref_template="#/components/schemas/{name}")
+    made["ProblemDetails"]["example"] = _EXAMPLE
+    return made
+
+
+def _straighten(path: str, method: str, operation: dict[str, Any], bodies: dict[str, type]) -> None:
+    body = bodies.get(operation["operationId"])
+    if body is not None:
+        reference = {"$ref": f"#/components/schemas/{body.__name__}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+    operation.pop("deprecated", None)
+    responses = {
+        status: response for status, response in operation["responses"].items() if status.startswith(("2", "3"))
+    }
+    for response in responses.values():
+        content = response.get("content", {})
+        if "text/event-stream" in content:
+            content["text/event-stream"] = {"schema": {"type": "string"}}
+            response["description"] = "Server-sent events"
+        elif not response.get("description"):
+            response["description"] = "Done"
+    for name in _problems(path, method, operation):
+        status, title, _ = CATALOGUE[name]
+        known = responses.get(str(status))
+        text = f"{known['description']}; {title.lower()}" if known else title
+        responses[str(status)] = {
+            "description": text,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+    operation["responses"] = responses
+    if path in _PUBLIC:
+        operation["security"] = []
+    if operation["operationId"] == "sendCommand":
+        operation["requestBody"]["content"]["application/json"]["examples"] = _COMMANDS
+
+
+def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
+    """The names of the problems that an operation can answer."""
+    names = ["bad-host"] if path in _PUBLIC else ["bad-parameter", "login-needed", "not-allowed"]
+    if "{" in path:
+        names.append("not-found")
+    if method == "get" and any(one["name"] == "cursor" for one in operation.get("parameters", ())):
+        names.append("bad-cursor")
+    if "requestBody" in operation:
+        names += ["bad-json", "bad-body", "too-large", "bad-media-type"]
+    names += {
+        "createStation": ["exists"],
+        "sendCommand": ["bad-command", "station-offline", "no-answer"],
+        "getReadiness": ["not-ready"],
+        "streamLive": ["busy"],
+    }.get(operation["operationId"], [])
+    if path not in _PUBLIC and operation["operationId"] != "streamLive":
+        names.append("not-ready")
+    return names
+
+
+_EXAMPLE = {
+    "type": "/api#problem-station-offline",
+    "title": "The station is not connected",
+    "status": 409,
+    "detail": "CP-1001 is not connected. Wait for it, or send `expires_in_s` to keep the command.",
+}
+
+_COMMANDS = {
+    "start": {"summary": "Start charging, any version", "value": {"action": "start", "payload": {"token": "04A1B2C3"}}},
+    "reset": {"summary": "Reset, as OCPP 1.6 has it", "value": {"action": "Reset", "payload": {"type": "Soft"}}},
+    "variables": {
+        "summary": "Read a variable, as OCPP 2.x has it",
+        "value": {
+            "action": "GetVariables",
+            "payload": {
+                "getVariableData": [{"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}]
+            },
+        },
+    },
+}

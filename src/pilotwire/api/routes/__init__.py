@@ -1,0 +1,1 @@
+"""The handlers, one module per kind of thing. Each only reads the request and calls one function."""

@@ -1,0 +1,89 @@
+"""What the handlers share."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+from litestar.params import PathParameter, QueryParameter
+
+from ..access import Principal
+from ..context import ApiContext
+from ..guard import unslash
+from ..problems import Problem, problem
+from ..queries import Queries
+
+PlainRequest = Request[Any, Any, State]
+
+Cursor = Annotated[
+    str | None,
+    QueryParameter(description="`next` of the page before; leave it out for the first page", max_length=2048),
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="At most so many items")]
+StationPath = Annotated[str, PathParameter(description="Identity of the station")]
+
+
+def context_of(request: PlainRequest) -> ApiContext:
+    context: ApiContext = request.app.state.context
+    return context
+
+
+def principal_of(request: PlainRequest, role: str = "viewer") -> Principal:
+    """Who asks, who must have at least this role; raises Problem 401 or 403."""
+    principal: Principal | None = request.scope.get("state", {}).get("principal")
+    if principal is None:
+        raise problem("login-needed", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
+    if not principal.may(role):
+        raise problem("not-allowed", f"This needs the role {role}; yours is {principal.role}.")
+    return principal
+
+
+def queries_of(request: PlainRequest, role: str = "viewer") -> Queries:
+    return Queries(context_of(request), principal_of(request, role).tenant)
+
+
+def segment(text: str) -> str:
+    """A path parameter as the client meant it."""
+    return unslash(text)
+
+
+def text_or_400(name: str, value: str | None) -> str | None:
+    """A query text that no id or search can hold is refused before it reaches a database."""
+    if value and not value.isprintable():
+        raise problem("bad-parameter", errors=[{"field": name, "message": "holds control characters"}])
+    return value or None
+
+
+T = TypeVar("T")
+_FIELD = re.compile(r"(?:unknown|required) field `([^`]+)`")
+_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
+
+
+async def body_of(request: PlainRequest, kind: type[T]) -> T:
+    """The JSON body as `kind`, strictly. Raises Problem 415, 400 (not JSON) or 422 with the field."""
+    given = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if given != "application/json" and not given.endswith("+json"):
+        raise problem("bad-media-type", f"The body is sent as {given[:80]!r}.")
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except msgspec.ValidationError as error:
+        raise bad_body(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise problem("bad-json", f"{error}.") from None
+
+
+def bad_body(error: msgspec.ValidationError) -> Problem:
+    """422 that names the field."""
+    text = str(error)
+    where = _PATH.search(text)
+    if where:
+        text = text[: where.start()]
+    field = (where.group(1) if where else "") or "body"
+    if named := _FIELD.search(text):
+        field = named.group(1) if field == "body" else f"{field}.{named.group(1)}"
+    if "matching regex" in text:
+        text = "holds characters that are not allowed here"
+    return problem("bad-body", f"{field}: {text}.", errors=[{"field": field, "message": text}])

@@ -1,0 +1,193 @@
+"""Tokens, people and API keys."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from litestar import delete, get, post
+from litestar.params import PathParameter
+
+from pilotwire.core.time import from_datetime
+from pilotwire.domain import records
+
+from .. import cursors, mapping, types
+from ..access import access_of, digest, new_key
+from ..problems import not_found, problem
+from .common import Cursor, Limit, PlainRequest, body_of, context_of, principal_of, segment
+
+R = TypeVar("R")
+KeyPath = Annotated[str, PathParameter(description="Its id")]
+
+
+def _paged(found: Sequence[R], key: Callable[[R], str], cursor: str | None, limit: int) -> tuple[list[R], str | None]:
+    """A page of a list that is whole in memory, by its sort key."""
+    ordered = sorted(found, key=key)
+    start = bisect_right([key(one) for one in ordered], cursors.decode(cursor, str)) if cursor else 0
+    page = ordered[start : start + limit]
+    more = start + limit < len(ordered)
+    return page, cursors.encode(key(page[-1])) if more and page else None
+
+
+def _instant(field: str, value: datetime | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return from_datetime(value)
+    except OverflowError:
+        raise problem("bad-body", errors=[{"field": field, "message": "out of range"}]) from None
+
+
+@get("/tokens", operation_id="listTokens", tags=["Tokens"], summary="List tokens")
+async def list_tokens(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.TokenPage:
+    """IdTokens (idTags) that are known here, by name."""
+    found = await context_of(request).store.tokens(principal_of(request).tenant)
+    page, after = _paged(found, lambda one: one.token, cursor, limit)
+    return types.TokenPage(items=[mapping.token(one) for one in page], next=after)
+
+
+async def _token(request: PlainRequest, name: str, role: str) -> records.Token:
+    tenant = principal_of(request, role).tenant
+    found = [one for one in await context_of(request).store.tokens(tenant) if one.token == name]
+    if not found:
+        raise not_found("token", name)
+    return found[0]
+
+
+@get("/tokens/{token:str}", operation_id="getToken", tags=["Tokens"], summary="One token")
+async def get_token(request: PlainRequest, token: KeyPath) -> types.Token:
+    """What a token may do."""
+    return mapping.token(await _token(request, segment(token), "viewer"))
+
+
+@post(
+    "/tokens",
+    operation_id="putToken",
+    tags=["Tokens"],
+    summary="Add or replace a token",
+    status_code=200,
+    body=types.NewToken,
+)
+async def put_token(request: PlainRequest) -> types.Token:
+    """Let a token charge, or change what it may. It counts from the next Authorize on."""
+    data = await body_of(request, types.NewToken)
+    principal, context = principal_of(request, "operator"), context_of(request)
+    known = {one.token: one for one in await context.store.tokens(principal.tenant)}.get(data.token)
+    token = records.Token(
+        tenant=principal.tenant,
+        token=data.token,
+        type=data.type,
+        status=data.status,
+        parent=data.parent,
+        expires_at=_instant("expires_at", data.expires_at),
+        note=data.note,
+        created_at=known.created_at if known else context.scheduler.now(),
+    )
+    await context.store.put_token(token)
+    context.bus.publish(f"settings.{principal.tenant}.tokens", token.token)
+    return mapping.token(token)
+
+
+@delete("/tokens/{token:str}", operation_id="deleteToken", tags=["Tokens"], summary="Forget a token")
+async def delete_token(request: PlainRequest, token: KeyPath) -> None:
+    """It is then unknown, and refused."""
+    found = await _token(request, segment(token), "operator")
+    await context_of(request).store.delete_token(found.tenant, found.token)
+    context_of(request).bus.publish(f"settings.{found.tenant}.tokens", found.token)
+
+
+@get("/users", operation_id="listUsers", tags=["Access"], summary="List people")
+async def list_users(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.UserPage:
+    """Who may log in."""
+    found = await context_of(request).store.users(principal_of(request, "admin").tenant)
+    page, after = _paged(found, lambda one: one.name, cursor, limit)
+    return types.UserPage(items=[mapping.user(one) for one in page], next=after)
+
+
+@post(
+    "/users",
+    operation_id="putUser",
+    tags=["Access"],
+    summary="Add a person or set a password",
+    status_code=200,
+    body=types.NewUser,
+)
+async def put_user(request: PlainRequest) -> types.User:
+    """Let somebody log in; where the name exists, set a new password and role, which ends their logins."""
+    data = await body_of(request, types.NewUser)
+    principal, context = principal_of(request, "admin"), context_of(request)
+    known = await context.store.user(principal.tenant, data.name)
+    user = records.User(
+        tenant=principal.tenant,
+        name=data.name,
+        password=await access_of(context).hash_password(data.password),
+        role=data.role,
+        created_at=known.created_at if known else context.scheduler.now(),
+    )
+    await context.store.put_user(user)
+    return mapping.user(user)
+
+
+@delete("/users/{name:str}", operation_id="deleteUser", tags=["Access"], summary="Remove a person")
+async def delete_user(request: PlainRequest, name: KeyPath) -> None:
+    """Their logins end at once."""
+    wanted = segment(name)
+    tenant = principal_of(request, "admin").tenant
+    if not wanted.isprintable() or not await context_of(request).store.delete_user(tenant, wanted):
+        raise not_found("user", wanted)
+
+
+@get("/api-keys", operation_id="listApiKeys", tags=["Access"], summary="List API keys")
+async def list_api_keys(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.ApiKeyPage:
+    """Keys of programs, by the time of their making; never the secrets."""
+    found = await context_of(request).store.api_keys(principal_of(request, "admin").tenant)
+    page, after = _paged(found, lambda one: one.id, cursor, limit)
+    return types.ApiKeyPage(items=[mapping.api_key(one) for one in page], next=after)
+
+
+@post("/api-keys", operation_id="createApiKey", tags=["Access"], summary="Make an API key", body=types.NewApiKey)
+async def create_api_key(request: PlainRequest) -> types.ApiKeyCreated:
+    """A key with the role operator. The secret is in this answer and nowhere else."""
+    data = await body_of(request, types.NewApiKey)
+    principal, context = principal_of(request, "admin"), context_of(request)
+    secret = new_key()
+    record = records.ApiKey(
+        tenant=principal.tenant,
+        id=context.ids.new(),
+        name=data.name,
+        digest=digest(secret),
+        created_at=context.scheduler.now(),
+        expires_at=_instant("expires_at", data.expires_at),
+    )
+    await context.store.put_api_key(record)
+    access_of(context).forget_keys()
+    shown = mapping.api_key(record)
+    return types.ApiKeyCreated(
+        id=shown.id, name=shown.name, key=secret, created_at=shown.created_at, expires_at=shown.expires_at
+    )
+
+
+@delete("/api-keys/{key_id:str}", operation_id="deleteApiKey", tags=["Access"], summary="Revoke an API key")
+async def delete_api_key(request: PlainRequest, key_id: KeyPath) -> None:
+    """It works no longer."""
+    context, wanted = context_of(request), segment(key_id)
+    tenant = principal_of(request, "admin").tenant
+    if not wanted.isprintable() or not await context.store.delete_api_key(tenant, wanted):
+        raise not_found("API key", wanted)
+    access_of(context).forget_keys()
+
+
+HANDLERS = [
+    list_tokens,
+    get_token,
+    put_token,
+    delete_token,
+    list_users,
+    put_user,
+    delete_user,
+    list_api_keys,
+    create_api_key,
+    delete_api_key,
+]

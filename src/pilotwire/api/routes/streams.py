@@ -1,0 +1,77 @@
+"""Server-sent events."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get
+from litestar.params import HeaderParameter, QueryParameter
+from litestar.response import Stream
+
+from ..events import Wanted, stream
+from ..live import hub_of
+from ..problems import problem
+from .common import PlainRequest, context_of, principal_of, text_or_400
+
+_MAX_SEQ = (1 << 63) - 1
+MEDIA_TYPE = "text/event-stream"
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def _seq(name: str, text: str | None) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= _MAX_SEQ):
+        raise problem(
+            "bad-parameter",
+            errors=[{"field": name, "message": "a seq of the journal: a whole number, 0 for its beginning"}],
+        )
+    return int(text)
+
+
+@get(
+    "/events", operation_id="streamEvents", tags=["Live"], summary="Facts as they are committed", media_type=MEDIA_TYPE
+)
+async def stream_events(
+    request: PlainRequest,
+    last_event_id: Annotated[
+        str | None,
+        HeaderParameter(name="Last-Event-ID", description="Journal seq after which to begin", max_length=20),
+    ] = None,
+    after: Annotated[
+        str | None, QueryParameter(description="The same for a first request; 0 is the beginning", max_length=20)
+    ] = None,
+    station: Annotated[str | None, QueryParameter(max_length=48, description="Only of this station")] = None,
+    types: Annotated[
+        str | None,
+        QueryParameter(max_length=500, description="Only these fact types, comma between, e.g. session-started"),
+    ] = None,
+) -> Stream:
+    """Server-sent events. Each `facts` event is one committed journal entry with the journal's seq as its id.
+
+    After a break, send the last id as `Last-Event-ID` and the journal is replayed from there, without gap or repeat.
+    A client that reads too slowly gets a `lagged` event and is then caught up from the journal. Comments come in
+    silence every 15 s; a stream ends after an hour, to be opened again.
+    """
+    wanted = Wanted(
+        tenant=principal_of(request).tenant,
+        after=_seq("Last-Event-ID", last_event_id) if last_event_id else _seq("after", after),
+        station=text_or_400("station", station),
+        kinds=frozenset(kind.strip() for kind in (types or "").split(",") if kind.strip()),
+    )
+    return Stream(stream(context_of(request), wanted), media_type=MEDIA_TYPE, headers=_HEADERS)
+
+
+@get("/live", operation_id="streamLive", tags=["Live"], summary="The live picture", media_type=MEDIA_TYPE)
+async def stream_live(request: PlainRequest) -> Stream:
+    """Server-sent events for a live page: one `snapshot` (Overview), then at most four `update`s (LiveUpdate) a second.
+
+    A client that reads too slowly gets a `snapshot` again instead of the updates that it missed.
+    """
+    hub = hub_of(context_of(request), principal_of(request).tenant)
+    if hub.full:
+        raise problem("busy", headers={"Retry-After": "10"})
+    return Stream(hub.watch(), media_type=MEDIA_TYPE, headers=_HEADERS)
+
+
+HANDLERS = [stream_events, stream_live]
