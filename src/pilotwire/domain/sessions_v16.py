@@ -123,10 +123,14 @@ def _sole_fit(
 ) -> Session | None:
     """The one session without a stop that this stop can belong to, judged by meter, time and token.
 
-    Where nothing fits the clock may have been set back since the start: then token and a risen register suffice.
+    Where nothing fits the clock may have been set back since the start: then token and a risen register suffice, if the
+    stop is later than all that are known, so that it cannot be an old copy of one that is not in memory any more.
     """
-    superseded = [s for s in state.sessions.values() if "superseded" in s.flags]
-    for candidates, timed in ((state.active, True), (superseded, True), (state.active, False)):
+    stops = [s.reported_stop for s in state.sessions.values() if s.reported_stop is not None]
+    tries = [(list(state.active), True), ([s for s in state.sessions.values() if "superseded" in s.flags], True)]
+    if given.time > max(stops, default=given.time if not state.complete else given.time - 1):
+        tries.append((list(state.active), False))
+    for candidates, timed in tries:
         fitting = [s for s in candidates if _fits(s, given, token, ctx, timed)]
         if fitting:
             return fitting[0] if len(fitting) == 1 else None
@@ -145,8 +149,8 @@ def _fits(
         return False
     if not timed:
         return given.token == session.token != "" and session.last is not None and session.last.wh < given.meter_stop_wh
-    trusted = regime(given.time, ctx.now) == 0 and regime(session.reported_start, session.received_at) == 0
-    if trusted and session.reported_start > given.time:
+    same_clock = regime(given.time, ctx.now) == regime(session.reported_start, session.received_at)
+    if same_clock and session.reported_start > given.time:
         return False
     if not given.token or given.token == session.token:
         return True
