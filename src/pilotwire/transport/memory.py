@@ -101,6 +101,13 @@ class MemoryLink:
             self._held.clear()
             self._connection.carry_close(self._direction, code, reason)
 
+    def abort(self) -> None:
+        """Vanish without a word, as a process that is killed: what is in flight is lost, the other end notices."""
+        if self.open:
+            self.open = False
+            self._held.clear()
+            self._connection.cut()
+
     def ping(self) -> None:
         if self.open and not self.closing:
             self._connection.carry_ping(self._direction)
