@@ -33,7 +33,8 @@ def to_datetime(value: Timestamp | int) -> datetime:
 
 def to_rfc3339(value: Timestamp | int) -> str:
     """`2026-01-31T12:00:00.000Z`: RFC 3339, UTC, three decimals, which every OCPP version takes."""
-    return to_datetime(value).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value % 1000:03d}Z"
+    # isoformat pads the year to four digits, strftime does not everywhere.
+    return to_datetime(value).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def from_rfc3339(text: str) -> Timestamp:
@@ -101,8 +102,12 @@ class SimScheduler:
 
     def run_until(self, instant: Timestamp | int) -> None:
         """Run everything due up to and including `instant`, then set the clock to it."""
-        while self._heap and self._heap[0][0] <= instant:
-            self.step()
+        heap = self._heap
+        while heap and heap[0][0] <= instant:
+            if heap[0][2].callback is None:
+                heapq.heappop(heap)  # called off; step() would go on to the next, which may lie beyond `instant`
+            else:
+                self.step()
         self._now = max(self._now, int(instant))
 
     def run_for(self, duration_ms: int) -> None:
