@@ -13,7 +13,8 @@ class Limits(NamedTuple):
     size: int = 262_144
     """Bytes of one frame."""
     depth: int = 16
-    """How many arrays and objects may lie inside one another; the message's own array counts as one."""
+    """How many arrays and objects may lie inside one another; the message's own array counts as one. At most 200: the
+    decoder and those who get the message stand on a finite stack."""
     message_id: int = 36
     """Characters of a messageId (1.6-J 4.1.4, 2.x part 4 4.1.4)."""
     open_calls: int = 64
@@ -27,6 +28,7 @@ _ONE_KIND = bytes.maketrans(b"[]", b"{}")
 # A string, whole or cut off by the end of the frame. Possessive, so that no input makes it try twice.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
+_MAX_DEPTH = 200
 _OUTLINE_BYTES = 512
 _OUTLINES = 512
 
@@ -44,7 +46,7 @@ class DepthGuard:
     __slots__ = ("_limit", "shallow")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = min(limit, _MAX_DEPTH)
         self.shallow: set[bytes] = set()
         """Outlines that are known to be within the limit."""
 
