@@ -22,7 +22,7 @@ from pilotwire.domain.records import (
     Variable,
 )
 from pilotwire.storage.codec import BadCursor
-from pilotwire.storage.port import Store, StoreFailed
+from pilotwire.storage.port import Done, Store, StoreFailed
 
 
 async def test_an_entry_is_read_back_as_it_was(store: Store) -> None:
@@ -75,6 +75,25 @@ async def test_a_done_that_raises_does_not_silence_the_next(store: Store) -> Non
     store.append(entry(1), bad)
     await appended(store, entry(2))
     assert [str(one) for one in heard] == ["mine"]
+
+
+async def test_position_is_the_seq_of_the_entry_whose_done_is_called(store: Store) -> None:
+    told: list[tuple[int, int]] = []
+    finished = asyncio.get_running_loop().create_future()
+
+    def of(n: int) -> Done:
+        def done(error: BaseException | None) -> None:
+            told.append((n, store.position))
+            if n == 5:
+                finished.set_result(None)
+
+        return done
+
+    for n in range(1, 6):
+        store.append(entry(n), of(n))
+    await asyncio.wait_for(finished, 20)
+    rows = {row.recv_time: row.seq async for row in store.journal()}
+    assert told == [(n, rows[entry(n).recv_time]) for n in range(1, 6)]
 
 
 async def test_journal_is_filtered_bounded_and_reversed(store: Store) -> None:

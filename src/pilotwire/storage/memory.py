@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from pilotwire.core.ids import StationKey
@@ -68,6 +69,7 @@ class MemoryStore:
         self._queue_limit = queue
         self._ready = True
         self._seq = 0
+        self.position = 0
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._dirty: dict[int, Record] = {}
         """Touched records by identity, not yet keyed: the cheapest thing that `append` can do with them."""
@@ -150,9 +152,14 @@ class MemoryStore:
             self._touch(entry.touched)
         if done is not None:
             if self._defer is None:
+                self.position = self._seq
                 done(None)
             else:
-                self._defer(lambda: done(None))
+                self._defer(partial(self._tell, self._seq, done))
+
+    def _tell(self, seq: int, done: Done) -> None:
+        self.position = seq
+        done(None)
 
     def _later(self, delay_ms: int, step: Callable[[], None]) -> None:
         generation = self._generation
@@ -177,14 +184,16 @@ class MemoryStore:
 
     def _commit(self) -> None:
         group = self._committing or []
+        seq = self._seq
         self._keep(group)
         self._committing = None
         if self._waiting:
             self._committing = []
             self._take()
         for _, done in group:
+            seq += 1
             if done is not None:
-                done(None)
+                self._tell(seq, done)
         if self._committing is None:
             self._run_lookups()
 

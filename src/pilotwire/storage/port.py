@@ -107,6 +107,16 @@ class Store(Protocol):
         """True while commits succeed."""
         ...
 
+    @property
+    def stream(self) -> str:
+        """The name under which this writer's entries stand in the journal."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """While a `done` is called: the journal seq that its entry was given; 0 when it was not made durable."""
+        ...
+
     # -- the hot path -------------------------------------------------------------------------------------------------
     def append(self, entry: Entry, done: Done | None = None) -> None:
         """Queue one entry for the next group commit. Bounded: raises StoreFailed at once when the queue is full."""

@@ -285,7 +285,7 @@ class PostgresStore(SqlStore):
             verdicts = await self._until_settled(group)
         except Exception as error:
             failure = error
-        self._on_group(group.entries, group.dones, verdicts, failure)
+        self._on_group(group.entries, group.dones, verdicts, failure, self.seq)
 
     async def _until_settled(self, group: Group) -> list[BaseException | None] | None:
         """Write a group, over as many connections as it takes. Raises what makes the store fail."""

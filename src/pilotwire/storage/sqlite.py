@@ -158,7 +158,7 @@ class SqliteStore(SqlStore):
             verdicts = writer.commit(group)
         except BaseException as error:
             failure = error
-        self._loop.call_soon_threadsafe(self._on_group, group.entries, group.dones, verdicts, failure)
+        self._loop.call_soon_threadsafe(self._on_group, group.entries, group.dones, verdicts, failure, writer.seq)
         self._since_checkpoint += len(group.entries)
         if self._since_checkpoint >= CHECKPOINT_EVERY and failure is None:
             self._since_checkpoint = 0

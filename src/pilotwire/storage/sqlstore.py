@@ -39,6 +39,7 @@ class SqlStore(ABC):
 
     def __init__(self, stream: str, history: Path | None, *, queue_entries: int, queue_bytes: int) -> None:
         self.stream = stream
+        self.position = 0
         self.history = history
         self._queue_entries = queue_entries
         self._queue_bytes = queue_bytes
@@ -132,7 +133,7 @@ class SqlStore(ABC):
         try:
             group = Group(entries, dones)
         except Exception as error:  # a record that cannot be encoded is a fault of the code that made it
-            self._on_group(entries, dones, [error] * len(entries), None)
+            self._on_group(entries, dones, [error] * len(entries), None, 0)
             return
         self._commit(group)
 
@@ -142,8 +143,12 @@ class SqlStore(ABC):
         dones: list[Done | None],
         verdicts: list[BaseException | None] | None,
         failure: BaseException | None,
+        last: int,
     ) -> None:
-        """The writer is through with a group: hand it the next one, then tell everybody of this one, in order."""
+        """The writer is through with a group: hand it the next one, then tell everybody of this one, in order.
+
+        `last` is the journal seq of the last entry that was kept.
+        """
         self._busy = False
         self._settled += len(entries)
         refused: list[Done | None] = []
@@ -157,14 +162,20 @@ class SqlStore(ABC):
             if self._entries:
                 self._take()
         if failure is None and verdicts is None:
+            seq = last - len(entries)
             for done in dones:
+                seq += 1
                 if done is not None:
+                    self.position = seq
                     self._tell(done, None)
         else:
+            seqs = {} if failure is not None or verdicts is None else _apart(entries, verdicts, last)
             for place, done in enumerate(dones + refused):
                 error = failure or (verdicts[place] if verdicts and place < len(verdicts) else None)
                 if done is not None:
+                    self.position = seqs.get(place, 0)
                     self._tell(done, not_durable(error) if error is not None else None)
+        self.position = 0
         self._flush_lookups()
         if self._idle is not None and not self._pending() and not self._idle.done():
             self._idle.set_result(None)
@@ -434,6 +445,15 @@ async def gather_records(projections: Sequence[Record] | AsyncIterator[object]) 
         for record in projections:
             records.add(record)
     return records
+
+
+def _apart(entries: Sequence[Entry], verdicts: Sequence[BaseException | None], last: int) -> dict[int, int]:
+    """Which seq each kept entry of a group has that was written station by station, by its place in the group."""
+    stations: dict[tuple[str, str], list[int]] = {}
+    for place, entry in enumerate(entries):
+        stations.setdefault((entry.tenant, entry.station), []).append(place)
+    kept = [place for places in stations.values() for place in places if verdicts[place] is None]
+    return {place: seq for seq, place in enumerate(kept, last - len(kept) + 1)}
 
 
 def not_durable(error: BaseException) -> StoreFailed:
