@@ -97,7 +97,9 @@ class Raw:
         )
 
     def write(self, data: bytes) -> None:
-        self.writer.write(data)
+        # uvloop raises where the server has ended the connection meanwhile; asyncio does not.
+        if not self.writer.transport.is_closing():
+            self.writer.write(data)
 
     def request(self, path: str, *headers: str, protocols: str | None = "ocpp2.0.1", upgrade: bool = True) -> None:
         lines = [f"GET {path} HTTP/1.1", "Host: localhost"]

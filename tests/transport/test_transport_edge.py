@@ -467,6 +467,11 @@ async def test_endless_fragments_are_1009(start: Any) -> None:
         ("long ping", 1002),
         ("close with one byte", 1002),
         ("close with a reserved code", 1002),
+        ("close with 1006", 1002),
+        ("close with 0", 1002),
+        ("close with 5000", 1002),
+        ("close with bad UTF-8", 1007),
+        ("ping with a reserved bit", 1002),
     ],
 )
 async def test_violations_close_with_their_code_and_hurt_nobody_else(
@@ -491,6 +496,11 @@ async def test_violations_close_with_their_code_and_hurt_nobody_else(
             "long ping": encode(9, b"x" * 126),
             "close with one byte": encode(8, b"\x03"),
             "close with a reserved code": encode(8, (1005).to_bytes(2, "big")),
+            "close with 1006": encode(8, (1006).to_bytes(2, "big")),
+            "close with 0": encode(8, b"\0\0"),
+            "close with 5000": encode(8, (5000).to_bytes(2, "big")),
+            "close with bad UTF-8": encode(8, b"\x03\xe8\xff"),
+            "ping with a reserved bit": encode(9, b"?", rsv=4),
         }[name]
         + encode(1, b"[never delivered]")
     )

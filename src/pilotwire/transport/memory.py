@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 from pilotwire.core.ids import DEFAULT_TENANT
 from pilotwire.core.time import Scheduler, Timestamp
 
-from .port import SUBPROTOCOLS, DialResult, Endpoint, Handshake, Receiver, Refuse
+from .port import SUBPROTOCOLS, DialResult, Endpoint, Handshake, Link, Receiver, Refuse
 
 Direction = Literal["up", "down"]
 """up: from the station to the CSMS."""
@@ -432,7 +432,7 @@ class MemoryDialer:
 class _Nobody:
     """At the server's end when no subprotocol is common."""
 
-    def opened(self, link: MemoryLink) -> None:
+    def opened(self, link: Link) -> None:
         link.close(1002, "no common subprotocol")
 
     def frame(self, data: bytes) -> None:

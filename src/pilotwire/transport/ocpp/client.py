@@ -117,6 +117,9 @@ async def connect(
         raise ConnectFailed(0, str(error)) from error
     except (OSError, TimeoutError) as error:
         raise ConnectFailed(0, str(error) or "no answer in time") from error
+    if link is None:
+        # picows takes an end of the stream before any answer for the end of the handshake.
+        raise ConnectFailed(0, "the server closed the connection during the handshake")
     counters.upgraded += 1
     return Connected(link, chosen)  # type: ignore[arg-type]
 

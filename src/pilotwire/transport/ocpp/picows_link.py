@@ -1,6 +1,7 @@
 """One WebSocket over picows, for either role: reassembly, UTF-8, compression, rates and the closing handshake.
 
-picows parses frames, unmasks, checks lengths, control frames and the mask bit. What it leaves to the user is here.
+picows parses frames, unmasks, checks lengths, control frames and the mask bit. What it leaves to the user is here; so
+are the reserved bits and the close codes that it lets pass.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -83,6 +84,7 @@ class PicowsLink(WSListener):
         "_timer",
         "_tokens",
         "_transport",
+        "_verdict",
         "heard",
         "quiet",
         "slot",
@@ -120,6 +122,7 @@ class PicowsLink(WSListener):
         self._refilled = loop.time()
         self._throttle: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._verdict: tuple[int, str] | None = None
         self.heard = True
         self.quiet = 0
         self.slot = 0
@@ -189,7 +192,7 @@ class PicowsLink(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.heard = True
-        kind = frame.msg_type
+        kind: Any = frame.msg_type  # an IntEnum, whatever the stubs say
         if transport.is_close_frame_sent and kind != _CLOSE:
             return
         self._tokens -= 1
@@ -203,6 +206,8 @@ class PicowsLink(WSListener):
                 self._deliver(data)
             else:
                 self._fail(transport, 1007, "not UTF-8")
+        elif kind >= _CLOSE and (frame.rsv1 or frame.rsv2 or frame.rsv3):
+            self._fail(transport, 1002, "reserved bits")
         elif kind == _PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == _PONG:
@@ -219,7 +224,7 @@ class PicowsLink(WSListener):
         self._timer = self._throttle = None
         self._closing = True
         self._held = self._parts = None
-        code, reason = _how_it_ended(transport)
+        code, reason = self._verdict or _how_it_ended(transport)
         if self._left is not None:
             self._left(self, code)
         self._receiver.closed(code, reason)
@@ -249,6 +254,7 @@ class PicowsLink(WSListener):
 
     def _fail(self, transport: WSTransport, code: int, reason: str) -> None:
         """Close for a violation by the peer: nothing more that it says is of interest."""
+        self._verdict = (code, reason)
         self.close(code, reason)
         under = transport.underlying_transport
         under.set_protocol(_Discard(under.get_protocol()))
@@ -324,12 +330,11 @@ class PicowsLink(WSListener):
         """Anything but a whole text message or a control frame."""
         if frame.rsv2 or frame.rsv3 or (frame.rsv1 and kind == _CONTINUATION):
             self._fail(transport, 1002, "reserved bits")
+        elif kind != _CONTINUATION and self._parts is not None:
+            self._fail(transport, 1002, "a message began within another")
         elif kind == _BINARY:
             self._fail(transport, 1003, "OCPP-J messages are text")
         elif kind == _TEXT:
-            if self._parts is not None:
-                self._fail(transport, 1002, "a message began within another")
-                return
             if frame.rsv1 and self._agreement is None:
                 self._fail(transport, 1002, "reserved bit without an extension")
                 return
@@ -358,8 +363,11 @@ class PicowsLink(WSListener):
 
     def _peer_closes(self, transport: WSTransport, frame: WSFrame) -> None:
         if not transport.is_close_frame_sent:
+            code: Any = frame.get_close_code()
+            if frame.payload_size and not _is_close_code(code):
+                self._fail(transport, 1002, "not a close code")
+                return
             self._closing = True
-            code = frame.get_close_code()
             transport.send_close(code if code != WSCloseCode.NO_INFO else WSCloseCode.OK)
         transport.disconnect()
         if self._timer is None:
@@ -400,4 +408,13 @@ def _how_it_ended(transport: WSTransport) -> tuple[int, str]:
     first = ended.recv if ended.recv_then_sent or ended.sent is None else ended.sent
     if first is None:
         return 1006, ""
-    return int(first.code) or 1005, first.reason or ""
+    code = int(cast(int, first.code))
+    if code and not _is_close_code(code):
+        # picows has found another violation before it showed us this close.
+        return 1002, "not a close code"
+    return code or 1005, first.reason or ""
+
+
+def _is_close_code(code: int) -> bool:
+    """RFC 6455 7.4: 1006 never goes over the wire, and there is nothing outside of 1000 to 4999."""
+    return 1000 <= code < 5000 and code != 1006

@@ -17,10 +17,12 @@ import logging
 import socket
 import ssl as ssl_module
 from collections import deque
+from typing import cast
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import SEND_EOF, Protocol, Side, State
+from websockets.typing import BytesLike
 
 from pilotwire.transport.port import Receiver
 
@@ -35,6 +37,44 @@ _SILENT = logging.getLogger("pilotwire.transport.ocpp.frames")
 _SILENT.setLevel(logging.CRITICAL)
 
 
+class _Core(Protocol):
+    """The sans-IO core with what OCPP-J adds: text only, whole messages, valid UTF-8, a bounded number of fragments.
+
+    These are checked while frames are read and not when messages are delivered: once the core has seen a close it
+    answers it, and it would be too late to object to what came before.
+    """
+
+    def __init__(self, message_limit: int, fragments: int) -> None:
+        super().__init__(Side.SERVER, state=State.OPEN, max_size=message_limit, logger=_SILENT)
+        self._fragments = fragments
+        self._parts: list[BytesLike] = []
+
+    def recv_frame(self, frame: Frame) -> None:
+        super().recv_frame(frame)
+        if frame.opcode is Opcode.BINARY:
+            self.fail(1003, "OCPP-J messages are text")
+        elif frame.opcode is Opcode.TEXT and frame.fin:
+            _check_utf8(frame.data)
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            self.events.pop()
+            self._parts.append(frame.data)
+            if self._fragments and len(self._parts) > self._fragments:
+                self._parts.clear()
+                self.fail(1009, f"more than {self._fragments} fragments")
+            elif frame.fin:
+                data = b"".join(self._parts)
+                self._parts.clear()
+                _check_utf8(data)
+                self.events.append(Frame(Opcode.TEXT, data))
+
+
+def _check_utf8(data: BytesLike) -> None:
+    """Raises UnicodeDecodeError, which the core turns into 1007."""
+    raw = bytes(data)
+    if not raw.isascii():
+        raw.decode()
+
+
 class WebsocketsLink(asyncio.Protocol):
     """`Link`, asyncio protocol and shell of the sans-IO core in one object."""
 
@@ -46,7 +86,6 @@ class WebsocketsLink(asyncio.Protocol):
         "_limits",
         "_loop",
         "_over",
-        "_parts",
         "_paused",
         "_protocol",
         "_receiver",
@@ -70,15 +109,9 @@ class WebsocketsLink(asyncio.Protocol):
         self._counters: EdgeCounters = server.counters
         self._transport = transport
         self._receiver = receiver
-        self._protocol = Protocol(
-            Side.SERVER,
-            state=State.OPEN,
-            max_size=server.limits.message_limit(upgrade.subprotocol),
-            logger=_SILENT,
-        )
+        self._protocol = _Core(server.limits.message_limit(upgrade.subprotocol), server.limits.fragments)
         if upgrade.extension is not None:
             self._protocol.extensions = [_Deflate(upgrade.extension.window_bits, server.limits.deflate_min_bytes)]
-        self._parts: list[bytes] | None = None
         self._events: deque[Frame] = deque()
         self._paused = False
         self._busy = False
@@ -153,7 +186,8 @@ class WebsocketsLink(asyncio.Protocol):
         if self._protocol.state is State.CLOSED or self._protocol.eof_sent:
             return
         self._protocol.receive_data(data)
-        events = self._protocol.events_received()
+        # Only the opening handshake has other events, and this core begins after it.
+        events = cast(list[Frame], self._protocol.events_received())
         self._tokens -= len(events)
         if self._tokens <= 0 and events and not self._closing:
             self._refill()
@@ -211,7 +245,6 @@ class WebsocketsLink(asyncio.Protocol):
     def _stop_delivering(self) -> None:
         self._closing = True
         self._events.clear()
-        self._parts = None
 
     def _drain_events(self) -> None:
         if self._busy:
@@ -226,41 +259,14 @@ class WebsocketsLink(asyncio.Protocol):
             self._busy = False
 
     def _event(self, frame: Frame) -> None:
-        opcode = frame.opcode
-        if self._closing or opcode is Opcode.PING or opcode is Opcode.CLOSE:
+        if self._closing:
             return
-        if opcode is Opcode.PONG:
+        if frame.opcode is Opcode.TEXT:
+            self._counters.messages_in += 1
+            self._counters.bytes_in += len(frame.data)
+            self._receiver.frame(bytes(frame.data))
+        elif frame.opcode is Opcode.PONG:
             self._receiver.pong()
-        elif opcode is Opcode.BINARY:
-            self._fail(1003, "OCPP-J messages are text")
-        elif opcode is Opcode.TEXT and frame.fin:
-            self._deliver(bytes(frame.data))
-        else:
-            # The core has checked the order and the total size of fragments.
-            parts = self._parts = [] if self._parts is None else self._parts
-            parts.append(bytes(frame.data))
-            if frame.fin:
-                self._parts = None
-                self._deliver(b"".join(parts))
-            elif self._limits.fragments and len(parts) >= self._limits.fragments:
-                self._fail(1009, f"more than {self._limits.fragments} fragments")
-
-    def _deliver(self, data: bytes) -> None:
-        if not data.isascii():
-            try:
-                data.decode()
-            except UnicodeDecodeError:
-                self._fail(1007, "not UTF-8")
-                return
-        self._counters.messages_in += 1
-        self._counters.bytes_in += len(data)
-        self._receiver.frame(data)
-
-    def _fail(self, code: int, reason: str) -> None:
-        self._stop_delivering()
-        self._protocol.fail(code, reason)
-        self._flush()
-        self._expire()
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
