@@ -1,0 +1,192 @@
+"""The composition root: which parts make a running node, and how they are started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pilotwire import __version__
+from pilotwire.cli import secret
+from pilotwire.cli.options import Address, data_dir
+from pilotwire.storage.open import open_store
+from pilotwire.transport.bus import LocalBus
+from pilotwire.transport.runtime import LoopScheduler, SystemIds
+
+if TYPE_CHECKING:
+    from pilotwire.api.context import ApiContext
+    from pilotwire.storage.port import Store
+
+
+class NodeOptions(msgspec.Struct, kw_only=True):
+    """What `pilotwire run` and `pilotwire csms` were asked for."""
+
+    data: Path
+    http: Address
+    ocpp: Address
+    ocpps: Address | None = None
+    database: str | None = None
+    demo: bool = True
+    lab: bool = False
+    message_rate: float = 20.0
+    """Frames a second that a station may send for long; 0: no limit."""
+    demo_stations: int = 12
+
+
+def store_for(data: Path, database: str | None) -> Store:
+    return open_store(database or data, data_dir=data) if database else open_store(data)
+
+
+class Node:
+    """One process: store, bus, central system, listeners, API, and the demo where it is wanted."""
+
+    def __init__(self, options: NodeOptions) -> None:
+        self.options = options
+        self.password: str | None = None
+        """Of the first user, when this start made it."""
+        self.key = ""
+        self._stops: list[Any] = []
+
+    async def start(self) -> None:
+        """Bring everything up, in the order in which one part needs another. Raises ConfigError."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        from pilotwire.csms.service import CentralSystem, CsmsConfig
+        from pilotwire.transport.ocpp.limits import EdgeLimits
+        from pilotwire.transport.ocpp.picows_server import PicowsServer
+
+        options = self.options
+        scheduler, ids, self.bus = LoopScheduler(), SystemIds(), LocalBus()
+        self.store = store_for(options.data, options.database)
+        await self.store.open()
+        self._stops.append(self.store.close)
+        passwords = secret.passwords(options.data)
+        self.password = await first_user(self.store, passwords, scheduler.now()) if not options.lab else None
+        self.csms = CentralSystem(
+            store=self.store,
+            bus=self.bus,
+            scheduler=scheduler,
+            ids=ids,
+            config=CsmsConfig(lab=options.lab),
+            verify=passwords.verify_station,
+        )
+        await self.csms.start()
+        self._stops.append(self.csms.stop)
+        limits = EdgeLimits(rate_per_s=options.message_rate)
+        self.listeners = []
+        for address, tls in ((options.ocpp, None), (options.ocpps, secret.server_tls)):
+            if address is None:
+                continue
+            server = PicowsServer()
+            context = tls(options.data, address.host) if tls else None
+            await listen(server, address, self.csms.endpoint, ssl=context, limits=limits)
+            self.listeners.append(server)
+            self._stops.append(server.stop)
+        self.api = await self._serve_api(scheduler, ids, passwords)
+        self._stops.append(self.api.stop)
+        if options.demo:
+            await self._start_demo(scheduler, ids, passwords)
+
+    async def _serve_api(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> Any:
+        from pilotwire.api.app import create_app
+        from pilotwire.api.context import ApiConfig, ApiContext
+        from pilotwire.api.server import ApiServer
+        from pilotwire.cli.metrics import collect
+
+        self.key = f"pw_{secrets.token_urlsafe(32)}"
+        context = ApiContext(
+            store=self.store,
+            bus=self.bus,
+            scheduler=scheduler,
+            ids=ids,
+            passwords=passwords,
+            config=ApiConfig(lab=self.options.lab, ocpp_url=f"ws://{self.options.ocpp}/ocpp/", version=__version__),
+            metrics=lambda: collect(self.csms, self.listeners, self.store),
+            process_key=self.key,
+        )
+        server = ApiServer(create_app(context))
+        await listen_api(server, self.options.http)
+        return server
+
+    async def _start_demo(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> None:
+        from pilotwire.cli.demo import start_demo
+
+        self._stops.append(await start_demo(self, scheduler, ids, passwords))
+
+    async def drain(self) -> None:
+        """What SIGTERM asks for: stations are told to come back later, what they said is committed."""
+        await asyncio.gather(*(server.drain(3.0) for server in getattr(self, "listeners", [])))
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop what was started, last first. Safe to call twice."""
+        while self._stops:
+            await self._stops.pop()()
+
+
+@asynccontextmanager
+async def api_over_store(data: Path, database: str | None) -> AsyncIterator[tuple[Any, str]]:
+    """The API without a server, for commands that run while none does: (ASGI application, key)."""
+    from pilotwire.api.app import create_app
+    from pilotwire.api.context import ApiConfig, ApiContext
+
+    store = store_for(data_dir(data), database)
+    await store.open()
+    try:
+        key = f"pw_{secrets.token_urlsafe(32)}"
+        context: ApiContext = ApiContext(
+            store=store,
+            bus=LocalBus(),
+            scheduler=LoopScheduler(),
+            ids=SystemIds(),
+            passwords=secret.passwords(data),
+            config=ApiConfig(version=__version__),
+            process_key=key,
+        )
+        yield create_app(context), key
+    finally:
+        await store.close()
+
+
+async def listen(server: Any, address: Address, endpoint: Any, **more: Any) -> None:
+    """Start a listener; an address that cannot be had is a ConfigError that says so."""
+    from pilotwire.core.errors import ConfigError
+
+    try:
+        await server.start(address.host, address.port, endpoint, **more)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {address}: {error.strerror or error}; choose another address") from error
+
+
+async def listen_api(server: Any, address: Address) -> None:
+    from pilotwire.core.errors import ConfigError
+
+    try:
+        await server.start(address.host, address.port)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {address}: {error.strerror or error}; choose another with --http"
+        ) from error
+
+
+async def first_user(store: Store, passwords: Any, now: int) -> str | None:
+    """Make the user `admin` with a random password where there is nobody yet; returns the password."""
+    from pilotwire.core.ids import DEFAULT_TENANT
+    from pilotwire.domain.records import User
+
+    if await store.users(DEFAULT_TENANT):
+        return None
+    password = secrets.token_urlsafe(12)
+    verifier = await asyncio.to_thread(passwords.hash_human, password)
+    await store.put_user(User(tenant=DEFAULT_TENANT, name="admin", password=verifier, role="admin", created_at=now))
+    return password

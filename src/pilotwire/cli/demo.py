@@ -1,0 +1,68 @@
+"""The demo site of `pilotwire run`: its stations and drivers are registered like any others, then connect by socket."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pilotwire.core.ids import DEFAULT_TENANT, Ids, StationKey
+from pilotwire.core.time import Scheduler
+from pilotwire.domain.records import StationAccount, Token
+
+if TYPE_CHECKING:
+    from pilotwire.cli.compose import Node
+    from pilotwire.crypto.passwords import Passwords
+
+
+async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Passwords) -> Callable[[], Awaitable[None]]:
+    """Start the demo world against the node's own listener; returns what stops it.
+
+    Its state (registers, queues) is kept in the data directory, so that a restart of the process is a loss of power at
+    the site and nothing else. Passwords are made anew at each start.
+    """
+    from pilotwire.cli.run import local
+    from pilotwire.station.storage import SqliteShelf
+    from pilotwire.transport.ocpp.client import LoopDialer
+    from pilotwire.twin.demo import DemoWorld
+
+    base = f"ws://{local(node.options.ocpp)}/ocpp"
+    shelf = SqliteShelf(node.options.data / "demo.db")
+
+    def dialer(identity: str, password: str) -> LoopDialer:
+        return LoopDialer(f"{base}/{quote(identity, safe='')}", user=identity, password=password.encode())
+
+    world = DemoWorld(
+        scheduler,
+        dialer,
+        ids,
+        count=node.options.demo_stations,
+        seed=secrets.randbits(32),
+        password=lambda identity: secrets.token_hex(10),
+        storage=shelf.open,
+    )
+    for account in world.accounts():
+        key = StationKey(DEFAULT_TENANT, account.identity)
+        known = await node.store.account(key)
+        await node.store.put_account(
+            StationAccount(
+                tenant=key.tenant,
+                id=key.station,
+                security_profile=1,
+                password=passwords.hash_station(account.password.encode()),
+                created_at=known.created_at if known else scheduler.now(),
+                note="demo",
+            )
+        )
+    for token in world.tokens():
+        note = f"demo, {token.holder}"
+        await node.store.put_token(Token(tenant=DEFAULT_TENANT, token=token.id, note=note, created_at=scheduler.now()))
+    await node.csms.refresh()
+    world.start()
+
+    async def stop() -> None:
+        world.stop()
+        shelf.close()
+
+    return stop

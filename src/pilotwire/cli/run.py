@@ -1,0 +1,144 @@
+"""`pilotwire run` and `pilotwire csms`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilotwire.cli import runfile
+from pilotwire.cli.options import Address, add_data, address, data_dir, parser
+from pilotwire.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pilotwire.cli.compose import Node, NodeOptions
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def main(name: str, arguments: Sequence[str]) -> int:
+    text = {
+        "run": "Bring up everything on one machine: central system, console and a living demo site beside which real "
+        "chargers connect.",
+        "csms": "The central system: OCPP 1.6, 2.0.1 and 2.1 on one port, the API and the console. No demo.",
+    }[name]
+    options = parser(name, text)
+    add_data(options)
+    options.add_argument(
+        "--http",
+        type=address,
+        default=Address("127.0.0.1", 8080),
+        metavar="HOST:PORT",
+        help="console and API (%(default)s)",
+    )
+    options.add_argument(
+        "--ocpp",
+        type=address,
+        default=Address("127.0.0.1", 9000),
+        metavar="HOST:PORT",
+        help="chargers, ws:// (%(default)s)",
+    )
+    options.add_argument("--ocpps", type=address, metavar="HOST:PORT", help="chargers over TLS, wss:// (off)")
+    options.add_argument(
+        "--lab", action="store_true", help="accept unknown stations and tokens, no login; on loopback only"
+    )
+    options.add_argument("--no-demo", action="store_true", help="no demo site")
+    options.add_argument(
+        "--message-rate",
+        type=float,
+        default=20.0,
+        metavar="N",
+        help="messages a second that one station may send for long; 0: any (%(default)s)",
+    )
+    chosen = options.parse_args(arguments)
+    from pilotwire.cli.compose import NodeOptions
+
+    node = NodeOptions(
+        data=data_dir(chosen.data),
+        http=chosen.http,
+        ocpp=chosen.ocpp,
+        ocpps=chosen.ocpps,
+        database=chosen.database,
+        demo=name == "run" and not chosen.no_demo,
+        lab=chosen.lab,
+        message_rate=chosen.message_rate,
+    )
+    check_lab(node)
+    raise_file_limit()
+    import uvloop
+
+    return uvloop.run(serve(node))
+
+
+def check_lab(options: NodeOptions) -> None:
+    """The lab is for this machine alone."""
+    if not options.lab:
+        return
+    for where in (options.http, options.ocpp, options.ocpps):
+        if where is not None and where.host not in _LOOPBACK:
+            raise ConfigError(f"--lab accepts anybody, so it listens on loopback only, not on {where}")
+
+
+def raise_file_limit() -> None:
+    """One open file per station: take all that the system allows."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def serve(options: NodeOptions) -> int:
+    from pilotwire.cli.compose import Node
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    node = Node(options)
+    await node.start()
+    runfile.write(options.data, runfile.RunFile(os.getpid(), f"http://{local(options.http)}", node.key))
+    try:
+        greet(node)
+        # What is loaded now lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await stop.wait()
+        print("stopping: stations are told to come back", file=sys.stderr)
+        await node.drain()
+    finally:
+        runfile.remove(options.data)
+        await node.stop()
+    return 0
+
+
+def local(where: Address) -> Address:
+    """The address under which this machine itself reaches a listener."""
+    return Address("127.0.0.1", where.port) if where.host in ("0.0.0.0", "::") else where  # noqa: S104
+
+
+def greet(node: Node) -> None:
+    """What a newcomer needs: where to look, how to log in, how to add a charger."""
+    options = node.options
+    data = "" if options.data == _default() else f" --data {options.data}"
+    lines = ["", f"  Pilotwire is running.   Console  http://{local(options.http)}/"]
+    if options.lab:
+        lines += ["  LAB MODE: no login, unknown stations and tokens are accepted. Never do this on a network."]
+    elif node.password is not None:
+        lines += [f"  Login    admin / {node.password}    (shown once; `pilotwire users add admin` sets another)"]
+    lines += [f"  Chargers connect to  ws://{options.ocpp}/ocpp/IDENTITY   (OCPP 1.6, 2.0.1, 2.1)"]
+    if options.ocpps:
+        lines += [f"  over TLS             wss://{options.ocpps}/ocpp/IDENTITY"]
+    lines += [f"  Add one: pilotwire stations add IDENTITY{data}", "  Stop: Ctrl-C", ""]
+    print("\n".join(lines), flush=True)
+
+
+def _default() -> Path:
+    from pilotwire.cli.options import default_data
+
+    return default_data()

@@ -1,0 +1,108 @@
+"""`pilotwire station`: one simulated charging station with a driver, or thousands, against any central system."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilotwire.cli.options import parser
+from pilotwire.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    import ssl
+
+    from pilotwire.twin.fleet import FleetConfig, Totals
+
+
+def main(name: str, arguments: Sequence[str]) -> int:
+    options = parser(name, "Run simulated charging stations, each a complete OCPP client with cars coming and going.")
+    options.add_argument(
+        "--url", default="ws://127.0.0.1:9000/ocpp", help="central system, without identity (%(default)s)"
+    )
+    options.add_argument("--id", default=None, metavar="ID", help="identity; with --count, {n} is the station's number")
+    options.add_argument("--count", type=int, default=1, help="how many stations (%(default)s)")
+    options.add_argument("--version", choices=["1.6", "2.0.1", "2.1"], default="1.6", help="OCPP version (%(default)s)")
+    options.add_argument("--password", help="Basic auth password, the same for all")
+    options.add_argument("--token", action="append", default=[], help="card of a driver; may be given more than once")
+    options.add_argument("--evses", type=int, default=1, help="EVSEs per station (%(default)s)")
+    options.add_argument("--dc", action="store_true", help="DC outlets instead of AC")
+    options.add_argument("--no-cars", action="store_true", help="idle stations")
+    options.add_argument("--ramp", type=int, default=50, metavar="N", help="new connections a second (%(default)s)")
+    options.add_argument("--ca", type=Path, help="wss: certificate authority of the server, PEM")
+    options.add_argument("--cert", type=Path, help="wss: own certificate (security profile 3), PEM")
+    options.add_argument("--key", type=Path, help="wss: its key, PEM")
+    options.add_argument("--state", type=Path, help="file in which the stations remember across restarts")
+    options.add_argument("--quiet", action="store_true", help="no progress")
+    chosen = options.parse_args(arguments)
+    if chosen.count > 1 and chosen.id and "{n" not in chosen.id:
+        raise ConfigError("with --count, --id needs {n} for the number, e.g. --id 'SIM-{n:04d}'")
+    from pilotwire.cli.run import raise_file_limit
+
+    raise_file_limit()
+    import uvloop
+
+    return uvloop.run(_run(chosen, fleet_config(chosen)))
+
+
+def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
+    from pilotwire.station.config import EvseConfig
+    from pilotwire.twin.fleet import FleetConfig
+
+    dc = EvseConfig(dc=True, max_ma=300_000, max_w=150_000, connector_type="cCCS2", fixed_cable=True)
+    return FleetConfig(
+        count=chosen.count,
+        identity=chosen.id or ("CS-{n:05d}" if chosen.count > 1 else "CS-00001"),
+        version=chosen.version,
+        evses=(dc if chosen.dc else EvseConfig(),) * chosen.evses,
+        ramp_per_s=chosen.ramp,
+        cars=not chosen.no_cars,
+        tokens=tuple(chosen.token) or ("DEADBEEF",),
+        security_profile=3 if chosen.cert else 2 if chosen.url.startswith("wss:") else 1,
+    )
+
+
+def tls(chosen: argparse.Namespace) -> ssl.SSLContext | None:
+    if not chosen.url.startswith("wss:"):
+        return None
+    from pilotwire.transport.ocpp.tls import client_context
+
+    return client_context(ca=chosen.ca, chain=chosen.cert, key=chosen.key)
+
+
+async def _run(chosen: argparse.Namespace, config: FleetConfig) -> int:
+    from pilotwire.station.storage import SqliteShelf
+    from pilotwire.twin.fleet import run_fleet
+
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    shelf = SqliteShelf(chosen.state) if chosen.state else None
+    totals = await run_fleet(
+        config,
+        chosen.url,
+        password=lambda identity: chosen.password,
+        ssl=tls(chosen),
+        storage=shelf.open if shelf else None,
+        report=None if chosen.quiet else show,
+        stop=stop,
+    )
+    if not chosen.quiet:
+        show(totals)
+        print(file=sys.stderr)
+    return 0 if totals.accepted or not totals.stations else 1
+
+
+def show(totals: Totals) -> None:
+    """One line that is written over itself on a terminal."""
+    line = (
+        f"{totals.accepted}/{totals.stations} online, {totals.charging} charging, {totals.power_w / 1000:.1f} kW, "
+        f"{totals.sessions} sessions, {totals.answered} answered, {totals.queued} queued, {totals.refused} refused, "
+        f"{totals.timeouts} timed out"
+    )
+    end = "" if sys.stderr.isatty() else "\n"
+    print(f"\r{line:<110}" if not end else line, end=end, file=sys.stderr, flush=True)
