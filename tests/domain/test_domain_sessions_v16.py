@@ -302,6 +302,21 @@ def test_memory_is_bounded(desk):
     assert len(desk.sessions) == 100
 
 
+def test_a_storm_of_retries_of_old_sessions_stays_bounded(desk):
+    told = []
+    for n in range(100):
+        begin, end = start(time=T + n * MIN, meter=n), {"time": T + n * MIN + 1, "meter": n}
+        transaction = desk.send(begin, at=T + n * MIN).transaction_id
+        desk.send(stop(transaction, **end))
+        told.append((begin, stop(transaction, **end)))
+    before = dict(desk.stored)
+    for begin, end in told * 2:
+        desk.send(begin)
+        desk.send(end)
+        assert len(desk.state.sessions) <= 33
+    assert desk.stored == before
+
+
 def test_the_facts_tell_the_whole_story(desk):
     transaction = desk.send(start(reservation_id=5)).transaction_id
     (started,) = desk.last.facts

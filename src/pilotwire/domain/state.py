@@ -177,6 +177,7 @@ class StationState:
             return
         if session.id not in self.sessions:
             self._index(session, newest=False)
+            self._trim(spare=session)
 
     # -- folding --------------------------------------------------------------------------------------------------
     def apply(self, fact: AnyFact, recv_time: int, epoch: int) -> None:
@@ -213,13 +214,15 @@ class StationState:
             self._by_transaction[session.transaction] = session
         self._absent.pop(Need(session.transaction, ""), None)
 
-    def _trim(self) -> None:
+    def _trim(self, spare: Session | None = None) -> None:
+        """Forget the ended sessions that were longest untouched, beyond the number to keep; never `spare`."""
         if self._keep is None:
             return
         surplus = len(self.sessions) - len(self._active) - self._keep
         if surplus <= 0:
             return
-        ended = sorted((s for s in self.sessions.values() if s.status != "active"), key=lambda s: s.updated_at)
+        ended = [s for s in self.sessions.values() if s.status != "active" and s is not spare]
+        ended.sort(key=lambda s: s.updated_at)
         for session in ended[:surplus]:
             del self.sessions[session.id]
             if self._by_transaction.get(session.transaction) is session:
