@@ -330,6 +330,29 @@ def _direction(number: int) -> str:
     return DIRECTIONS[number] if 0 <= number < len(DIRECTIONS) else f"?{number}"
 
 
+PROJECTION_KEYS = {
+    "stations": ("station",),
+    "sessions": ("n",),
+    "commands": ("tenant", "id"),
+    "variables": ("station", "name"),
+}
+
+
+def bodies_after(table: str, cursor: tuple[object, ...] | None) -> Plan[list[Row]]:
+    """The next rows of a projection table by its key: (key …, body)."""
+    key = PROJECTION_KEYS[table]
+    listed = ", ".join(key)
+    if cursor is None:
+        rows = yield f"SELECT {listed}, body FROM {table} ORDER BY {listed} LIMIT ?1", (JOURNAL_CHUNK,)
+    else:
+        marks = ", ".join(f"?{place}" for place in range(1, len(key) + 1))
+        rows = yield (
+            f"SELECT {listed}, body FROM {table} WHERE ({listed}) > ({marks}) ORDER BY {listed} LIMIT ?{len(key) + 1}",
+            (*cursor, JOURNAL_CHUNK),
+        )
+    return rows
+
+
 # -- settings ---------------------------------------------------------------------------------------------------------
 SETTING_TABLES = ("accounts", "tokens", "users", "api_keys")
 
