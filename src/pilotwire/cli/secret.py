@@ -1,0 +1,85 @@
+"""What an installation keeps secret on disk: the pepper of its station passwords, its certificates. Mode 0600, made once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilotwire.cli.options import data_dir
+from pilotwire.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pilotwire.crypto.passwords import Passwords
+    from pilotwire.transport.ocpp.tls import ServerTls
+
+_PEPPER_BYTES = 32
+
+
+def passwords(data: Path) -> Passwords:
+    """Verifiers with this installation's pepper ($PILOTWIRE_PEPPER, 64 hex digits, where several nodes share one)."""
+    from pilotwire.crypto.passwords import Passwords
+
+    text = os.environ.get("PILOTWIRE_PEPPER") or once(data_dir(data) / "pepper", secrets.token_hex(_PEPPER_BYTES))
+    try:
+        pepper = bytes.fromhex(text)
+    except ValueError:
+        pepper = b""
+    if len(pepper) < _PEPPER_BYTES:
+        raise ConfigError(f"the pepper must be {2 * _PEPPER_BYTES} hex digits; see {data / 'pepper'}")
+    return Passwords(pepper)
+
+
+def once(path: Path, text: str) -> str:
+    """The file's text; where there is no file yet, it is made with `text` for the owner alone."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return text
+
+
+def server_tls(data: Path, host: str) -> ServerTls:
+    """The listener's certificates in `<data>/tls`: what an operator put there, else a lab authority's own."""
+    from pilotwire.transport.ocpp.tls import ServerTls
+
+    folder = data / "tls"
+    files = {
+        name: folder / name for name in ("ec.pem", "ec.key", "rsa.pem", "rsa.key", "ca.pem", "ca.key", "clients.pem")
+    }
+    if not any(files[name].exists() for name in ("ec.pem", "rsa.pem")):
+        make_certificates(folder, host)
+    have = {name: path if path.exists() else None for name, path in files.items()}
+    return ServerTls(
+        ec_chain=have["ec.pem"],
+        ec_key=have["ec.key"],
+        rsa_chain=have["rsa.pem"],
+        rsa_key=have["rsa.key"],
+        client_ca=have["clients.pem"] or have["ca.pem"],
+    )
+
+
+def make_certificates(folder: Path, host: str) -> None:
+    """A certificate authority of this installation, and an EC and an RSA server certificate signed by it."""
+    import socket
+    from datetime import UTC, datetime
+
+    from pilotwire.crypto import certificates
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = ["localhost", "127.0.0.1", "::1", socket.gethostname()]
+    if host not in {"0.0.0.0", "::", *names}:  # noqa: S104
+        names.append(host)
+    now = datetime.now(UTC)
+    authority = certificates.make_authority("Pilotwire installation", now=now)
+    once(folder / "ca.key", authority.key_pem)
+    once(folder / "ca.pem", authority.certificate_pem)
+    for kind in ("ec", "rsa"):
+        made = certificates.make_server(authority, names, kind=kind, now=now)
+        once(folder / f"{kind}.key", made.key_pem)
+        once(folder / f"{kind}.pem", made.certificate_pem)
