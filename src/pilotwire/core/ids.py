@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from .errors import RemoteError
@@ -66,18 +66,27 @@ def encode_id(time_ms: int, entropy: int) -> str:
 
 
 class SeededIds:
-    """Ids from one seeded generator: a simulation replays to the same ids."""
+    """Ids from a seed: a simulation replays to the same ids. Not for secrets.
+
+    A hash of seed and counter, so that the vocabulary needs no generator and the ids are the same on every Python.
+    """
 
     def __init__(self, seed: int, now: object = None) -> None:
-        self._random = Random(seed)
+        self._seed = str(seed).encode()
+        self._count = 0
         self._now = now
+
+    def _bits(self, number: int) -> int:
+        self._count += 1
+        digest = blake2b(self._seed, digest_size=16, salt=self._count.to_bytes(16, "big")).digest()
+        return int.from_bytes(digest, "big") & (1 << number) - 1
 
     def new(self) -> str:
         time_ms = self._now() if callable(self._now) else 0
-        return encode_id(int(time_ms), self._random.getrandbits(80))  # type: ignore[call-overload]
+        return encode_id(int(time_ms), self._bits(80))  # type: ignore[call-overload]
 
     def message_id(self) -> str:
-        return f"{self._random.getrandbits(96):024x}"
+        return f"{self._bits(96):024x}"
 
     def transaction_id(self) -> int:
-        return self._random.randint(1, (1 << 31) - 1)
+        return self._bits(31) or self.transaction_id()

@@ -11,7 +11,7 @@ from .boot import DONE
 from .context import Context, Decision, Need
 from .facts import AnyFact, OrphanReceived, SessionEnded, SessionStarted, SessionUpdated, TokenPresented
 from .inputs import TokenVerdict, TransactionAnswered, TransactionEvent
-from .records import Register, Session
+from .records import Register, Sample, Session
 from .state import StationState
 from .tokens import verdict
 
@@ -107,7 +107,7 @@ def _is_other_start(session: Session, given: TransactionEvent) -> bool:
     return session.status == "ended" or ranges.contains(session.seen, given.seq_no)
 
 
-def _repeat(session: Session, samples: tuple[inputs.Sample, ...], answer: TransactionAnswered) -> Decision:
+def _repeat(session: Session, samples: tuple[Sample, ...], answer: TransactionAnswered) -> Decision:
     """Nothing new. Only where gaps were forgotten may it be an event after all: its samples are kept then."""
     return Decision((), samples if "gaps-forgotten" in session.flags else (), answer)
 
