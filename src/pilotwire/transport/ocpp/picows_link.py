@@ -21,12 +21,13 @@ from .limits import EdgeCounters, EdgeLimits
 
 log = logging.getLogger("pilotwire.transport.ocpp")
 
-_TEXT = WSMsgType.TEXT
+# Integers in truth, which the stubs do not say.
+_TEXT: Any = WSMsgType.TEXT
 _CONTINUATION = WSMsgType.CONTINUATION
 _BINARY = WSMsgType.BINARY
 _PING = WSMsgType.PING
 _PONG = WSMsgType.PONG
-_CLOSE = WSMsgType.CLOSE
+_CLOSE: Any = WSMsgType.CLOSE
 
 
 class QuietLog:
@@ -192,7 +193,7 @@ class PicowsLink(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.heard = True
-        kind: Any = frame.msg_type  # an IntEnum, whatever the stubs say
+        kind: Any = frame.msg_type
         if transport.is_close_frame_sent and kind != _CLOSE:
             return
         self._tokens -= 1

@@ -6,9 +6,6 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from pilotwire.core.errors import ConfigError
 
 OCPP_SUITES = (
@@ -140,6 +137,10 @@ def client_context(
 
 def read_subject(der: bytes) -> Subject:
     """CN and O of a certificate. Raises ValueError when it is not one."""
+    # Only profile 3 needs it, and it takes longer to import than the rest of the edge.
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
     name = x509.load_der_x509_certificate(der).subject
 
     def last(oid: x509.ObjectIdentifier) -> str | None:
