@@ -1,4 +1,4 @@
-"""What an installation keeps secret on disk: the pepper of its station passwords, its certificates. Mode 0600, made once."""
+"""What an installation keeps secret on disk: pepper of station passwords, certificates. Mode 0600, made once."""
 
 from __future__ import annotations
 

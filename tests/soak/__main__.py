@@ -1,0 +1,105 @@
+"""`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
+
+python -m tests.soak [--only sqlite,postgres,sessions,messages] [--kills 100] [--sessions 10000] [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.durability.killing import Result, kill_again_and_again
+from tests.durability.postgres import postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def report(store: str, result: Result) -> bool:
+    print(
+        f"{store}: {result.kills} kills, {result.answered:,} messages answered ({result.resent:,} sent again), "
+        f"{result.sessions:,} sessions, {result.samples:,} meter values, {len(result.faults)} faults"
+    )
+    for fault in result.faults[:20]:
+        print(f"  {fault}")
+    return not result.faults
+
+
+def sqlite(options: argparse.Namespace) -> bool:
+    with tempfile.TemporaryDirectory(prefix="pilotwire-soak-") as folder:
+        return report("SQLite", asyncio.run(kill_again_and_again(Path(folder), kills=options.kills, seed=options.seed)))
+
+
+def over_postgres(options: argparse.Namespace) -> bool:
+    with tempfile.TemporaryDirectory(prefix="pilotwire-soak-") as folder, postgres() as url:
+        work = kill_again_and_again(Path(folder), "--database", url, kills=options.kills, seed=options.seed)
+        return report("PostgreSQL", asyncio.run(work))
+
+
+def sessions(options: argparse.Namespace) -> bool:
+    from tests.simulation.world import World
+
+    done = energy = kills = cuts = 0
+    days = 0.0
+    weather: dict[str, int] = {}
+    faults: list[str] = []
+    seed = options.seed
+    while done < options.sessions:
+        # Many seeds instead of one long one: each has stations with other oddities.
+        run = World(seed, sessions=min(1000, options.sessions - done), stations=24).run()
+        done, energy, days = done + run.sessions, energy + run.energy_wh, days + run.days
+        kills, cuts = kills + run.kills, cuts + run.power_cuts
+        weather = {key: weather.get(key, 0) + run.weather.get(key, 0) for key in weather | run.weather}
+        faults += [f"seed {seed}: {fault}" for fault in run.faults]
+        print(
+            f"  seed {seed}: {run.sessions} sessions, {run.messages:,} messages, {len(run.faults)} faults", flush=True
+        )
+        seed += 1
+    troubles = ", ".join(f"{count:,} {what}" for what, count in sorted(weather.items()))
+    print(
+        f"simulation: {done:,} sessions, {energy / 1000:,.3f} kWh, {days:.0f} days of 24 stations, {kills} kills of the"
+    )
+    print(f"  central system, {cuts} power cuts, {troubles}: {len(faults)} faults")
+    for fault in faults[:20]:
+        print(f"  {fault}")
+    return not faults
+
+
+def messages(options: argparse.Namespace) -> bool:
+    environment = os.environ | {"PILOTWIRE_EXAMPLES": "200"}
+    command = [sys.executable, "-m", "pytest", "-q", "tests/protocols/ocpp/messages"]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
+    "sqlite": sqlite,
+    "postgres": over_postgres,
+    "sessions": sessions,
+    "messages": messages,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    good = True
+    for name in options.only.split(","):
+        begun = time.perf_counter()
+        print(f"… {name}", file=sys.stderr, flush=True)
+        good &= PARTS[name](options)
+        print(f"  ({time.perf_counter() - begun:.0f} s)", flush=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
