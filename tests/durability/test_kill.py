@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from tests.durability.killing import kill_again_and_again
 from tests.durability.postgres import postgres
 
