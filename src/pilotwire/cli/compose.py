@@ -111,7 +111,7 @@ class Node:
             ids=ids,
             passwords=passwords,
             config=ApiConfig(lab=self.options.lab, ocpp_url=f"ws://{self.options.ocpp}/ocpp/", version=__version__),
-            metrics=lambda: collect(self.csms, self.listeners, self.store),
+            metrics=lambda: collect(self.csms.counters, [server.counters for server in self.listeners]),
             process_key=self.key,
         )
         server = ApiServer(create_app(context))
