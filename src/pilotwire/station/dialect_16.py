@@ -17,7 +17,7 @@ from pilotwire.protocols.ocpp.v16 import messages as m
 
 from .authorization import ACCEPTED, Grant
 from .commands_16 import Commands16
-from .conversation import BootVerdict, Reply
+from .conversation import BootVerdict, OnAnswer, Reply
 from .evse import Evse
 from .outbox import Queued
 from .sessions import Reading, Session
@@ -89,9 +89,9 @@ class Dialect16:
 
     def report_status(self, evse: Evse, status: str) -> None:
         error = (evse.fault if evse.fault in _FAULTS else "OtherError") if evse.fault else "NoError"
-        self._status(evse.id, status, error)
+        self._status(evse.id, status, error, self._station.status_told(evse, status))
 
-    def _status(self, connector: int, status: str, error: str) -> None:
+    def _status(self, connector: int, status: str, error: str, on_answer: OnAnswer | None = None) -> None:
         self._station.conversation.call(
             "StatusNotification",
             m.StatusNotificationRequest(
@@ -100,6 +100,7 @@ class Dialect16:
                 error_code=error,  # type: ignore[arg-type]
                 timestamp=self._station.clock.wall(),
             ),
+            on_answer,
         )
 
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────

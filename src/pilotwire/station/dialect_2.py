@@ -82,6 +82,7 @@ class Dialect2:
             self.m.StatusNotificationRequest(
                 timestamp=self._station.clock.wall(), connector_status=status, evse_id=evse.id, connector_id=1
             ),
+            self._station.status_told(evse, status),
         )
 
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -34,7 +34,7 @@ from pilotwire.transport.port import Dialer
 from .authorization import ACCEPTED, Authorizer, Grant
 from .clock import StationClock
 from .config import StationConfig
-from .conversation import BootVerdict, Conversation, Reply
+from .conversation import BootVerdict, Conversation, OnAnswer, Reply
 from .evse import Evse, PendingStart
 from .maintenance import Maintenance
 from .meter import Meter
@@ -698,6 +698,15 @@ class Station:
         if self.online and evse.reported != status:
             evse.reported = status
             self.dialect.report_status(evse, status)
+
+    def status_told(self, evse: Evse, status: str) -> OnAnswer:
+        """The answer to a StatusNotification: without one the CSMS may not know, so it is told again."""
+
+        def answered(response: Any, error: RpcError | None) -> None:
+            if response is None and error is None and evse.reported == status:
+                evse.reported = ""
+
+        return answered
 
     def set_available(self, evse: Evse, available: bool) -> None:
         """Operative or not; survives a restart (G03.FR.08)."""
