@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from pilotwire.station.config import Quirks
@@ -21,7 +23,7 @@ def test_a_station_that_is_not_accepted_asks_again_after_the_interval(make_world
     world.run(200)
     assert {s.action for s in world.csms.said} == {"BootNotification"}
     times = world.csms.times("BootNotification")
-    assert [round(b - a, 3) for a, b in zip(times, times[1:], strict=False)] == [45.02] * 4
+    assert [round(b - a, 3) for a, b in pairwise(times)] == [45.02] * 4
     world.csms.boot_status = "Accepted"
     world.run(60)
     assert world.station.online
@@ -69,7 +71,7 @@ def test_heartbeats_only_when_nothing_else_was_said(make_world, version):
     world.station.power_on()
     world.run(310)
     times = world.csms.times("Heartbeat")
-    assert len(times) == 5 and [round(b - a) for a, b in zip(times, times[1:], strict=False)] == [60] * 4
+    assert len(times) == 5 and [round(b - a) for a, b in pairwise(times)] == [60] * 4
     world.station.plug(1, world.car())
     world.station.tap(1, "AA11")
     world.run(600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -30,7 +31,7 @@ def test_refused_messages_wait_longer_each_time_and_then_are_given_up(make_world
     world.run(1000)
     times = world.csms.times(TX[version])[:3]
     # Each wait begins when the refusal has come: 20 ms after the request reached the CSMS.
-    assert [round(b - a, 3) for a, b in zip(times, times[1:], strict=False)] == [60.02, 120.02]
+    assert [round(b - a, 3) for a, b in pairwise(times)] == [60.02, 120.02]
     assert world.station.outbox.discarded == 1
     ids = [s.message_id for s in world.csms.said if s.action == TX[version]][:3]
     assert len(set(ids)) == 1
@@ -46,7 +47,7 @@ def test_attempts_and_interval_are_configurable(make_world, version):
     world.station.tap(1, "AA11")
     world.run(200)
     times = world.csms.times(TX[version])[:5]
-    assert [round(b - a, 3) for a, b in zip(times, times[1:], strict=False)] == [7.02, 14.02, 21.02, 28.02]
+    assert [round(b - a, 3) for a, b in pairwise(times)] == [7.02, 14.02, 21.02, 28.02]
     assert world.station.outbox.discarded == 0
 
 
@@ -62,7 +63,7 @@ def test_silence_never_discards(make_world, version):
     world.run(7200)
     assert world.station.outbox.discarded == 0
     times = world.csms.times(TX[version])
-    waits = [round(b - a, 2) for a, b in zip(times, times[1:], strict=False)]
+    waits = [round(b - a, 2) for a, b in pairwise(times)]
     # 30 s of waiting for the answer, then the growing interval, no longer than the last configured one.
     assert waits[:2] == [90.0, 150.0] and set(waits[2:]) <= {210.0}
     world.csms.silent.clear()
@@ -128,7 +129,7 @@ def test_reconnection_follows_the_back_off(make_world):
     start = world.scheduler.now()
     world.run(160)
     # 10 ms there and 10 ms back belong to each attempt.
-    assert [dials[0] - start, *(b - a for a, b in zip(dials, dials[1:], strict=False))] == [
+    assert [dials[0] - start, *(b - a for a, b in pairwise(dials))] == [
         10_010, 20_020, 40_020, 40_020, 40_020,
     ]  # fmt: skip
 

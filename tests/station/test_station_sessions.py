@@ -15,9 +15,11 @@ def register_values(world: Any) -> list[tuple[int, int]]:
     for said in world.csms.said:
         values = getattr(said.request, "meter_value", None) or getattr(said.request, "transaction_data", None) or []
         for value in values:
-            for sample in value.sampled_value:
-                if sample.measurand == "Energy.Active.Import.Register":
-                    rows.append((int(value.timestamp.timestamp() * 1000), int(sample.value)))
+            rows.extend(
+                (int(value.timestamp.timestamp() * 1000), int(sample.value))
+                for sample in value.sampled_value
+                if sample.measurand == "Energy.Active.Import.Register"
+            )
         if said.action == "StartTransaction":
             rows.append((int(said.request.timestamp.timestamp() * 1000), said.request.meter_start))
         if said.action == "StopTransaction":

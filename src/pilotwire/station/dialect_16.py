@@ -218,9 +218,10 @@ class Dialect16:
             )
 
     def log_status(self, status: str, request_id: int | None, *, diagnostics: bool) -> None:
+        if status == "AcceptedCanceled":
+            return  # 1.6 has no word for it: the answer to GetLog has said so
         if diagnostics:
-            if status != "AcceptedCanceled":
-                self._say("DiagnosticsStatusNotification", m.DiagnosticsStatusNotificationRequest(status=status))  # type: ignore[arg-type]
+            self._say("DiagnosticsStatusNotification", m.DiagnosticsStatusNotificationRequest(status=status))  # type: ignore[arg-type]
         else:
             self._say("LogStatusNotification", m.LogStatusNotificationRequest(status=status, request_id=request_id))  # type: ignore[arg-type]
 
