@@ -174,7 +174,7 @@ class Picture:
             time=to_rfc3339(self._now()),
             stations=len(self.stations),
             stations_online=sum(1 for one in stations if one.connected),
-            connectors=sum(len(one.connectors) for one in stations),
+            connectors=sum(1 for one in stations for c in one.connectors if c.evse > 0),
             connectors_faulted=sum(1 for one in stations for c in one.connectors if c.status == "Faulted"),
             charging_now=sum(1 for one in sessions if one.power_w > 0),
             sessions_active=len(self.sessions),

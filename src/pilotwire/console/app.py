@@ -1,0 +1,26 @@
+"""The API and the console as one application."""
+
+from __future__ import annotations
+
+import logging
+
+from litestar import Litestar
+from litestar.static_files import create_static_files_router
+
+from pilotwire.api.app import create_app as create_api
+from pilotwire.api.context import ApiContext
+
+from .pages import HANDLERS
+from .view import STATIC, missing_libraries
+
+log = logging.getLogger(__name__)
+
+
+def create_app(context: ApiContext) -> Litestar:
+    """What `pilotwire run` serves over HTTP."""
+    if missing := missing_libraries():
+        log.warning("the console lacks %s: run python tools/build_frontend.py", ", ".join(missing))
+    files = create_static_files_router(
+        path="/static", directories=[STATIC], include_in_schema=False, cache_control=None, send_as_attachment=False
+    )
+    return create_api(context, extra=[*HANDLERS, files])
