@@ -64,6 +64,8 @@ def problem(answer: httpx.Response) -> str:
 @asynccontextmanager
 async def api(options: argparse.Namespace) -> AsyncIterator[Api]:
     """Open the API for `--data` / `--database`, or `--url` with `--key` where the command has them."""
+    import httpx
+
     if url := getattr(options, "url", None):
         headers = {"Authorization": f"Bearer {options.key}"} if getattr(options, "key", None) else {}
         async with httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=90) as client:

@@ -98,10 +98,10 @@ class Node:
             await self._start_demo(scheduler, ids, passwords)
 
     async def _serve_api(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> Any:
-        from pilotwire.api.app import create_app
         from pilotwire.api.context import ApiConfig, ApiContext
         from pilotwire.api.server import ApiServer
         from pilotwire.cli.metrics import collect
+        from pilotwire.console.app import create_app
 
         self.key = f"pw_{secrets.token_urlsafe(32)}"
         context = ApiContext(
