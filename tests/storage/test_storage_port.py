@@ -507,6 +507,24 @@ async def test_an_entry_that_cannot_be_kept_fails_alone(store: Store) -> None:
     await appended(store, entry(6, station="B"))
 
 
+async def test_a_record_that_cannot_be_encoded_fails_its_station_alone(store: Store) -> None:
+    if type(store).__name__ == "MemoryStore":
+        pytest.skip("memory encodes when it is read")
+    verdicts: dict[str, BaseException | None] = {}
+    broken = session("broken", station_id="B", token="\ud800")
+    store.append(entry(1, station="A"), lambda error: verdicts.__setitem__("a", error))
+    store.append(entry(2, station="B", touched=(broken,)), lambda error: verdicts.__setitem__("b", error))
+    await appended(store, entry(3, station="C"))
+    assert isinstance(verdicts["b"], StoreFailed)
+    assert verdicts["a"] is None
+    store.append(entry(4, station="B", touched=(broken,)), lambda error: verdicts.__setitem__("alone", error))
+    await looked_up(lambda done: store.load_station(KEY, done))
+    assert isinstance(verdicts["alone"], StoreFailed)
+    assert store.ready
+    await appended(store, entry(5, station="B"))
+    assert [row.recv_time - 1_700_000_000_000 async for row in store.journal()] == [1, 3, 5]
+
+
 async def test_strings_from_the_wire_do_no_harm(store: Store) -> None:
     odd = "a\0b'\"; DROP TABLE sessions; --\u2028\U0001f50c"
     one = session("s1", transaction=odd, start_key=odd, token=odd)

@@ -150,6 +150,7 @@ class SqliteStore(SqlStore):
             self._loop.call_soon_threadsafe(started.set_exception, error)
             return
         self._since_checkpoint = 0
+        self._checkpointing = False
         self._loop.call_soon_threadsafe(started.set_result, None)
         while (job := self._jobs.get()) is not None:
             job(writer)
@@ -164,8 +165,9 @@ class SqliteStore(SqlStore):
             failure = error
         self._loop.call_soon_threadsafe(self._on_group, group.entries, group.dones, verdicts, failure, writer.seq)
         self._since_checkpoint += len(group.entries)
-        if self._since_checkpoint >= CHECKPOINT_EVERY and failure is None:
+        if self._since_checkpoint >= CHECKPOINT_EVERY and failure is None and not self._checkpointing:
             self._since_checkpoint = 0
+            self._checkpointing = True  # one at a time: two would keep each other from the end of the log
             self._checkpointer.submit(self._checkpoint)
 
     def _checkpoint(self) -> None:
@@ -174,9 +176,20 @@ class SqliteStore(SqlStore):
         connection = self._connect(write=True)
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:  # commits say for themselves when the disk is full
+            self._loop.call_soon_threadsafe(
+                self._loop.call_exception_handler, {"message": "a checkpoint failed", "exception": error}
+            )
         finally:
             connection.close()
-        self._jobs.put(lambda writer: writer.fetch("PRAGMA wal_checkpoint(PASSIVE)") and None)
+        self._jobs.put(self._finish_checkpoint)
+
+    def _finish_checkpoint(self, writer: Writer) -> None:
+        self._checkpointing = False
+        try:
+            writer.fetch("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error:
+            self._since_checkpoint = CHECKPOINT_EVERY  # try again soon; the log keeps everything meanwhile
 
     def _connect(self, *, write: bool) -> sqlite3.Connection:
         mode = "rwc" if write else "ro"
@@ -234,8 +247,9 @@ class SqliteStore(SqlStore):
         answers = await job
         for (_, done), (error, answer) in zip(due, answers, strict=True):
             if error is not None:
-                # No guess is given: the asker hears nothing, its own deadline speaks, and readiness says why.
-                self._fail(error)
+                # No guess is given: the asker hears nothing, and its own deadline speaks.
+                if isinstance(error, sqlite3.Error):
+                    self._fail(error)
                 self._loop.call_exception_handler({"message": "the store cannot be read", "exception": error})
                 continue
             self._tell(done, answer)

@@ -19,7 +19,7 @@ from pilotwire.domain.records import ApiKey, Command, Sample, Session, Station, 
 
 from . import queries
 from .codec import DAY_MS, HOUR_MS, Record, encode, sample_order
-from .group import Group, Records
+from .group import Group, Records, take_records
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
 from .queries import SEQ_MASK, Plan, RawRow
 
@@ -132,10 +132,37 @@ class SqlStore(ABC):
         self._busy = True
         try:
             group = Group(entries, dones)
-        except Exception as error:  # a record that cannot be encoded is a fault of the code that made it
-            self._on_group(entries, dones, [error] * len(entries), None, 0)
-            return
+        except Exception:  # a record that cannot be encoded: the fault of whoever made it, and of its station alone
+            entries, dones = self._refuse_unencodable(entries, dones)
+            if not entries:
+                self._on_group([], [], None, None, 0)
+                return
+            group = Group(entries, dones)
         self._commit(group)
+
+    def _refuse_unencodable(
+        self, entries: list[Entry], dones: list[Done | None]
+    ) -> tuple[list[Entry], list[Done | None]]:
+        """Refuse the entries of stations whose records cannot be encoded; returns what is left."""
+        stations: dict[tuple[str, str], list[Entry]] = {}
+        for entry in entries:
+            stations.setdefault((entry.tenant, entry.station), []).append(entry)
+        faults: dict[tuple[str, str], Exception] = {}
+        for key, members in stations.items():
+            try:
+                take_records(members)
+            except Exception as error:
+                faults[key] = error
+        left: list[tuple[Entry, Done | None]] = []
+        for entry, done in zip(entries, dones, strict=True):
+            error = faults.get((entry.tenant, entry.station))
+            if error is None:
+                left.append((entry, done))
+                continue
+            self._settled += 1
+            if done is not None:
+                self._tell(done, not_durable(error))
+        return [entry for entry, _ in left], [done for _, done in left]
 
     def _on_group(
         self,
@@ -157,7 +184,7 @@ class SqlStore(ABC):
             refused, self._entries, self._dones, self._bytes = self._dones, [], [], 0
             self._settled += len(refused)
         else:
-            self.groups += 1
+            self.groups += bool(entries)
             self.entries += len(entries)
             if self._entries:
                 self._take()
