@@ -1,0 +1,159 @@
+"""Who may come in: decided before the upgrade, from memory, at once.
+
+Unknown identity 404, wrong credential 401 (also a right password with somebody else's user name), wrong security
+profile or a disabled account 403. A station has exactly one security profile (2.1 part 2, A00): a connection of
+another one is refused, the stronger too, since it is not what the operator set up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from pilotwire.core.ids import BadIdentity, StationKey, check_identity
+from pilotwire.domain.records import StationAccount
+from pilotwire.protocols.ocpp.version import SUBPROTOCOL
+from pilotwire.transport.port import Handshake, Receiver, Refuse
+
+from .around import Around
+
+Verify = Callable[[str, bytes], bool]
+"""(verifier, password as it came) → is it the one? Takes the same time for both answers."""
+
+UNKNOWN = Refuse(404, "unknown-identity")
+WRONG_CREDENTIAL = Refuse(401, "wrong-credential")
+NO_CREDENTIAL = Refuse(401, "no-credential")
+WRONG_PROFILE = Refuse(403, "wrong-security-profile")
+WRONG_CERTIFICATE = Refuse(403, "wrong-certificate")
+DISABLED = Refuse(403, "disabled")
+LAB_ELSEWHERE = Refuse(403, "lab-account-off-loopback")
+
+
+def is_local(peer: str) -> bool:
+    """Whether "host:port" is this machine itself (an in-memory link is)."""
+    host, _, _ = peer.rpartition(":")
+    if host == "memory":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def subject_of(der: bytes) -> tuple[str, str]:
+    """(CN, O) of a certificate's subject; "" where it has none. Raises ValueError for what is no certificate."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    subject = x509.load_der_x509_certificate(der).subject
+
+    def first(oid: x509.ObjectIdentifier) -> str:
+        found = subject.get_attributes_for_oid(oid)
+        return str(found[0].value) if found else ""
+
+    return first(NameOID.COMMON_NAME), first(NameOID.ORGANIZATION_NAME)
+
+
+class Admission:
+    """`transport.port.Endpoint`: judges handshakes, hands those admitted to `connect`."""
+
+    def __init__(
+        self, around: Around, connect: Callable[[StationKey, Handshake, str, int], Receiver], verify: Verify
+    ) -> None:
+        """`connect(key, handshake, version, security_profile)` makes the receiver of an admitted connection."""
+        self._around = around
+        self._connect = connect
+        self._verify = verify
+
+    def admit(self, handshake: Handshake) -> Receiver | Refuse:
+        """See `Endpoint.admit`."""
+        around = self._around
+        key = StationKey(handshake.tenant, handshake.identity)
+        verdict = self._judge(key, handshake)
+        if isinstance(verdict, Refuse):
+            around.counters.count(around.counters.rejected, verdict.reason)
+            around.log("handshake refused", key, peer=handshake.peer, reason=verdict.reason)
+            return verdict
+        around.counters.handshakes += 1
+        version = SUBPROTOCOL.get(handshake.subprotocol or "")
+        if version is None:
+            return NoCommonVersion()
+        return self._connect(key, handshake, version, verdict.security_profile)
+
+    def _judge(self, key: StationKey, handshake: Handshake) -> StationAccount | Refuse:
+        try:
+            check_identity(handshake.identity)
+        except BadIdentity:
+            return UNKNOWN
+        account = self._around.accounts.get(key)
+        if account is None:
+            return self._stranger(key, handshake)
+        basic = self._basic(account, handshake)
+        if not account.enabled:
+            return DISABLED
+        profile = account.security_profile
+        if profile == 0:
+            # Without a credential the way in is the proof: the lab's own machine.
+            return account if self._around.config.lab and is_local(handshake.peer) else LAB_ELSEWHERE
+        if profile == 3:
+            return self._by_certificate(account, handshake)
+        if isinstance(basic, Refuse):
+            return basic
+        if handshake.tls is not (profile == 2):
+            return WRONG_PROFILE
+        return account
+
+    def _basic(self, account: StationAccount, handshake: Handshake) -> Refuse | None:
+        """Judge Basic credentials. The password is checked whatever else is wrong, so that time tells nothing."""
+        if handshake.user is None or handshake.password is None:
+            return NO_CREDENTIAL
+        right = bool(account.password) and self._verify(account.password, handshake.password)
+        return None if right and handshake.user == handshake.identity.encode() else WRONG_CREDENTIAL
+
+    def _by_certificate(self, account: StationAccount, handshake: Handshake) -> StationAccount | Refuse:
+        """A00.FR.404, 405: O is the operator's, CN is this station."""
+        if not handshake.tls or handshake.certificate is None:
+            return WRONG_PROFILE
+        try:
+            name, organization = subject_of(handshake.certificate)
+        except ValueError:
+            return WRONG_CERTIFICATE
+        if name != (account.serial or account.id) or organization != account.organization:
+            return WRONG_CERTIFICATE
+        return account
+
+    def _stranger(self, key: StationKey, handshake: Handshake) -> StationAccount | Refuse:
+        around = self._around
+        if around.config.lab and is_local(handshake.peer):
+            account = StationAccount(
+                tenant=key.tenant,
+                id=key.station,
+                security_profile=0,
+                created_at=around.now(),
+                note="came by itself while the lab was open",
+            )
+            around.accounts.put(account)
+            if around.keep_account is not None:
+                around.keep_account(account)
+            around.log("unknown station accepted by the lab", key, peer=handshake.peer)
+            return account
+        verifier = around.accounts.any_verifier()
+        if verifier and handshake.password is not None:
+            self._verify(verifier, handshake.password)  # an unknown identity takes as long as a wrong password
+        return UNKNOWN
+
+
+class NoCommonVersion:
+    """Part 4, 3.1.3: complete the handshake, then close at once."""
+
+    def opened(self, link: object) -> None:
+        link.close(1002, "no common subprotocol")  # type: ignore[attr-defined]
+
+    def frame(self, data: bytes) -> None:
+        """Nothing is understood."""
+
+    def pong(self) -> None:
+        """Nothing was asked."""
+
+    def closed(self, code: int, reason: str) -> None:
+        """Nobody to tell."""

@@ -1,0 +1,100 @@
+"""What every actor shares: the ports, the settings, the books and the counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pilotwire.core.ids import Ids, StationKey
+from pilotwire.core.time import Scheduler
+from pilotwire.protocols.ocpp.rpc.machine import Limits
+from pilotwire.protocols.ocpp.version import Version
+from pilotwire.protocols.ocpp.version import load as load_version
+from pilotwire.storage.port import Store
+from pilotwire.translate.table import Table
+from pilotwire.translate.tables import load as load_table
+from pilotwire.transport.bus import Bus
+
+from .books import Accounts, Tokens
+from .counters import Counters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsmsConfig:
+    """What an operator chose. Times in the unit that the name says."""
+
+    lab: bool = False
+    """Unknown stations (on loopback) and unknown tokens are accepted."""
+    heartbeat_interval_s: int = 300
+    boot_retry_s: int = 60
+    """How long a station that is Pending or Rejected waits before it asks again."""
+    probe_ms: int = 3_000
+    """How long an old connection may take to show that it is alive when another of its identity comes."""
+    call_timeout_ms: int = 30_000
+    held_frames: int = 32
+    """Frames of one station that may wait for their turn before it is read no more."""
+    queued_commands: int = 100
+    """Commands that may wait for one station."""
+    boot_grace_ms: int = 5_000
+    """How long commands wait after a reconnection for the BootNotification that may come."""
+    retry_load_ms: int = 1_000
+    limits: Limits = field(default_factory=Limits)
+
+
+class Speech:
+    """All that serving one version needs, made once per process."""
+
+    __slots__ = ("counts", "table", "version")
+
+    def __init__(self, name: str, counters: Counters) -> None:
+        self.version: Version = load_version(name)
+        self.table: Table = load_table(name)
+        self.counts: dict[str, int] = counters.messages.setdefault(name, dict.fromkeys(self.version.actions, 0))
+        counters.connected.setdefault(name, 0)
+
+
+class Log(Protocol):
+    """Where what an operator must hear is said: rare things only, never one line per message."""
+
+    def __call__(self, event: str, key: StationKey, **details: Any) -> None: ...
+
+
+def silent(event: str, key: StationKey, **details: Any) -> None:
+    """For simulations."""
+
+
+class Around:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        scheduler: Scheduler,
+        ids: Ids,
+        config: CsmsConfig,
+        log: Log = silent,
+        keep_account: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.store = store
+        self.bus = bus
+        self.scheduler = scheduler
+        self.now: Callable[[], int] = scheduler.now
+        self.ids = ids
+        self.config = config
+        self.log = log
+        self.keep_account = keep_account
+        """Called with an account that the lab made."""
+        self.accounts = Accounts()
+        self.tokens = Tokens()
+        self.counters = Counters()
+        self._speech: dict[str, Speech] = {}
+
+    def speech(self, name: str) -> Speech:
+        """The version's, loaded on first use. Raises KeyError for one that we do not speak."""
+        speech = self._speech.get(name)
+        if speech is None:
+            speech = self._speech[name] = Speech(name, self.counters)
+        return speech

@@ -1,0 +1,171 @@
+"""The central system as a part of a process: books, actors, and the bus around them. The only file here that awaits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from pilotwire.core.ids import Ids, StationKey
+from pilotwire.core.time import Scheduler
+from pilotwire.domain.records import StationAccount
+from pilotwire.storage.port import Store
+from pilotwire.transport.bus import Bus, CommandReply, CommandRequest
+from pilotwire.transport.port import Endpoint, Handshake, Receiver
+
+from .actor import StationActor
+from .admission import Admission, Verify
+from .around import Around, CsmsConfig
+from .counters import Counters
+
+__all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
+
+SETTINGS = "settings.>"
+"""Subjects on which whoever changes accounts or tokens says so; the message does not matter."""
+
+_log = structlog.get_logger("pilotwire.csms")
+
+
+def _say(event: str, key: StationKey, **details: Any) -> None:
+    _log.warning(event, station=str(key), **details)
+
+
+class CentralSystem:
+    """Serve `endpoint` by a listener between `start` and `stop`.
+
+    Commands come as requests on `command.<tenant>.<station>`; facts, frames and powers go out as `transport.bus` says.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        scheduler: Scheduler,
+        ids: Ids,
+        config: CsmsConfig | None = None,
+        verify: Verify,
+        log: Any = _say,
+    ) -> None:
+        """`verify(verifier, password)` judges a station's password, in the same time for right and wrong."""
+        self._around = Around(
+            store=store,
+            bus=bus,
+            scheduler=scheduler,
+            ids=ids,
+            config=config or CsmsConfig(),
+            log=log,
+            keep_account=self._keep_account,
+        )
+        self._bus = bus
+        self._store = store
+        self._actors: dict[StationKey, StationActor] = {}
+        self._admission = Admission(self._around, self._connect, verify)
+        self._unserve: Callable[[], None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeping: set[StationKey] = set()
+        """Accounts of the lab on their way to the store."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What listeners call."""
+        return self._admission
+
+    @property
+    def counters(self) -> Counters:
+        return self._around.counters
+
+    def actor(self, key: StationKey) -> StationActor:
+        """The station's actor, made on first use."""
+        actor = self._actors.get(key)
+        if actor is None:
+            actor = self._actors[key] = StationActor(key, self._around)
+        return actor
+
+    def connected(self) -> list[StationKey]:
+        """The stations that are connected now."""
+        return [key for key, actor in self._actors.items() if actor.connected]
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Read the books and begin to listen on the bus."""
+        await self.refresh()
+        self._unserve = self._bus.serve("command.>", self._on_command)
+        self._spawn(self._hear_of_changes())
+
+    async def stop(self) -> None:
+        """Hang up on everybody, let go of the bus. What was answered is durable already."""
+        if self._unserve is not None:
+            self._unserve()
+            self._unserve = None
+        for actor in self._actors.values():
+            actor.stop()
+        keeping = [task for task in self._tasks if task.get_name() == "keep account"]
+        await asyncio.gather(*keeping, return_exceptions=True)
+        for task in list(self._tasks):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read accounts and tokens again. A station whose account was taken away is hung up on."""
+        around = self._around
+        accounts, tokens = await self._store.accounts(), await self._store.tokens()
+        known = {StationKey(account.tenant, account.id) for account in accounts}
+        keeping = [
+            account for key in self._keeping if key not in known and (account := around.accounts.get(key)) is not None
+        ]
+        around.accounts.replace([*accounts, *keeping])
+        around.tokens.replace(tokens)
+        for key, actor in self._actors.items():
+            account = around.accounts.get(key)
+            if actor.connected and (account is None or not account.enabled):
+                around.log("a station whose account is gone or disabled was disconnected", key)
+                actor.hang_up(1008, "the account is gone or disabled")
+
+    # -- inner --------------------------------------------------------------------------------------------------------
+    def _connect(self, key: StationKey, handshake: Handshake, version: str, security_profile: int) -> Receiver:
+        return self.actor(key).connect(handshake, self._around.speech(version), security_profile)
+
+    async def _hear_of_changes(self) -> None:
+        changes = self._bus.subscribe(SETTINGS, limit=1)
+        try:
+            async for _ in changes:
+                try:
+                    await self.refresh()
+                except Exception as error:  # the books as they were are better than none
+                    _log.error("accounts and tokens could not be read again", error=repr(error))
+        finally:
+            changes.close()
+
+    async def _on_command(self, asked: CommandRequest) -> CommandReply:
+        waiting: asyncio.Future[CommandReply] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: CommandReply) -> None:
+            if not waiting.done():
+                waiting.set_result(answer)
+
+        self.actor(StationKey(asked.tenant, asked.station)).command(asked, reply)
+        return await waiting
+
+    def _keep_account(self, account: StationAccount) -> None:
+        self._keeping.add(StationKey(account.tenant, account.id))
+        self._spawn(self._put_account(account), name="keep account")
+
+    async def _put_account(self, account: StationAccount) -> None:
+        key = StationKey(account.tenant, account.id)
+        try:
+            if await self._store.account(key) is None:
+                await self._store.put_account(account)
+        except Exception as error:
+            _log.error("an account of the lab could not be stored", station=str(key), error=repr(error))
+        finally:
+            self._keeping.discard(key)
+
+    def _spawn(self, work: Any, name: str | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
