@@ -122,7 +122,7 @@ def check(data: bytes) -> None:
 
 
 def main() -> int:
-    """Run until `-max_total_time` (60 s unless told) or the first failure; with a corpus of its own unless given one."""
+    """Run until `-max_total_time` (60 s unless told) or the first failure; on its own corpus unless given one."""
     arguments = sys.argv[1:]
     if not any(argument.startswith("-max_total_time") for argument in arguments):
         arguments.append("-max_total_time=60")
