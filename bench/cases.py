@@ -36,7 +36,7 @@ def ours(*extra: str, data: Path | None = None, port: int | None = None) -> Iter
     """`pilotwire csms --lab`, pinned like any server here: (process, URL prefix, data directory)."""
     folder = data or Path(tempfile.mkdtemp(prefix="pilotwire-bench-"))
     port, http = port or free_port(), free_port()
-    command = ["-m", "pilotwire", "csms", "--lab", "--data", str(folder)]
+    command = ["-m", "pilotwire", "csms", "--lab", "--message-rate", "0", "--data", str(folder)]
     command += ["--ocpp", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http}", *extra]
     try:
         with server(command, port=port) as process:

@@ -104,12 +104,23 @@ async def test_2x_charges(csms: Any, version: str, base: Any, call: Any) -> None
 
         def event(kind: str, seq: int, minutes: int, trigger: str, **extra: Any) -> Any:
             info = {"transactionId": "tx-1", **extra.pop("info", {})}
-            return call.TransactionEvent(kind, at(minutes), trigger, seq, info, **extra)
+            return call.TransactionEvent(
+                event_type=kind,
+                timestamp=at(minutes),
+                trigger_reason=trigger,
+                seq_no=seq,
+                transaction_info=info,
+                **extra,
+            )
 
         async def script() -> None:
-            boot = await station.call(call.BootNotification({"model": "model", "vendorName": "vendor"}, "PowerUp"))
+            boot = await station.call(
+                call.BootNotification(charging_station={"model": "model", "vendor_name": "vendor"}, reason="PowerUp")
+            )
             assert boot.status == "Accepted"
-            await station.call(call.StatusNotification(at(0), "Occupied", 1, 1))
+            await station.call(
+                call.StatusNotification(timestamp=at(0), connector_status="Occupied", evse_id=1, connector_id=1)
+            )
             token = {"idToken": "TAG-2", "type": "ISO14443"}
             assert (await station.call(call.Authorize(token))).id_token_info["status"] == "Accepted"
             evse = {"id": 1, "connectorId": 1}

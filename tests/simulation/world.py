@@ -178,6 +178,8 @@ class World:
         self.kills += 1
         self.network.crash(notice_ms=self._random.choice((0, 1000, 60_000)))
         self.store.crash()
+        for task in self.csms._tasks:  # what a dead process no longer does
+            task.cancel()
         self.csms = None
         self.scheduler.call_later(self._random.randint(500, 30_000), self._again)
 
