@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from pilotwire.core.errors import LocalError
 from pilotwire.core.time import to_datetime
 from pilotwire.protocols.ocpp import version as ocpp
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
@@ -103,20 +104,50 @@ def test_what_is_sampled_follows_the_configuration(make_world):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_new_password_reaches_the_owner_of_the_dialer(make_world, version):
+def test_a_new_password_is_used_from_the_next_connection_on(make_world, version):
     world = ready(make_world, version)
-    if version == "1.6":
-        assert ask(world, "ChangeConfiguration", key="AuthorizationKey", value="0123456789abcdef").status == "Accepted"
-    else:
+
+    def change(value):
+        if version == "1.6":
+            return ask(world, "ChangeConfiguration", key="AuthorizationKey", value=value).status
         m = world.csms.messages
         row = m.SetVariableDataType(
             component=m.ComponentType(name="SecurityCtrlr"),
             variable=m.VariableType(name="BasicAuthPassword"),
-            attribute_value="0123456789abcdef",
+            attribute_value=value,
         )
-        [result] = ask(world, "SetVariables", set_variable_data=[row]).set_variable_result
-        assert result.attribute_status == "Accepted"
+        return ask(world, "SetVariables", set_variable_data=[row]).set_variable_result[0].attribute_status
+
+    assert change("0123456789abcd") == "Rejected"
+    if version == "1.6":
+        assert change("not hexadecimal!") == "Rejected"
+    assert change("0123456789abcdef") == "Accepted"
     assert world.passwords == ["0123456789abcdef"]
+    world.run(30)
+    assert len(world.csms.handshakes) == 2 and world.station.online
+    world.station.power_off()
+    world.station = world.build()
+    world.station.power_on()
+    assert world.passwords == ["0123456789abcdef"] * 2
+
+
+def test_a_restart_called_off_by_a_power_cut(make_world):
+    world = ready(make_world, "1.6")
+    ask(world, "Reset", type="Soft")
+    world.run(1)
+    assert not world.station.powered
+    world.station.power_off()
+    world.run(60)
+    assert not world.station.powered and len(world.csms.heard("BootNotification")) == 1
+
+
+def test_a_token_that_the_version_cannot_carry(make_world):
+    world = ready(make_world, "1.6")
+    world.station.plug(1, world.car())
+    with pytest.raises(LocalError):
+        world.station.tap(1, "X" * 21)
+    world.run(30)
+    assert not world.station.truth and world.station.online
 
 
 @pytest.mark.parametrize("version", VERSIONS[1:])

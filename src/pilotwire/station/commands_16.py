@@ -178,12 +178,19 @@ class Commands16:
         setting = BY_KEY.get(request.key.lower())
         if setting is None:
             status = "Rejected" if request.key.lower() in _COMPUTED else "NotSupported"
-        elif setting.name == "password" and not 16 <= len(request.value) <= 40:
-            # Security whitepaper A00: an AuthorizationKey has 8 to 20 bytes, written as hexadecimal.
-            status = "Rejected"
+        elif setting.name == "password":
+            return self._change_password(setting, request.value)
         else:
             status = self._station.settings.change(setting, request.value)
         return Reply(m.ChangeConfigurationResponse(status=status))  # type: ignore[arg-type]
+
+    def _change_password(self, setting: Setting, value: str) -> Reply:
+        """Security whitepaper A01: 8 to 20 bytes as hexadecimal; then the station connects anew with it."""
+        station = self._station
+        if not station.takes_passwords or not 16 <= len(value) <= 40 or len(value) % 2 or not _is_hex(value):
+            return Reply(m.ChangeConfigurationResponse(status="Rejected"))
+        station.settings.change(setting, value)
+        return Reply(m.ChangeConfigurationResponse(status="Accepted"), station.conversation.reconnect)
 
     # ── local authorization ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -334,6 +341,10 @@ class Commands16:
             return self._station.evses
         evse = self._evse(connector)
         return None if evse is None else (evse,)
+
+
+def _is_hex(text: str) -> bool:
+    return all(character in "0123456789abcdefABCDEF" for character in text)
 
 
 def _ignore(_: object) -> None:

@@ -224,9 +224,12 @@ class Commands2:
 
     def set_variables(self, request: Any) -> Reply:
         self._check_items(len(request.set_variable_data), "set_items")
-        return Reply(
-            self.m.SetVariablesResponse(set_variable_result=[self._set(row) for row in request.set_variable_data])
-        )
+        before = self._station.settings.text("password")
+        results = [self._set(row) for row in request.set_variable_data]
+        # A01: a station that has got a new password connects anew with it.
+        rekeyed = self._station.settings.text("password") != before
+        then = self._station.conversation.reconnect if rekeyed else None
+        return Reply(self.m.SetVariablesResponse(set_variable_result=results), then)
 
     def _set(self, row: Any) -> Any:
         found = self._find(row)
@@ -237,7 +240,8 @@ class Commands2:
             status = "NotSupportedAttributeType"
         elif found.setting is None or (
             # A BasicAuthPassword has at least 16 characters (part 2 appendix, SecurityCtrlr).
-            found.setting.name == "password" and not 16 <= len(row.attribute_value) <= 64
+            found.setting.name == "password"
+            and not (self._station.takes_passwords and 16 <= len(row.attribute_value) <= 64)
         ):
             status = "Rejected"
         else:

@@ -380,6 +380,14 @@ class Conversation:
                 pending.on_answer(None, None)
         self._host.commit()
 
+    def reconnect(self) -> None:
+        """Close in order and dial again after the back-off."""
+        link = self._link
+        if link is not None:
+            link.close(1000, "reconnecting")
+            if self._link is link:
+                self.closed(1000, "reconnecting")
+
     def drop(self) -> None:
         """Give the connection up as dead and dial again after the back-off."""
         link = self._link

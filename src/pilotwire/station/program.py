@@ -41,7 +41,7 @@ from .meter import Meter
 from .outbox import Queued, TransactionQueue
 from .ports import Car
 from .profiles import TX, Limit, Profile, ProfileBook, Transaction
-from .sessions import RFID, Reading, Session, Truth
+from .sessions import NO_AUTHORIZATION, RFID, Reading, Session, Truth
 from .settings import BY_NAME, Settings
 from .states import IN_SESSION, Event, after
 from .storage import StationStorage
@@ -51,6 +51,8 @@ _session_decoder = msgspec.json.Decoder(Session)
 _truth_decoder = msgspec.json.Decoder(Truth)
 _profiles_decoder = msgspec.json.Decoder(list[Profile])
 
+_TOKEN_LENGTH = {"1.6": 20, "2.0.1": 36, "2.1": 255}
+_KEPT_READINGS = 200
 _MIN_AC_MW = 6_000 * 230
 
 OnGrant = Callable[[Grant], None]
@@ -60,10 +62,34 @@ class Station:
     """One charging station. See the head of this file."""
 
     __slots__ = (
-        "_aligned_timer", "_announced", "_changes", "_finishing", "_ids", "_limited_station", "_offline_since",
-        "_on_password", "_on_started", "_powered", "_random", "_storage", "_truth_count", "authorizer",
-        "boot_reason", "clock", "config", "conversation", "dialect", "evses", "maintenance", "outbox", "profiles",
-        "scheduler", "settings", "truth", "truth_limit",
+        "_aligned_timer",
+        "_announced",
+        "_changes",
+        "_finishing",
+        "_ids",
+        "_limited_station",
+        "_offline_since",
+        "_on_password",
+        "_on_started",
+        "_powered",
+        "_random",
+        "_reboot_timer",
+        "_storage",
+        "_truth_count",
+        "authorizer",
+        "boot_reason",
+        "clock",
+        "config",
+        "conversation",
+        "dialect",
+        "evses",
+        "maintenance",
+        "outbox",
+        "profiles",
+        "scheduler",
+        "settings",
+        "truth",
+        "truth_limit",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +133,7 @@ class Station:
         self._offline_since: int | None = None
         self._limited_station = False
         self._aligned_timer: Timer | None = None
+        self._reboot_timer: Timer | None = None
         self._on_started: dict[int, Callable[[Session], None]] = {}
         self.boot_reason = "PowerUp"
         version = ocpp.load(config.version)
@@ -136,6 +163,7 @@ class Station:
 
     def power_on(self) -> None:
         """Boot: take up what the storage holds, end what a loss of power left open, connect."""
+        self._stop_reboot()
         if self._powered:
             return
         self._powered = True
@@ -150,6 +178,7 @@ class Station:
             evse.session = None
             evse.pending = None
             evse.open()
+        self._use_password()
         self.maintenance.restore(stored)
         self._recover(stored)
         self._align()
@@ -171,6 +200,7 @@ class Station:
         self._halt(1001)
 
     def _halt(self, code: int | None) -> None:
+        self._stop_reboot()
         if not self._powered:
             return
         now = int(self.scheduler.now())
@@ -192,7 +222,12 @@ class Station:
         """Restart now; `reason` is a 2.x BootReasonEnumType for the next BootNotification."""
         self.store({"boot-reason": reason.encode()})
         self._halt(1001)
-        self.scheduler.call_later(self.config.reboot_ms, self.power_on)
+        self._reboot_timer = self.scheduler.call_later(self.config.reboot_ms, self.power_on)
+
+    def _stop_reboot(self) -> None:
+        if self._reboot_timer is not None:
+            self._reboot_timer.cancel()
+            self._reboot_timer = None
 
     def _restore(self, stored: dict[str, bytes], now: int) -> None:
         self.settings.restore(msgspec.json.decode(stored.get("settings", b"{}"), type=dict[str, str]))
@@ -266,7 +301,12 @@ class Station:
         return car
 
     def tap(self, evse_id: int, token: str, token_type: str = RFID) -> None:
-        """A token is presented: starts a session, ends the one that it started, or is turned away."""
+        """A token is presented: starts a session, ends the one that it started, or is turned away.
+
+        Raises LocalError for one that the version cannot carry (1.6: 20 characters, 2.0.1: 36, 2.1: 255).
+        """
+        if not self.carries(token):
+            raise LocalError(f"OCPP {self.config.version} cannot carry a token of {len(token)} characters")
         if not self._powered:
             return
         evse = self.evse(evse_id)
@@ -282,6 +322,10 @@ class Station:
                 evse, token, token_type, lambda grant: self._let_in(evse, token, token_type, grant, "", None)
             )
         self._finish()
+
+    def carries(self, token: str) -> bool:
+        """Whether the version's messages can hold `token`."""
+        return 1 <= len(token) <= _TOKEN_LENGTH[self.config.version]
 
     def touch(self, evse_id: int) -> None:
         """Something about the car changed by itself (a timer in it): look again."""
@@ -366,7 +410,7 @@ class Station:
         if self.config.version == "1.6":
             self._authorize(evse, token, "Central", lambda grant: self._let_in(evse, token, "Central", grant, "", None))
         else:
-            self._let_in(evse, "", "NoAuthorization", Grant(ACCEPTED), "CablePluggedIn", None)
+            self._let_in(evse, "", NO_AUTHORIZATION, Grant(ACCEPTED), "CablePluggedIn", None)
 
     def remote_start(
         self,
@@ -381,7 +425,7 @@ class Station:
         `then` is called with the session as soon as it is there, before anything is sent about it.
         """
         evse = self._evse_for_remote(evse_id)
-        if evse is None:
+        if evse is None or not (self.carries(token) or token_type == NO_AUTHORIZATION):
             return False, lambda: None
 
         def go() -> None:
@@ -633,6 +677,9 @@ class Station:
         if session is not None:
             if session.next_ended_sample is not None and session.next_ended_sample <= now:
                 session.kept.append(self.read(evse, "ended", "Sample.Periodic"))
+                if len(session.kept) > _KEPT_READINGS:
+                    # E06.FR.13: the intermediate values go first, never the first one.
+                    session.kept = session.kept[:1] + session.kept[2::2]
                 session.next_ended_sample += max(1, self.settings.number("ended_interval")) * 1000
             if session.next_sample is not None and session.next_sample <= now:
                 reading = self.read(evse, "sampled", "Sample.Periodic")
@@ -738,11 +785,19 @@ class Station:
 
     # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def takes_passwords(self) -> bool:
+        """Somebody hands a new password to the dialer."""
+        return self._on_password is not None
+
+    def _use_password(self) -> None:
+        password = self.settings.text("password")
+        if password and self._on_password is not None:
+            self._on_password(password)
+
     def _setting_changed(self, name: str) -> None:
         if name == "password":
-            password = self.settings.text("password")
-            if self._on_password is not None:
-                self._on_password(password)
+            self._use_password()
         self._changes["settings"] = _json(dict(self.settings.overrides))
         if name == "heartbeat_interval":
             self.conversation.heartbeat_interval_changed()

@@ -8,6 +8,8 @@ import msgspec
 
 RFID = "ISO14443"
 """IdTokenEnumType of a contactless card."""
+NO_AUTHORIZATION = "NoAuthorization"
+"""IdTokenEnumType where nobody is asked; the id is empty."""
 
 
 class Sampled(msgspec.Struct, frozen=True, array_like=True):

@@ -151,6 +151,7 @@ class DemoWorld:
                 ids,
                 Random(self._random.getrandbits(64)),
                 memory(identity),
+                # Without `on_password`: the password is made anew with each start, so the CSMS cannot set one.
                 truth_limit=200,
             )
             self.stations.append(station)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl as ssl_module
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from secrets import randbits
 from urllib.parse import quote
@@ -92,6 +93,7 @@ class Fleet:
         self._bays_of: list[list[Bay]] = []
         self._started = 0
         for identity in config.identities():
+            own = dialer(identity)
             station = Station(
                 StationConfig(
                     identity=identity,
@@ -104,10 +106,11 @@ class Fleet:
                     quirks=config.quirks,
                 ),
                 scheduler,
-                dialer(identity),
+                own,
                 ids,
                 random,
                 storage(identity) if storage is not None else MemoryStorage(),
+                on_password=partial(rekey, own, config.version),
                 truth_limit=100,
             )
             self.stations.append(station)
@@ -164,6 +167,12 @@ class Fleet:
             timeouts=sum(c.timeouts for c in counts),
             lost=sum(c.lost for c in counts),
         )
+
+
+def rekey(dialer: Dialer, version: str, password: str) -> None:
+    """Give a dialer the password that the CSMS has set: 1.6 as hexadecimal bytes, 2.x as text."""
+    if hasattr(dialer, "password"):
+        dialer.password = bytes.fromhex(password) if version == "1.6" else password.encode()  # type: ignore[attr-defined]
 
 
 async def run_fleet(
