@@ -35,10 +35,6 @@ class Accounts:
     def get(self, key: StationKey) -> StationAccount | None:
         return self._by_key.get(key)
 
-    def any_verifier(self) -> str:
-        """Some verifier, for the comparison that an unknown identity is made to wait for; "" when there is none."""
-        return next((account.password for account in self._by_key.values() if account.password), "")
-
 
 class Tokens:
     """Which IdTokens may charge. Identifiers are compared without regard to case (1.6 4.1, 2.x IdTokenType)."""

@@ -24,6 +24,8 @@ DEFAULT_CONTEXT = "Sample.Periodic"
 DEFAULT_LOCATION = "Outlet"
 SIGNED = "SignedData"
 
+_POWERS = tuple(10**n for n in range(13))
+
 _BASES = ("Wh", "varh", "VAh", "W", "var", "VA", "A", "V", "Hz", "Pa", "Ohm")
 UNITS: dict[str, tuple[str, int]] = {unit: (unit, 3) for unit in _BASES}
 """Unit on the wire → (base unit, power of ten from the wire's unit to thousandths of the base unit)."""
@@ -109,8 +111,11 @@ def samples_v16(evse: int, connector: int, meter_values: Iterable[Any]) -> tuple
             text = sampled.value
             if sampled.format == SIGNED:
                 continue
-            if text.isdecimal() and text.isascii() and len(text) < 13 and base not in _OTHER_TEMPERATURES:
-                value = int(text) * 10**exponent
+            whole, _, part = text.partition(".")
+            digits = whole + part
+            shift = exponent - len(part)
+            if shift >= 0 and len(digits) < 13 and digits.isdecimal() and base not in _OTHER_TEMPERATURES:
+                value = int(digits) * _POWERS[shift]  # nearly all: no sign, no exponent, three decimals at most
             else:
                 try:
                     number = Decimal(text)
@@ -158,11 +163,17 @@ def samples_v2(evse: int, connector: int, meter_values: Sequence[Any] | None) ->
                     exponent += measure.multiplier
                     if not -30 <= exponent <= 30:  # no such meter: and 10**exponent must stay small
                         continue
+            # Numbers of messages are finite and of a bounded magnitude: the decoder has seen to that.
+            scaled = sampled.value.scaleb(exponent)
+            value = int(scaled)
             if base in _OTHER_TEMPERATURES:
-                value, base = _temperature(sampled.value.scaleb(exponent - 3), base), "Celsius"
-            else:
-                value = thousandths(sampled.value, exponent)
-            if value is None:
+                celsius = _temperature(scaled.scaleb(-3), base)
+                if celsius is None:
+                    continue
+                value, base = celsius, "Celsius"
+            elif value != scaled:
+                value = int(scaled.to_integral_value(ROUND_HALF_EVEN))
+            if not -_BOUND <= value < _BOUND:
                 continue
             found.append(
                 Sample(
