@@ -33,7 +33,7 @@ from .sqlstore import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, SqlStore, gather_recor
 T = TypeVar("T")
 
 CHECKPOINT_EVERY: Final = 8_000
-"""Entries between two checkpoints of the write-ahead log: about 100 MB of it. Rarer ones copy a busy page less often."""
+"""Entries between two checkpoints of the write-ahead log, about 100 MB of it; rarer ones copy busy pages less often."""
 READERS: Final = 2
 SYNCHRONOUS: Final = ("FULL", "OFF")
 
