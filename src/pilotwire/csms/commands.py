@@ -102,12 +102,14 @@ class Item(msgspec.Struct, gc=False):
 class Outbox:
     """The commands of one station. Belongs to its actor and is as little asynchronous."""
 
-    __slots__ = ("_actor", "_alarm", "_count", "_heap", "_timer")
+    __slots__ = ("_actor", "_alarm", "_count", "_heap", "_recording", "_timer")
 
     def __init__(self, actor: StationActor) -> None:
         self._actor = actor
         self._heap: list[tuple[int, int, Item]] = []
         self._count = 0
+        self._recording = 0
+        """Commands whose record is being committed."""
         self._timer: Timer | None = None
         """Of the call in flight."""
         self._alarm: Timer | None = None
@@ -160,7 +162,7 @@ class Outbox:
             return end("expired", _says("Expired", "expires_at is past"))
         if not version:
             return end("invalid", _says("Invalid", "this station has never connected: its OCPP version is unknown"))
-        if len(self._heap) >= around.config.queued_commands:
+        if len(self._heap) + self._recording >= around.config.queued_commands:
             return end("undeliverable", _says("QueueFull", "too many commands wait for this station"))
         ask = verbs.Asking(version, actor.transaction_of, around.ids.transaction_id)
         try:
@@ -190,6 +192,7 @@ class Outbox:
             expires_at=asked.expires_at if asked.expires_at is not None else now,
             by=asked.by,
         )
+        self._recording += 1
         actor.record((fact,), partial(self._recorded, item))
 
     def ask(self, action: str, payload: bytes, *, urgent: bool = True) -> None:
@@ -200,6 +203,7 @@ class Outbox:
         self.pump()
 
     def _recorded(self, item: Item, error: BaseException | None) -> None:
+        self._recording -= 1
         if error is not None:
             self._reply(item, "undeliverable", _says("StoreFailed", "the command could not be recorded"))
             return
