@@ -19,6 +19,7 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 with atheris.instrument_imports(include=["pilotwire"]):
+    from pilotwire.core.errors import LocalError
     from pilotwire.protocols.ocpp import codec, diagnosis, tolerance, version
     from pilotwire.protocols.ocpp.rpc.errors import RpcError
 
@@ -86,7 +87,12 @@ def one(raw: bytes) -> None:
         return
     if decoded.deviations:
         return
-    written = action.encode(decoded.message)
+    try:
+        written = action.encode(decoded.message)
+    except LocalError as error:
+        # The one thing that may be received and not sent: a CSMS writes no more than six decimal places.
+        assert str(error).endswith("more than six decimal places"), error
+        return
     again = decode(written, tolerant=False).message
     # Date-times are cut to three decimals when written: what comes back is written the same.
     assert action.encode(again) == written, (payload, written)

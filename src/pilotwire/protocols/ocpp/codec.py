@@ -33,6 +33,7 @@ _NO_DEVIATIONS: tuple[str, ...] = ()
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _parse = msgspec.json.Decoder(float_hook=Decimal).decode
+_SEVENTH_DECIMAL = re.compile(rb"\.\d{7}|\dE-")
 _MICROSECONDS = re.compile(rb'\.\d{6}(?:Z|[+-]\d\d:\d\d)"')
 
 # msgspec takes a space for the T of a date-time and an offset without a colon, RFC 3339 does not. What follows the key
@@ -44,14 +45,23 @@ _WELL_WRITTEN = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"[^"\\ T]{10}[Tt][0-9:.]+(?:[
 class Codec:
     """One message type: its decoder, made on first use, and the strict encoder."""
 
-    __slots__ = ("_check", "_date_keys", "_decode", "_nullable", "_trim", "type", "version")
+    __slots__ = ("_check", "_date_keys", "_decode", "_nullable", "_six_decimals", "_trim", "type", "version")
 
-    def __init__(self, version: VersionName, type_: type[msgspec.Struct], check: Check | None, marks: Marks) -> None:
+    def __init__(
+        self,
+        version: VersionName,
+        type_: type[msgspec.Struct],
+        check: Check | None,
+        marks: Marks,
+        *,
+        to_station: bool,
+    ) -> None:
         self.version: VersionName = version
         self.type = type_
         self._check = check
         self._date_keys = tuple(f'"{name}"'.encode() for name in marks if name != NULLABLE)
         self._nullable = NULLABLE in marks
+        self._six_decimals = to_station and version != "1.6"
         self._decode: Callable[[Any], Any] | None = None
         self._trim: re.Pattern[bytes] | None = None
 
@@ -120,10 +130,20 @@ class Codec:
             self.decode(data, tolerant=False)
         except RpcError as error:
             raise LocalError(f"{self.type.__name__} may not be sent: {error.code}, {error.description}") from error
+        if self._six_decimals and self._check is not None and _SEVENTH_DECIMAL.search(data):
+            self._refuse_long_decimals(data)
         return data
 
+    def _refuse_long_decimals(self, data: bytes) -> None:
+        """2.x part 2, 2.1.4: a decimal sent towards the station has at most six decimal places. The caller rounds."""
+        from pilotwire.protocols.ocpp import diagnosis
+
+        path = diagnosis.long_decimal(diagnosis.shape_of(self.type), _parse(data))
+        if path is not None:
+            raise LocalError(f"{self.type.__name__} may not be sent: {path} has more than six decimal places")
+
     def _milliseconds(self, data: bytes) -> bytes:
-        """Date-times cut to three decimals: the most that 2.x allows (part 2, 2.1.2) and some 1.6 stations survive.
+        """Date-times cut to three decimals: the most that 2.x allows (part 2, 2.1.4) and some 1.6 stations survive.
 
         Only the fields that are date-times are touched. Inside a JSON string every quote is escaped, so `"name":"` is
         a key wherever it stands; but customData may have keys of that name, hence the walk by type when there is some.
@@ -147,8 +167,12 @@ class ActionCodec:
 
     def __init__(self, version: VersionName, row: Row) -> None:
         self.name, self.by_station, self.by_csms, request, check, marks, response, response_check, response_marks = row
-        self._request = Codec(version, request, check, marks)
-        self._response = None if response is None else Codec(version, response, response_check, response_marks)
+        self._request = Codec(version, request, check, marks, to_station=self.by_csms)
+        self._response = (
+            None
+            if response is None
+            else Codec(version, response, response_check, response_marks, to_station=self.by_station)
+        )
 
     def __repr__(self) -> str:
         return f"<OCPP {self._request.version} {self.name}>"

@@ -3,16 +3,17 @@
 Runs only after the strict decode has failed, over the parsed JSON and the message's own type, so that rules of
 tolerance (`pilotwire.protocols.ocpp.tolerance`) can mend a fault in place, and an error names the exact field.
 
-The code for each kind of fault, by the table of codes in OCPP-J (1.6: 4.2.3; 2.x part 4: 4.3, table of RPC framework
-error codes):
+The code for each kind of fault, by the tables of codes in OCPP-J (1.6: 4.2.3, table 7; 2.0.1 part 4: 4.3, table 8):
 
-    not an object, unknown field                     FormatViolation: not conform the PDU structure for the action
+    not an object, unknown field                     FormatViolation
     missing field, too few or too many items         OccurrenceConstraintViolation
     wrong JSON type, null, text that is no dateTime  TypeConstraintViolation: a field violates its data type
     enumeration, length, range, step, size, URI      PropertyConstraintViolation: a field has an invalid value
 
-ProtocolError ("payload is incomplete" in 1.6) is left to the RPC frame: for a missing field the occurrence code says
-more. The description is the JSON path, then the reason. The value itself is left out: it may be a token or a secret.
+What does not conform to the structure of the message is FormationViolation in 1.6 and, read to the letter, a
+ProtocolError in 2.x; here it is FormatViolation in both, as the peers that we know answer. 1.6 has ProtocolError for an
+incomplete payload, but for a missing field the occurrence code says more. The description is the JSON path, then the
+reason. The value itself is left out: it may be a token or a secret.
 """
 
 from __future__ import annotations
@@ -265,3 +266,18 @@ def cut_date_times(shape: Shape, value: Any) -> None:
                 value[wire] = _MICROSECONDS.sub(r"\1", value[wire])
             else:
                 cut_date_times(inner, value[wire])
+
+
+def long_decimal(shape: Shape, value: Any, path: str = "$") -> str | None:
+    """The path of a number inside `value`, a valid message of `shape`, with more than six decimal places, or None."""
+    inner: Iterator[tuple[Shape, Any, str]]
+    if shape.kind == "number":
+        exponent = Decimal(value).as_tuple().exponent
+        return path if isinstance(exponent, int) and exponent < -6 else None
+    if shape.kind == "array":
+        inner = ((shape.items, item, f"{path}[{index}]") for index, item in enumerate(value))
+    elif shape.kind == "object":
+        inner = ((shape.fields[wire][0], item, f"{path}.{wire}") for wire, item in value.items())
+    else:
+        return None
+    return next(filter(None, (long_decimal(*entry) for entry in inner)), None)

@@ -1,7 +1,7 @@
 """What the generated messages are made of: their base, and the few types that msgspec alone cannot say.
 
 A field that may be absent is written `Opt[T] = None`. For a type checker that is `T | None`; at run time it is `T`, so
-that `null` on the wire is refused: OCPP-J says that an absent field is omitted (part 4, 4.2.2), and the schemas agree.
+that `null` on the wire is refused: an absent field is left out (OCPP-J 2.x part 4, 4.1.5), and the schemas agree.
 
 Numbers (`"type": "number"`) are `Decimal`, taken from the digits on the wire without passing through float. At run time
 `Number` is an open type, because msgspec takes a string for a Decimal and the schemas do not; the generated check that

@@ -176,6 +176,13 @@ def _object_for_list(fault: Fault, repair: Repair) -> bool:
 # --- what should have been left out ----------------------------------------------------------------------------------
 
 
+def _null_payload(fault: Fault, repair: Repair) -> bool:
+    if fault.value is not None:
+        return False
+    repair.put(fault, {})
+    return True
+
+
 def _drop_optional(fault: Fault, repair: Repair) -> bool:
     return fault.optional and repair.drop(fault)
 
@@ -268,6 +275,13 @@ def _unknown_stop_reason(fault: Fault, repair: Repair) -> bool:
 
 RULES: tuple[Rule, ...] = (
     Rule(
+        "null-payload",
+        "null for an empty payload, which OCPP-J (1.6: 4.2.1; 2.x part 4, 4.1.5) advises against but knows",
+        _kinds("not-an-object"),
+        ALL,
+        _null_payload,
+    ),
+    Rule(
         "null-for-absent",
         "null where an optional field should be left out; StatusNotification.info of many (mobilityhouse/ocpp#296)",
         _kinds("null"),
@@ -290,7 +304,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "empty-list-for-absent",
-        "[] where part 4, 4.2.2 wants the optional list left out",
+        "[] where 2.x part 4, 4.1.5 wants the optional list left out",
         _kinds("few"),
         ALL,
         _empty_list,

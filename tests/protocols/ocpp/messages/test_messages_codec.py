@@ -215,6 +215,25 @@ def test_no_number_that_json_has_not_is_sent(number: Decimal) -> None:
         v201.VERSION.actions["CostUpdated"].encode(m201.CostUpdatedRequest(total_cost=number, transaction_id="t"))
 
 
+@pytest.mark.parametrize("number", ["0.1234567", "1E-7", "1.0000000"])
+def test_no_decimal_with_seven_places_is_sent_to_a_station(number: str) -> None:
+    """2.x part 2, 2.1.4; the schema does not say it. What a station reports keeps its full resolution."""
+    price = Decimal(number)
+    cost = m201.CostUpdatedRequest(total_cost=price, transaction_id="t")
+    with pytest.raises(LocalError, match=r"\$\.totalCost has more than six decimal places"):
+        v201.VERSION.actions["CostUpdated"].encode(cost)
+    with pytest.raises(LocalError, match="six decimal places"):
+        v21.VERSION.actions["TransactionEvent"].encode(m21.TransactionEventResponse(total_cost=price))
+    rounded = m201.CostUpdatedRequest(
+        total_cost=Decimal("0.123456"), transaction_id="0.1234567", custom_data=CustomDataType(vendorId="v", n=price)
+    )
+    assert b'"totalCost":0.123456,' in v201.VERSION.actions["CostUpdated"].encode(rounded)
+    sample = m201.MeterValueType(timestamp=NOON, sampled_value=[m201.SampledValueType(value=price)])
+    assert number.encode() in v201.VERSION.actions["MeterValues"].encode(
+        m201.MeterValuesRequest(evse_id=1, meter_value=[sample])
+    )
+
+
 def test_send_has_no_response() -> None:
     sends = {name for name, action in v21.VERSION.actions.items() if action.is_send}
     assert sends == {"NotifyPeriodicEventStream"}

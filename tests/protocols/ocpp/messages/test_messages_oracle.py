@@ -137,8 +137,11 @@ def test_numbers_keep_every_digit(digits: int, places: int) -> None:
 
     number = Decimal(digits).scaleb(-places, context=Context(prec=60))
     text = format(number, "f")
-    action = version.load("2.0.1").actions["CostUpdated"]
-    data = f'{{"totalCost":{text},"transactionId":"t","customData":{{"vendorId":"v","n":{text}}}}}'.encode()
-    message = action.decode_request(data).message
-    assert message.total_cost == number  # type: ignore[attr-defined]
+    action = version.load("2.0.1").actions["MeterValues"]
+    data = (
+        f'{{"evseId":1,"meterValue":[{{"timestamp":"2026-01-31T12:00:00Z","sampledValue":[{{"value":{text}}}]}}],'
+        f'"customData":{{"vendorId":"v","n":{text}}}}}'
+    ).encode()
+    message: Any = action.decode_request(data).message
+    assert message.meter_value[0].sampled_value[0].value == number
     assert action.encode(message).count(text.encode()) == 2

@@ -50,6 +50,8 @@ class Seen(NamedTuple):
 
 
 SEEN = [
+    Seen("null-payload", "1.6", "Heartbeat", None, lambda m: type(m).__name__ == "HeartbeatRequest"),
+    Seen("null-payload", "2.1", "Heartbeat", None, lambda m: m.custom_data is None),
     Seen("null-for-absent", "1.6", "StatusNotification", {**STATUS, "info": None}, lambda m: m.info is None),
     Seen("null-for-absent", "2.1", "Heartbeat", {"customData": None}, lambda m: m.custom_data is None),
     Seen("unknown-field", "1.6", "BootNotification", {**BOOT, "color": "red"}, lambda m: not hasattr(m, "color")),
@@ -283,6 +285,8 @@ def test_rules_keep_to_their_versions(version: str) -> None:
     [
         ("1.6", "Authorize", {"idTag": "x" * 21}),
         ("1.6", "Authorize", {"idTag": 1234}),
+        ("1.6", "Authorize", None),
+        ("1.6", "Heartbeat", []),
         ("1.6", "Authorize", {"idTag": None}),
         ("1.6", "StopTransaction", {**STOP, "meterStop": "much"}),
         ("1.6", "StopTransaction", {**STOP, "transactionId": 7.5}),
