@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +14,13 @@ from litestar import Litestar
 
 from pilotwire.api.app import create_app
 from pilotwire.api.context import ApiConfig, ApiContext
+from pilotwire.api.server import ApiServer
 from pilotwire.core.ids import SeededIds
 from pilotwire.core.time import SimScheduler
 from pilotwire.domain import facts, records
 from pilotwire.storage.memory import MemoryStore
 from pilotwire.storage.port import Entry
-from pilotwire.transport.bus import Event, LocalBus
+from pilotwire.transport.bus import CommandReply, CommandRequest, Event, LocalBus
 
 NOW = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 MINUTE = 60_000
@@ -194,3 +197,62 @@ async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
     """A client with every right."""
     async with world.client(headers={"Authorization": f"Bearer {KEY}"}) as client:
         yield client
+
+
+class Served:
+    """The app behind a real server in a thread with a loop of its own, for clients that block."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="served", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self.server = ApiServer(self.world.app)
+        self.run(self._prepare())
+        self.url = f"http://127.0.0.1:{self.server.port}"
+
+    async def _prepare(self) -> None:
+        seed(self.world)
+        await self.world.store.put_account(records.StationAccount(tenant="default", id="CP-A"))
+        self.world.bus.serve("command.default.CP-A", _any_outcome)
+        await self.server.start("127.0.0.1", 0)
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+
+    def stop(self) -> None:
+        self.run(self.server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+async def _any_outcome(request: CommandRequest) -> CommandReply:
+    """Every outcome that a gateway can bring, by the length of the action's name."""
+    outcomes = ("answered", "refused", "timed-out", "expired", "undeliverable", "invalid")
+    outcome = outcomes[len(request.action) % len(outcomes)]
+    answer = {"code": "FormatViolation", "description": "no", "details": {"field": "type"}}
+    return CommandReply(command_id="c-1", outcome=outcome, action=request.action, answer=answer)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    made = Served()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def world_of() -> Callable[..., World]:
+    """`world_of(lab=True)`: a seeded world of another configuration."""
+
+    def make(**config: Any) -> World:
+        made = World(**config)
+        seed(made)
+        return made
+
+    return make

@@ -14,6 +14,17 @@ from .queries import Queries
 _SLACK_MS = 3_000
 """The bus waits this much longer than the station is given, so that its own verdict comes first."""
 
+_SETTINGS_CHANGED = "settings.changed"
+"""Served by every gateway that keeps accounts and tokens in memory."""
+
+
+async def settings_changed(context: ApiContext) -> None:
+    """Accounts or tokens were changed: wait until the gateway has read them anew. No gateway is no harm."""
+    try:
+        await context.bus.request(_SETTINGS_CHANGED, None, timeout_ms=5_000)
+    except TransientError:
+        context.bus.publish(_SETTINGS_CHANGED, None)
+
 
 async def execute(
     context: ApiContext, principal: Principal, station_id: str, command: types.NewCommand

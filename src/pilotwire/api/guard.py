@@ -115,12 +115,12 @@ class Guard:
             if principal is None and not public:
                 raise problem("bad-key", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
             return principal
-        if (config.lab or method not in _SAFE) and not _own_origin(headers, host, strict=False):
+        if (config.lab or method not in _SAFE) and not _own_origin(headers, host, navigable=method in _SAFE):
             raise problem("bad-origin")
         token = _cookie(headers.get("cookie", ""))
         principal = await self._access.by_login(token) if token else None
         if principal is not None:
-            if method not in _SAFE and not _own_origin(headers, host, strict=True):
+            if method not in _SAFE and not _own_origin(headers, host, must_say=True):
                 raise problem("bad-origin")
             return principal
         client = scope.get("client")
@@ -132,17 +132,17 @@ class Guard:
         raise problem("login-needed", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
 
 
-def _own_origin(headers: dict[str, str], host: str, *, strict: bool) -> bool:
-    """Whether the request comes from a page of ours, or (unless `strict`) does not say where it comes from."""
+def _own_origin(headers: dict[str, str], host: str, *, navigable: bool = False, must_say: bool = False) -> bool:
+    """Whether the request comes from a page of ours, or (unless it `must_say`) does not say where it comes from."""
     site = headers.get("sec-fetch-site")
     if site is not None and site not in ("same-origin", "none"):
         # A link from elsewhere may open a page; it may not do anything or read data into that other page.
         navigates = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-        if not (navigates and not strict and "origin" not in headers):
+        if not (navigates and navigable and "origin" not in headers):
             return False
     origin = headers.get("origin")
     if origin is None:
-        return not strict or site in ("same-origin", "none")
+        return not must_say or site in ("same-origin", "none")
     return origin.partition("://")[2].lower() == host.lower()
 
 

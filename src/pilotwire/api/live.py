@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 TICK_MS = 250
 HEARTBEAT_S = 15
+RETRY_S = 2
+"""How long after a failure of the store the picture is read anew."""
 NEWS = 40
 """How many lines of news are kept."""
 QUEUE = 16
@@ -308,7 +310,8 @@ class LiveHub:
                 except Exception:  # a store that is away for a moment must not end the picture
                     log.exception("the live picture could not be brought up to date")
                     shed = -1
-                    await asyncio.sleep(2)
+                    await asyncio.sleep(RETRY_S)
+                    continue
                 if not self._dirty:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(HEARTBEAT_S):

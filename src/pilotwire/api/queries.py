@@ -174,11 +174,16 @@ class Queries:
         return from_datetime(local.replace(hour=0, minute=0, second=0, microsecond=0))
 
     async def energy_before(self, session: types.Session, instant: int) -> int:
-        """What a session that began before `instant` had delivered by then, Wh, from its register readings."""
+        """What a session that began before `instant` had delivered by then, Wh.
+
+        From its register readings; where the station reports none, in proportion to the time.
+        """
         readings = await self._store.samples(self.tenant, session.id, measurand="Energy.Active.Import.Register")
         whole = [one for one in readings if not one.phase and one.location in ("", "Outlet")]
         if not whole:
-            return 0
+            began = _ms(session.started_at)
+            lasted = (_ms(session.ended_at) if session.ended_at else self._context.scheduler.now()) - began
+            return session.energy_wh * min(instant - began, lasted) // lasted if lasted > 0 else 0
         start = session.meter_start_wh if session.meter_start_wh is not None else whole[0].value // 1000
         before = [one.value // 1000 for one in whole if one.time <= instant]
         return max(0, min(session.energy_wh, (before[-1] if before else start) - start))

@@ -15,6 +15,7 @@ from pilotwire.domain import records
 
 from .. import cursors, mapping, types
 from ..access import access_of, digest, new_key
+from ..commands import settings_changed
 from ..problems import not_found, problem
 from .common import Cursor, Limit, PlainRequest, body_of, context_of, principal_of, segment
 
@@ -86,7 +87,7 @@ async def put_token(request: PlainRequest) -> types.Token:
         created_at=known.created_at if known else context.scheduler.now(),
     )
     await context.store.put_token(token)
-    context.bus.publish(f"settings.{principal.tenant}.tokens", token.token)
+    await settings_changed(context)
     return mapping.token(token)
 
 
@@ -95,7 +96,7 @@ async def delete_token(request: PlainRequest, token: KeyPath) -> None:
     """It is then unknown, and refused."""
     found = await _token(request, segment(token), "operator")
     await context_of(request).store.delete_token(found.tenant, found.token)
-    context_of(request).bus.publish(f"settings.{found.tenant}.tokens", found.token)
+    await settings_changed(context_of(request))
 
 
 @get("/users", operation_id="listUsers", tags=["Access"], summary="List people")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated
 
 import msgspec
@@ -10,10 +9,11 @@ from litestar import delete, get, patch, post
 from litestar.params import QueryParameter
 
 from pilotwire.core.ids import StationKey
+from pilotwire.crypto.passwords import new_station_password
 from pilotwire.domain.records import StationAccount
 
 from .. import types
-from ..commands import execute
+from ..commands import execute, settings_changed
 from ..context import ApiContext
 from ..live import hub_of
 from ..mapping import _moment
@@ -32,12 +32,6 @@ from .common import (
 )
 
 _NEEDS_PASSWORD = (1, 2)
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-
-
-def new_password() -> str:
-    """20 characters that can be typed on a station's own screen: 100 random bits; 1.6 takes 16 to 20 bytes."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(20))
 
 
 async def _account(context: ApiContext, key: StationKey) -> StationAccount:
@@ -47,9 +41,9 @@ async def _account(context: ApiContext, key: StationKey) -> StationAccount:
     return account
 
 
-def _changed(context: ApiContext, key: StationKey) -> None:
-    """Tell whoever keeps accounts in memory, and the live page."""
-    context.bus.publish(f"settings.{key.tenant}.accounts", key.station)
+async def _changed(context: ApiContext, key: StationKey) -> None:
+    """The gateway knows it before we answer, so that a station may connect at once; the live page looks again."""
+    await settings_changed(context)
     hub_of(context, key.tenant).touch(key.station)
 
 
@@ -88,7 +82,7 @@ async def create_station(request: PlainRequest) -> types.StationCreated:
         raise problem("bad-body", errors=[{"field": "id", "message": "holds characters that cannot be printed"}])
     if await context.store.account(key) is not None:
         raise problem("exists", f"{data.id} has an account.")
-    password = data.password or (new_password() if data.security_profile in _NEEDS_PASSWORD else None)
+    password = data.password or (new_station_password() if data.security_profile in _NEEDS_PASSWORD else None)
     account = StationAccount(
         tenant=key.tenant,
         id=data.id,
@@ -101,7 +95,7 @@ async def create_station(request: PlainRequest) -> types.StationCreated:
         created_at=context.scheduler.now(),
     )
     await context.store.put_account(account)
-    _changed(context, key)
+    await _changed(context, key)
     return types.StationCreated(
         id=data.id,
         url=station_url(context, data.id),
@@ -139,7 +133,7 @@ async def change_station(request: PlainRequest, station_id: StationPath) -> type
     if data.password is not msgspec.UNSET:
         account.password = context.passwords.hash_station(data.password.encode())
     await context.store.put_account(account)
-    _changed(context, key)
+    await _changed(context, key)
     return await queries_of(request).station(key.station)
 
 
@@ -150,7 +144,7 @@ async def delete_station(request: PlainRequest, station_id: StationPath) -> None
     key = StationKey(principal.tenant, segment(station_id))
     if not key.station.isprintable() or not await context.store.delete_account(key):
         raise not_found("account of a station", key.station)
-    _changed(context, key)
+    await _changed(context, key)
 
 
 @get(

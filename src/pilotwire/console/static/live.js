@@ -198,6 +198,7 @@ function snapshot(picture) {
   picture.sessions.forEach(session);
   totals(picture.totals);
   news(picture.events, true);
+  tell(document); // the server's clock is known now
   drawStale();
   sift();
 }

@@ -1,0 +1,62 @@
+"""`/frames`: raw frames as they pass, for whoever looks for the reason why a charger does not come up.
+
+Nothing is kept: a client that is too slow loses the oldest frames and is told how many. Frames that hold a secret are
+not shown by the central system in the first place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from pilotwire.core.time import to_rfc3339
+from pilotwire.transport.bus import Frame, Subscription
+
+from . import types
+from .context import ApiContext
+from .live import COMMENT, HEARTBEAT_S, message
+
+BUFFER = 500
+CHUNK = 64
+
+
+async def stream(context: ApiContext, tenant: str, station: str | None) -> AsyncIterator[bytes]:
+    """Server-sent events: `frame` (FrameShown), `lagged`, and comments in silence."""
+    subject = f"live.{tenant}.>" if station is None else f"live.{tenant}.{station}"
+    subscription = context.bus.subscribe(subject, limit=BUFFER)
+    queue: asyncio.Queue[Frame] = asyncio.Queue(maxsize=CHUNK)
+    pump = asyncio.get_running_loop().create_task(_pump(subscription, queue))
+    closing = asyncio.ensure_future(context.closing.wait())
+    shed = 0
+    try:
+        yield b"retry: 2000\n: connected\n\n"
+        while not closing.done():
+            taking = asyncio.ensure_future(queue.get())
+            await asyncio.wait((taking, closing), timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+            if not taking.done():
+                taking.cancel()
+                yield COMMENT
+                continue
+            if subscription.shed != shed:
+                yield message("lagged", {"frames": subscription.shed - shed})
+                shed = subscription.shed
+            yield message("frame", shown(taking.result()))
+    finally:
+        closing.cancel()
+        pump.cancel()
+        subscription.close()
+
+
+def shown(frame: Frame) -> types.FrameShown:
+    """A frame as the API shows it; bytes that are not UTF-8 are shown as replacement characters."""
+    return types.FrameShown(
+        station_id=frame.station,
+        time=to_rfc3339(frame.time),
+        direction=frame.direction,
+        text=frame.data.decode(errors="replace"),
+    )
+
+
+async def _pump(subscription: Subscription, queue: asyncio.Queue[Frame]) -> None:
+    async for _, frame in subscription:
+        await queue.put(frame)
