@@ -366,6 +366,15 @@ class JournalEvent(msgspec.Struct, kw_only=True):
     facts: list[FactShown]
 
 
+class FrameShown(msgspec.Struct, kw_only=True):
+    """A raw OCPP frame as it passed."""
+
+    station_id: str
+    time: Time
+    direction: Annotated[Literal["in", "out"], Meta(description="in: from the station")]
+    text: str
+
+
 class Happening(msgspec.Struct, kw_only=True):
     """One line of news."""
 

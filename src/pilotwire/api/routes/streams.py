@@ -8,6 +8,7 @@ from litestar import get
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
+from .. import frames as tap
 from ..events import Wanted, stream
 from ..live import hub_of
 from ..problems import problem
@@ -74,4 +75,18 @@ async def stream_live(request: PlainRequest) -> Stream:
     return Stream(hub.watch(), media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
-HANDLERS = [stream_events, stream_live]
+@get("/frames", operation_id="streamFrames", tags=["Live"], summary="OCPP frames as they pass", media_type=MEDIA_TYPE)
+async def stream_frames(
+    request: PlainRequest,
+    station: Annotated[str | None, QueryParameter(max_length=48, description="Only of this station")] = None,
+) -> Stream:
+    """Server-sent events: one `frame` (FrameShown) per OCPP frame in either direction, none kept, none replayed.
+
+    A client that reads too slowly gets a `lagged` event with the number of frames that it missed.
+    """
+    tenant = principal_of(request).tenant
+    frames = tap.stream(context_of(request), tenant, text_or_400("station", station))
+    return Stream(frames, media_type=MEDIA_TYPE, headers=_HEADERS)
+
+
+HANDLERS = [stream_events, stream_live, stream_frames]
