@@ -19,20 +19,20 @@ class Fact(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw
     event_time: int
 
 
-class StationConnected(Fact, tag="station-connected.1"):
+class StationConnected(Fact, frozen=True, tag="station-connected.1"):
     ocpp_version: str
     """"1.6", "2.0.1" or "2.1"."""
     peer: str = ""
     security_profile: int = 0
 
 
-class StationDisconnected(Fact, tag="station-disconnected.1"):
+class StationDisconnected(Fact, frozen=True, tag="station-disconnected.1"):
     code: int
     """WebSocket close code; 1006 when the connection broke."""
     reason: str = ""
 
 
-class StationBooted(Fact, tag="station-booted.1"):
+class StationBooted(Fact, frozen=True, tag="station-booted.1"):
     vendor: str
     model: str
     serial: str = ""
@@ -42,7 +42,7 @@ class StationBooted(Fact, tag="station-booted.1"):
     """RegistrationStatus that was answered."""
 
 
-class ConnectorStatusChanged(Fact, tag="connector-status-changed.1"):
+class ConnectorStatusChanged(Fact, frozen=True, tag="connector-status-changed.1"):
     evse: int
     """1.6 connectorId n is EVSE n with connector 1; 0 is the whole station."""
     connector: int
@@ -54,7 +54,7 @@ class ConnectorStatusChanged(Fact, tag="connector-status-changed.1"):
     vendor_error_code: str = ""
 
 
-class TokenPresented(Fact, tag="token-presented.1"):
+class TokenPresented(Fact, frozen=True, tag="token-presented.1"):
     token: str
     token_type: str
     verdict: str
@@ -62,7 +62,7 @@ class TokenPresented(Fact, tag="token-presented.1"):
     evse: int = 0
 
 
-class SessionStarted(Fact, tag="session-started.1"):
+class SessionStarted(Fact, frozen=True, tag="session-started.1"):
     session_id: str
     transaction: str
     """transactionId as text: made by us in 1.6, by the station in 2.x."""
@@ -87,7 +87,7 @@ class SessionStarted(Fact, tag="session-started.1"):
     """2.x: the station gave a transactionId away a second time."""
 
 
-class SessionUpdated(Fact, tag="session-updated.1"):
+class SessionUpdated(Fact, frozen=True, tag="session-updated.1"):
     session_id: str
     seq_no: int | None = None
     trigger: str = ""
@@ -110,7 +110,7 @@ class SessionUpdated(Fact, tag="session-updated.1"):
     offline: bool = False
 
 
-class SessionEnded(Fact, tag="session-ended.1"):
+class SessionEnded(Fact, frozen=True, tag="session-ended.1"):
     session_id: str
     reason: str = ""
     seq_no: int | None = None
@@ -124,7 +124,7 @@ class SessionEnded(Fact, tag="session-ended.1"):
     """The station never said so: a later session on the same connector shows it. A late stop still counts."""
 
 
-class OrphanReceived(Fact, tag="orphan-received.1"):
+class OrphanReceived(Fact, frozen=True, tag="orphan-received.1"):
     """A transaction message that belongs to no session we can name: kept, answered, never applied."""
 
     action: str
@@ -150,14 +150,14 @@ class ReportedVariable(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     unit: str = ""
 
 
-class VariablesReported(Fact, tag="variables-reported.1"):
+class VariablesReported(Fact, frozen=True, tag="variables-reported.1"):
     variables: tuple[ReportedVariable, ...]
     request_id: int | None = None
     seq_no: int = 0
     more: bool = False
 
 
-class EventNotified(Fact, tag="event-notified.1"):
+class EventNotified(Fact, frozen=True, tag="event-notified.1"):
     """One element of a NotifyEvent."""
 
     event_id: int
@@ -173,12 +173,12 @@ class EventNotified(Fact, tag="event-notified.1"):
     tech_info: str = ""
 
 
-class SecurityEventNotified(Fact, tag="security-event-notified.1"):
+class SecurityEventNotified(Fact, frozen=True, tag="security-event-notified.1"):
     kind: str
     tech_info: str = ""
 
 
-class DataTransferred(Fact, tag="data-transferred.1"):
+class DataTransferred(Fact, frozen=True, tag="data-transferred.1"):
     vendor_id: str
     message_id: str = ""
     data: str = ""
@@ -186,19 +186,19 @@ class DataTransferred(Fact, tag="data-transferred.1"):
     verdict: str = ""
 
 
-class FirmwareStatusChanged(Fact, tag="firmware-status-changed.1"):
+class FirmwareStatusChanged(Fact, frozen=True, tag="firmware-status-changed.1"):
     status: str
     request_id: int | None = None
 
 
-class LogStatusChanged(Fact, tag="log-status-changed.1"):
+class LogStatusChanged(Fact, frozen=True, tag="log-status-changed.1"):
     status: str
     kind: str = "log"
     """"log" (LogStatusNotification) or "diagnostics" (1.6 DiagnosticsStatusNotification)."""
     request_id: int | None = None
 
 
-class CommandRequested(Fact, tag="command-requested.1"):
+class CommandRequested(Fact, frozen=True, tag="command-requested.1"):
     command_id: str
     action: str
     payload: str
@@ -207,7 +207,7 @@ class CommandRequested(Fact, tag="command-requested.1"):
     by: str = ""
 
 
-class CommandSettled(Fact, tag="command-settled.1"):
+class CommandSettled(Fact, frozen=True, tag="command-settled.1"):
     """The command came to its end."""
 
     command_id: str
@@ -217,7 +217,7 @@ class CommandSettled(Fact, tag="command-settled.1"):
     """JSON text: the station's answer, or {"code", "description", "details"} of its CALLERROR."""
 
 
-class DeviationAccepted(Fact, tag="deviation-accepted.1"):
+class DeviationAccepted(Fact, frozen=True, tag="deviation-accepted.1"):
     """A named tolerance rule let a message pass that the schema would refuse."""
 
     action: str

@@ -20,11 +20,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all outcomes."""
 
 
-class Done(Outcome):
+class Done(Outcome, frozen=True):
     """Nothing to say but yes."""
 
 
-class Boot(Input):
+class Boot(Input, frozen=True):
     vendor: str
     model: str
     serial: str = ""
@@ -32,18 +32,18 @@ class Boot(Input):
     reason: str = ""
 
 
-class BootVerdict(Outcome):
+class BootVerdict(Outcome, frozen=True):
     verdict: str
     """Accepted, Pending or Rejected."""
     interval_s: int
     """Heartbeat interval when accepted, else how long to wait before the next boot."""
 
 
-class Heartbeat(Input):
+class Heartbeat(Input, frozen=True):
     pass
 
 
-class Status(Input):
+class Status(Input, frozen=True):
     evse: int
     connector: int
     status: str
@@ -55,12 +55,12 @@ class Status(Input):
     vendor_error_code: str = ""
 
 
-class Authorize(Input):
+class Authorize(Input, frozen=True):
     token: str
     token_type: str = "ISO14443"  # noqa: S105
 
 
-class TokenVerdict(Outcome):
+class TokenVerdict(Outcome, frozen=True):
     """AuthorizationStatus with its group and expiry (ms)."""
 
     status: str
@@ -68,7 +68,7 @@ class TokenVerdict(Outcome):
     expires_at: int | None = None
 
 
-class StartTransaction(Input):
+class StartTransaction(Input, frozen=True):
     """1.6 StartTransaction.req."""
 
     connector: int
@@ -78,12 +78,12 @@ class StartTransaction(Input):
     reservation_id: int | None = None
 
 
-class Started(Outcome):
+class Started(Outcome, frozen=True):
     transaction_id: int
     token: TokenVerdict
 
 
-class StopTransaction(Input):
+class StopTransaction(Input, frozen=True):
     """1.6 StopTransaction.req. `samples` is its transactionData."""
 
     transaction_id: int
@@ -94,11 +94,11 @@ class StopTransaction(Input):
     samples: tuple[Sample, ...] = ()
 
 
-class Stopped(Outcome):
+class Stopped(Outcome, frozen=True):
     token: TokenVerdict | None = None
 
 
-class TransactionEvent(Input):
+class TransactionEvent(Input, frozen=True):
     """2.x TransactionEventRequest."""
 
     kind: str
@@ -119,11 +119,11 @@ class TransactionEvent(Input):
     samples: tuple[Sample, ...] = ()
 
 
-class TransactionAnswered(Outcome):
+class TransactionAnswered(Outcome, frozen=True):
     token: TokenVerdict | None = None
 
 
-class MeterValues(Input):
+class MeterValues(Input, frozen=True):
     """MeterValues of either line. `transaction_id` is 1.6's; 2.x values belong to no transaction."""
 
     evse: int
@@ -132,7 +132,7 @@ class MeterValues(Input):
     samples: tuple[Sample, ...] = ()
 
 
-class Report(Input):
+class Report(Input, frozen=True):
     """NotifyReport, or the answer to our GetConfiguration / GetVariables: the device model as reported."""
 
     variables: tuple[ReportedVariable, ...]
@@ -142,7 +142,7 @@ class Report(Input):
     more: bool = False
 
 
-class DeviceEvent(Input):
+class DeviceEvent(Input, frozen=True):
     """One NotifyEvent with its elements."""
 
     events: tuple[NotifiedEvent, ...]
@@ -164,29 +164,29 @@ class NotifiedEvent(msgspec.Struct, frozen=True, kw_only=True):
     tech_info: str = ""
 
 
-class SecurityEvent(Input):
+class SecurityEvent(Input, frozen=True):
     kind: str
     time: int
     tech_info: str = ""
 
 
-class DataTransfer(Input):
+class DataTransfer(Input, frozen=True):
     vendor_id: str
     message_id: str = ""
     data: str = ""
 
 
-class DataTransferVerdict(Outcome):
+class DataTransferVerdict(Outcome, frozen=True):
     status: str
     """Accepted, Rejected, UnknownMessageId or UnknownVendorId."""
 
 
-class FirmwareStatus(Input):
+class FirmwareStatus(Input, frozen=True):
     status: str
     request_id: int | None = None
 
 
-class LogStatus(Input):
+class LogStatus(Input, frozen=True):
     status: str
     kind: str = "log"
     request_id: int | None = None
