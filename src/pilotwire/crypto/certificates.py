@@ -138,4 +138,5 @@ def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        # Certificates carry international names in their ASCII form (RFC 5280 7.2).
+        return x509.DNSName(name if name.isascii() else name.encode("idna").decode())

@@ -1,8 +1,8 @@
 """Verifiers of passwords: fast ones for what machines present at every handshake, slow ones for what people choose.
 
-A station's password is random and long (OCPP 2.1 part 2, A00.FR.205: 16 characters or more), so guessing is hopeless and
-a keyed hash is enough; ten thousand stations that reconnect after an outage would cost an hour of argon2. What people
-choose is guessable, so it gets argon2id.
+A station's password is random and long (OCPP 2.1 part 2, A00.FR.205: 16 characters or more), so guessing is hopeless
+and a keyed hash is enough; ten thousand stations that reconnect after an outage would cost an hour of argon2. What
+people choose is guessable, so it gets argon2id.
 
     hmac-sha256$<salt, hex>$<mac, hex>      HMAC(pepper, salt || password); the pepper is not in the database
 """
@@ -18,8 +18,6 @@ from pilotwire.core.errors import LocalError
 
 _SCHEME = "hmac-sha256"
 _SALT_BYTES = 16
-MIN_STATION_BYTES = 16
-MAX_STATION_BYTES = 64
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 """Without the characters that look alike: these passwords are typed into chargers."""
 
@@ -38,7 +36,7 @@ def authorization_key(password: bytes) -> str:
 
 
 class Passwords:
-    """Makes and checks verifiers with one installation's pepper. `salt` and `human` are injected for tests."""
+    """Makes and checks verifiers with one installation's pepper. `salt` is where random bytes come from."""
 
     def __init__(self, pepper: bytes, *, salt: Callable[[int], bytes] = secrets.token_bytes) -> None:
         if len(pepper) < 16:
@@ -54,7 +52,7 @@ class Passwords:
         return f"{_SCHEME}${salt.hex()}${self._mac(salt, password).hex()}"
 
     def verify_station(self, verifier: str, password: bytes) -> bool:
-        """Whether `password` is the one, in the same time for every answer. A verifier that cannot be read fits none."""
+        """Whether `password` is the one, in the same time for every answer. A verifier that is none fits nothing."""
         parsed = _parse(verifier)
         salt, mac = parsed or _parse(self._decoy) or (b"", b"")
         return hmac.compare_digest(self._mac(salt, password), mac) and parsed is not None
@@ -74,19 +72,24 @@ class Passwords:
         return PasswordHasher().hash(password)
 
     def verify_human(self, password: str, verifier: str) -> bool:
+        """Whether `password` is the one; a verifier that cannot be read fits none. As slow as `hash_human`."""
         from argon2 import PasswordHasher
         from argon2.exceptions import Argon2Error, InvalidHashError
 
         try:
             return PasswordHasher().verify(verifier, password)
-        except (Argon2Error, InvalidHashError):
+        except (Argon2Error, InvalidHashError, UnicodeEncodeError):
             return False
 
     def needs_rehash(self, verifier: str) -> bool:
-        """Whether the verifier was made with weaker parameters than today's."""
+        """Whether the verifier was made with other parameters than today's, or is none."""
         from argon2 import PasswordHasher
+        from argon2.exceptions import InvalidHashError
 
-        return PasswordHasher().check_needs_rehash(verifier)
+        try:
+            return PasswordHasher().check_needs_rehash(verifier)
+        except InvalidHashError:
+            return True
 
 
 def _parse(verifier: str) -> tuple[bytes, bytes] | None:
