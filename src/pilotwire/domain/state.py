@@ -7,7 +7,7 @@ needs is in the records themselves, so a state made `from_image` decides as the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import StationKey
@@ -185,7 +185,7 @@ class StationState:
 
         Raises UnknownSession where the fact names a session that the state does not hold.
         """
-        handler = _APPLY.get(type(fact))
+        handler = _HANDLERS.get(type(fact))
         if handler is not None:
             handler(self, fact, recv_time, epoch)
         elif recv_time - self.station.last_seen >= REFRESH_MS:
@@ -283,141 +283,175 @@ class StationState:
                 station.skew_ms = skew
             self._touch_station()
 
+    # -- one small function per fact ----------------------------------------------------------------------------------
+    def _on_session_started(self, fact: SessionStarted, recv_time: int, epoch: int) -> None:
+        session = self.sessions.get(fact.session_id)
+        if session is None:
+            session = sessions.create(self.key.tenant, self.key.station, fact, recv_time)
+            self._index(session)
+        sessions.on_started(session, fact, recv_time, self.station.skew_ms)
+        self._touched[session.id] = session
+        self._ensure_connector(session.evse, session.connector)
+        self._bind(session.evse)
+        self._observe(fact.event_time, recv_time, fact.offline)
+        self._trim()
 
-# -- one small function per fact --------------------------------------------------------------------------------------
+    def _on_session_updated(self, fact: SessionUpdated, recv_time: int, epoch: int) -> None:
+        session = self._session(fact.session_id)
+        evse, power = session.evse, session.power_w
+        sessions.on_updated(session, fact, recv_time, self.station.skew_ms)
+        self._touched[session.id] = session
+        if session.evse != evse:
+            self._ensure_connector(session.evse, session.connector)
+            self._bind(evse)
+            self._bind(session.evse)
+        elif (power == 0) != (session.power_w == 0):
+            self._bind(evse)
+        estimate = self.station.clock
+        if (
+            estimate is None
+            or recv_time - estimate.at >= REFRESH_MS
+            or recv_time - self.station.last_seen >= REFRESH_MS
+        ):
+            self._observe(fact.event_time, recv_time, fact.offline)
+
+    def _on_session_ended(self, fact: SessionEnded, recv_time: int, epoch: int) -> None:
+        session = self._session(fact.session_id)
+        sessions.on_ended(session, fact, recv_time, self.station.skew_ms)
+        self._active.pop(session.id, None)
+        self._touched[session.id] = session
+        self._bind(session.evse)
+        self._observe(fact.event_time, recv_time, fact.offline or fact.implied)
+        self._trim()
+
+    def _on_orphan(self, fact: OrphanReceived, recv_time: int, epoch: int) -> None:
+        self._orphans[_orphan_key(fact)] = None
+        while len(self._orphans) > KEEP_ORPHANS:
+            del self._orphans[next(iter(self._orphans))]
+
+    def _on_connected(self, fact: StationConnected, recv_time: int, epoch: int) -> None:
+        station = self.station
+        station.ocpp_version = fact.ocpp_version
+        station.peer = fact.peer
+        station.security_profile = fact.security_profile
+        station.connected = True
+        station.connected_at = station.last_seen = recv_time
+        station.epoch = max(station.epoch, epoch)
+        self._touch_station()
+
+    def _on_disconnected(self, fact: StationDisconnected, recv_time: int, epoch: int) -> None:
+        station = self.station
+        if epoch != station.epoch:
+            return  # an older connection went away after a newer one had taken its place
+        station.connected = False
+        station.disconnected_at = recv_time
+        self._touch_station()
+
+    def _on_booted(self, fact: StationBooted, recv_time: int, epoch: int) -> None:
+        station = self.station
+        station.vendor = fact.vendor
+        station.model = fact.model
+        station.serial = fact.serial
+        station.firmware = fact.firmware
+        station.boot_status = fact.verdict
+        station.booted_at = station.last_seen = recv_time
+        self._touch_station()
+
+    def _on_status(self, fact: ConnectorStatusChanged, recv_time: int, epoch: int) -> None:
+        connector = self.connector(fact.evse, fact.connector)
+        if connector is None:
+            connector = Connector(evse=fact.evse, connector=fact.connector)
+            self._add_connector(connector)
+            self._bind(fact.evse)
+        if connector.status != fact.status:
+            connector.status = fact.status
+            connector.since = fact.event_time if clock.regime(fact.event_time, recv_time) == 0 else recv_time
+        connector.error_code = fact.error_code
+        connector.info = fact.info
+        self.station.last_seen = recv_time
+        self._touch_station()
+        for session in self._active.values():
+            if session.evse != fact.evse or session.connector != fact.connector or session.ocpp_version != "1.6":
+                continue
+            if fact.status == "Available":
+                flag(session, "connector-available")
+            else:
+                clear(session, "connector-available")
+                if fact.status in ("Charging", "SuspendedEV", "SuspendedEVSE"):
+                    session.charging_state = fact.status
+            self._touched[session.id] = session
+
+    def _on_firmware_status(self, fact: FirmwareStatusChanged, recv_time: int, epoch: int) -> None:
+        self.station.firmware_status = fact.status
+        self.station.last_seen = recv_time
+        self._touch_station()
+
+    def _on_variables(self, fact: VariablesReported, recv_time: int, epoch: int) -> None:
+        tenant, station = self.key
+        for one in fact.variables:
+            record = Variable(
+                tenant=tenant,
+                station_id=station,
+                component=one.component,
+                variable=one.variable,
+                component_instance=one.component_instance,
+                variable_instance=one.variable_instance,
+                evse=one.evse,
+                connector=one.connector,
+                attribute=one.attribute,
+                value=one.value,
+                mutability=one.mutability,
+                data_type=one.data_type,
+                unit=one.unit,
+                reported_at=recv_time,
+            )
+            self._touched[variable_key(record)] = record
+
+    def _on_command_requested(self, fact: CommandRequested, recv_time: int, epoch: int) -> None:
+        command = Command(
+            tenant=self.key.tenant,
+            id=fact.command_id,
+            station_id=self.key.station,
+            action=fact.action,
+            payload=fact.payload,
+            requested_at=fact.event_time,
+            expires_at=fact.expires_at,
+            by=fact.by,
+        )
+        self.commands[command.id] = command
+        self._touched[command.id] = command
+
+    def _on_command_settled(self, fact: CommandSettled, recv_time: int, epoch: int) -> None:
+        command = self.commands.pop(fact.command_id, None)
+        if command is None:
+            return  # settled before: the first settlement stands
+        command.outcome = fact.outcome
+        command.answer = fact.answer
+        command.settled_at = fact.event_time
+        self._touched[command.id] = command
+
+    HANDLERS: ClassVar[dict[type, Callable[[StationState, Any, int, int], None]]] = {
+        SessionStarted: _on_session_started,
+        SessionUpdated: _on_session_updated,
+        SessionEnded: _on_session_ended,
+        OrphanReceived: _on_orphan,
+        StationConnected: _on_connected,
+        StationDisconnected: _on_disconnected,
+        StationBooted: _on_booted,
+        ConnectorStatusChanged: _on_status,
+        FirmwareStatusChanged: _on_firmware_status,
+        VariablesReported: _on_variables,
+        CommandRequested: _on_command_requested,
+        CommandSettled: _on_command_settled,
+    }
+    """Facts without an entry (tokens, events, data transfers …) change no record but `last_seen`."""
 
 
-def _on_session_started(state: StationState, fact: SessionStarted, recv_time: int, epoch: int) -> None:
-    session = state.sessions.get(fact.session_id)
-    if session is None:
-        session = sessions.create(state.key.tenant, state.key.station, fact, recv_time)
-        state._index(session)
-    sessions.on_started(session, fact, recv_time, state.station.skew_ms)
-    state._touched[session.id] = session
-    state._ensure_connector(session.evse, session.connector)
-    state._bind(session.evse)
-    state._observe(fact.event_time, recv_time, fact.offline)
-    state._trim()
-
-
-def _on_session_updated(state: StationState, fact: SessionUpdated, recv_time: int, epoch: int) -> None:
-    session = state._session(fact.session_id)
-    evse, power = session.evse, session.power_w
-    sessions.on_updated(session, fact, recv_time, state.station.skew_ms)
-    state._touched[session.id] = session
-    if session.evse != evse:
-        state._ensure_connector(session.evse, session.connector)
-        state._bind(evse)
-        state._bind(session.evse)
-    elif (power == 0) != (session.power_w == 0):
-        state._bind(evse)
-    estimate = state.station.clock
-    if estimate is None or recv_time - estimate.at >= REFRESH_MS or recv_time - state.station.last_seen >= REFRESH_MS:
-        state._observe(fact.event_time, recv_time, fact.offline)
-
-
-def _on_session_ended(state: StationState, fact: SessionEnded, recv_time: int, epoch: int) -> None:
-    session = state._session(fact.session_id)
-    sessions.on_ended(session, fact, recv_time, state.station.skew_ms)
-    state._active.pop(session.id, None)
-    state._touched[session.id] = session
-    state._bind(session.evse)
-    state._observe(fact.event_time, recv_time, fact.offline or fact.implied)
-    state._trim()
-
-
-def _on_orphan(state: StationState, fact: OrphanReceived, recv_time: int, epoch: int) -> None:
-    state._orphans[_orphan_key(fact)] = None
-    while len(state._orphans) > KEEP_ORPHANS:
-        del state._orphans[next(iter(state._orphans))]
+_HANDLERS = StationState.HANDLERS  # by its short name: `apply` looks it up for every fact
 
 
 def _orphan_key(fact: OrphanReceived) -> tuple[str, str, int, str]:
     return fact.action, fact.transaction, fact.event_time, fact.why
-
-
-def _on_connected(state: StationState, fact: StationConnected, recv_time: int, epoch: int) -> None:
-    station = state.station
-    station.ocpp_version = fact.ocpp_version
-    station.peer = fact.peer
-    station.security_profile = fact.security_profile
-    station.connected = True
-    station.connected_at = station.last_seen = recv_time
-    station.epoch = max(station.epoch, epoch)
-    state._touch_station()
-
-
-def _on_disconnected(state: StationState, fact: StationDisconnected, recv_time: int, epoch: int) -> None:
-    station = state.station
-    if epoch != station.epoch:
-        return  # an older connection went away after a newer one had taken its place
-    station.connected = False
-    station.disconnected_at = recv_time
-    state._touch_station()
-
-
-def _on_booted(state: StationState, fact: StationBooted, recv_time: int, epoch: int) -> None:
-    station = state.station
-    station.vendor = fact.vendor
-    station.model = fact.model
-    station.serial = fact.serial
-    station.firmware = fact.firmware
-    station.boot_status = fact.verdict
-    station.booted_at = station.last_seen = recv_time
-    state._touch_station()
-
-
-def _on_status(state: StationState, fact: ConnectorStatusChanged, recv_time: int, epoch: int) -> None:
-    connector = state.connector(fact.evse, fact.connector)
-    if connector is None:
-        connector = Connector(evse=fact.evse, connector=fact.connector)
-        state._add_connector(connector)
-        state._bind(fact.evse)
-    if connector.status != fact.status:
-        connector.status = fact.status
-        connector.since = fact.event_time if clock.regime(fact.event_time, recv_time) == 0 else recv_time
-    connector.error_code = fact.error_code
-    connector.info = fact.info
-    state.station.last_seen = recv_time
-    state._touch_station()
-    for session in state._active.values():
-        if session.evse != fact.evse or session.connector != fact.connector or session.ocpp_version != "1.6":
-            continue
-        if fact.status == "Available":
-            flag(session, "connector-available")
-        else:
-            clear(session, "connector-available")
-            if fact.status in ("Charging", "SuspendedEV", "SuspendedEVSE"):
-                session.charging_state = fact.status
-        state._touched[session.id] = session
-
-
-def _on_firmware_status(state: StationState, fact: FirmwareStatusChanged, recv_time: int, epoch: int) -> None:
-    state.station.firmware_status = fact.status
-    state.station.last_seen = recv_time
-    state._touch_station()
-
-
-def _on_variables(state: StationState, fact: VariablesReported, recv_time: int, epoch: int) -> None:
-    tenant, station = state.key
-    for one in fact.variables:
-        record = Variable(
-            tenant=tenant,
-            station_id=station,
-            component=one.component,
-            variable=one.variable,
-            component_instance=one.component_instance,
-            variable_instance=one.variable_instance,
-            evse=one.evse,
-            connector=one.connector,
-            attribute=one.attribute,
-            value=one.value,
-            mutability=one.mutability,
-            data_type=one.data_type,
-            unit=one.unit,
-            reported_at=recv_time,
-        )
-        state._touched[variable_key(record)] = record
 
 
 def variable_key(record: Variable) -> tuple[object, ...]:
@@ -431,45 +465,3 @@ def variable_key(record: Variable) -> tuple[object, ...]:
         record.variable_instance,
         record.attribute,
     )
-
-
-def _on_command_requested(state: StationState, fact: CommandRequested, recv_time: int, epoch: int) -> None:
-    command = Command(
-        tenant=state.key.tenant,
-        id=fact.command_id,
-        station_id=state.key.station,
-        action=fact.action,
-        payload=fact.payload,
-        requested_at=fact.event_time,
-        expires_at=fact.expires_at,
-        by=fact.by,
-    )
-    state.commands[command.id] = command
-    state._touched[command.id] = command
-
-
-def _on_command_settled(state: StationState, fact: CommandSettled, recv_time: int, epoch: int) -> None:
-    command = state.commands.pop(fact.command_id, None)
-    if command is None:
-        return  # settled before: the first settlement stands
-    command.outcome = fact.outcome
-    command.answer = fact.answer
-    command.settled_at = fact.event_time
-    state._touched[command.id] = command
-
-
-_APPLY: dict[type, Callable[[StationState, Any, int, int], None]] = {
-    SessionStarted: _on_session_started,
-    SessionUpdated: _on_session_updated,
-    SessionEnded: _on_session_ended,
-    OrphanReceived: _on_orphan,
-    StationConnected: _on_connected,
-    StationDisconnected: _on_disconnected,
-    StationBooted: _on_booted,
-    ConnectorStatusChanged: _on_status,
-    FirmwareStatusChanged: _on_firmware_status,
-    VariablesReported: _on_variables,
-    CommandRequested: _on_command_requested,
-    CommandSettled: _on_command_settled,
-}
-"""Facts without an entry (tokens, events, data transfers …) change no record but `last_seen`."""
