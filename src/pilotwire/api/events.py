@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -22,11 +24,15 @@ from .context import ApiContext
 from .live import COMMENT, HEARTBEAT_S, message
 from .words import say
 
+T = TypeVar("T")
+
 BUFFER = 1_000
 """Live events that may wait for one client."""
 LIFETIME_MS = 3_600_000
 """A stream ends after an hour; clients reconnect by themselves and are then asked again who they are."""
 CHUNK = 500
+
+T = TypeVar("T")
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +82,7 @@ async def stream(context: ApiContext, wanted: Wanted) -> AsyncIterator[bytes]:
                 if data is not None:
                     yield data
         while not context.closing.is_set() and context.scheduler.now() < end:
-            event = await _next(context, queue)
+            event = await next_of(context, queue)
             if subscription.shed != shed:
                 lost, shed = subscription.shed - shed, subscription.shed
                 yield message("lagged", {"events": lost, "next": "replayed from the journal"})
@@ -108,8 +114,8 @@ async def _pump(subscription: Subscription, queue: asyncio.Queue[Event]) -> None
             await queue.put(event)
 
 
-async def _next(context: ApiContext, queue: asyncio.Queue[Event]) -> Event | None:
-    """The next event; None after a silence or when the server closes."""
+async def next_of(context: ApiContext, queue: asyncio.Queue[T]) -> T | None:
+    """The next item; None after a silence or when the server closes."""
     with contextlib.suppress(asyncio.QueueEmpty):
         return queue.get_nowait()
     taking = asyncio.ensure_future(queue.get())

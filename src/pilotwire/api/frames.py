@@ -14,7 +14,8 @@ from pilotwire.transport.bus import Frame, Subscription
 
 from . import types
 from .context import ApiContext
-from .live import COMMENT, HEARTBEAT_S, message
+from .events import next_of
+from .live import COMMENT, message
 
 BUFFER = 500
 CHUNK = 64
@@ -26,23 +27,19 @@ async def stream(context: ApiContext, tenant: str, station: str | None) -> Async
     subscription = context.bus.subscribe(subject, limit=BUFFER)
     queue: asyncio.Queue[Frame] = asyncio.Queue(maxsize=CHUNK)
     pump = asyncio.get_running_loop().create_task(_pump(subscription, queue))
-    closing = asyncio.ensure_future(context.closing.wait())
     shed = 0
     try:
         yield b"retry: 2000\n: connected\n\n"
-        while not closing.done():
-            taking = asyncio.ensure_future(queue.get())
-            await asyncio.wait((taking, closing), timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
-            if not taking.done():
-                taking.cancel()
+        while not context.closing.is_set():
+            frame = await next_of(context, queue)
+            if frame is None:
                 yield COMMENT
                 continue
             if subscription.shed != shed:
                 yield message("lagged", {"frames": subscription.shed - shed})
                 shed = subscription.shed
-            yield message("frame", shown(taking.result()))
+            yield message("frame", shown(frame))
     finally:
-        closing.cancel()
         pump.cancel()
         subscription.close()
 
@@ -52,7 +49,7 @@ def shown(frame: Frame) -> types.FrameShown:
     return types.FrameShown(
         station_id=frame.station,
         time=to_rfc3339(frame.time),
-        direction=frame.direction,
+        direction="in" if frame.direction == "in" else "out",
         text=frame.data.decode(errors="replace"),
     )
 

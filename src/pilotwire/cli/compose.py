@@ -61,6 +61,7 @@ class Node:
             raise
 
     async def _start(self) -> None:
+        from pilotwire.cli.care import Care
         from pilotwire.csms.service import CentralSystem, CsmsConfig
         from pilotwire.transport.ocpp.limits import EdgeLimits
         from pilotwire.transport.ocpp.picows_server import PicowsServer
@@ -94,6 +95,9 @@ class Node:
             self._stops.append(server.stop)
         self.api = await self._serve_api(scheduler, ids, passwords)
         self._stops.append(self.api.stop)
+        care = Care(self.store, scheduler)
+        await care.start()
+        self._stops.append(care.stop)
         if options.demo:
             await self._start_demo(scheduler, ids, passwords)
 

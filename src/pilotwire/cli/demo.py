@@ -14,6 +14,16 @@ from pilotwire.domain.records import StationAccount, Token
 if TYPE_CHECKING:
     from pilotwire.cli.compose import Node
     from pilotwire.crypto.passwords import Passwords
+    from pilotwire.storage.port import Store
+
+
+async def installation_seed(store: Store) -> int:
+    """Made once, so that the demo's drivers keep their cards over restarts."""
+    text = await store.setting("demo.seed")
+    if text is None:
+        text = str(secrets.randbits(32))
+        await store.put_setting("demo.seed", text)
+    return int(text)
 
 
 async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Passwords) -> Callable[[], Awaitable[None]]:
@@ -38,7 +48,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
         dialer,
         ids,
         count=node.options.demo_stations,
-        seed=secrets.randbits(32),
+        seed=await installation_seed(node.store),
         password=lambda identity: secrets.token_hex(10),
         storage=shelf.open,
     )
