@@ -26,7 +26,7 @@ from pilotwire.api.problems import CATALOGUE, PREFIX
 
 KEY = "pw_test-process-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-STREAMS = {"streamEvents", "streamLive"}
+STREAMS = {"streamEvents", "streamFrames", "streamLive"}
 CHECKS: list[Any] = [
     not_a_server_error,
     status_code_conformance,

@@ -13,7 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from .access import COOKIE, Access, Principal, access_of
 from .context import ApiContext
@@ -97,7 +97,7 @@ class Guard:
         scope.setdefault("state", {})["principal"] = principal
         await app(scope, receive, send)
 
-    async def _admit(self, scope: Scope, path: str) -> Principal | None:
+    async def _admit(self, scope: HTTPScope, path: str) -> Principal | None:
         headers = _headers(scope)
         method = str(scope["method"])
         host = headers.get("host", "")
@@ -172,7 +172,7 @@ def _with_headers(send: Send, path: str) -> Send:
     return wrapped
 
 
-async def _refuse(refused: Problem, scope: Scope, path: str, send: Send) -> None:
+async def _refuse(refused: Problem, scope: HTTPScope, path: str, send: Send) -> None:
     """A problem, or for a person who opens a page without a login the way to the login page."""
     wants_page = "text/html" in _headers(scope).get("accept", "")
     if refused.status == 401 and wants_page and scope["method"] in ("GET", "HEAD") and not path.startswith("/api/"):
