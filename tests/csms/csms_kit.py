@@ -54,10 +54,16 @@ class World:
     """See the module. `start` is a moment in 2026."""
 
     def __init__(
-        self, *, lab: bool = False, delay_ms: int = 5, faults: Faults | None = None, store: Any = None, **config: Any
+        self,
+        *,
+        lab: bool = False,
+        delay_ms: int = 5,
+        faults: Faults | None = None,
+        store: Any = FailingStore,
+        **config: Any,
     ) -> None:
         self.clock = SimScheduler()
-        self.store: FailingStore = store or FailingStore(scheduler=self.clock, delay_ms=delay_ms)
+        self.store: FailingStore = store(scheduler=self.clock, delay_ms=delay_ms)
         self.bus = LocalBus()
         self.logged: list[str] = []
         self.config = CsmsConfig(lab=lab, **config)

@@ -516,7 +516,7 @@ class StationActor:
                 self.key, decision.transaction, decision.start_key, partial(self._found, work, state, decision)
             )
             return
-        facts, samples, outcome = decision  # type: ignore[misc]
+        facts, samples, outcome = decision
         work.outcome = outcome
         if work.extra:
             facts = facts + work.extra

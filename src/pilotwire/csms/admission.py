@@ -18,7 +18,7 @@ from pilotwire.transport.port import Handshake, Receiver, Refuse
 from .around import Around
 
 Verify = Callable[[str, bytes], bool]
-"""(verifier, password as it came) → is it the one? Takes the same time for every answer; nothing fits the verifier ""."""
+"""(verifier, password as it came) → is it the one? In the same time for every answer; nothing fits the verifier ""."""
 
 UNKNOWN = Refuse(404, "unknown-identity")
 WRONG_CREDENTIAL = Refuse(401, "wrong-credential")

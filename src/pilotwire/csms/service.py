@@ -13,7 +13,7 @@ from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
 from pilotwire.domain.records import StationAccount
 from pilotwire.storage.port import Store
-from pilotwire.transport.bus import Bus, CommandReply, CommandRequest
+from pilotwire.transport.bus import Bus, CommandReply, CommandRequest, Subscription
 from pilotwire.transport.port import Endpoint, Handshake, Receiver
 
 from .actor import StationActor
@@ -92,9 +92,9 @@ class CentralSystem:
     # -- life ---------------------------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Read the books and begin to listen on the bus."""
-        await self.refresh()
         self._unserve = self._bus.serve("command.>", self._on_command)
-        self._spawn(self._hear_of_changes())
+        self._spawn(self._hear_of_changes(self._bus.subscribe(SETTINGS, limit=1)))
+        await self.refresh()  # after subscribing: a change in between is then heard of
 
     async def stop(self) -> None:
         """Hang up on everybody, let go of the bus. What was answered is durable already."""
@@ -130,8 +130,7 @@ class CentralSystem:
     def _connect(self, key: StationKey, handshake: Handshake, version: str, security_profile: int) -> Receiver:
         return self.actor(key).connect(handshake, self._around.speech(version), security_profile)
 
-    async def _hear_of_changes(self) -> None:
-        changes = self._bus.subscribe(SETTINGS, limit=1)
+    async def _hear_of_changes(self, changes: Subscription) -> None:
         try:
             async for _ in changes:
                 try:

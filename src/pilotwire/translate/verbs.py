@@ -7,6 +7,7 @@ station's schema would refuse never leaves, and the caller is told which field i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -328,13 +329,18 @@ VERBS: Mapping[str, tuple[type[_Payload], Callable[[Any, Asking], tuple[str, Wir
 """Verb → its payload and how it is said."""
 
 
+_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(\w+)`")
+
+
 def _where(text: str) -> tuple[str, str]:
     """msgspec's "… - at `$.a.b`" and the codec's "$.a.b: …" → (text, "a.b")."""
     if text.startswith("$"):
         path, _, what = text.partition(": ")
     else:
         what, _, path = text.partition(" - at ")
-    return what, path.strip("`").removeprefix("$").lstrip(".")
+    named = _FIELD.match(what)
+    path = path.strip("`").removeprefix("$") + (f".{named[1]}" if named else "")
+    return what, path.lstrip(".")
 
 
 def prepare(version: Version, action: str, payload: Mapping[str, Any], ask: Asking) -> Prepared:
