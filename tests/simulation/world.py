@@ -235,9 +235,9 @@ class World:
                 self.power_cuts += 1
                 station.power_off()
                 self.scheduler.call_later(random.randint(SECOND, 20 * MINUTE), station.power_on)
-            self.scheduler.call_later(random.randint(2 * HOUR, 2 * DAY), strike)
+            self.scheduler.call_later(random.randint(HOUR, DAY), strike)
 
-        self.scheduler.call_later(random.randint(HOUR, DAY), strike)
+        self.scheduler.call_later(random.randint(10 * MINUTE, 8 * HOUR), strike)
 
     # -- the run --------------------------------------------------------------------------------------------------
     def run(self) -> Report:

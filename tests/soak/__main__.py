@@ -52,7 +52,7 @@ def sessions(options: argparse.Namespace) -> bool:
     seed = options.seed
     while done < options.sessions:
         # Many seeds instead of one long one: each has stations with other oddities.
-        run = World(seed, sessions=min(1000, options.sessions - done), stations=24).run()
+        run = World(seed, sessions=min(2500, options.sessions - done), stations=24).run()
         done, energy, days = done + run.sessions, energy + run.energy_wh, days + run.days
         kills, cuts = kills + run.kills, cuts + run.power_cuts
         weather = {key: weather.get(key, 0) + run.weather.get(key, 0) for key in weather | run.weather}
