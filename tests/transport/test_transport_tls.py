@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.transport.ocpp.limits import EdgeLimits
-from pilotwire.transport.ocpp.tls import OCPP_SUITES, ServerTls, client_context, read_subject, server_context
+from pilotwire.transport.ocpp.tls import OCPP_SUITES, ServerTls, client_context, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -357,9 +357,3 @@ def test_wrong_settings_are_config_errors(pki: Pki, tmp_path: Path) -> None:
     for attempt in attempts:
         with pytest.raises(ConfigError):
             attempt()
-
-
-def test_the_subject_of_a_certificate(pki: Pki) -> None:
-    assert read_subject(pki.station_ec.der) == ("SN-1", "Example Charging")
-    with pytest.raises(ValueError, match=r".+"):
-        read_subject(b"not a certificate")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from pilotwire.core.ids import BadIdentity, StationKey, check_identity
+from pilotwire.crypto.subject import read_subject
 from pilotwire.domain.records import StationAccount
 from pilotwire.protocols.ocpp.version import SUBPROTOCOL
 from pilotwire.transport.port import Handshake, Receiver, Refuse
@@ -38,20 +39,6 @@ def is_local(peer: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def subject_of(der: bytes) -> tuple[str, str]:
-    """(CN, O) of a certificate's subject; "" where it has none. Raises ValueError for what is no certificate."""
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
-    subject = x509.load_der_x509_certificate(der).subject
-
-    def first(oid: x509.ObjectIdentifier) -> str:
-        found = subject.get_attributes_for_oid(oid)
-        return str(found[0].value) if found else ""
-
-    return first(NameOID.COMMON_NAME), first(NameOID.ORGANIZATION_NAME)
 
 
 class Admission:
@@ -115,7 +102,7 @@ class Admission:
         if not handshake.tls or handshake.certificate is None:
             return WRONG_PROFILE
         try:
-            name, organization = subject_of(handshake.certificate)
+            name, organization = read_subject(handshake.certificate)
         except ValueError:
             return WRONG_CERTIFICATE
         if name != (account.serial or account.id) or organization != account.organization:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import NamedTuple
 
 from pilotwire.core.errors import ConfigError
 
@@ -16,13 +15,6 @@ OCPP_SUITES = (
 )
 """OpenSSL's names of the four TLS 1.2 suites that a CSMS shall support (A00.FR.318). The last two lack forward
 secrecy; leave them out of `suites` where every station speaks better."""
-
-
-class Subject(NamedTuple):
-    """What the certificate of a station says about it: CN is its serial number, O the operator (A00.FR.404/405)."""
-
-    common_name: str | None
-    organization: str | None
 
 
 def server_context(
@@ -133,18 +125,3 @@ def client_context(
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"cannot set up TLS for the station: {error}") from error
     return context
-
-
-def read_subject(der: bytes) -> Subject:
-    """CN and O of a certificate. Raises ValueError when it is not one."""
-    # Only profile 3 needs it, and it takes longer to import than the rest of the edge.
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
-    name = x509.load_der_x509_certificate(der).subject
-
-    def last(oid: x509.ObjectIdentifier) -> str | None:
-        values = name.get_attributes_for_oid(oid)
-        return str(values[-1].value) if values else None
-
-    return Subject(last(NameOID.COMMON_NAME), last(NameOID.ORGANIZATION_NAME))
