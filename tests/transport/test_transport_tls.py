@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from pilotwire.core.errors import ConfigError
+from pilotwire.crypto.subject import read_subject
 from pilotwire.transport.ocpp.limits import EdgeLimits
 from pilotwire.transport.ocpp.tls import OCPP_SUITES, ServerTls, client_context, server_context
 
