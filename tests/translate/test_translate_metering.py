@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotwire.domain import metering
 from pilotwire.domain.records import Sample
 from pilotwire.protocols.ocpp.version import load
 from pilotwire.translate import tables
@@ -23,7 +24,7 @@ def v16(*sampled: dict[str, Any], connector: int = 2) -> tuple[Sample, ...]:
     request = load("1.6").actions["MeterValues"].decode_request(msgspec.json.encode(payload)).message
     given = tables.load("1.6")["MeterValues"].read(request)
     assert given.evse == connector
-    return given.samples
+    return tuple(given.samples)
 
 
 def v2(*sampled: dict[str, Any], version: str = "2.0.1") -> tuple[Sample, ...]:
@@ -133,3 +134,41 @@ def test_16_and_2x_agree_and_are_exact(value: Decimal, unit: str) -> None:
     (old,) = v16({"value": format(value, "f"), "unit": unit})
     (new,) = v2({"value": value, "unitOfMeasure": {"unit": unit}})
     assert old.value == new.value == exact(value, 3 if unit == "Wh" else 6)
+
+
+SAMPLED = st.fixed_dictionaries(
+    {"value": st.sampled_from(["0", "1234", "12.3456", "-5", "1e3", "junk", "9999999999999999", "57.9999", ".5"])},
+    optional={
+        "measurand": st.sampled_from(["Energy.Active.Import.Register", "Power.Active.Import", "SoC", "Voltage"]),
+        "unit": st.sampled_from(["Wh", "kWh", "W", "kW", "Percent", "V"]),
+        "phase": st.sampled_from(["L1", "L2", "L1-N"]),
+        "location": st.sampled_from(["Outlet", "Inlet", "Body"]),
+        "context": st.sampled_from(["Sample.Periodic", "Transaction.Begin", "Transaction.End", "Sample.Clock"]),
+        "format": st.sampled_from(["Raw", "SignedData"]),
+    },
+)
+
+
+@given(st.lists(st.lists(SAMPLED, min_size=1, max_size=5), min_size=1, max_size=2))
+def test_the_quick_reading_is_the_reading_of_the_samples(values: list[list[dict[str, Any]]]) -> None:
+    """What a session learns from a message does not depend on whether its samples have been made yet."""
+    payload = {"connectorId": 1, "meterValue": [{"timestamp": AT, "sampledValue": one} for one in values]}
+    request = load("1.6").actions["MeterValues"].decode_request(msgspec.json.encode(payload)).message
+    read = tables.load("1.6")["MeterValues"].read
+    lazy = read(request).samples
+    quick = lazy.reading()
+    assert quick == metering.read(tuple(lazy)) == lazy.reading()
+
+
+def test_samples_made_late_belong_to_the_session_that_was_assigned() -> None:
+    payload = {"connectorId": 1, "meterValue": [{"timestamp": AT, "sampledValue": [{"value": "1"}]}]}
+    request = load("1.6").actions["MeterValues"].decode_request(msgspec.json.encode(payload)).message
+    lazy = tables.load("1.6")["MeterValues"].read(request).samples
+    lazy.assign("one")
+    assert [sample.session_id for sample in lazy] == ["one"]
+    lazy.assign("two")
+    assert [sample.session_id for sample in lazy] == ["two"]
+
+
+def test_a_number_beyond_64_bits_makes_no_sample() -> None:
+    assert v16({"value": "99999999999999999", "unit": "kWh"}, {"value": "1"})[0].value == 1_000

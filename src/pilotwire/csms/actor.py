@@ -27,7 +27,8 @@ from pilotwire.domain.facts import (
     StationDisconnected,
 )
 from pilotwire.domain.inputs import Input, Outcome
-from pilotwire.domain.records import Sample, Session
+from pilotwire.domain.metering import Samples
+from pilotwire.domain.records import Session
 from pilotwire.domain.stations import StationState, decide
 from pilotwire.protocols.ocpp.rpc import errors
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
@@ -146,7 +147,7 @@ class StationActor:
         self._stale = False
         """What is in memory is ahead of the store, and a message is under way."""
         self._facts: tuple[AnyFact, ...] = ()
-        self._samples: tuple[Sample, ...] = ()
+        self._samples: Samples = ()
         self._memory = AnswerMemory()
         tail = f"{key.tenant}.{key.station}"
         self._live_subject = f"live.{tail}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import msgspec
 
@@ -11,7 +11,7 @@ from pilotwire.core.ids import Ids
 
 from .facts import AnyFact
 from .inputs import Outcome, TokenVerdict
-from .records import Sample
+from .metering import Samples
 
 Authorizer = Callable[[str, str, int], TokenVerdict]
 """(token, type, now in ms) → what that token may do. Pure for the length of a decision."""
@@ -40,10 +40,11 @@ class Decision(NamedTuple):
     """What happened (`facts`, for the journal), what was measured, and what to answer once both are durable."""
 
     facts: tuple[AnyFact, ...]
-    samples: tuple[Sample, ...]
+    samples: Samples
     outcome: Outcome
 
 
+@final
 class Need(NamedTuple):
     """The decision hangs on an older session that is not in memory.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from .facts import ReportedVariable
+from .metering import Samples
 from .records import Sample
 
 
@@ -129,7 +130,7 @@ class MeterValues(Input, frozen=True):
     evse: int
     connector: int
     transaction_id: int | None = None
-    samples: tuple[Sample, ...] = ()
+    samples: Samples = ()
 
 
 class Report(Input, frozen=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import force_setattr
 
@@ -33,18 +34,41 @@ _FAR = 1 << 62
 NOTHING = Reading(None, None, False, None, None, 0)
 
 
-def assign(samples: tuple[Sample, ...], session_id: str) -> None:
+class Batch(Protocol):
+    """The samples of one message that are made only when somebody iterates: for the store, after the decision."""
+
+    def __iter__(self) -> Iterator[Sample]: ...
+
+    def assign(self, session_id: str) -> None:
+        """Fill in the session of all of them."""
+        ...
+
+    def reading(self) -> Reading:
+        """What `read` would find in them."""
+        ...
+
+
+Samples = tuple[Sample, ...] | Batch
+"""The samples of one message. A `Batch` is always true; it may turn out to hold none."""
+
+
+def assign(samples: Samples, session_id: str) -> None:
     """Fill in the session of samples that were made for the message at hand (in place: nobody else has them yet)."""
+    if not isinstance(samples, tuple):
+        samples.assign(session_id)
+        return
     for sample in samples:
         force_setattr(sample, "session_id", session_id)
 
 
-def read(samples: tuple[Sample, ...]) -> Reading:
+def read(samples: Samples) -> Reading:
     """The registers (first and last by time), the newest power and the newest SoC in `samples`.
 
     Transaction.Begin is the first and Transaction.End the last whatever their times say: the clock may have been set.
     A value without a phase is taken before the sum over phases, the outlet's meter before the inlet's.
     """
+    if not isinstance(samples, tuple):
+        return samples.reading()
     first_key = last_key = first_time = last_time = first = last = power = power_time = soc = soc_time = 0
     registers = begins = have_power = have_soc = slow = False
     newest = 0
@@ -96,16 +120,17 @@ def read(samples: tuple[Sample, ...]) -> Reading:
             if readings:
                 have_power, (power_time, power) = True, max(readings)
     return Reading(
-        Register(first_time, _thousandth(first)) if registers else None,
-        Register(last_time, _thousandth(last)) if registers else None,
+        Register(first_time, thousandth(first)) if registers else None,
+        Register(last_time, thousandth(last)) if registers else None,
         begins,
-        _thousandth(power) if have_power else None,
+        thousandth(power) if have_power else None,
         soc // 100 if have_soc else None,
         newest,
     )
 
 
-def _thousandth(value: int) -> int:
+def thousandth(value: int) -> int:
+    """Thousandths (mWh, mW) as whole units, the half up."""
     return (value + 500) // 1000
 
 

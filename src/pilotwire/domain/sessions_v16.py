@@ -185,7 +185,8 @@ def meter_values(state: StationState, given: inputs.MeterValues, ctx: Context) -
     if given.transaction_id is None:
         # Without a transactionId only what was measured after the start can belong to the session: some stations send
         # their whole unsent history at the first contact.
-        own = tuple(sample for sample in samples if sample.time >= session.reported_start)
+        samples = tuple(samples)
+        own: metering.Samples = tuple(sample for sample in samples if sample.time >= session.reported_start)
         metering.assign(samples, "")
     else:
         own = samples

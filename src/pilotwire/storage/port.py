@@ -16,6 +16,7 @@ import msgspec
 from pilotwire.core.errors import TransientError
 from pilotwire.core.ids import StationKey
 from pilotwire.domain.facts import AnyFact
+from pilotwire.domain.metering import Samples
 from pilotwire.domain.records import (
     ApiKey,
     Command,
@@ -47,7 +48,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     frame: bytes = b""
     """The raw frame, untouched."""
     facts: tuple[AnyFact, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    samples: Samples = ()
+    """May be made only when the store iterates, on whichever thread that is: nothing else touches them by then."""
     touched: tuple[Session | Station | Command | Variable, ...] = ()
     """Folded records to upsert in the same commit. The store encodes them when the group is written and coalesces
     repeats, so the object handed over may go on changing: the newest state of a group is what is kept."""

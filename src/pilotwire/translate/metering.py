@@ -6,12 +6,15 @@ a number (1.6 `SignedData`, free text, NaN) makes no sample and no error: the ra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
-from pilotwire.domain.records import Sample
+from msgspec.structs import replace
+
+from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, read, thousandth
+from pilotwire.domain.records import Register, Sample
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -99,7 +102,7 @@ def _temperature(value: Decimal, unit: str) -> int | None:
 _OTHER_TEMPERATURES = frozenset(("K", "Kelvin", "Fahrenheit"))
 
 
-def samples_v16(evse: int, connector: int, meter_values: Iterable[Any]) -> tuple[Sample, ...]:
+def samples_v16(evse: int, connector: int, meter_values: Iterable[Any], session_id: str = "") -> tuple[Sample, ...]:
     """The MeterValue list of a 1.6 request. `value` is text there, `unit` a name such as kWh (1.6 part 2, 7.43)."""
     found: list[Sample] = []
     for meter_value in meter_values:
@@ -114,7 +117,7 @@ def samples_v16(evse: int, connector: int, meter_values: Iterable[Any]) -> tuple
             whole, _, part = text.partition(".")
             digits = whole + part
             shift = exponent - len(part)
-            if shift >= 0 and len(digits) < 13 and digits.isdecimal() and base not in _OTHER_TEMPERATURES:
+            if shift >= 0 and len(digits) + shift < 19 and digits.isdecimal() and base not in _OTHER_TEMPERATURES:
                 value = int(digits) * _POWERS[shift]  # nearly all: no sign, no exponent, three decimals at most
             else:
                 try:
@@ -139,9 +142,101 @@ def samples_v16(evse: int, connector: int, meter_values: Iterable[Any]) -> tuple
                     sampled.phase or "",
                     sampled.location or DEFAULT_LOCATION,
                     sampled.context or DEFAULT_CONTEXT,
+                    session_id,
                 )
             )
     return tuple(found)
+
+
+_PERIODIC = frozenset((None, "Sample.Periodic", "Sample.Clock", "Trigger", "Other"))
+_OWN_METER = frozenset((None, "Outlet"))
+_OF_SESSION = frozenset((None, REGISTER, POWER, SOC))
+
+
+def _plain(text: str, exponent: int) -> int | None:
+    """The commonest numbers in thousandths: no sign, no exponent, few digits. None: look closer."""
+    whole, _, part = text.partition(".")
+    digits = whole + part
+    shift = exponent - len(part)
+    return int(digits) * _POWERS[shift] if shift >= 0 and len(digits) + shift < 19 and digits.isdecimal() else None
+
+
+class LazySamples:
+    """`domain.metering.Batch` of a 1.6 MeterValues: samples that are made when the store takes them.
+
+    What the session needs is read straight from the message; every sample is made, once, when somebody iterates, which
+    is off the path between a message and its answer. Both come to the same: where the quick reading meets anything but
+    the usual it makes the samples and reads those.
+    """
+
+    __slots__ = ("_connector", "_evse", "_made", "_meter_values", "_session_id")
+
+    def __init__(self, evse: int, connector: int, meter_values: Sequence[Any]) -> None:
+        """`meter_values` is the MeterValue list of the request, and not to be changed any more."""
+        self._evse = evse
+        self._connector = connector
+        self._meter_values: Sequence[Any] = meter_values
+        self._made: tuple[Sample, ...] | None = None
+        self._session_id = ""
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.made())
+
+    def made(self) -> tuple[Sample, ...]:
+        """All of them."""
+        made = self._made
+        if made is None:
+            made = samples_v16(self._evse, self._connector, self._meter_values, self._session_id)
+            self._made, self._meter_values = made, ()
+        return made
+
+    def assign(self, session_id: str) -> None:
+        """Which session they belong to; to be called before anybody iterates for good."""
+        self._session_id = session_id
+        if self._made is not None:
+            self._made = tuple(replace(sample, session_id=session_id) for sample in self._made)
+
+    def reading(self) -> Reading:
+        """`domain.metering.read` of the samples."""
+        values = self._meter_values
+        if self._made is not None or len(values) != 1:
+            return read(self.made())
+        register = power = soc = None
+        for sampled in values[0].sampled_value:
+            measurand = sampled.measurand
+            if measurand not in _OF_SESSION:
+                continue
+            if (
+                sampled.phase is not None
+                or sampled.location not in _OWN_METER
+                or sampled.context not in _PERIODIC
+                or sampled.format == SIGNED
+            ):
+                return read(self.made())
+            unit = sampled.unit
+            _, exponent = default_unit(measurand or DEFAULT_MEASURAND) if unit is None else UNITS.get(unit) or ("", 3)
+            value = _plain(sampled.value, exponent)
+            if value is None:
+                return read(self.made())
+            if measurand == POWER:
+                if power is not None:
+                    return read(self.made())
+                power = value
+            elif measurand == SOC:
+                if soc is not None:
+                    return read(self.made())
+                soc = value
+            elif register is not None:
+                return read(self.made())
+            else:
+                register = value
+        if register is None and power is None and soc is None:
+            return read(self.made())
+        time = milliseconds(values[0].timestamp)
+        edge = None if register is None else Register(time, thousandth(register))
+        return Reading(
+            edge, edge, False, None if power is None else thousandth(power), None if soc is None else soc // 100, time
+        )
 
 
 def samples_v2(evse: int, connector: int, meter_values: Sequence[Any] | None) -> tuple[Sample, ...]:

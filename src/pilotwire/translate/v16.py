@@ -9,7 +9,7 @@ from pilotwire.domain import inputs
 from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, Outcome, Started, Stopped, TokenVerdict
 from pilotwire.protocols.ocpp.v16 import messages as m
 
-from .metering import milliseconds, samples_v16
+from .metering import LazySamples, milliseconds, samples_v16
 from .table import Served, Table, always, instant
 
 _ID_TAG_STATUS = frozenset(("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"))
@@ -118,7 +118,7 @@ def _meter_values(request: m.MeterValuesRequest) -> inputs.MeterValues:
         evse=connector_id,
         connector=connector,
         transaction_id=request.transaction_id,
-        samples=samples_v16(connector_id, connector, request.meter_value),
+        samples=LazySamples(connector_id, connector, request.meter_value),
     )
 
 
