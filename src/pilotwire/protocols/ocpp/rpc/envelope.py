@@ -7,7 +7,7 @@ frame that the types do not fit.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import msgspec
 
@@ -25,6 +25,7 @@ UNREADABLE = "-1"
 _EMPTY = msgspec.Raw(b"{}")
 
 
+@final
 class Call(msgspec.Struct, array_like=True, tag=CALL, forbid_unknown_fields=True):
     """`[2, messageId, action, payload]`"""
 
@@ -33,6 +34,7 @@ class Call(msgspec.Struct, array_like=True, tag=CALL, forbid_unknown_fields=True
     payload: msgspec.Raw
 
 
+@final
 class CallResult(msgspec.Struct, array_like=True, tag=CALLRESULT, forbid_unknown_fields=True):
     """`[3, messageId, payload]`"""
 
@@ -40,6 +42,7 @@ class CallResult(msgspec.Struct, array_like=True, tag=CALLRESULT, forbid_unknown
     payload: msgspec.Raw
 
 
+@final
 class CallError(msgspec.Struct, array_like=True, tag=CALLERROR):
     """`[4, messageId, errorCode, errorDescription, errorDetails]`. Read leniently: it ends a call whatever it says."""
 
@@ -49,6 +52,7 @@ class CallError(msgspec.Struct, array_like=True, tag=CALLERROR):
     details: msgspec.Raw = _EMPTY
 
 
+@final
 class CallResultError(msgspec.Struct, array_like=True, tag=CALLRESULTERROR):
     """`[5, messageId, errorCode, errorDescription, errorDetails]`, 2.1"""
 
@@ -58,12 +62,17 @@ class CallResultError(msgspec.Struct, array_like=True, tag=CALLRESULTERROR):
     details: msgspec.Raw = _EMPTY
 
 
+@final
 class Send(msgspec.Struct, array_like=True, tag=SEND, forbid_unknown_fields=True):
     """`[6, messageId, action, payload]`, 2.1"""
 
     message_id: str
     action: str
     payload: msgspec.Raw
+
+
+Message = Call | CallResult | CallError | CallResultError | Send
+"""What a frame can be; 1.6 and 2.0.1 have the first three."""
 
 
 class Broken(NamedTuple):

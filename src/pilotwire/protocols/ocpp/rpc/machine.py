@@ -35,7 +35,7 @@ Everything that decides about message types, ids and open calls is in this file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -57,6 +57,7 @@ from .envelope import (
     CallError,
     CallResult,
     CallResultError,
+    Message,
     Send,
 )
 from .errors import (
@@ -120,7 +121,7 @@ class Closed(TransientError):
 class _Dialect(NamedTuple):
     """What the versions do differently."""
 
-    decoder: msgspec.json.Decoder[Any]
+    decoder: msgspec.json.Decoder[Message]
     message_types: frozenset[int]
     answers_unknown_types: bool
     overload_code: str
@@ -128,7 +129,7 @@ class _Dialect(NamedTuple):
     """Message ids are unique over all connections of a station, not only in one."""
 
 
-_V1 = msgspec.json.Decoder(Call | CallResult | CallError)
+_V1: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Call | CallResult | CallError)
 _TYPES = frozenset({CALL, CALLRESULT, CALLERROR})
 _DIALECTS: Mapping[str, _Dialect] = {
     "1.6": _Dialect(_V1, _TYPES, False, GENERIC_ERROR, False),
@@ -235,14 +236,13 @@ class Rpc:
             message = self._decode(data)
         except UNREADABLE_INPUT:
             return self._on_broken(envelope.read_broken(data, self._max_id))
-        kind = type(message)
-        if kind is Call:
+        if type(message) is Call:
             return self._on_call(message, data)
-        if kind is CallResult:
+        if type(message) is CallResult:
             return self._on_result(message)
-        if kind is CallError:
+        if type(message) is CallError:
             return self._on_error(message.message_id, message)
-        if kind is Send:
+        if type(message) is Send:
             return self._on_send(message)
         return self._on_result_error(message)
 
