@@ -67,7 +67,7 @@ def test_another_process_takes_up_from_the_storage(make_world, version, tmp_path
     # The old station object simply is no more.
     world.station.conversation.stop()
     for evse in world.station.evses:
-        world.station._cancel(evse)
+        world.station.energy.cancel(evse)
     shelf.close()
     world.network.crash()
     world.online()

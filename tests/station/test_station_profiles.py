@@ -275,7 +275,7 @@ def test_a_transaction_profile_is_for_its_transaction_alone(make_world, version)
     world.station.tap(1, "TOKEN1")
     world.run(5)
     assert currents(world)[0] == 12_000
-    assert len(world.station.profiles) == 1
+    assert len(world.station.energy.profiles) == 1
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -293,6 +293,16 @@ def test_the_station_maximum_caps_the_sum(make_world, version):
     world.run(2)
     assert sorted(currents(world, n)[0] for n in (2, 3)) == [7_500, 7_500]
     assert install(world, 1, wire(world, purpose=STATION_MAX, periods=[(0, 15)], id_=9)) == "Rejected"
+
+
+def test_what_a_full_car_leaves_goes_to_the_others(make_world):
+    world = make_world("2.0.1", evses=(EvseConfig(), EvseConfig()))
+    begin(world, 1, soc=985)
+    begin(world, 2)
+    assert install(world, 0, wire(world, purpose=STATION_MAX, periods=[(0, 14)])) == "Accepted"
+    assert currents(world, 2)[0] == 7_000
+    world.run(3600)
+    assert world.station.evses[0].phase == "SuspendedEV" and currents(world, 2)[0] == 14_000
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -367,7 +377,7 @@ def test_profiles_that_make_no_sense_are_rejected(make_world, version):
     ):
         assert install(world, 1, wire(world, purpose=TX_DEFAULT, **bad)) == "Rejected"
     assert install(world, 7, wire(world, purpose=TX_DEFAULT, periods=[(0, 9)])) == "Rejected"
-    assert len(world.station.profiles) == 0
+    assert len(world.station.energy.profiles) == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)

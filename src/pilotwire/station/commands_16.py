@@ -56,13 +56,13 @@ class Commands16:
             wanted = profile
 
             def install(session: Session) -> None:
-                station.profiles.put(_profile(wanted, session.evse, session.key))
-                station.profiles_changed()
+                station.energy.profiles.put(_profile(wanted, session.evse, session.key))
+                station.energy.profiles_changed()
 
             then = install
         if request.connector_id == 0:
             return Reply(m.RemoteStartTransactionResponse(status="Rejected"))
-        accepted, go = station.remote_start(request.connector_id, request.id_tag, "Central", None, then)
+        accepted, go = station.entrance.remote_start(request.connector_id, request.id_tag, "Central", None, then)
         return Reply(m.RemoteStartTransactionResponse(status="Accepted" if accepted else "Rejected"), go)
 
     def remote_stop(self, request: m.RemoteStopTransactionRequest) -> Reply:
@@ -123,7 +123,7 @@ class Commands16:
 
         def readings() -> None:
             for evse in evses:
-                station.send_reading(evse, "Trigger", "Trigger")
+                station.energy.send_reading(evse, "Trigger", "Trigger")
 
         def firmware() -> None:
             update = maintenance.update
@@ -251,8 +251,8 @@ class Commands16:
         profile = _profile(wire, request.connector_id, session_key)
 
         def then() -> None:
-            station.profiles.put(profile)
-            station.profiles_changed()
+            station.energy.profiles.put(profile)
+            station.energy.profiles_changed()
 
         return Reply(m.SetChargingProfileResponse(status="Accepted"), then)
 
@@ -270,9 +270,9 @@ class Commands16:
                 and (request.stack_level is None or profile.stack == request.stack_level)
             )
 
-        cleared = station.profiles.clear(matches)
+        cleared = station.energy.profiles.clear(matches)
         if cleared:
-            station.profiles_changed()
+            station.energy.profiles_changed()
         return Reply(m.ClearChargingProfileResponse(status="Accepted" if cleared else "Unknown"))
 
     def composite_schedule(self, request: m.GetCompositeScheduleRequest) -> Reply:
@@ -283,7 +283,7 @@ class Commands16:
         evse = self._evse(request.connector_id)
         unit = request.charging_rate_unit or ("W" if evse is not None and evse.config.dc else "A")
         rows = composite(
-            (lambda at: station.limit(evse, at)) if evse is not None else station.profiles.station_limit,
+            (lambda at: station.energy.limit(evse, at)) if evse is not None else station.energy.profiles.station_limit,
             now,
             request.duration * 1000,
             lambda limit: from_limit(limit, unit, evse),
@@ -362,7 +362,7 @@ def _valid(station: Station, wire: m.ChargingProfile) -> bool:
         and all(period.limit >= 0 for period in periods)
         and not (wire.charging_profile_kind == "Recurring" and wire.recurrency_kind is None)
         and not (wire.charging_profile_purpose == "ChargePointMaxProfile" and wire.charging_profile_kind == "Relative")
-        and len(station.profiles) < settings.number("max_profiles")
+        and len(station.energy.profiles) < settings.number("max_profiles")
     )
 
 

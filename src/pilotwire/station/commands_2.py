@@ -57,12 +57,14 @@ class Commands2:
                 return Reply(m.RequestStartTransactionResponse(status="Rejected"))
 
             def install(session: Session) -> None:
-                station.profiles.put(_profile(wire, session.evse, session.key))
-                station.profiles_changed()
+                station.energy.profiles.put(_profile(wire, session.evse, session.key))
+                station.energy.profiles_changed()
 
             then = install
         token = request.id_token
-        accepted, go = station.remote_start(request.evse_id, token.id_token, token.type, request.remote_start_id, then)
+        accepted, go = station.entrance.remote_start(
+            request.evse_id, token.id_token, token.type, request.remote_start_id, then
+        )
         return Reply(m.RequestStartTransactionResponse(status="Accepted" if accepted else "Rejected"), go)
 
     def request_stop(self, request: Any) -> Reply:
@@ -150,14 +152,14 @@ class Commands2:
 
         def meter_values() -> None:
             for evse in evses:
-                reading = station.read(evse, "aligned", "Trigger")
+                reading = station.energy.read(evse, "aligned", "Trigger")
                 if reading.values:
                     station.dialect.idle_sampled(evse, reading)
 
         def transactions() -> None:
             for evse in evses:
                 if evse.session is not None:
-                    reading = station.read(evse, "sampled", "Trigger")
+                    reading = station.energy.read(evse, "sampled", "Trigger")
                     station.dialect.sampled(evse, evse.session, reading, "Trigger")
 
         def firmware() -> None:
@@ -382,8 +384,8 @@ class Commands2:
         profile = _profile(wire, request.evse_id, session_key)
 
         def then() -> None:
-            station.profiles.put(profile)
-            station.profiles_changed()
+            station.energy.profiles.put(profile)
+            station.energy.profiles_changed()
 
         return Reply(m.SetChargingProfileResponse(status="Accepted"), then)
 
@@ -400,7 +402,7 @@ class Commands2:
             and all(a.start_period < b.start_period for a, b in pairwise(periods))
             and all(period.limit is not None and period.limit >= 0 for period in periods)
             and not (wire.charging_profile_kind == "Recurring" and wire.recurrency_kind is None)
-            and len(self._station.profiles) < settings.number("max_profiles")
+            and len(self._station.energy.profiles) < settings.number("max_profiles")
         )
 
     def clear_profile(self, request: Any) -> Reply:
@@ -420,9 +422,9 @@ class Commands2:
                 and (criteria.stack_level is None or profile.stack == criteria.stack_level)
             )
 
-        cleared = station.profiles.clear(matches)
+        cleared = station.energy.profiles.clear(matches)
         if cleared:
-            station.profiles_changed()
+            station.energy.profiles_changed()
         return Reply(self.m.ClearChargingProfileResponse(status="Accepted" if cleared else "Unknown"))
 
     def composite_schedule(self, request: Any) -> Reply:
@@ -433,7 +435,7 @@ class Commands2:
         evse = self._evse(request.evse_id)
         unit = request.charging_rate_unit or ("W" if evse is not None and evse.config.dc else "A")
         rows = composite(
-            (lambda at: station.limit(evse, at)) if evse is not None else station.profiles.station_limit,
+            (lambda at: station.energy.limit(evse, at)) if evse is not None else station.energy.profiles.station_limit,
             now,
             request.duration * 1000,
             lambda limit: from_limit(limit, unit, evse),

@@ -75,7 +75,9 @@ _STATION: tuple[_Fixed, ...] = (
     _Fixed("LocalAuthListCtrlr", "Entries", lambda s, e: str(s.authorizer.entries), "integer"),
     _Fixed("SecurityCtrlr", "Identity", lambda s, e: s.config.identity),
     _Fixed("SecurityCtrlr", "SecurityProfile", lambda s, e: str(s.config.security_profile), "integer"),
-    _Fixed("SmartChargingCtrlr", "Entries", lambda s, e: str(len(s.profiles)), "integer", "", "ChargingProfiles"),
+    _Fixed(
+        "SmartChargingCtrlr", "Entries", lambda s, e: str(len(s.energy.profiles)), "integer", "", "ChargingProfiles"
+    ),
 )
 
 

@@ -115,7 +115,7 @@ class Evse:
         self.offered_mw = min(offer * 230 * phases, self.max_mw)
         currents = self.car.draw_ac(offer, phases) if self.car is not None else ()
         self.meter.load_ac(currents, config.phases)
-        if limit.mw is not None and self.meter.power_mw > limit.mw:
+        if currents and limit.mw is not None and self.meter.power_mw > limit.mw:
             # The grid is above nominal: give way, so that the limit is held and not merely nominally so.
             lowered = currents[0] * limit.mw // self.meter.power_mw
             if lowered >= MIN_AC_MA:

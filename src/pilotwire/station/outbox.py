@@ -9,7 +9,7 @@ because dropping it would lose a session's energy.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -58,7 +58,7 @@ class TransactionQueue:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterable[Queued]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Queued]:
         return iter(self._entries)
 
     @property

@@ -12,8 +12,8 @@ Callback code: it runs live over an asyncio loop and in simulated time over `Sim
 method below, a timer, a frame) ends with `_finish`: first everything that changed is stored in one write, then the next
 message is sent. So a killed station knows at least what it has told.
 
-How the versions say it is in `dialect_16` and `dialect_2`; what flows through the cable in `evse`; who may charge in
-`authorization`; the connection in `conversation`.
+How the versions say it is in `dialect_16` and `dialect_2`; what flows, and when, in `energy` and `evse`; who is let in
+in `entrance` and `authorization`; the connection in `conversation`; resets and updates in `maintenance`.
 """
 
 from __future__ import annotations
@@ -31,17 +31,19 @@ from pilotwire.protocols.ocpp import version as ocpp
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.transport.port import Dialer
 
-from .authorization import ACCEPTED, Authorizer, Grant
+from .authorization import ACCEPTED, Authorizer
 from .clock import StationClock
 from .config import StationConfig
 from .conversation import BootVerdict, Conversation, OnAnswer, Reply
+from .energy import Energy
+from .entrance import Entrance
 from .evse import Evse, PendingStart
 from .maintenance import Maintenance
 from .meter import Meter
 from .outbox import Queued, TransactionQueue
 from .ports import Car
-from .profiles import TX, Limit, Profile, ProfileBook, Transaction
-from .sessions import NO_AUTHORIZATION, RFID, Reading, Session, Truth
+from .profiles import TX, Profile
+from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
 from .states import IN_SESSION, Event, after
 from .storage import StationStorage
@@ -52,27 +54,18 @@ _truth_decoder = msgspec.json.Decoder(Truth)
 _profiles_decoder = msgspec.json.Decoder(list[Profile])
 
 _TOKEN_LENGTH = {"1.6": 20, "2.0.1": 36, "2.1": 255}
-_KEPT_READINGS = 200
-_MIN_AC_MW = 6_000 * 230
-
-OnGrant = Callable[[Grant], None]
 
 
 class Station:
     """One charging station. See the head of this file."""
 
     __slots__ = (
-        "_aligned_timer",
         "_announced",
         "_changes",
-        "_finishing",
         "_ids",
-        "_limited_station",
         "_offline_since",
         "_on_password",
-        "_on_started",
         "_powered",
-        "_random",
         "_reboot_timer",
         "_storage",
         "_truth_count",
@@ -82,10 +75,12 @@ class Station:
         "config",
         "conversation",
         "dialect",
+        "energy",
+        "entrance",
         "evses",
         "maintenance",
         "outbox",
-        "profiles",
+        "random",
         "scheduler",
         "settings",
         "truth",
@@ -111,14 +106,13 @@ class Station:
         self.config = config
         self.scheduler = scheduler
         self._ids = ids
-        self._random = random
+        self.random = random
         self._storage = storage
         self._on_password = on_password
         self.clock = StationClock(scheduler, config.quirks)
         self.settings = Settings(config.settings, self._setting_changed)
         self.authorizer = Authorizer(self.settings)
         self.outbox = TransactionQueue(config.queue_limit)
-        self.profiles = ProfileBook()
         self.evses = tuple(
             Evse(number, evse, Meter(0, int(scheduler.now()))) for number, evse in enumerate(config.evses, 1)
         )
@@ -128,18 +122,16 @@ class Station:
         self._truth_count = 0
         self._changes: dict[str, bytes | None] = {}
         self._powered = False
-        self._finishing = False
         self._announced = False
         self._offline_since: int | None = None
-        self._limited_station = False
-        self._aligned_timer: Timer | None = None
         self._reboot_timer: Timer | None = None
-        self._on_started: dict[int, Callable[[Session], None]] = {}
         self.boot_reason = "PowerUp"
         version = ocpp.load(config.version)
         self.conversation = Conversation(
             self, config, version, scheduler, dialer, ids, random, self.settings, self.outbox
         )
+        self.energy = Energy(self)
+        self.entrance = Entrance(self)
         self.maintenance = Maintenance(self)
         if config.version == "1.6":
             from .dialect_16 import Dialect16
@@ -181,11 +173,11 @@ class Station:
         self._use_password()
         self.maintenance.restore(stored)
         self._recover(stored)
-        self._align()
+        self.energy.align()
         self.conversation.start()
         for evse in self.evses:
             if evse.car is not None and evse.phase == "Plugged":
-                self._autostart(evse)
+                self.entrance.autostart(evse)
         self._finish()
 
     def power_off(self) -> None:
@@ -208,13 +200,10 @@ class Station:
         for evse in self.evses:
             evse.settle(now)
             evse.open()
-            self._cancel(evse)
             self._store_meter(evse)
-        if self._aligned_timer is not None:
-            self._aligned_timer.cancel()
-            self._aligned_timer = None
+        self.energy.stop()
         self.maintenance.stop()
-        self._on_started.clear()
+        self.entrance.forget()
         self._powered = False
         self.commit()
 
@@ -233,8 +222,7 @@ class Station:
         self.settings.restore(msgspec.json.decode(stored.get("settings", b"{}"), type=dict[str, str]))
         self.outbox.load(stored)
         self.authorizer.load(stored)
-        self.profiles = ProfileBook(_profiles_decoder.decode(stored.get("profiles", b"[]")))
-        self._limited_station = self._has_station_limit()
+        self.energy.load(_profiles_decoder.decode(stored.get("profiles", b"[]")))
         self.boot_reason = stored.get("boot-reason", b"PowerUp").decode()
         self.dialect.load(stored)
         for evse in self.evses:
@@ -252,7 +240,7 @@ class Station:
                 continue
             evse.session = _session_decoder.decode(left)
             evse.phase = "Charging"
-            self._end(evse, "PowerLoss" if self.boot_reason == "PowerUp" else "Reboot", "AbnormalCondition")
+            self.end_session(evse, "PowerLoss" if self.boot_reason == "PowerUp" else "Reboot", "AbnormalCondition")
             evse.phase = "Finishing" if evse.car is not None else "Idle"
 
     # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────
@@ -268,15 +256,15 @@ class Station:
             return
         if evse.session is not None:
             # 1.6 with StopTransactionOnEVSideDisconnect false: the cable is back, charging goes on.
-            self._refresh(evse)
+            self.energy.refresh(evse)
         else:
-            self._phase(evse, "plug")
+            self.advance(evse, "plug")
             pending = evse.pending
             if pending is not None and evse.available and not evse.fault:
                 evse.pending = None
-                self._start(evse, pending, pending.trigger or "CablePluggedIn")
+                self.start_session(evse, pending, pending.trigger or "CablePluggedIn")
             else:
-                self._autostart(evse)
+                self.entrance.autostart(evse)
         self._finish()
 
     def unplug(self, evse_id: int) -> Car | None:
@@ -292,11 +280,11 @@ class Station:
             return car
         if evse.session is not None:
             if self.config.version == "1.6" and not self.settings.flag("stop_on_disconnect"):
-                self._refresh(evse)
+                self.energy.refresh(evse)
                 self._finish()
                 return car
-            self._end(evse, "EVDisconnected", "EVCommunicationLost")
-        self._phase(evse, "unplug")
+            self.end_session(evse, "EVDisconnected", "EVCommunicationLost")
+        self.advance(evse, "unplug")
         self._finish()
         return car
 
@@ -312,14 +300,16 @@ class Station:
         evse = self.evse(evse_id)
         session = evse.session
         if session is not None and token == session.token:
-            self._end(evse, "Local", "StopAuthorized", token=token)
+            self.end_session(evse, "Local", "StopAuthorized", token=token)
         elif session is not None:
-            self._authorize(evse, token, token_type, lambda grant: self._stop_by_group(evse, session, token, grant))
+            self.entrance.authorize(
+                token, token_type, lambda grant: self.entrance.stop_by_group(evse, session, token, grant)
+            )
         elif evse.fault or not evse.available or evse.pending is not None:
             return
         else:
-            self._authorize(
-                evse, token, token_type, lambda grant: self._let_in(evse, token, token_type, grant, "", None)
+            self.entrance.authorize(
+                token, token_type, lambda grant: self.entrance.let_in(evse, token, token_type, grant, "", None)
             )
         self._finish()
 
@@ -330,7 +320,7 @@ class Station:
     def touch(self, evse_id: int) -> None:
         """Something about the car changed by itself (a timer in it): look again."""
         if self._powered:
-            self._refresh(self.evse(evse_id))
+            self.energy.refresh(self.evse(evse_id))
             self._finish()
 
     def break_down(self, evse_id: int, error_code: str = "OtherError") -> None:
@@ -340,7 +330,7 @@ class Station:
         if not self._powered:
             return
         if evse.session is not None:
-            self._end(evse, "Other", "AbnormalCondition")
+            self.end_session(evse, "Other", "AbnormalCondition")
         self._report(evse)
         self._finish()
 
@@ -358,109 +348,12 @@ class Station:
             raise LocalError(f"{self.config.identity} has no EVSE {evse_id}")
         return self.evses[evse_id - 1]
 
-    # ── authorization ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _authorize(self, evse: Evse, token: str, token_type: str, then: OnGrant) -> None:
-        now = self.clock.now()
-        known = self.authorizer.locally(token, now)
-        if known is not None and known.status == ACCEPTED and self.settings.flag("local_preauthorize"):
-            then(known)
-            return
-        if not self.online:
-            then(self.authorizer.offline(token, now))
-            return
-
-        def answered(response: Any, error: RpcError | None) -> None:
-            if response is not None:
-                grant = self.dialect.authorize_grant(response)
-                self.authorizer.learn(token, grant)
-            elif error is not None:
-                grant = Grant("Invalid")
-            else:
-                grant = self.authorizer.offline(token, self.clock.now())
-            if self._powered:
-                then(grant)
-
-        self.conversation.call("Authorize", self.dialect.authorize_request(token, token_type), answered)
-
-    def _let_in(
-        self, evse: Evse, token: str, token_type: str, grant: Grant, trigger: str, remote_start_id: int | None
-    ) -> None:
-        """`token` may charge, if `grant` says so: start now, or wait for the cable."""
-        if grant.status != ACCEPTED or evse.session is not None or evse.fault or not evse.available:
-            self._on_started.pop(evse.id, None)
-            return
-        deadline = int(self.scheduler.now()) + self.settings.number("connection_timeout") * 1000
-        pending = PendingStart(token, token_type, grant.group, trigger, remote_start_id, deadline)
-        if evse.car is not None:
-            self._start(evse, pending, trigger or "Authorized")
-        else:
-            evse.pending = pending
-            self._phase(evse, "authorize")
-            self._rearm(evse)
-
-    def _stop_by_group(self, evse: Evse, session: Session, token: str, grant: Grant) -> None:
-        if grant.status == ACCEPTED and grant.group and grant.group == session.group and evse.session is session:
-            self._end(evse, "Local", "StopAuthorized", token=token)
-
-    def _autostart(self, evse: Evse) -> None:
-        token = self.config.autostart_token
-        if token is None or evse.fault or not evse.available or evse.session is not None:
-            return
-        if self.config.version == "1.6":
-            self._authorize(evse, token, "Central", lambda grant: self._let_in(evse, token, "Central", grant, "", None))
-        else:
-            self._let_in(evse, "", NO_AUTHORIZATION, Grant(ACCEPTED), "CablePluggedIn", None)
-
-    def remote_start(
-        self,
-        evse_id: int | None,
-        token: str,
-        token_type: str,
-        remote_start_id: int | None,
-        then: Callable[[Session], None] | None,
-    ) -> tuple[bool, Callable[[], None]]:
-        """RemoteStartTransaction / RequestStartTransaction: (accepted, what to do after the answer).
-
-        `then` is called with the session as soon as it is there, before anything is sent about it.
-        """
-        evse = self._evse_for_remote(evse_id)
-        if evse is None or not (self.carries(token) or token_type == NO_AUTHORIZATION):
-            return False, lambda: None
-
-        def go() -> None:
-            if then is not None:
-                self._on_started[evse.id] = then
-            if self.settings.flag("authorize_remote"):
-                self._authorize(
-                    evse,
-                    token,
-                    token_type,
-                    lambda grant: self._let_in(evse, token, token_type, grant, "RemoteStart", remote_start_id),
-                )
-            else:
-                self._let_in(evse, token, token_type, Grant(ACCEPTED), "RemoteStart", remote_start_id)
-
-        return True, go
-
-    def _evse_for_remote(self, evse_id: int | None) -> Evse | None:
-        def free(evse: Evse) -> bool:
-            return evse.session is None and evse.pending is None and not evse.fault and evse.available
-
-        if evse_id is not None:
-            return (
-                self.evses[evse_id - 1] if 1 <= evse_id <= len(self.evses) and free(self.evses[evse_id - 1]) else None
-            )
-        candidates = [evse for evse in self.evses if free(evse)]
-        plugged = [evse for evse in candidates if evse.car is not None]
-        return next(iter(plugged or candidates), None)
-
     # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _start(self, evse: Evse, pending: PendingStart, trigger: str) -> None:
+    def start_session(self, evse: Evse, pending: PendingStart, trigger: str) -> None:
         now = int(self.scheduler.now())
         evse.settle(now)
-        self._phase(evse, "authorize", quiet=True)
+        self.advance(evse, "authorize", quiet=True)
         session = Session(
             key=self._ids.new(),
             evse=evse.id,
@@ -476,9 +369,7 @@ class Station:
         )
         evse.session = session
         self._plan_samples(session, now)
-        then = self._on_started.pop(evse.id, None)
-        if then is not None:
-            then(session)
+        self.entrance.began(session)
         self._truth_count += 1
         truth = Truth(
             n=self._truth_count,
@@ -490,13 +381,13 @@ class Station:
             transaction="" if self.config.version == "1.6" else session.key,
         )
         self.truth.append(truth)
-        reading = self.read(evse, "started", "Transaction.Begin")
+        reading = self.energy.read(evse, "started", "Transaction.Begin")
         if self.settings.members("ended"):
-            session.kept.append(self.read(evse, "ended", "Transaction.Begin"))
+            session.kept.append(self.energy.read(evse, "ended", "Transaction.Begin"))
         self.dialect.started(evse, session, trigger, reading)
         self._store_truth(truth)
-        self._refresh(evse)
-        self._rebalance(evse)
+        self.energy.refresh(evse)
+        self.energy.rebalance(evse)
 
     def _plan_samples(self, session: Session, now: int) -> None:
         interval = self.settings.number("sample_interval") * 1000
@@ -508,7 +399,7 @@ class Station:
         """End the session of that key; False when it does not run."""
         for evse in self.evses:
             if evse.session is not None and evse.session.key == session_key:
-                self._end(evse, reason, trigger)
+                self.end_session(evse, reason, trigger)
                 return True
         return False
 
@@ -516,9 +407,9 @@ class Station:
         """End every session, or the one on `evse_id`."""
         for evse in self.evses:
             if evse.session is not None and evse_id in (None, evse.id):
-                self._end(evse, reason, trigger)
+                self.end_session(evse, reason, trigger)
 
-    def _end(self, evse: Evse, reason: str, trigger: str, *, token: str = "") -> None:
+    def end_session(self, evse: Evse, reason: str, trigger: str, *, token: str = "") -> None:
         session = evse.session
         if session is None:
             return
@@ -526,7 +417,7 @@ class Station:
         evse.settle(now)
         evse.open()
         session.ending = True
-        ended = self.read(evse, "ended", "Transaction.End")
+        ended = self.energy.read(evse, "ended", "Transaction.End")
         self.dialect.stopped(evse, session, reason, trigger, token, [*session.kept, ended] if ended.values else [])
         truth = next((t for t in reversed(self.truth) if t.session == session.key), None)
         if truth is not None:
@@ -537,16 +428,16 @@ class Station:
         evse.session = None
         self._changes[f"session.{evse.id}"] = None
         self._store_meter(evse)
-        if self.profiles.clear(lambda p: p.purpose == TX and p.session == session.key):
-            self.profiles_changed()
-        self._phase(evse, "end", quiet=True)
+        if self.energy.profiles.clear(lambda p: p.purpose == TX and p.session == session.key):
+            self.energy.profiles_changed()
+        self.advance(evse, "end", quiet=True)
         if evse.car is None:
             evse.phase = "Idle"
         if evse.scheduled is not None:
             self.set_available(evse, evse.scheduled)
         self._report(evse)
-        self._rearm(evse)
-        self._rebalance(evse)
+        self.energy.rearm(evse)
+        self.energy.rebalance(evse)
         self.maintenance.session_ended()
 
     def hold(self, session: Session) -> None:
@@ -554,7 +445,7 @@ class Station:
         evse = self.evses[session.evse - 1]
         if evse.session is session and not session.held:
             session.held = True
-            self._refresh(evse)
+            self.energy.refresh(evse)
             self.dialect.deauthorized(evse, session)
             self.store_session(session)
 
@@ -577,158 +468,9 @@ class Station:
         """A session runs."""
         return any(evse.session is not None for evse in self.evses)
 
-    # ── energy ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def limit(self, evse: Evse, at: int | None = None) -> Limit:
-        """What `evse` may draw by all profiles, at station clock `at` (default: now)."""
-        now = self.clock.now() if at is None else at
-        session = evse.session
-        tx = None if session is None else Transaction(session.key, session.started_at)
-        limit = self.profiles.evse_limit(evse.id, now, tx)
-        if self._limited_station:
-            limit = limit.lowest(self._share(evse, self.profiles.station_limit(now)))
-        return limit
-
-    def _share(self, evse: Evse, whole: Limit) -> Limit:
-        """The part of the station's limit that `evse` gets: equal parts, but never less than a car can use."""
-        active = [e for e in self.evses if e.session is not None and not e.session.held and e.phase != "SuspendedEV"]
-        if evse not in active:
-            active.append(evse)
-        rank = sorted(e.id for e in active).index(evse.id)
-        ma, mw = whole.ma, whole.mw
-        if ma is not None:
-            served = max(1, min(len(active), ma // 6_000))
-            ma = ma // served if rank < served else 0
-        if mw is not None:
-            least = 1_000_000 if evse.config.dc else _MIN_AC_MW
-            served = max(1, min(len(active), mw // least))
-            mw = mw // served if rank < served else 0
-        return Limit(ma, mw, whole.phases, whole.until)
-
-    def _has_station_limit(self) -> bool:
-        return any(p.evse == 0 and p.purpose not in ("TxDefaultProfile", TX) for p in self.profiles.profiles)
-
-    def profiles_changed(self) -> None:
-        """Profiles were set or cleared: store them and obey at once."""
-        self._limited_station = self._has_station_limit()
-        self._changes["profiles"] = _json(list(self.profiles.profiles))
-        for evse in self.evses:
-            if evse.session is not None and not evse.session.ending:
-                self._refresh(evse)
-
-    def _rebalance(self, cause: Evse) -> None:
-        if self._limited_station:
-            for evse in self.evses:
-                if evse is not cause and evse.session is not None:
-                    self._refresh(evse)
-
-    def _refresh(self, evse: Evse) -> None:
-        """Integrate, look at limits and car anew, and set what flows from now on."""
-        now = int(self.scheduler.now())
-        evse.settle(now)
-        session = evse.session
-        until: int | None = None
-        if session is not None and not session.ending:
-            if evse.car is None:
-                evse.open()
-                event: Event = "ev-pause"
-            elif session.held:
-                evse.open()
-                event = "evse-pause"
-            else:
-                limit = self.limit(evse)
-                until = limit.until
-                flows = evse.drive(limit)
-                event = "evse-pause" if flows is None else "energize" if flows else "ev-pause"
-            self._phase(evse, event)
-        self._rearm(evse, until)
-
-    def _rearm(self, evse: Evse, limit_until: int | None = None) -> None:
-        """One timer per EVSE, for the first thing that can happen by itself."""
-        self._cancel(evse)
-        now = int(self.scheduler.now())
-        due: list[int] = []
-        wake = evse.wake_in() if evse.session is not None else None
-        if wake is not None:
-            due.append(now + wake)
-        if limit_until is not None:
-            due.append(self.clock.true(limit_until))
-        if evse.session is not None:
-            samples = (evse.session.next_sample, evse.session.next_ended_sample)
-            due.extend(sample for sample in samples if sample is not None)
-        if evse.pending is not None:
-            due.append(evse.pending.deadline)
-        if due:
-            evse.timer = self.scheduler.call_later(max(0, min(due) - now), lambda: self._wake(evse))
-
-    def _cancel(self, evse: Evse) -> None:
-        if evse.timer is not None:
-            evse.timer.cancel()
-            evse.timer = None
-
-    def _wake(self, evse: Evse) -> None:
-        evse.timer = None
-        now = int(self.scheduler.now())
-        if evse.pending is not None and evse.pending.deadline <= now and evse.session is None:
-            evse.pending = None
-            self._on_started.pop(evse.id, None)
-            self._phase(evse, "deauthorize")
-        session = evse.session
-        if session is not None:
-            if session.next_ended_sample is not None and session.next_ended_sample <= now:
-                session.kept.append(self.read(evse, "ended", "Sample.Periodic"))
-                if len(session.kept) > _KEPT_READINGS:
-                    # E06.FR.13: the intermediate values go first, never the first one.
-                    session.kept = session.kept[:1] + session.kept[2::2]
-                session.next_ended_sample += max(1, self.settings.number("ended_interval")) * 1000
-            if session.next_sample is not None and session.next_sample <= now:
-                reading = self.read(evse, "sampled", "Sample.Periodic")
-                session.next_sample += max(1, self.settings.number("sample_interval")) * 1000
-                session.last_interval_wh = evse.meter.register_wh
-                if reading.values:
-                    self.dialect.sampled(evse, session, reading, "MeterValuePeriodic")
-                evse.wander(self._random)
-        self._refresh(evse)
-        self._finish()
-
-    def read(self, evse: Evse, setting: str, context: str) -> Reading:
-        """What the meter shows now of the measurands in `setting`."""
-        evse.settle(int(self.scheduler.now()))
-        base = evse.session.last_interval_wh if evse.session is not None else None
-        values = evse.measure(self.settings.members(setting), base, soc_known=evse.config.dc or self.config.soc_over_ac)
-        return Reading(self.clock.now(), context, values)
-
-    # ── clock-aligned readings ───────────────────────────────────────────────────────────────────────────────────
-
-    def _align(self) -> None:
-        if self._aligned_timer is not None:
-            self._aligned_timer.cancel()
-            self._aligned_timer = None
-        interval = self.settings.number("aligned_interval") * 1000
-        if interval and self._powered:
-            wait = interval - self.clock.now() % 86_400_000 % interval
-            self._aligned_timer = self.scheduler.call_later(wait, self._aligned)
-
-    def _aligned(self) -> None:
-        self._aligned_timer = None
-        for evse in self.evses:
-            self.send_reading(evse, "Sample.Clock", "MeterValueClock")
-        self._align()
-        self._finish()
-
-    def send_reading(self, evse: Evse, context: str, trigger: str) -> None:
-        """The clock-aligned measurands of `evse`, now: within its session, or of the idle EVSE."""
-        reading = self.read(evse, "aligned", context)
-        if not reading.values:
-            return
-        if evse.session is not None:
-            self.dialect.sampled(evse, evse.session, reading, trigger)
-        else:
-            self.dialect.idle_sampled(evse, reading)
-
     # ── states ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _phase(self, evse: Evse, event: Event, *, quiet: bool = False) -> None:
+    def advance(self, evse: Evse, event: Event, *, quiet: bool = False) -> None:
         phase = after(evse.phase, event)
         if phase == evse.phase:
             return
@@ -762,7 +504,7 @@ class Station:
         self._changes[f"inoperative.{evse.id}"] = None if available else b"1"
         if not available and evse.pending is not None:
             evse.pending = None
-            self._phase(evse, "deauthorize", quiet=True)
+            self.advance(evse, "deauthorize", quiet=True)
         self._report(evse)
 
     def change_availability(self, evses: Sequence[Evse], available: bool) -> str:
@@ -804,13 +546,13 @@ class Station:
         elif name == "ping_interval":
             self.conversation.ping_interval_changed()
         elif name == "aligned_interval":
-            self._align()
+            self.energy.align()
         elif name in ("sample_interval", "ended_interval"):
             now = int(self.scheduler.now())
             for evse in self.evses:
                 if evse.session is not None:
                     self._plan_samples(evse.session, now)
-                    self._refresh(evse)
+                    self.energy.refresh(evse)
 
     # ── Host: what the conversation asks ─────────────────────────────────────────────────────────────────────────
 
@@ -832,10 +574,10 @@ class Station:
 
     def _set_clock(self, current_time: int) -> None:
         if self.clock.set(current_time):
-            self._align()
+            self.energy.align()
             for evse in self.evses:
                 if evse.session is not None:
-                    self._refresh(evse)
+                    self.energy.refresh(evse)
 
     def accepted(self, *, booted: bool) -> None:
         now = int(self.scheduler.now())

@@ -16,6 +16,15 @@ Phase = Literal["Idle", "Plugged", "Authorized", "Ready", "Charging", "Suspended
 
 Event = Literal["plug", "unplug", "authorize", "deauthorize", "energize", "ev-pause", "evse-pause", "end"]
 
+IN_SESSION: frozenset[Phase] = frozenset({"Ready", "Charging", "SuspendedEV", "SuspendedEVSE"})
+
+_WITHIN_SESSION: Mapping[Event, Phase] = {
+    "energize": "Charging",
+    "ev-pause": "SuspendedEV",
+    "evse-pause": "SuspendedEVSE",
+    "end": "Finishing",
+}
+
 TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = {
     ("Idle", "plug"): "Plugged",
     ("Idle", "authorize"): "Authorized",
@@ -25,19 +34,8 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = {
     ("Authorized", "deauthorize"): "Idle",
     ("Finishing", "authorize"): "Ready",
     ("Finishing", "unplug"): "Idle",
-    **{
-        (phase, event): after
-        for phase in ("Ready", "Charging", "SuspendedEV", "SuspendedEVSE")
-        for event, after in (
-            ("energize", "Charging"),
-            ("ev-pause", "SuspendedEV"),
-            ("evse-pause", "SuspendedEVSE"),
-            ("end", "Finishing"),
-        )
-    },
+    **{(phase, event): after for phase in IN_SESSION for event, after in _WITHIN_SESSION.items()},
 }
-
-IN_SESSION: frozenset[Phase] = frozenset({"Ready", "Charging", "SuspendedEV", "SuspendedEVSE"})
 
 _STATUS_16: Mapping[Phase, str] = {
     "Idle": "Available",

@@ -1,0 +1,222 @@
+"""What flows, and when to look again: limits, their sharing, one timer per EVSE, and the readings of the meter.
+
+Nothing ticks. Between two events a constant power flows, and the next event is known: the car has moved on by a
+percent, a limit changes, a reading is due, a wait is over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pilotwire.core.time import Timer
+
+from .evse import Evse
+from .profiles import TX, TX_DEFAULT, Limit, Profile, ProfileBook, Transaction
+from .sessions import Reading
+from .states import Event
+
+if TYPE_CHECKING:
+    from .program import Station
+
+_json = msgspec.json.encode
+_KEPT_READINGS = 200
+_MIN_AC_MW = 6_000 * 230
+_MIN_DC_MW = 1_000_000
+
+
+class Energy:
+    """The flow of energy in one station, with its installed charging `profiles`."""
+
+    __slots__ = ("_balancing", "_limited_station", "_station", "_timer", "profiles")
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self.profiles = ProfileBook()
+        self._limited_station = False
+        self._balancing = False
+        self._timer: Timer | None = None
+
+    def stop(self) -> None:
+        """Power-off."""
+        for evse in self._station.evses:
+            self.cancel(evse)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def limit(self, evse: Evse, at: int | None = None) -> Limit:
+        """What `evse` may draw by all profiles, at station clock `at` (default: now)."""
+        station = self._station
+        now = station.clock.now() if at is None else at
+        session = evse.session
+        tx = None if session is None else Transaction(session.key, session.started_at)
+        limit = self.profiles.evse_limit(evse.id, now, tx)
+        if self._limited_station:
+            limit = limit.lowest(self._share(evse, self.profiles.station_limit(now)))
+        return limit
+
+    def _share(self, evse: Evse, whole: Limit) -> Limit:
+        """The part of the station's limit that `evse` gets: equal parts, but never less than a car can use."""
+        station = self._station
+        active = [e for e in station.evses if e.session is not None and not e.session.held and e.phase != "SuspendedEV"]
+        if evse not in active:
+            active.append(evse)
+        rank = sorted(e.id for e in active).index(evse.id)
+        ma, mw = whole.ma, whole.mw
+        if ma is not None:
+            served = max(1, min(len(active), ma // 6_000))
+            ma = ma // served if rank < served else 0
+        if mw is not None:
+            least = _MIN_DC_MW if evse.config.dc else _MIN_AC_MW
+            served = max(1, min(len(active), mw // least))
+            mw = mw // served if rank < served else 0
+        return Limit(ma, mw, whole.phases, whole.until)
+
+    def load(self, profiles: list[Profile]) -> None:
+        """After a restart."""
+        self.profiles = ProfileBook(profiles)
+        self._find_station_limit()
+
+    def _find_station_limit(self) -> None:
+        self._limited_station = any(p.evse == 0 and p.purpose not in (TX_DEFAULT, TX) for p in self.profiles.profiles)
+
+    def profiles_changed(self) -> None:
+        """Profiles were set or cleared: store them and obey at once."""
+        station = self._station
+        self._find_station_limit()
+        station.store({"profiles": _json(list(self.profiles.profiles))})
+        for evse in station.evses:
+            if evse.session is not None and not evse.session.ending:
+                self.refresh(evse)
+
+    def rebalance(self, cause: Evse) -> None:
+        """`cause` takes or leaves a part of the station's limit: the others get theirs anew."""
+        if not self._limited_station or self._balancing:
+            return
+        self._balancing = True
+        try:
+            for evse in self._station.evses:
+                if evse is not cause and evse.session is not None:
+                    self.refresh(evse)
+        finally:
+            self._balancing = False
+
+    def refresh(self, evse: Evse) -> None:
+        """Integrate, look at limits and car anew, and set what flows from now on."""
+        station = self._station
+        now = int(station.scheduler.now())
+        evse.settle(now)
+        session = evse.session
+        until: int | None = None
+        if session is not None and not session.ending:
+            if evse.car is None:
+                evse.open()
+                event: Event = "ev-pause"
+            elif session.held:
+                evse.open()
+                event = "evse-pause"
+            else:
+                limit = self.limit(evse)
+                until = limit.until
+                flows = evse.drive(limit)
+                event = "evse-pause" if flows is None else "energize" if flows else "ev-pause"
+            before = evse.phase
+            station.advance(evse, event)
+            if evse.phase != before:
+                self.rebalance(evse)
+        self.rearm(evse, until)
+
+    def rearm(self, evse: Evse, limit_until: int | None = None) -> None:
+        """One timer per EVSE, for the first thing that can happen by itself."""
+        station = self._station
+        self.cancel(evse)
+        now = int(station.scheduler.now())
+        due: list[int] = []
+        wake = evse.wake_in() if evse.session is not None else None
+        if wake is not None:
+            due.append(now + wake)
+        if limit_until is not None:
+            due.append(station.clock.true(limit_until))
+        if evse.session is not None:
+            samples = (evse.session.next_sample, evse.session.next_ended_sample)
+            due.extend(sample for sample in samples if sample is not None)
+        if evse.pending is not None:
+            due.append(evse.pending.deadline)
+        if due:
+            evse.timer = station.scheduler.call_later(max(0, min(due) - now), lambda: self._wake(evse))
+
+    def cancel(self, evse: Evse) -> None:
+        """Forget the EVSE's timer."""
+        if evse.timer is not None:
+            evse.timer.cancel()
+            evse.timer = None
+
+    def _wake(self, evse: Evse) -> None:
+        station = self._station
+        evse.timer = None
+        now = int(station.scheduler.now())
+        if evse.pending is not None and evse.pending.deadline <= now and evse.session is None:
+            evse.pending = None
+            station.entrance.forget(evse)
+            station.advance(evse, "deauthorize")
+        session = evse.session
+        if session is not None:
+            if session.next_ended_sample is not None and session.next_ended_sample <= now:
+                session.kept.append(self.read(evse, "ended", "Sample.Periodic"))
+                if len(session.kept) > _KEPT_READINGS:
+                    # E06.FR.13: the intermediate values go first, never the first one.
+                    session.kept = session.kept[:1] + session.kept[2::2]
+                session.next_ended_sample += max(1, station.settings.number("ended_interval")) * 1000
+            if session.next_sample is not None and session.next_sample <= now:
+                reading = self.read(evse, "sampled", "Sample.Periodic")
+                session.next_sample += max(1, station.settings.number("sample_interval")) * 1000
+                session.last_interval_wh = evse.meter.register_wh
+                if reading.values:
+                    station.dialect.sampled(evse, session, reading, "MeterValuePeriodic")
+                evse.wander(station.random)
+        self.refresh(evse)
+        station.finish()
+
+    def read(self, evse: Evse, setting: str, context: str) -> Reading:
+        """What the meter shows now of the measurands in `setting`."""
+        station = self._station
+        evse.settle(int(station.scheduler.now()))
+        base = evse.session.last_interval_wh if evse.session is not None else None
+        values = evse.measure(
+            station.settings.members(setting), base, soc_known=evse.config.dc or station.config.soc_over_ac
+        )
+        return Reading(station.clock.now(), context, values)
+
+    # ── clock-aligned readings ───────────────────────────────────────────────────────────────────────────────────
+
+    def align(self) -> None:
+        """Wait for the next clock-aligned instant (1.6 ClockAlignedDataInterval, 2.x AlignedDataCtrlr.Interval)."""
+        station = self._station
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        interval = station.settings.number("aligned_interval") * 1000
+        if interval and station.powered:
+            wait = interval - station.clock.now() % 86_400_000 % interval
+            self._timer = station.scheduler.call_later(wait, self._aligned)
+
+    def _aligned(self) -> None:
+        station = self._station
+        self._timer = None
+        for evse in station.evses:
+            self.send_reading(evse, "Sample.Clock", "MeterValueClock")
+        self.align()
+        station.finish()
+
+    def send_reading(self, evse: Evse, context: str, trigger: str) -> None:
+        """The clock-aligned measurands of `evse`, now: within its session, or of the idle EVSE."""
+        station = self._station
+        reading = self.read(evse, "aligned", context)
+        if not reading.values:
+            return
+        if evse.session is not None:
+            station.dialect.sampled(evse, evse.session, reading, trigger)
+        else:
+            station.dialect.idle_sampled(evse, reading)
