@@ -50,6 +50,8 @@ class Node:
         self.password: str | None = None
         """Of the first user, when this start made it."""
         self.key = ""
+        self.up = False
+        """Everything has started and nothing is being stopped: what /readyz answers."""
         self._stops: list[Any] = []
 
     async def start(self) -> None:
@@ -117,6 +119,7 @@ class Node:
             config=ApiConfig(lab=self.options.lab, ocpp_url=f"ws://{self.options.ocpp}/ocpp/", version=__version__),
             metrics=lambda: collect(self.csms.counters, [server.counters for server in self.listeners]),
             process_key=self.key,
+            ready=self._readiness,
         )
         server = ApiServer(create_app(context))
         await listen_api(server, self.options.http)
@@ -127,8 +130,14 @@ class Node:
 
         self._stops.append(await start_demo(self, scheduler, ids, passwords))
 
+    def _readiness(self) -> bool | str:
+        if not self.up:
+            return "The server is starting or stopping."
+        return True if self.store.ready else "The store does not commit."
+
     async def drain(self) -> None:
         """What SIGTERM asks for: stations are told to come back later, what they said is committed."""
+        self.up = False
         await asyncio.gather(*(server.drain(3.0) for server in getattr(self, "listeners", [])))
         await self.stop()
 

@@ -108,6 +108,7 @@ async def serve(options: NodeOptions) -> int:
         # What is loaded now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        node.up = True
         await stop.wait()
         print("stopping: stations are told to come back", file=sys.stderr)
         await node.drain()

@@ -1,0 +1,98 @@
+"""`pilotwire run` as a newcomer sees it: the real process, its demo site, a login, and numbers that move.
+
+With PILOTWIRE_SCREENSHOTS=1 the picture of the README is taken anew (two minutes of charging, for the curves).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.interop import csms_process
+
+from pilotwire.cli import runfile
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURE = ROOT / "docs" / "images" / "console.png"
+DESK = {"width": 1440, "height": 900}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[csms_process.Csms]:
+    with csms_process.running(tmp_path / "data", command="run") as server:
+        yield server
+
+
+def api(server: csms_process.Csms) -> httpx.Client:
+    """The API as a command on this machine calls it."""
+    run = runfile.read(server.data)
+    assert run is not None
+    return httpx.Client(base_url=f"{server.http}/api/v1", headers={"Authorization": f"Bearer {run.key}"})
+
+
+async def total(page: Any, name: str) -> float:
+    return float((await page.locator(f"[data-total={name}]").inner_text()).replace(",", ""))
+
+
+async def until(page: Any, name: str, holds: Callable[[float], bool]) -> None:
+    """Wait for a number on the page. (The page's own policy forbids evaluating scripts in it, so it is read from here.)"""
+    async with asyncio.timeout(60):
+        while not holds(await total(page, name)):
+            await page.wait_for_timeout(200)
+
+
+async def test_a_newcomer_sees_cars_charge(
+    running: csms_process.Csms, watch: Callable[..., Awaitable[Any]], tmp_path: Path
+) -> None:
+    said = running.log.read_text()
+    login = re.search(r"Login\s+admin / (\S+)", said)
+    assert login, said
+    assert "Add one: pilotwire stations add" in said
+
+    watched = await watch(running.http + "/", DESK, live=False)
+    page = watched.page
+    await page.fill("input[name=name]", "admin")
+    await page.fill("input[name=password]", login[1])
+    await page.click("button[type=submit]")
+    await page.wait_for_selector("#link[data-state=live]")
+
+    # Every station of the demo is online, in all three versions, and cars draw power, without a reload.
+    await until(page, "stations_online", lambda count: count == 12)
+    await until(page, "power_w", lambda kw: kw > 5)
+    before = await total(page, "energy_today_wh")
+    await until(page, "energy_today_wh", lambda kwh: kwh > before)
+    with api(running) as client:
+        stations = client.get("/stations").json()["items"]
+        active = client.get("/sessions", params={"status": "active"}).json()["items"]
+    assert {each["ocpp_version"] for each in stations} == {"1.6", "2.0.1", "2.1"}
+    assert {each["station_id"] for each in active} <= {each["id"] for each in stations}
+    assert len(active) >= 3
+    for station in stations:
+        assert await page.get_by_text(station["id"], exact=True).count() >= 1
+    picture = tmp_path / "console.png"
+    if os.environ.get("PILOTWIRE_SCREENSHOTS"):
+        await page.wait_for_timeout(120_000)
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        picture = PICTURE
+    await page.screenshot(path=picture)
+    assert picture.stat().st_size > 20_000
+    assert watched.wrong == []
+
+
+def test_state_survives_a_restart(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with csms_process.running(data, command="run") as first, api(first) as client:
+        client.post("/stations", json={"id": "MINE"}).raise_for_status()
+        while not (seen := client.get("/sessions").json()["items"]):
+            pass
+    with csms_process.running(data, "--no-demo", command="run") as second, api(second) as client:
+        kept = {each["id"] for each in client.get("/sessions", params={"limit": 200}).json()["items"]}
+        assert {each["id"] for each in seen} <= kept
+        assert client.get("/stations/MINE").status_code == 200
+        assert second.log.read_text().count("Login") == 1  # a password is shown once
