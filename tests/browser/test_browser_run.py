@@ -41,7 +41,7 @@ async def total(page: Any, name: str) -> float:
 
 
 async def until(page: Any, name: str, holds: Callable[[float], bool]) -> None:
-    """Wait for a number on the page. (The page's own policy forbids evaluating scripts in it, so it is read from here.)"""
+    """Wait for a number on the page; read from here, since the page forbids evaluating scripts in it."""
     async with asyncio.timeout(60):
         while not holds(await total(page, name)):
             await page.wait_for_timeout(200)
