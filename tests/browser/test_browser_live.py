@@ -131,6 +131,14 @@ async def test_the_panel_shows_a_station_and_commands_it(site, watch) -> None:
     await page.wait_for_selector("#answer .answer.good")
     assert await text(page, "#answer .answer") == "DC-01 will stop charging."
     assert (site.commands[0].action, site.commands[0].payload) == ("stop", {"session": "dc-01-1"})
+    session = site.sessions["dc-01-1"]
+    session.status, session.ended_at, session.power_w = "ended", site.clock.now(), 0
+    connector = site.stations["DC-01"].connectors[0]
+    connector.session_id, connector.power_w = "", 0
+    site.commit("DC-01", facts.SessionEnded(event_time=0, session_id="dc-01-1", reason="Remote"))
+    await expect(page.get_by_role("button", name="Stop charging")).to_have_count(0)
+    await expect(page.locator("#detail table")).to_contain_text("31.87 kWh")
+    assert await text(page, "#answer .answer") == "DC-01 will stop charging.", "the answer stays"
     await page.keyboard.press("Escape")
     assert not await page.locator("#detail").is_visible()
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import TypeVar
-from typing import TypeVar
 
 import msgspec
 

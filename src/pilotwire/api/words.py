@@ -14,6 +14,10 @@ Level = Literal["info", "good", "warn", "bad"]
 _UPDATES = (facts.SessionUpdated, facts.VariablesReported, facts.CommandRequested)
 """What happens all the time, or is told again by the fact that follows it: no news."""
 
+_ROUTINE = ("Occupied", "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing")
+"""States that go with every session; its beginning and end are the news."""
+_NO_ERROR = ("", "NoError")
+
 
 def kwh(energy_wh: int) -> str:
     return f"{energy_wh / 1000:.2f} kWh"
@@ -31,7 +35,7 @@ def say(fact: facts.AnyFact) -> str:
             return f"booted ({' '.join(part for part in (fact.vendor, fact.model) if part)}){verdict}"
         case facts.ConnectorStatusChanged():
             where = _where(fact.evse, fact.connector)
-            error = f" ({fact.error_code})" if fact.error_code not in ("", "NoError") else ""
+            error = f" ({fact.error_code})" if fact.error_code not in _NO_ERROR else ""
             return f"{where}{spaced(fact.status).lower()}{error}"
         case facts.TokenPresented():
             verdict = "" if fact.verdict == "Accepted" else f": {spaced(fact.verdict).lower()}"
@@ -89,6 +93,8 @@ def level(fact: facts.AnyFact) -> Level:
 def happening(seq: int, station: str, recv_time: int, fact: facts.AnyFact) -> types.Happening | None:
     """A line of news; None for what is not worth one."""
     if isinstance(fact, _UPDATES) or (isinstance(fact, facts.TokenPresented) and fact.verdict == "Accepted"):
+        return None
+    if isinstance(fact, facts.ConnectorStatusChanged) and fact.status in _ROUTINE and fact.error_code in _NO_ERROR:
         return None
     return types.Happening(
         seq=seq,

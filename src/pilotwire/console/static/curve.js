@@ -4,6 +4,7 @@
 const curves = (() => {
   const shown = new Map(); // element → {id, plot, times, powers}
   const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const WINDOW = 600; // seconds that a curve shows at least: a young one grows into its frame
   const KEEP = 600; // points of one curve; older ones are thinned by two
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -19,7 +20,7 @@ const curves = (() => {
       legend: { show: false },
       cursor: large ? { y: false } : { show: false },
       select: { show: false },
-      scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high || 0, 0.5) * 1.08] } },
+      scales: { x: { time: true, range: (_, low, high) => [low, Math.max(high, low + WINDOW)] }, y: { range: (_, low, high) => [0, Math.max(high || 0, 0.5) * 1.08] } },
       axes: large
         ? [{ ...axis, size: 26, space: 64, values: (_, ticks) => ticks.map((v) => hour.format(v * 1000)) }, { ...axis, size: 54, values: (_, ticks) => ticks.map((v) => `${v} kW`) }]
         : [{ show: false }, { show: false }],

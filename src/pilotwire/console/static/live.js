@@ -14,7 +14,7 @@ const put = (element, text) => { if (element && element.textContent !== text) el
 // --- time -----------------------------------------------------------------------------------------------------------
 function span(ms) {
   const minutes = Math.max(0, Math.floor(ms / 60000));
-  if (minutes < 1) return "less than a minute";
+  if (minutes < 1) return "< 1 min";
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return `${Math.floor(minutes / 1440)} d ${Math.floor(minutes % 1440 / 60)} h`;
@@ -66,6 +66,7 @@ async function drawStale() {
     for (const card of $$(".card", page)) place(document.importNode(card, true));
     for (const id of ids) if (state.stations.has(id)) numbers(state.stations.get(id));
     sift();
+    if (ids.includes(state.detail)) await refreshPanel();
   } catch {
     setTimeout(() => { for (const id of ids) stale.add(id); drawStale(); }, 3000);
   }
@@ -260,8 +261,32 @@ function connect() {
 
 // --- the panel ------------------------------------------------------------------------------------------------------
 const panel = $("#detail");
+
+/** The station in the panel has changed its shape: show it, but keep the last answer and whatever is being typed. */
+async function refreshPanel() {
+  const body = $("#detail-body");
+  const focused = document.activeElement;
+  if (!panel.open || $(".htmx-request", body)) return;
+  if (body.contains(focused) && focused.matches("input, select")) return;
+  const answer = await fetch(`/ui/stations/${encodeURIComponent(state.detail)}`);
+  if (!answer.ok || !panel.open) return;
+  const said = [...($("#answer")?.childNodes ?? [])];
+  const token = $("[name=token]", body)?.value ?? "";
+  curves.release(panel);
+  body.innerHTML = await answer.text();
+  $("#answer")?.replaceChildren(...said);
+  const field = $("[name=token]", body);
+  if (field) field.value = token;
+  window.htmx?.process(body);
+  curves.adopt(panel);
+  tell(panel);
+  if (!focused?.isConnected) $(".close", panel).focus();
+}
+
 document.addEventListener("click", (event) => {
-  if (event.target.closest?.("[data-open]")) {
+  const opener = event.target.closest?.("[data-open]");
+  if (opener) {
+    state.detail = opener.closest(".card").dataset.station;
     curves.release(panel);
     $("#detail-body").innerHTML = '<p class="wait">Loading …</p>';
     panel.showModal();
@@ -269,7 +294,7 @@ document.addEventListener("click", (event) => {
     panel.close(); // a click beside the panel
   }
 }, { capture: true });
-panel.addEventListener("close", () => { curves.release(panel); $("#detail-body").replaceChildren(); });
+panel.addEventListener("close", () => { state.detail = null; curves.release(panel); $("#detail-body").replaceChildren(); });
 document.addEventListener("htmx:after:swap", () => {
   if (!panel.open) return;
   curves.adopt(panel);

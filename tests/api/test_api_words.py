@@ -1,0 +1,62 @@
+"""Facts in plain words."""
+
+from __future__ import annotations
+
+import typing
+
+import msgspec
+import pytest
+
+from pilotwire.api.words import happening, level, say, spaced
+from pilotwire.domain import facts
+
+KINDS = typing.get_args(facts.AnyFact)
+
+
+def made(kind: type[facts.Fact]) -> facts.AnyFact:
+    """The fact with every needed field filled by its type."""
+    fill: dict[str, typing.Any] = {}
+    for field in msgspec.structs.fields(kind):
+        if field.required:
+            text = str(field.type)
+            fill[field.name] = 1 if "int" in text else () if "tuple" in text else "SomeText"
+    return kind(**fill)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_fact_has_its_own_words(kind: type[facts.Fact]) -> None:
+    fact = made(kind)
+    words = say(fact)
+    assert words and words != kind.__name__, "a fact without words falls back to its class"
+    assert level(fact) in ("info", "good", "warn", "bad")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SuspendedEVSE", "Suspended EVSE"),
+        ("EVDisconnected", "EV Disconnected"),
+        ("Available", "Available"),
+        ("DeAuthorized", "De Authorized"),
+        ("", ""),
+    ],
+)
+def test_spaced(name: str, words: str) -> None:
+    assert spaced(name) == words
+
+
+def test_news_leaves_out_what_goes_with_every_session() -> None:
+    def status(name: str, error: str = "") -> facts.ConnectorStatusChanged:
+        return facts.ConnectorStatusChanged(event_time=0, evse=1, connector=1, status=name, error_code=error)
+
+    assert happening(1, "CP", 0, status("Charging")) is None
+    assert happening(1, "CP", 0, status("Charging", "NoError")) is None
+    warned = happening(1, "CP", 0, status("Charging", "HighTemperature"))
+    assert warned is not None and warned.summary == "EVSE 1: charging (HighTemperature)"
+    fault = happening(1, "CP", 0, status("Faulted", "GroundFailure"))
+    assert fault is not None and fault.level == "bad"
+    accepted = facts.TokenPresented(event_time=0, token="T", token_type="ISO14443", verdict="Accepted")
+    assert happening(1, "CP", 0, accepted) is None
+    refused = facts.TokenPresented(event_time=0, token="T", token_type="ISO14443", verdict="Invalid")
+    told = happening(1, "CP", 0, refused)
+    assert told is not None and (told.level, told.summary) == ("warn", "token T presented: invalid")
