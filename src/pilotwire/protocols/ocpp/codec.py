@@ -45,7 +45,17 @@ _WELL_WRITTEN = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"[^"\\ T]{10}[Tt][0-9:.]+(?:[
 class Codec:
     """One message type: its decoder, made on first use, and the strict encoder."""
 
-    __slots__ = ("_check", "_date_keys", "_decode", "_nullable", "_six_decimals", "_trim", "type", "version")
+    __slots__ = (
+        "_check",
+        "_date_keys",
+        "_decode",
+        "_fieldless",
+        "_nullable",
+        "_six_decimals",
+        "_trim",
+        "type",
+        "version",
+    )
 
     def __init__(
         self,
@@ -61,6 +71,7 @@ class Codec:
         self._check = check
         self._date_keys = tuple(f'"{name}"'.encode() for name in marks if name != NULLABLE)
         self._nullable = NULLABLE in marks
+        self._fieldless = not type_.__struct_fields__
         self._six_decimals = to_station and version != "1.6"
         self._decode: Callable[[Any], Any] | None = None
         self._trim: re.Pattern[bytes] | None = None
@@ -69,7 +80,7 @@ class Codec:
         self._decode = msgspec.json.Decoder(self.type, dec_hook=dec_hook, float_hook=Decimal).decode
         return self._decode
 
-    def decode(self, payload: bytes | msgspec.Raw, tolerant: bool) -> Decoded:
+    def decode(self, payload: bytes | msgspec.Raw, *, tolerant: bool = True) -> Decoded:
         """The message; RpcError when it is none."""
         try:
             message = (self._decode or self._make())(payload)
@@ -120,6 +131,8 @@ class Codec:
 
     def encode(self, message: Any) -> bytes:
         """JSON, exactly what this codec would take strictly; LocalError otherwise."""
+        if self._fieldless:
+            return b"{}"
         try:
             data = _encode(message)
             if self._date_keys and _MICROSECONDS.search(data):
@@ -163,7 +176,17 @@ class Codec:
 class ActionCodec:
     """One action of one version; implements `pilotwire.protocols.ocpp.version.Action`."""
 
-    __slots__ = ("_request", "_response", "by_csms", "by_station", "name")
+    __slots__ = (
+        "_request",
+        "_response",
+        "by_csms",
+        "by_station",
+        "decode_request",
+        "is_send",
+        "name",
+        "request_type",
+        "response_type",
+    )
 
     def __init__(self, version: VersionName, row: Row) -> None:
         self.name, self.by_station, self.by_csms, request, check, marks, response, response_check, response_marks = row
@@ -174,38 +197,28 @@ class ActionCodec:
             else Codec(version, response, response_check, response_marks, to_station=self.by_station)
         )
 
+        self.is_send: bool = response is None
+        """Goes out as SEND and has no response."""
+        self.request_type: type[msgspec.Struct] = request
+        self.response_type: type[msgspec.Struct] | None = response
+        self.decode_request = self._request.decode
+        """The request; RpcError with the code to answer when it is none."""
+
     def __repr__(self) -> str:
         return f"<OCPP {self._request.version} {self.name}>"
-
-    @property
-    def is_send(self) -> bool:
-        """Goes out as SEND and has no response."""
-        return self._response is None
-
-    @property
-    def request_type(self) -> type[msgspec.Struct]:
-        return self._request.type
-
-    @property
-    def response_type(self) -> type[msgspec.Struct] | None:
-        return None if self._response is None else self._response.type
-
-    def decode_request(self, payload: bytes | msgspec.Raw, *, tolerant: bool = True) -> Decoded:
-        """The request; RpcError with the code to answer when it is none."""
-        return self._request.decode(payload, tolerant)
 
     def decode_response(self, payload: bytes | msgspec.Raw, *, tolerant: bool = True) -> Decoded:
         """The response; RpcError when it is none. LocalError for an action that has no response."""
         if self._response is None:
             raise LocalError(f"{self.name} has no response")
-        return self._response.decode(payload, tolerant)
+        return self._response.decode(payload, tolerant=tolerant)
 
     def encode(self, message: Any) -> bytes:
         """A request or response of this action as JSON; LocalError when the peer's schema would refuse it."""
-        if isinstance(message, self._request.type):
-            return self._request.encode(message)
         if self._response is not None and isinstance(message, self._response.type):
             return self._response.encode(message)
+        if isinstance(message, self._request.type):
+            return self._request.encode(message)
         raise LocalError(f"{type(message).__name__} is no message of {self.name}")
 
 

@@ -15,13 +15,14 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 OF_THE_MOMENT = frozenset({"BootNotification", "Heartbeat"})
 """Actions whose answer carries the current time."""
 
 
-class KeptAnswer(NamedTuple):
+class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
     """An answer and the fingerprint of the CALL that it answered."""
 
     fingerprint: int
@@ -63,13 +64,16 @@ class AnswerMemory:
         """Keep `reply` as the answer to the CALL `frame`, unless its scope has ended or it is too large."""
         if scope != self._scope:
             return
-        self.forget(message_id)
-        if len(reply) > self._max_bytes:
+        kept = self._kept
+        if message_id in kept:
+            self.forget(message_id)
+        size = len(reply)
+        if size > self._max_bytes:
             return
-        self._kept[message_id] = KeptAnswer(hash(frame), len(frame), reply)
-        self._bytes += len(reply)
-        while len(self._kept) > self._capacity or self._bytes > self._max_bytes:
-            self.forget(next(iter(self._kept)))
+        kept[message_id] = KeptAnswer(hash(frame), len(frame), reply)
+        self._bytes += size
+        while len(kept) > self._capacity or self._bytes > self._max_bytes:
+            self._bytes -= len(kept.pop(next(iter(kept))).reply)
 
     def forget(self, message_id: str) -> None:
         """Forget the answer to `message_id`, if there is one."""
