@@ -327,3 +327,11 @@ def test_readings_for_the_last_message(make_world, version):
         values = world.csms.heard("TransactionEvent")[-1].meter_value
     contexts = [value.sampled_value[0].context for value in values]
     assert contexts == ["Transaction.Begin", *["Sample.Periodic"] * 3, "Transaction.End"]
+
+
+def test_a_first_reading_that_does_not_wait_for_the_interval(make_world):
+    world = make_world("1.6", first_sample_ms=2_000)
+    begin(world, world.car())
+    world.run(200)
+    begun = world.csms.times("StartTransaction")[0]
+    assert [round(time - begun) for time in world.csms.times("MeterValues")] == [2, 62, 122, 182]

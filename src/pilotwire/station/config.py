@@ -65,6 +65,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How long a restart takes after Reset or a firmware update."""
     firmware_step_ms: int = 5_000
     """How long the simulated download and installation take, each."""
+    first_sample_ms: int | None = None
+    """From the start of a session to its first periodic reading; None: one whole interval, as most stations do."""
     soc_over_ac: bool = False
     """AC stations know the SoC only over ISO 15118; most do not."""
     queue_limit: int = 20_000

@@ -369,6 +369,8 @@ class Station:
         )
         evse.session = session
         self._plan_samples(session, now)
+        if session.next_sample is not None and self.config.first_sample_ms is not None:
+            session.next_sample = now + self.config.first_sample_ms
         self.entrance.began(session)
         self._truth_count += 1
         truth = Truth(

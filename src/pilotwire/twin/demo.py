@@ -142,6 +142,7 @@ class DemoWorld:
                 serial=f"PW{model.prefix}{number + 1:06d}",
                 firmware=model.firmware,
                 settings=_SETTINGS,
+                first_sample_ms=1_000,
                 queue_limit=5_000,
             )
             station = Station(
