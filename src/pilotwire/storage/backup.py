@@ -21,7 +21,7 @@ import gzip
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +278,7 @@ async def _rows_of(
         chunks.close()
 
 
-def _kept(path: Path, table: str, columns: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+def _kept(path: Path, table: str, columns: Sequence[str]) -> Generator[list[tuple[Any, ...]], None, None]:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         cursor = connection.execute(f"SELECT {', '.join(columns)} FROM {table}")
@@ -288,7 +288,7 @@ def _kept(path: Path, table: str, columns: Sequence[str]) -> Iterator[list[tuple
         connection.close()
 
 
-def _dumped(source: Path, table: str) -> Iterator[list[tuple[Any, ...]]]:
+def _dumped(source: Path, table: str) -> Generator[list[tuple[Any, ...]], None, None]:
     columns = TABLES[table]
     binary = [place for place, name in enumerate(columns) if name in _BYTES]
     with gzip.open(source / "tables" / f"{table}.jsonl.gz", "rb") as file:

@@ -104,10 +104,11 @@ def _read_files(files: list[tuple[Path, str]], session_id: str, measurand: str |
         filters = [("station", "=", station), ("session_id", "=", session_id)]
         if measurand is not None:
             filters.append(("measurand", "=", measurand))
-        table = pq.read_table(path, filters=filters, partitioning=None, memory_map=False)
+        # None is documented, but pyarrow has no annotations and the default is a str.
+        table = pq.read_table(path, filters=filters, partitioning=None, memory_map=False)  # pyright: ignore[reportArgumentType]
         names = ("evse", "connector", "time", "measurand", "value", "unit", "phase", "location", "context")
         columns = [table.column(name).to_pylist() for name in names]
-        found += [Sample(*row, session_id) for row in zip(*columns, strict=True)]
+        found += [Sample(*row, session_id=session_id) for row in zip(*columns, strict=True)]
     return found
 
 

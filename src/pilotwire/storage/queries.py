@@ -256,7 +256,7 @@ def session_samples(tenant: str, session_id: str, measurand: str | None, limit: 
             "ORDER BY s.time, k.evse, k.connector, k.measurand, k.phase, k.location, k.context, k.unit LIMIT ?5",
             (*args, measurand) if which else args,
         )
-        found += [Sample(*row, session_id) for row in got]
+        found += [Sample(*row, session_id=session_id) for row in got]
     return HotSamples(found, [(row[0], row[2]) for row in rows])
 
 

@@ -17,7 +17,7 @@ from pilotwire.domain.records import Sample
 from .codec import DIRECTION_NUMBERS, HOUR_MS, encode_facts, row_crc
 from .group import Group, Records
 from .port import Entry
-from .queries import SEQ_BITS, Plan, last_seq, run_plan
+from .queries import SEQ_BITS, Plan, Row, last_seq, run_plan
 
 T = TypeVar("T")
 
@@ -110,7 +110,7 @@ class Writer:
         touch the indexes, which are most of its cost."""
         self._hours: set[tuple[int, int]] = set()
 
-    def fetch(self, sql: str, args: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def fetch(self, sql: str, args: tuple[object, ...] = ()) -> list[Row]:
         """Run one statement."""
         return self._db.execute(sql, args).fetchall()
 
@@ -231,9 +231,7 @@ class Writer:
         self._write_records(records)
         return seq
 
-    def _sample_rows(
-        self, tenant: str, station: int, found: tuple[Sample, ...], rows: list[object], hours: list[object]
-    ) -> None:
+    def _sample_rows(self, tenant: str, station: int, found: tuple[Sample, ...], rows: list[object], hours: list[object]) -> None:
         session_id, session = "", 0
         series = self._series
         hour_of = -1
@@ -312,29 +310,31 @@ class Writer:
     def _number(self, cache: dict[tuple[str, str], int], table: str, key: tuple[str, str]) -> int:
         number = cache.get(key)
         if number is None:
-            row = self._db.execute(f"SELECT n FROM {table} WHERE tenant = ? AND id = ?", key).fetchone()
-            number = (
-                row[0] if row else self._db.execute(f"INSERT INTO {table} (tenant, id) VALUES (?, ?)", key).lastrowid
+            number = self._find_or_insert(
+                f"SELECT n FROM {table} WHERE tenant = ? AND id = ?",
+                f"INSERT INTO {table} (tenant, id) VALUES (?, ?)",
+                key,
             )
             if len(cache) >= _CACHE_LIMIT:
                 cache.clear()
             cache[key] = number
         return number
 
+    def _find_or_insert(self, select: str, insert: str, key: tuple[object, ...]) -> int:
+        row = self._db.execute(select, key).fetchone()
+        if row is not None:
+            return row[0]
+        made = self._db.execute(insert, key).lastrowid
+        assert made is not None  # an INSERT that raised nothing made a row
+        return made
+
     def _series_number(self, key: tuple[object, ...]) -> int:
-        row = self._db.execute(
+        number = self._find_or_insert(
             "SELECT n FROM series WHERE evse = ? AND connector = ? AND measurand = ? AND phase = ? AND location = ? "
             "AND context = ? AND unit = ?",
+            "INSERT INTO series (evse, connector, measurand, phase, location, context, unit) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             key,
-        ).fetchone()
-        number = (
-            row[0]
-            if row
-            else self._db.execute(
-                "INSERT INTO series (evse, connector, measurand, phase, location, context, unit) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                key,
-            ).lastrowid
         )
         if len(self._series) >= _CACHE_LIMIT:
             self._series.clear()

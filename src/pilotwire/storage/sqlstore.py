@@ -67,6 +67,10 @@ class SqlStore(ABC):
     def _answer(self, due: list[Lookup]) -> None:
         """Answer lookups whose entries are settled."""
 
+    @abstractmethod
+    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[object]) -> None:
+        """Replace every projection row by these, in one transaction."""
+
     # -- the queue (loop's thread) ------------------------------------------------------------------------------------
     def _reset(self) -> None:
         """Begin empty, on the running loop."""

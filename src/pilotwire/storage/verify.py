@@ -141,7 +141,7 @@ async def projections(store: SqlStore) -> AsyncIterator[Record]:
 
 def _name(key: tuple[object, ...]) -> str:
     kind, *names = key
-    return f"{getattr(kind, '__name__', kind).lower()} {'/'.join(map(str, names))}"
+    return f"{(kind.__name__ if isinstance(kind, type) else str(kind)).lower()} {'/'.join(map(str, names))}"
 
 
 def _short(data: bytes) -> str:
