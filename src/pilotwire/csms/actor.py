@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from pilotwire.core.ids import StationKey
 from pilotwire.core.time import Timer
 from pilotwire.domain.context import Context, Need
@@ -65,32 +67,19 @@ _BOOT_FIRST = RpcError(errors.SECURITY_ERROR, "BootNotification comes first")
 _NOT_ACCEPTED = RpcError(errors.SECURITY_ERROR, "the station is not accepted")
 
 
-class Work:
+class Work(msgspec.Struct):
     """The inbound message under way."""
 
-    __slots__ = ("answered", "connection", "extra", "frame", "given", "message_id", "name", "now", "outcome", "served")
-
-    def __init__(
-        self,
-        connection: Connection,
-        message_id: str,
-        name: str,
-        served: Served,
-        given: Input,
-        frame: bytes,
-        now: int,
-        extra: tuple[AnyFact, ...],
-    ) -> None:
-        self.connection = connection
-        self.message_id = message_id
-        self.name = name
-        self.served = served
-        self.given = given
-        self.frame = frame
-        self.now = now
-        self.extra = extra
-        self.outcome: Outcome | None = None
-        self.answered = False
+    connection: Connection
+    message_id: str
+    name: str
+    served: Served
+    given: Input
+    frame: bytes
+    now: int
+    extra: tuple[AnyFact, ...]
+    outcome: Outcome | None = None
+    answered: bool = False
 
 
 class StationActor:
@@ -435,7 +424,8 @@ class StationActor:
         rpc = connection.rpc
         assert rpc is not None
         now = around.now()
-        if around.bus.wanted(self._live_subject):
+        bus = around.bus
+        if "live" in bus.topics and bus.wanted(self._live_subject):
             self._show(data, "in", now)
         event = rpc.receive(data, now)
         if type(event) is CallReceived:
@@ -585,11 +575,12 @@ class StationActor:
         self._failures = 0
         if not work.answered:
             self._answer(work)
-        facts = self._facts
+        facts, topics = self._facts, self.around.bus.topics
         if facts:
-            self._publish(facts, work.now)
-        if self._samples:
-            self._power(work.now, facts)
+            if "facts" in topics:
+                self._publish(facts, work.now)
+            if self._samples and "power" in topics:
+                self._power(work.now, facts)
         if self._stale:
             self._forget_state()
             return
@@ -602,7 +593,10 @@ class StationActor:
         rpc = connection.rpc
         assert rpc is not None and work.outcome is not None
         try:
-            frame = rpc.answer(work.message_id, work.served.answer(work.outcome, self.around.now()))
+            response = work.served.constant
+            if response is None:
+                response = work.served.answer(work.outcome, self.around.now())
+            frame = rpc.answer(work.message_id, response)
         except Exception as error:
             self._faulty(connection, work.message_id, work.name, error)
             return
@@ -648,7 +642,8 @@ class StationActor:
     # -- outbound -----------------------------------------------------------------------------------------------------
     def _send(self, connection: Connection, frame: bytes) -> None:
         connection.send(frame)
-        if self.around.bus.wanted(self._live_subject):
+        bus = self.around.bus
+        if "live" in bus.topics and bus.wanted(self._live_subject):
             self._show(frame, "out", self.around.now())
 
     def transmit(self, frame: bytes, *, secret: bool = False) -> None:

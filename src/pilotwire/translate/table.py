@@ -21,6 +21,8 @@ class Served(NamedTuple):
 
     read: Read
     answer: Answer
+    constant: msgspec.Struct | None = None
+    """What `answer` always gives, where it does."""
 
 
 Table = Mapping[str, Served]
@@ -30,10 +32,10 @@ instant = to_datetime
 """ms since the epoch → the aware date-time of a message."""
 
 
-def always(response: msgspec.Struct) -> Answer:
-    """For actions whose answer says nothing. The one object is only ever encoded, never changed."""
+def acknowledged(read: Read, response: msgspec.Struct) -> Served:
+    """An action whose answer says nothing. The one object is only ever encoded, never changed."""
 
     def answer(outcome: Outcome, now: int) -> msgspec.Struct:
         return response
 
-    return answer
+    return Served(read, answer, response)

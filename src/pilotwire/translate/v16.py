@@ -10,7 +10,7 @@ from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, Outcome, S
 from pilotwire.protocols.ocpp.v16 import messages as m
 
 from .metering import LazySamples, milliseconds, samples_v16
-from .table import Served, Table, always, instant
+from .table import Served, Table, acknowledged, instant
 
 _ID_TAG_STATUS = frozenset(("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"))
 _ACCEPTED = TokenVerdict(status="Accepted")
@@ -157,15 +157,15 @@ def _security_event(request: m.SecurityEventNotificationRequest) -> inputs.Secur
 TABLE: Table = {
     "BootNotification": Served(_boot, _booted),
     "Heartbeat": Served(_heartbeat, _beat),
-    "StatusNotification": Served(_status, always(m.StatusNotificationResponse())),
+    "StatusNotification": acknowledged(_status, m.StatusNotificationResponse()),
     "Authorize": Served(_authorize, _authorized),
     "StartTransaction": Served(_start, _started),
     "StopTransaction": Served(_stop, _stopped),
-    "MeterValues": Served(_meter_values, always(m.MeterValuesResponse())),
+    "MeterValues": acknowledged(_meter_values, m.MeterValuesResponse()),
     "DataTransfer": Served(_data_transfer, _data_transferred),
-    "FirmwareStatusNotification": Served(_firmware, always(m.FirmwareStatusNotificationResponse())),
-    "SignedFirmwareStatusNotification": Served(_signed_firmware, always(m.SignedFirmwareStatusNotificationResponse())),
-    "DiagnosticsStatusNotification": Served(_diagnostics, always(m.DiagnosticsStatusNotificationResponse())),
-    "LogStatusNotification": Served(_log, always(m.LogStatusNotificationResponse())),
-    "SecurityEventNotification": Served(_security_event, always(m.SecurityEventNotificationResponse())),
+    "FirmwareStatusNotification": acknowledged(_firmware, m.FirmwareStatusNotificationResponse()),
+    "SignedFirmwareStatusNotification": acknowledged(_signed_firmware, m.SignedFirmwareStatusNotificationResponse()),
+    "DiagnosticsStatusNotification": acknowledged(_diagnostics, m.DiagnosticsStatusNotificationResponse()),
+    "LogStatusNotification": acknowledged(_log, m.LogStatusNotificationResponse()),
+    "SecurityEventNotification": acknowledged(_security_event, m.SecurityEventNotificationResponse()),
 }

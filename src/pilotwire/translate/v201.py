@@ -16,7 +16,7 @@ from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, NotifiedEv
 from pilotwire.protocols.ocpp.v201 import messages as v201_messages
 
 from .metering import milliseconds, samples_v2
-from .table import Answer, Served, Table, always, instant
+from .table import Read, Served, Table, acknowledged, instant
 
 GROUP_TYPE = "Central"
 """Groups are made by the CSMS, so their ids are of its type."""
@@ -227,22 +227,22 @@ def table_for(m: Any) -> dict[str, Served]:
     def data_transferred(outcome: DataTransferVerdict, now: int) -> Any:
         return m.DataTransferResponse(status=outcome.status)
 
-    def plain(action: str) -> Answer:
-        return always(getattr(m, f"{action}Response")())
+    def plain(action: str, read: Read) -> Served:
+        return acknowledged(read, getattr(m, f"{action}Response")())
 
     return {
         "BootNotification": Served(_boot, booted),
         "Heartbeat": Served(_heartbeat, beat),
-        "StatusNotification": Served(_status, plain("StatusNotification")),
+        "StatusNotification": plain("StatusNotification", _status),
         "Authorize": Served(_authorize, authorized),
         "TransactionEvent": Served(_transaction_event, transaction_answered),
-        "MeterValues": Served(_meter_values, plain("MeterValues")),
+        "MeterValues": plain("MeterValues", _meter_values),
         "DataTransfer": Served(_data_transfer, data_transferred),
-        "NotifyReport": Served(_report, plain("NotifyReport")),
-        "NotifyEvent": Served(device_event, plain("NotifyEvent")),
-        "SecurityEventNotification": Served(_security_event, plain("SecurityEventNotification")),
-        "FirmwareStatusNotification": Served(_firmware, plain("FirmwareStatusNotification")),
-        "LogStatusNotification": Served(_log, plain("LogStatusNotification")),
+        "NotifyReport": plain("NotifyReport", _report),
+        "NotifyEvent": plain("NotifyEvent", device_event),
+        "SecurityEventNotification": plain("SecurityEventNotification", _security_event),
+        "FirmwareStatusNotification": plain("FirmwareStatusNotification", _firmware),
+        "LogStatusNotification": plain("LogStatusNotification", _log),
     }
 
 

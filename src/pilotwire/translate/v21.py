@@ -7,7 +7,7 @@ from typing import Any
 from pilotwire.domain import inputs
 from pilotwire.protocols.ocpp.v21 import messages as m
 
-from .table import Served, Table
+from .table import Table
 from .v201 import device_event, table_for
 
 
@@ -21,4 +21,4 @@ def _device_event(request: m.NotifyEventRequest) -> inputs.DeviceEvent:
 
 _BASE = table_for(m)
 
-TABLE: Table = _BASE | {"NotifyEvent": Served(_device_event, _BASE["NotifyEvent"].answer)}
+TABLE: Table = _BASE | {"NotifyEvent": _BASE["NotifyEvent"]._replace(read=_device_event)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from typing import Any, Protocol
 
 import msgspec
@@ -120,6 +120,11 @@ class Subscription:
 
 
 class Bus(Protocol):
+    @property
+    def topics(self) -> Container[str]:
+        """The first words of all subjects that somebody subscribed to: the quickest way to learn that nobody did."""
+        ...
+
     def publish(self, subject: str, message: Any) -> None:
         """Never blocks and never fails; slow readers lose their oldest messages, counted."""
         ...
@@ -146,10 +151,18 @@ def matches(pattern: str, subject: str) -> bool:
     return pattern == subject
 
 
+class _Everything:
+    """The topics of a pattern that begins with no whole word, such as `>`."""
+
+    def __contains__(self, topic: object) -> bool:
+        return True
+
+
 class LocalBus:
     """The bus within one process and one event loop."""
 
     def __init__(self) -> None:
+        self.topics: Container[str] = frozenset()
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._servers: dict[str, Handler] = {}
 
@@ -168,10 +181,16 @@ class LocalBus:
             remaining.discard(subscription)
             if not remaining:
                 self._subscriptions.pop(pattern, None)
+                self._note_topics()
 
         subscription = Subscription(limit, close)
         self._subscriptions.setdefault(pattern, set()).add(subscription)
+        self._note_topics()
         return subscription
+
+    def _note_topics(self) -> None:
+        topics = frozenset(pattern.split(".", 1)[0] for pattern in self._subscriptions)
+        self.topics = _Everything() if any(topic.endswith(">") for topic in topics) else topics
 
     def serve(self, pattern: str, handler: Handler) -> Callable[[], None]:
         self._servers[pattern] = handler
