@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import secrets
 from typing import Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -151,9 +152,11 @@ class Access:
     # -- programs -----------------------------------------------------------------------------------------------------
     async def by_key(self, key: str) -> Principal | None:
         """Whose key this is; None when it is unknown or over."""
-        config = self._context.config
-        if self._context.process_key and hmac.compare_digest(key.encode(), self._context.process_key.encode()):
-            return Principal(tenant=config.tenant, name="this machine", role="admin", by="key")
+        secret, at, tenant = key.partition("@")
+        if self._context.process_key and hmac.compare_digest(secret.encode(), self._context.process_key.encode()):
+            # Whoever may read the data directory may act for every tenant in it: `key@tenant`.
+            named = unquote(tenant) if at else self._context.config.tenant
+            return Principal(tenant=named, name="this machine", role="admin", by="key")
         if not key.startswith(KEY_PREFIX):
             return None
         now = self._now()

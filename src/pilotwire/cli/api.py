@@ -6,10 +6,12 @@ import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pilotwire.cli import runfile
 from pilotwire.cli.options import data_dir
 from pilotwire.core.errors import LocalError, TransientError
+from pilotwire.core.ids import DEFAULT_TENANT, check_identity
 
 if TYPE_CHECKING:
     import httpx  # 250 ms: imported when a call is made, so that help stays instant
@@ -52,13 +54,28 @@ class Api:
                 return
 
 
+def path(*segments: str) -> str:
+    """`/a/b%2Fc`: identities and tokens may hold any printable character."""
+    return "".join("/" + quote(segment, safe="") for segment in segments)
+
+
 def problem(answer: httpx.Response) -> str:
     """The words of a problem+json answer."""
     try:
         body = answer.json()
     except ValueError:
         return f"HTTP {answer.status_code}"
-    return str(body.get("detail") or body.get("title") or f"HTTP {answer.status_code}")
+    if not isinstance(body, dict):
+        return f"HTTP {answer.status_code}"
+    text = str(body.get("detail") or body.get("title") or f"HTTP {answer.status_code}")
+    named = [f"{one['field']}: {one['message']}" for one in body.get("errors") or () if str(one["message"]) not in text]
+    return "\n  ".join([text, *named])
+
+
+def credential(key: str, options: argparse.Namespace) -> dict[str, str]:
+    """The header that shows the key of this machine, for the tenant that was asked for."""
+    tenant = check_identity(getattr(options, "tenant", DEFAULT_TENANT))
+    return {"Authorization": f"Bearer {key}" + ("" if tenant == DEFAULT_TENANT else f"@{quote(tenant, safe='')}")}
 
 
 @asynccontextmanager
@@ -73,7 +90,7 @@ async def api(options: argparse.Namespace) -> AsyncIterator[Api]:
         return
     run = runfile.read(data_dir(options.data))
     if run is not None:
-        headers = {"Authorization": f"Bearer {run.key}"}
+        headers = credential(run.key, options)
         async with httpx.AsyncClient(base_url=run.http, headers=headers, timeout=90) as client:
             yield Api(client, live=True)
         return
@@ -81,6 +98,6 @@ async def api(options: argparse.Namespace) -> AsyncIterator[Api]:
 
     async with api_over_store(options.data, options.database) as (app, key):
         transport = httpx.ASGITransport(app=app)
-        headers = {"Authorization": f"Bearer {key}"}
+        headers = credential(key, options)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             yield Api(client, live=False)

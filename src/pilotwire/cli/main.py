@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -52,19 +53,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         from difflib import get_close_matches
 
         near = get_close_matches(name, COMMANDS, 1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
+        hint = f"; did you mean `{near[0]}`?" if near else "."
         sys.stderr.write(f"pilotwire: there is no command {name!r}{hint} See `pilotwire --help`.\n")
         return 2
     from pilotwire.core.errors import PilotwireError
 
     try:
-        return import_module(f"pilotwire.cli.{COMMANDS[name][0]}").main(name, arguments[1:])
+        status = import_module(f"pilotwire.cli.{COMMANDS[name][0]}").main(name, arguments[1:])
+        sys.stdout.flush()
+        return status
     except PilotwireError as error:
         sys.stderr.write(f"pilotwire {name}: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        # Whoever read us (`head`) has enough. What is still buffered would fail once more when the interpreter ends.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
 
 

@@ -26,6 +26,13 @@ def address(text: str) -> Address:
     return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by name
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
 def default_data() -> Path:
     """$PILOTWIRE_DATA, or where this user's programs keep their data."""
     if chosen := os.environ.get("PILOTWIRE_DATA"):

@@ -1,14 +1,20 @@
 """`run.json` in the data directory: how commands on this machine find the server that is running on it.
 
-It holds the API's address and a key that is made at each start, and is readable by its owner alone.
+It holds the API's address and a key that is made at each start, and is readable by its owner alone. The server keeps
+the file locked while it runs: a process id would be given to somebody else after a crash.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+_held: dict[Path, int] = {}
+"""Open descriptors of the files that this process keeps locked."""
 
 
 class RunFile(msgspec.Struct):
@@ -20,21 +26,32 @@ class RunFile(msgspec.Struct):
 
 
 def write(data: Path, run: RunFile) -> None:
+    """Say that this process serves `data`. It appears whole and locked."""
     path = data / "run.json"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(run))
+    draft = data / f".run.json.{os.getpid()}"
+    handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(handle, msgspec.json.encode(run))
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    draft.replace(path)
+    _held[path] = handle
 
 
 def read(data: Path) -> RunFile | None:
     """The server that is running over this data directory, or None. A file left by a crash is not believed."""
     try:
-        run = msgspec.json.decode((data / "run.json").read_bytes(), type=RunFile)
-        os.kill(run.pid, 0)
+        with (data / "run.json").open("rb") as file:
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+            return msgspec.json.decode(file.read(), type=RunFile)
     except (OSError, msgspec.DecodeError):
         return None
-    return run
 
 
 def remove(data: Path) -> None:
-    (data / "run.json").unlink(missing_ok=True)
+    """This process serves `data` no longer."""
+    path = data / "run.json"
+    path.unlink(missing_ok=True)
+    handle = _held.pop(path, None)
+    if handle is not None:
+        os.close(handle)

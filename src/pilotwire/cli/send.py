@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pilotwire.cli.api import api
+from pilotwire.cli.api import api, path
 from pilotwire.cli.options import add_data, add_tenant, parser
 from pilotwire.core.errors import LocalError
 
@@ -48,7 +48,9 @@ async def _run(options: Any) -> int:
     async with api(options) as server:
         if not server.live:
             raise LocalError("no server runs over this data directory; start one: pilotwire run")
-        reply = await server.call("POST", f"/stations/{options.station}/commands", json=body)
+        reply = await server.call(
+            "POST", path("stations", options.station, "commands"), json=body, timeout=options.timeout + 30
+        )
     print(json.dumps(reply["answer"], indent=2, ensure_ascii=False))
     if reply["outcome"] != "answered":
         print(f"pilotwire send: {reply['outcome']}", file=sys.stderr)

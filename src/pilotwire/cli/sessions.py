@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from pilotwire.cli import table
@@ -39,8 +40,13 @@ async def _run(options: Any) -> int:
     rows: list[dict[str, Any]] = []
     async with api(options) as server:
         async for row in server.items("/sessions", **wanted):
-            rows.append(row if options.json else row | {"energy": f"{row['energy_wh'] / 1000:.3f} kWh"})
             if len(rows) >= options.limit:
                 break
+            rows.append(row if options.json else row | {"energy": kwh(row["energy_wh"])})
     table.show(rows, _COLUMNS, as_json=options.json, empty="no session yet")
     return 0
+
+
+def kwh(wh: int) -> str:
+    """`2500` → `2.500 kWh`."""
+    return f"{Decimal(wh).scaleb(-3):.3f} kWh"

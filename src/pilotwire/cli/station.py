@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pilotwire.cli.options import parser
+from pilotwire.cli.options import parser, positive
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,14 +25,19 @@ def main(name: str, arguments: Sequence[str]) -> int:
         "--url", default="ws://127.0.0.1:9000/ocpp", help="central system, without identity (%(default)s)"
     )
     options.add_argument("--id", default=None, metavar="ID", help="identity; with --count, {n} is the station's number")
-    options.add_argument("--count", type=int, default=1, help="how many stations (%(default)s)")
+    options.add_argument("--count", type=positive, default=1, help="how many stations (%(default)s)")
     options.add_argument("--version", choices=["1.6", "2.0.1", "2.1"], default="1.6", help="OCPP version (%(default)s)")
     options.add_argument("--password", help="Basic auth password, the same for all")
+    options.add_argument(
+        "--passwords", type=Path, metavar="FILE", help="a password for each: lines of identity and password"
+    )
     options.add_argument("--token", action="append", default=[], help="card of a driver; may be given more than once")
-    options.add_argument("--evses", type=int, default=1, help="EVSEs per station (%(default)s)")
+    options.add_argument("--evses", type=positive, default=1, help="EVSEs per station (%(default)s)")
     options.add_argument("--dc", action="store_true", help="DC outlets instead of AC")
     options.add_argument("--no-cars", action="store_true", help="idle stations")
-    options.add_argument("--ramp", type=int, default=50, metavar="N", help="new connections a second (%(default)s)")
+    options.add_argument(
+        "--ramp", type=positive, default=50, metavar="N", help="new connections a second (%(default)s)"
+    )
     options.add_argument("--ca", type=Path, help="wss: certificate authority of the server, PEM")
     options.add_argument("--cert", type=Path, help="wss: own certificate (security profile 3), PEM")
     options.add_argument("--key", type=Path, help="wss: its key, PEM")
@@ -41,12 +46,19 @@ def main(name: str, arguments: Sequence[str]) -> int:
     chosen = options.parse_args(arguments)
     if chosen.count > 1 and chosen.id and "{n" not in chosen.id:
         raise ConfigError("with --count, --id needs {n} for the number, e.g. --id 'SIM-{n:04d}'")
+    config = fleet_config(chosen)
+    try:
+        config.identities()
+    except (LookupError, ValueError) as error:
+        raise ConfigError(
+            f"--id {chosen.id!r} is no pattern: only {{n}}, e.g. 'SIM-{{n:04d}}', is filled in"
+        ) from error
     from pilotwire.cli.run import raise_file_limit
 
     raise_file_limit()
     import uvloop
 
-    return uvloop.run(_run(chosen, fleet_config(chosen)))
+    return uvloop.run(_run(chosen, config))
 
 
 def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
@@ -74,6 +86,18 @@ def tls(chosen: argparse.Namespace) -> ssl.SSLContext | None:
     return client_context(ca=chosen.ca, chain=chosen.cert, key=chosen.key)
 
 
+def passwords(path: Path) -> dict[str, str]:
+    """Identity → password, from lines of the two with a blank between them. Raises ConfigError."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read --passwords {path}: {error}") from error
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ConfigError(f"--passwords {path}: each line is an identity, a blank and its password")
+    return {identity: password for identity, password in pairs}
+
+
 async def _run(chosen: argparse.Namespace, config: FleetConfig) -> int:
     from pilotwire.station.storage import SqliteShelf
     from pilotwire.twin.fleet import run_fleet
@@ -81,11 +105,12 @@ async def _run(chosen: argparse.Namespace, config: FleetConfig) -> int:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    own = passwords(chosen.passwords) if chosen.passwords else {}
     shelf = SqliteShelf(chosen.state) if chosen.state else None
     totals = await run_fleet(
         config,
         chosen.url,
-        password=lambda identity: chosen.password,
+        password=lambda identity: own.get(identity, chosen.password),
         ssl=tls(chosen),
         storage=shelf.open if shelf else None,
         report=None if chosen.quiet else show,

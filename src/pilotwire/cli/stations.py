@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilotwire.cli import table
-from pilotwire.cli.api import api
+from pilotwire.cli.api import api, path
 from pilotwire.cli.options import add_data, add_tenant, parser
 
 _COLUMNS = {
@@ -54,10 +54,10 @@ async def _run(options: Any) -> int:
         if options.verb == "add":
             return await _add(server, options)
         if options.verb == "remove":
-            await server.call("DELETE", f"/stations/{options.id}")
+            await server.call("DELETE", path("stations", options.id))
             print(f"{options.id} may no longer connect")
         elif options.verb == "show":
-            print(json.dumps(await server.call("GET", f"/stations/{options.id}"), indent=2, ensure_ascii=False))
+            print(json.dumps(await server.call("GET", path("stations", options.id)), indent=2, ensure_ascii=False))
         else:
             rows = [row async for row in server.items("/stations")]
             table.show(rows, _COLUMNS, as_json=options.json, empty="no station yet; add one: pilotwire stations add ID")

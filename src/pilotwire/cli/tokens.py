@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilotwire.cli import table
-from pilotwire.cli.api import api
+from pilotwire.cli.api import api, path
 from pilotwire.cli.options import add_data, add_tenant, parser
 
 _COLUMNS = {
@@ -47,7 +47,7 @@ async def _run(options: Any) -> int:
             await server.call("POST", "/tokens", json=body)
             print(f"{options.token}: {options.status}")
         elif options.verb == "remove":
-            await server.call("DELETE", f"/tokens/{options.token}")
+            await server.call("DELETE", path("tokens", options.token))
             print(f"{options.token} is forgotten")
         else:
             rows = [row async for row in server.items("/tokens")]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilotwire.cli import table
-from pilotwire.cli.api import api
+from pilotwire.cli.api import api, path
 from pilotwire.cli.options import add_data, add_tenant, parser
 
 
@@ -18,6 +18,12 @@ def main(name: str, arguments: Sequence[str]) -> int:
     verbs = top.add_subparsers(dest="verb", required=True, metavar="add|list|remove|key|keys|revoke")
     add = verbs.add_parser("add", help="add a person, or set a new password; asks for it")
     add.add_argument("user", metavar="NAME")
+    add.add_argument(
+        "--role",
+        choices=["admin", "operator", "viewer"],
+        help="viewer reads, operator also commands and edits, admin also manages people and keys; default: as it was, "
+        "operator for somebody new",
+    )
     listing = verbs.add_parser("list", help="list people")
     remove = verbs.add_parser("remove", help="remove a person")
     remove.add_argument("user", metavar="NAME")
@@ -34,6 +40,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
 
 
 def _ask() -> str:
+    """The new password: asked for on a terminal, else one line of standard input."""
     if sys.stdin.isatty():
         return getpass.getpass("new password (12 characters or more): ")
     return sys.stdin.readline().rstrip("\n")
@@ -42,15 +49,17 @@ def _ask() -> str:
 async def _run(options: Any) -> int:
     async with api(options) as server:
         if options.verb == "add":
-            await server.call("POST", "/users", json={"name": options.user, "password": _ask()})
-            print(f"{options.user} may log in")
+            known = {row["name"]: row["role"] async for row in server.items("/users")}
+            role = options.role or known.get(options.user, "operator")
+            await server.call("POST", "/users", json={"name": options.user, "password": _ask(), "role": role})
+            print(f"{options.user} may log in as {role}")
         elif options.verb == "remove":
-            await server.call("DELETE", f"/users/{options.user}")
+            await server.call("DELETE", path("users", options.user))
             print(f"{options.user} may no longer log in")
         elif options.verb == "key":
             print((await server.call("POST", "/api-keys", json={"name": options.user}))["key"])
         elif options.verb == "revoke":
-            await server.call("DELETE", f"/api-keys/{options.user}")
+            await server.call("DELETE", path("api-keys", options.user))
             print(f"key {options.user} is revoked")
         elif options.verb == "keys":
             rows = [row async for row in server.items("/api-keys")]
