@@ -130,6 +130,7 @@ def test_a_second_connection_takes_over_from_a_dead_one_and_nothing_it_said_is_l
     message_id = second.send("Heartbeat", {})
     world.run(1_000)
     assert second.frames == [], "parked: it is not read"
+    assert max(world.network.connections.items())[1].csms._paused, "so its TCP waits"
     world.run(5_000)
     assert [frame[1] for frame in second.frames] == [message_id]
     assert (world.record().epoch, world.system.counters.duplicates_adopted) == (2, 1)
@@ -172,6 +173,25 @@ def test_a_wrong_credential_does_not_touch_the_connection() -> None:
     world.run(5_000)
     assert thief.result is not None and thief.result.status == 401
     assert world.system.counters.duplicates_parked == 0 and first.status() == {}
+
+
+def test_what_an_old_link_still_delivers_is_not_looked_at() -> None:
+    world = World()
+    world.station().boot()
+    actor = world.actor()
+    old = actor.current
+    assert old is not None
+    (connection,) = world.network.connections.values()
+    connection.cut(notice_up_ms=0, notice_down_ms=3_600_000)
+    second = Client(world, "CP1", "1.6").dial(5_000)
+    assert actor.current is not old
+    before = len(world.store._entries)
+    old.frame(b'[2,"late","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Faulted"}]')
+    old.pong()
+    old.closed(1006, "")
+    world.run()
+    assert len(world.store._entries) == before and world.record().connected
+    assert second.status() == {}
 
 
 def test_an_answer_by_an_old_connection_is_dropped() -> None:
@@ -320,6 +340,42 @@ def test_a_store_that_fails_for_long_is_not_asked_all_the_time() -> None:
     world.run(5_000)
     assert station.boot()["status"] == "Accepted"
     assert world.record().connected
+
+
+def test_a_state_that_cannot_be_mended_is_tried_with_pauses() -> None:
+    world = World()
+    station = world.station()
+    station.boot()
+    station.link.close(1000, "")  # type: ignore[union-attr]
+    world.run()
+    world.command("clear-cache", {}, expires_in=5_000)
+    world.run()
+    world.network.crash()
+    world.boot()
+    world.run(10_000)
+    world.store.failing = 10_000
+    station.dial()
+    world.run(60_000)
+    assert 0 < 10_000 - world.store.failing < 400
+    world.store.failing = 0
+    world.run(5_000)
+    assert station.boot()["status"] == "Accepted"
+    assert world.record().connected and world.record().epoch == 2
+
+
+def test_a_record_that_fails_beside_a_message_leaves_nothing_in_memory() -> None:
+    world = World(delay_ms=50)
+    station = world.station()
+    station.boot()
+    station.send("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
+    world.run(12)
+    assert world.actor().work is not None
+    world.store.failing = 1
+    replies = world.command("reset", {})
+    world.run(500)
+    assert replies[0].outcome == "undeliverable"
+    assert world.actor().known().commands == {} and station.frames[-1][2] == {}
+    assert station.status("Charging") == {}
 
 
 def test_a_fault_of_ours_is_an_internal_error_and_stays_with_one_message(monkeypatch: pytest.MonkeyPatch) -> None:

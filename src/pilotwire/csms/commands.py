@@ -120,28 +120,18 @@ class Outbox:
 
     # -- coming in ----------------------------------------------------------------------------------------------------
     def restore(self, commands: Mapping[str, Command]) -> None:
-        """Take up the pending intents of a station that was just loaded."""
-        now = self._actor.around.now()
+        """Take up the pending intents of a station that was just loaded; `pump` settles those past their time."""
         known = {item.id for _, _, item in self._heap}
         rpc = self._actor.rpc
         if rpc is not None and rpc.outstanding is not None:
             known.add(rpc.outstanding.tag.id)  # type: ignore[attr-defined]
-        for command in list(commands.values()):
-            if command.id in known:
-                continue
-            item = Item(
-                id=command.id,
-                action=command.action,
-                payload=command.payload.encode(),
-                request=None,
-                deadline=command.expires_at,
-                timeout_ms=self._actor.around.config.call_timeout_ms,
-                durable=True,
-            )
-            if command.expires_at <= now:
-                self.settle(item, "expired")
-            else:
-                self._push(item)
+        timeout_ms = self._actor.around.config.call_timeout_ms
+        for command in commands.values():
+            if command.id not in known:
+                payload = command.payload.encode()
+                self._push(
+                    Item(command.id, command.action, payload, None, command.expires_at, timeout_ms, durable=True)
+                )
 
     def request(self, asked: CommandRequest, reply: Reply) -> None:
         """Do what a person or a program asked for; `reply` is called exactly once, maybe much later."""
