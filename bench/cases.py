@@ -86,8 +86,13 @@ def durable(rounds: int, quick: bool) -> list[Row]:
             "≥ 10,000",
             f"{best['per_wall_s']:,.0f} per second of wall time",
         ),
-        Row("their p99 at half that load, from the intended time of sending", f"{half['p99_ms']:.1f} ms", "< 50 ms", f"p50 {half['p50_ms']:.1f} ms at {rate:,.0f}/s"),
-    ]  # fmt: skip
+        Row(
+            "their p99 at half that load, from the intended time of sending",
+            f"{half['p99_ms']:.1f} ms",
+            "< 50 ms",
+            f"p50 {half['p50_ms']:.1f} ms at {rate:,.0f}/s",
+        ),
+    ]
 
 
 def memory(rounds: int, quick: bool) -> list[Row]:
@@ -137,9 +142,19 @@ def storm(rounds: int, quick: bool) -> list[Row]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return [
-        Row(f"{count:,} stations back after kill -9, all accepted", f"{joined['seconds']:.1f} s", "< 60 s", f"{count / joined['seconds']:,.0f} per second, boot included"),
-        Row("Authorize of another station meanwhile, p99", f"{beside['p99_ms']:.0f} ms", "< 500 ms", f"{beside['answered']} calls, p50 {beside['p50_ms']:.1f} ms"),
-    ]  # fmt: skip
+        Row(
+            f"{count:,} stations back after kill -9, all accepted",
+            f"{joined['seconds']:.1f} s",
+            "< 60 s",
+            f"{count / joined['seconds']:,.0f} per second, boot included",
+        ),
+        Row(
+            "Authorize of another station meanwhile, p99",
+            f"{beside['p99_ms']:.0f} ms",
+            "< 500 ms",
+            f"{beside['answered']} calls, p50 {beside['p50_ms']:.1f} ms",
+        ),
+    ]
 
 
 def startup(rounds: int, quick: bool) -> list[Row]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from pilotwire.core.ids import StationKey
-from pilotwire.domain.records import Sample
+from pilotwire.domain.metering import Samples
 
 from .codec import DIRECTION_NUMBERS, HOUR_MS, encode_facts, row_crc
 from .group import Group, Records
@@ -231,7 +231,7 @@ class Writer:
         self._write_records(records)
         return seq
 
-    def _sample_rows(self, tenant: str, station: int, found: tuple[Sample, ...], rows: list[object], hours: list[object]) -> None:
+    def _sample_rows(self, tenant: str, station: int, found: Samples, rows: list[object], hours: list[object]) -> None:
         session_id, session = "", 0
         series = self._series
         hour_of = -1
