@@ -18,8 +18,8 @@ from .authorization import Grant
 from .conversation import Reply
 from .evse import Evse
 from .maintenance import Update
-from .profiles import STATION_MAX, TX, Period, Profile, Schedule, composite
-from .schedules import from_limit, most, to_wire
+from .profiles import STATION_MAX, TX, Period, Profile, Schedule
+from .schedules import to_wire
 from .sessions import Session
 from .settings import BY_KEY, TABLE, Setting
 
@@ -257,7 +257,6 @@ class Commands16:
         return Reply(m.SetChargingProfileResponse(status="Accepted"), then)
 
     def clear_profile(self, request: m.ClearChargingProfileRequest) -> Reply:
-        station = self._station
         purpose = request.charging_profile_purpose
         wanted = None if purpose is None else _PURPOSE.get(purpose, purpose)
 
@@ -270,9 +269,7 @@ class Commands16:
                 and (request.stack_level is None or profile.stack == request.stack_level)
             )
 
-        cleared = station.energy.profiles.clear(matches)
-        if cleared:
-            station.energy.profiles_changed()
+        cleared = self._station.energy.clear_profiles(matches)
         return Reply(m.ClearChargingProfileResponse(status="Accepted" if cleared else "Unknown"))
 
     def composite_schedule(self, request: m.GetCompositeScheduleRequest) -> Reply:
@@ -282,13 +279,7 @@ class Commands16:
         now = station.clock.now()
         evse = self._evse(request.connector_id)
         unit = request.charging_rate_unit or ("W" if evse is not None and evse.config.dc else "A")
-        rows = composite(
-            (lambda at: station.energy.limit(evse, at)) if evse is not None else station.energy.profiles.station_limit,
-            now,
-            request.duration * 1000,
-            lambda limit: from_limit(limit, unit, evse),
-            most(station.evses if evse is None else (evse,), unit),
-        )
+        rows = station.energy.schedule(evse, unit, now, request.duration)
         return Reply(
             m.GetCompositeScheduleResponse(
                 status="Accepted",
@@ -298,8 +289,7 @@ class Commands16:
                     charging_rate_unit=unit,
                     duration=request.duration,
                     charging_schedule_period=[
-                        m.ChargingSchedulePeriod(start_period=-(-offset // 1000), limit=to_wire(value))
-                        for offset, value in rows
+                        m.ChargingSchedulePeriod(start_period=start, limit=to_wire(value)) for start, value in rows
                     ],
                 ),
             )

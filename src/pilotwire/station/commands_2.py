@@ -20,8 +20,8 @@ from .conversation import Reply
 from .device_model import Attribute
 from .evse import Evse
 from .maintenance import Update
-from .profiles import EXTERNAL, STATION_MAX, TX, TX_DEFAULT, Period, Profile, Schedule, composite
-from .schedules import from_limit, most, to_wire
+from .profiles import EXTERNAL, STATION_MAX, TX, TX_DEFAULT, Period, Profile, Schedule
+from .schedules import to_wire
 from .sessions import Session
 
 if TYPE_CHECKING:
@@ -406,7 +406,6 @@ class Commands2:
         )
 
     def clear_profile(self, request: Any) -> Reply:
-        station = self._station
         criteria = request.charging_profile_criteria
 
         def matches(profile: Profile) -> bool:
@@ -422,9 +421,7 @@ class Commands2:
                 and (criteria.stack_level is None or profile.stack == criteria.stack_level)
             )
 
-        cleared = station.energy.profiles.clear(matches)
-        if cleared:
-            station.energy.profiles_changed()
+        cleared = self._station.energy.clear_profiles(matches)
         return Reply(self.m.ClearChargingProfileResponse(status="Accepted" if cleared else "Unknown"))
 
     def composite_schedule(self, request: Any) -> Reply:
@@ -434,13 +431,7 @@ class Commands2:
         now = station.clock.now()
         evse = self._evse(request.evse_id)
         unit = request.charging_rate_unit or ("W" if evse is not None and evse.config.dc else "A")
-        rows = composite(
-            (lambda at: station.energy.limit(evse, at)) if evse is not None else station.energy.profiles.station_limit,
-            now,
-            request.duration * 1000,
-            lambda limit: from_limit(limit, unit, evse),
-            most(station.evses if evse is None else (evse,), unit),
-        )
+        rows = station.energy.schedule(evse, unit, now, request.duration)
         return Reply(
             m.GetCompositeScheduleResponse(
                 status="Accepted",
@@ -450,8 +441,7 @@ class Commands2:
                     schedule_start=to_datetime(now),
                     charging_rate_unit=unit,
                     charging_schedule_period=[
-                        m.ChargingSchedulePeriodType(start_period=-(-offset // 1000), limit=to_wire(value))
-                        for offset, value in rows
+                        m.ChargingSchedulePeriodType(start_period=start, limit=to_wire(value)) for start, value in rows
                     ],
                 ),
             )

@@ -6,6 +6,7 @@ percent, a limit changes, a reading is due, a wait is over.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,8 @@ import msgspec
 from pilotwire.core.time import Timer
 
 from .evse import Evse
-from .profiles import TX, TX_DEFAULT, Limit, Profile, ProfileBook, Transaction
+from .profiles import TX, TX_DEFAULT, Limit, Profile, ProfileBook, Transaction, composite
+from .schedules import from_limit, most
 from .sessions import Reading
 from .states import Event
 
@@ -90,6 +92,27 @@ class Energy:
         for evse in station.evses:
             if evse.session is not None and not evse.session.ending:
                 self.refresh(evse)
+
+    def clear_profiles(self, matches: Callable[[Profile], bool]) -> bool:
+        """Forget the profiles that match and obey what is left; whether there were any."""
+        cleared = self.profiles.clear(matches)
+        if cleared:
+            self.profiles_changed()
+        return bool(cleared)
+
+    def schedule(self, evse: Evse | None, unit: str, now: int, duration_s: int) -> list[tuple[int, int]]:
+        """The composite schedule of `evse`, or of the whole station, from station clock `now` on.
+
+        Rows of (start in seconds, rounded up; limit in thousandths of `unit`, "A" or "W").
+        """
+        rows = composite(
+            (lambda at: self.limit(evse, at)) if evse is not None else self.profiles.station_limit,
+            now,
+            duration_s * 1000,
+            lambda limit: from_limit(limit, unit, evse),
+            most(self._station.evses if evse is None else (evse,), unit),
+        )
+        return [(-(-offset // 1000), value) for offset, value in rows]
 
     def rebalance(self, cause: Evse) -> None:
         """`cause` takes or leaves a part of the station's limit: the others get theirs anew."""
