@@ -15,6 +15,7 @@ from csms_kit import PASSWORD, Client, World, now_of
 
 from pilotwire.core.ids import DEFAULT_TENANT, StationKey
 from pilotwire.csms.admission import is_local
+from pilotwire.domain.records import StationAccount
 from pilotwire.transport.port import Handshake, Refuse
 
 
@@ -183,6 +184,17 @@ def test_no_common_subprotocol_is_opened_and_closed_at_once() -> None:
 
     receiver.opened(Link())  # type: ignore[arg-type]
     assert ended == [1002] and not world.actor().connected
+
+
+async def test_the_books_are_read_at_the_start() -> None:
+    world = World()
+    await world.store.put_account(
+        StationAccount(tenant=DEFAULT_TENANT, id="CP1", password="hash of " + PASSWORD.decode())
+    )
+    assert judged(world) == 404
+    await world.system.start()
+    assert judged(world) == 101
+    await world.system.stop()
 
 
 async def test_changed_accounts_are_heard_of() -> None:

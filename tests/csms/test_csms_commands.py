@@ -356,6 +356,20 @@ def test_a_command_that_cannot_be_recorded_is_not_sent() -> None:
     assert again[0].outcome == "answered"
 
 
+def test_a_command_in_flight_is_not_sent_twice_when_the_state_is_read_anew() -> None:
+    world, station = ready()
+    station.on["ClearCache"] = lambda payload: None
+    replies = world.command("clear-cache", {}, expires_in=60_000)
+    world.run()
+    world.store.failing = 1
+    assert station.status() == "InternalError"
+    assert station.status() == {}
+    station.raw(json.dumps([3, station.calls[0][1], {"status": "Accepted"}]).encode())
+    world.run(10_000)
+    assert len(station.calls) == 1 and replies[0].outcome == "answered"
+    assert [command.outcome for command in commands(world)] == ["answered"]
+
+
 def test_every_recorded_command_is_settled_once() -> None:
     world, _ = ready()
     for _ in range(5):

@@ -139,6 +139,20 @@ def test_a_second_connection_takes_over_from_a_dead_one_and_nothing_it_said_is_l
     assert world.system.counters.connected["1.6"] == 1
 
 
+def test_what_a_parked_link_had_already_read_is_kept() -> None:
+    world = World()
+    world.station().boot()
+    (connection,) = world.network.connections.values()
+    connection.cut(notice_up_ms=0, notice_down_ms=3_600_000)
+    second = Client(world, "CP1", "1.6").dial()
+    parked = world.actor().duplicates.parked
+    assert parked is not None
+    parked.frame(b'[2,"early","Heartbeat",{}]')
+    assert world.system.counters.held_frames == 1
+    world.run(5_000)
+    assert [frame[1] for frame in second.frames] == ["early"]
+
+
 def test_the_parked_one_is_taken_at_once_when_the_old_one_ends() -> None:
     world = World(probe_ms=60_000)
     first = world.station()
