@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-from .harness import ROOT, Load, closed_loop, free_port, rss, server
+from .harness import ENVIRONMENT, ROOT, Load, closed_loop, free_port, rss, server
 
 
 class Row(NamedTuple):
@@ -39,7 +39,7 @@ def ours(*extra: str, data: Path | None = None, port: int | None = None) -> Iter
     command = ["-m", "pilotwire", "csms", "--lab", "--message-rate", "0", "--data", str(folder)]
     command += ["--ocpp", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http}", *extra]
     try:
-        with server(command, port=port) as process:
+        with server(command, port, http, quiet=True) as process:
             yield process, f"ws://127.0.0.1:{port}/ocpp", folder
     finally:
         if data is None:
@@ -49,7 +49,7 @@ def ours(*extra: str, data: Path | None = None, port: int | None = None) -> Iter
 @contextmanager
 def baseline() -> Iterator[tuple[psutil.Process, str]]:
     port = free_port()
-    with server(["-m", "bench.baseline_csms", str(port)], port=port) as process:
+    with server(["-m", "bench.baseline_csms", str(port)], port) as process:
         yield process, f"ws://127.0.0.1:{port}"
 
 
@@ -168,7 +168,7 @@ def startup(rounds: int, quick: bool) -> list[Row]:
     try:
         for _ in range(1 if quick else rounds):
             begun = time.perf_counter()
-            child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+            child = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
             try:
                 while True:
                     try:
@@ -200,7 +200,7 @@ def fleet(rounds: int, quick: bool) -> list[Row]:
     count = 100 if quick else 1000
     with ours() as (_, url, _):
         command = [sys.executable, "-m", "pilotwire", "station", "--url", url, "--count", str(count), "--quiet"]
-        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        child = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
         try:
             time.sleep(5 if quick else 30)
             if child.poll() is not None:

@@ -21,6 +21,8 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Of servers and loads: modules are compiled once, as pip leaves them, not at each start."""
 
 
 def free_port() -> int:
@@ -49,13 +51,24 @@ def rss(process: psutil.Process) -> int:
 
 
 @contextmanager
-def server(command: Sequence[str], *, port: int, timeout: float = 30.0) -> Iterator[psutil.Process]:
-    """A server process, up when `port` answers, pinned to core 0, ended by its own pid."""
+def server(
+    command: Sequence[str], *ports: int, timeout: float = 30.0, quiet: bool = False
+) -> Iterator[psutil.Process]:
+    """A server process, up when all `ports` answer, pinned to core 0, ended by its own pid.
+
+    All of them, so that nothing of its start is counted as serving.
+    """
     child = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, preexec_fn=lambda: _pin(0)
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if quiet else None,
+        preexec_fn=lambda: _pin(0),
     )
     try:
-        wait_for_port(port, timeout, child)
+        for each in ports:
+            wait_for_port(each, timeout, child)
         yield psutil.Process(child.pid)
     finally:
         child.send_signal(signal.SIGTERM)
@@ -87,6 +100,7 @@ class Load:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "bench.load", *map(str, arguments)],
             cwd=ROOT,
+            env=ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -105,9 +105,11 @@ async def serve(options: NodeOptions) -> int:
     runfile.write(options.data, runfile.RunFile(os.getpid(), f"http://{local(options.http)}", node.key))
     try:
         greet(node)
-        # What is loaded now lives as long as the process: the collector need not look at it again.
+        # What is loaded now lives as long as the process: the collector need not look at it again. What comes and goes
+        # with messages are trees that reference counting frees, so it may come round more rarely than by default.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         node.up = True
         await stop.wait()
         print("stopping: stations are told to come back", file=sys.stderr)

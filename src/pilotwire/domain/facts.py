@@ -13,7 +13,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Fact(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):
+class Fact(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True, gc=False):
     """Something that happened at `event_time` (ms, the reporter's clock)."""
 
     event_time: int
@@ -133,7 +133,7 @@ class OrphanReceived(Fact, frozen=True, tag="orphan-received.1"):
     meter_wh: int | None = None
 
 
-class ReportedVariable(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class ReportedVariable(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """One value of the device model; a 1.6 configuration key is a variable of component "" ."""
 
     component: str

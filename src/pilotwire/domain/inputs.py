@@ -13,11 +13,11 @@ from .metering import Samples
 from .records import Sample
 
 
-class Input(msgspec.Struct, frozen=True, kw_only=True):
+class Input(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all inputs."""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all outcomes."""
 
 
@@ -150,7 +150,7 @@ class DeviceEvent(Input, frozen=True):
     time: int | None = None
 
 
-class NotifiedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class NotifiedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event_id: int
     time: int
     component: str

@@ -1,5 +1,5 @@
 """Records: what storage keeps by key and the API shows. Sessions and stations are folds over facts; the others are
-settings that people make.
+settings that people make. They are trees: reference counting frees them, so the cycle collector need not look (gc).
 
 Times are ms since the epoch (UTC), energy Wh, power W, SoC 0.1 %. Every record begins with its tenant.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
+class Sample(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One sampled value of a meter. Telemetry: it has its own store and is unique by everything but its value."""
 
     evse: int
@@ -28,7 +28,7 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     session_id: str = ""
 
 
-class Connector(msgspec.Struct, omit_defaults=True):
+class Connector(msgspec.Struct, omit_defaults=True, gc=False):
     evse: int
     connector: int
     status: str = "Unknown"
@@ -39,7 +39,7 @@ class Connector(msgspec.Struct, omit_defaults=True):
     power_w: int = 0
 
 
-class ClockEstimate(msgspec.Struct, array_like=True):
+class ClockEstimate(msgspec.Struct, array_like=True, gc=False):
     """What the estimator of a station's clock remembers (`domain.clock`)."""
 
     at: int = 0
@@ -50,7 +50,7 @@ class ClockEstimate(msgspec.Struct, array_like=True):
     """(arrival, offset) of messages that contradict them: a queue being drained, or a clock that was set."""
 
 
-class Station(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a station: the fold of its own facts."""
 
     tenant: str
@@ -79,14 +79,14 @@ class Station(msgspec.Struct, kw_only=True, omit_defaults=True):
     clock: ClockEstimate | None = None
 
 
-class Register(msgspec.Struct, frozen=True, array_like=True):
+class Register(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A reading of the energy register: when (station's clock, ms) and how much (Wh)."""
 
     time: int
     wh: int
 
 
-class Reading(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Reading(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """A register reading with its place in the transaction (2.x): seqNo, station's clock (ms), Wh."""
 
     seq: int
@@ -94,7 +94,7 @@ class Reading(msgspec.Struct, frozen=True, array_like=True, order=True):
     wh: int
 
 
-class Marks(msgspec.Struct, array_like=True):
+class Marks(msgspec.Struct, array_like=True, gc=False):
     """Where a session's present values come from, so that the order of arrival does not matter: the seqNo in 2.x, the
     reading's time in 1.6; -1 where nothing came yet."""
 
@@ -106,7 +106,7 @@ class Marks(msgspec.Struct, array_like=True):
     soc: int = -1
 
 
-class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Session(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A charging session: the fold of its facts, exactly once whatever the wire did."""
 
     tenant: str
@@ -153,7 +153,7 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     marks: Marks = msgspec.field(default_factory=Marks)
 
 
-class Command(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Command(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A durable intent towards a station and what became of it."""
 
     tenant: str
@@ -170,7 +170,7 @@ class Command(msgspec.Struct, kw_only=True, omit_defaults=True):
     settled_at: int | None = None
 
 
-class StationAccount(msgspec.Struct, kw_only=True, omit_defaults=True):
+class StationAccount(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Who may connect as this station: made by an operator, never by a frame."""
 
     tenant: str
@@ -190,7 +190,7 @@ class StationAccount(msgspec.Struct, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
-class Token(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Token(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """An IdToken and what it may do."""
 
     tenant: str
@@ -224,7 +224,7 @@ class ApiKey(msgspec.Struct, kw_only=True, omit_defaults=True):
     expires_at: int | None = None
 
 
-class Variable(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Variable(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A reported device-model variable (2.x) or configuration key (1.6, component "")."""
 
     tenant: str

@@ -345,6 +345,11 @@ class MemoryStore:
 
     def _index_samples(self) -> None:
         fresh = min(self._seq - self._sampled, len(self._entries))
+        if fresh and len(self._entries) == self._entries.maxlen:
+            # Entries may have been dropped, and their samples go with them.
+            self._samples.clear()
+            self._session_samples.clear()
+            fresh = len(self._entries)
         if fresh:
             for index in range(len(self._entries) - fresh, len(self._entries)):
                 entry = self._entries[index]

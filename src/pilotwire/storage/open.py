@@ -11,6 +11,8 @@ from .port import Store
 
 DATABASE_NAME = "pilotwire.db"
 HISTORY_NAME = "history"
+MEMORY_LIMIT = 10_000
+"""Messages that `memory:` keeps: about 40 MB of meter values."""
 
 
 def open_store(
@@ -22,7 +24,7 @@ def open_store(
     - `sqlite:///path/to/file.db`: that file, Parquet days beside it
     - `postgresql://…`: PostgreSQL; `data_dir` is where the Parquet days go (without it nothing is rolled off);
       `stream` is the gateway's name, one writer per name
-    - `memory:`: nothing is kept
+    - `memory:`: nothing outlives the process, and of journal and samples only the newest messages are kept
 
     `options` go to the store's constructor. Raises ConfigError for anything else.
     """
@@ -36,7 +38,7 @@ def open_store(
     if scheme == "memory":
         from .memory import MemoryStore
 
-        return MemoryStore(stream=stream, **options)
+        return MemoryStore(stream=stream, **{"limit": MEMORY_LIMIT, **options})
     from .sqlite import SqliteStore
 
     if scheme == "sqlite":

@@ -34,7 +34,7 @@ class StoreFailed(TransientError):
     """The store could not commit (disk full, server gone). Nothing of the failed group was made durable."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message and what became of it: the unit of the journal."""
 
     tenant: str
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     repeats, so the object handed over may go on changing: the newest state of a group is what is kept."""
 
 
-class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
+class JournalRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An entry as it is read back."""
 
     stream: str

@@ -26,7 +26,7 @@ _EMPTY = msgspec.Raw(b"{}")
 
 
 @final
-class Call(msgspec.Struct, array_like=True, tag=CALL, forbid_unknown_fields=True):
+class Call(msgspec.Struct, array_like=True, tag=CALL, forbid_unknown_fields=True, gc=False):
     """`[2, messageId, action, payload]`"""
 
     message_id: str
@@ -35,7 +35,7 @@ class Call(msgspec.Struct, array_like=True, tag=CALL, forbid_unknown_fields=True
 
 
 @final
-class CallResult(msgspec.Struct, array_like=True, tag=CALLRESULT, forbid_unknown_fields=True):
+class CallResult(msgspec.Struct, array_like=True, tag=CALLRESULT, forbid_unknown_fields=True, gc=False):
     """`[3, messageId, payload]`"""
 
     message_id: str
@@ -63,7 +63,7 @@ class CallResultError(msgspec.Struct, array_like=True, tag=CALLRESULTERROR):
 
 
 @final
-class Send(msgspec.Struct, array_like=True, tag=SEND, forbid_unknown_fields=True):
+class Send(msgspec.Struct, array_like=True, tag=SEND, forbid_unknown_fields=True, gc=False):
     """`[6, messageId, action, payload]`, 2.1"""
 
     message_id: str

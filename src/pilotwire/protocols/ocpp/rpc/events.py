@@ -22,7 +22,7 @@ class OpenCall(msgspec.Struct):
     """From this instant on `Rpc.expire` ends the call."""
 
 
-class CallReceived(msgspec.Struct, frozen=True):
+class CallReceived(msgspec.Struct, frozen=True, gc=False):
     """A CALL that was read and now is open. Answer it later by `Rpc.answer` or `Rpc.refuse`."""
 
     message_id: str
@@ -32,7 +32,7 @@ class CallReceived(msgspec.Struct, frozen=True):
     """Names of the tolerance rules that reading it needed."""
 
 
-class SendReceived(msgspec.Struct, frozen=True):
+class SendReceived(msgspec.Struct, frozen=True, gc=False):
     """A SEND (2.1, type 6). It is never answered, not even when it cannot be served."""
 
     message_id: str
