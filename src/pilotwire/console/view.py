@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from pilotwire.api.types import Connector, Session, Station
 from pilotwire.api.words import spaced
@@ -54,14 +55,15 @@ def state_of(station: Station, connector: Connector, session: Session | None) ->
 
 
 def kw(power_w: int) -> str:
-    """Kilowatts with one decimal."""
-    return f"{power_w / 1000:.1f}"
+    """Kilowatts with one decimal; halves go up, as in live.js."""
+    return f"{(power_w + 50) // 100 / 10:.1f}"
 
 
 def kwh(energy_wh: int) -> str:
     """Kilowatt-hours: two decimals below 100, one above."""
-    value = energy_wh / 1000
-    return f"{value:.2f}" if value < 100 else f"{value:,.1f}"
+    if energy_wh < 100_000:
+        return f"{(energy_wh + 5) // 10 / 100:.2f}"
+    return f"{(energy_wh + 50) // 100 / 10:,.1f}"
 
 
 def key_of(station: Station, sessions: dict[str, Session]) -> str:
@@ -91,6 +93,16 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:10]}"
 
 
+def ticks(text: str) -> Markup:
+    """`code` between backticks as code; all else is escaped."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one backtick too many or too few: it is none of ours
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)
+    )
+
+
 def _segment(text: str) -> str:
     from urllib.parse import quote
 
@@ -109,7 +121,7 @@ def tiles_of(station: Station) -> list[Connector]:
 
 
 _environment.globals.update(asset=asset, state_of=state_of, key_of=key_of, tiles_of=tiles_of)
-_environment.filters.update(kw=kw, kwh=kwh, segment=_segment, spaced=spaced)
+_environment.filters.update(kw=kw, kwh=kwh, segment=_segment, spaced=spaced, ticks=ticks)
 
 
 def render(template: str, **values: Any) -> str:

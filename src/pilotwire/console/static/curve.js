@@ -4,7 +4,7 @@
 const curves = (() => {
   const shown = new Map(); // element → {id, plot, times, powers}
   const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const WINDOW = 600; // seconds that a curve shows at least: a young one grows into its frame
+  const WINDOW = 240; // seconds that a curve shows at least: a young one grows into its frame
   const KEEP = 600; // points of one curve; older ones are thinned by two
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

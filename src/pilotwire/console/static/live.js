@@ -6,9 +6,9 @@ const state = { stations: new Map(), sessions: new Map(), filter: "all", search:
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-const kw = (watts) => (watts / 1000).toFixed(1);
-const kwh = (wh) => wh < 100000 ? (wh / 1000).toFixed(2)
-  : (wh / 1000).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const kw = (watts) => (Math.round(watts / 100) / 10).toFixed(1);
+const kwh = (wh) => wh < 100000 ? (Math.round(wh / 10) / 100).toFixed(2)
+  : (Math.round(wh / 100) / 10).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const put = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
 
 // --- time -----------------------------------------------------------------------------------------------------------
