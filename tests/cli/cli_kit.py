@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
-import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from websockets.sync.client import ClientConnection, connect
 
-ROOT = Path(__file__).resolve().parents[2]
+from pilotwire.cli.main import main
 
 
-def pilotwire(
-    *arguments: object, stdin: str | bytes = "", data: Path | None = None, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run it to its end. `data` is put behind as `--data`."""
-    line = [sys.executable, "-m", "pilotwire", *map(str, arguments)]
-    if data is not None:
-        line += ["--data", str(data)]
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def process(*arguments: object, stdin: str | bytes = "", data: Path | None = None) -> Ended:
+    """Run `pilotwire` as a process of its own, to its end. `data` is put behind as `--data`."""
+    line = [sys.executable, "-m", "pilotwire", *_line(arguments, data)]
     given = stdin.encode() if isinstance(stdin, str) else stdin
-    ended = subprocess.run(line, input=given, capture_output=True, timeout=60, env=os.environ | (env or {}))
+    ended = subprocess.run(line, input=given, capture_output=True, timeout=60)
     assert b"Traceback" not in ended.stderr, ended.stderr.decode()
-    return subprocess.CompletedProcess(line, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+    return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+def pilotwire(*arguments: object, stdin: str = "", data: Path | None = None) -> Ended:
+    """The same through its entry point in this process: an interpreter's start costs more than all the rest."""
+    out, err, before = io.StringIO(), io.StringIO(), sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            status = main(_line(arguments, data))
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdin = before
+    return Ended(status, out.getvalue(), err.getvalue())
+
+
+def _line(arguments: tuple[object, ...], data: Path | None) -> list[str]:
+    return [*map(str, arguments), *(["--data", str(data)] if data is not None else [])]
 
 
 def done(*arguments: object, **more: Any) -> str:
-    """Its output; it must end well."""
+    """The output of `pilotwire`, which must end well."""
     ended = pilotwire(*arguments, **more)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -81,8 +102,6 @@ def raw_station(url: str, identity: str, password: str | None = None, **more: An
 
 def loop_until(condition: Any, what: str, seconds: float = 30) -> Any:
     """What `condition()` returns as soon as it is true."""
-    import time
-
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.cli.cli_kit import pilotwire
+from tests.cli.cli_kit import process
 
 from pilotwire.cli.decode import main
 
@@ -20,11 +20,12 @@ def decode(capsys: pytest.CaptureFixture[str]):
 
 
 BOOT_2 = '{"reason":"PowerUp","chargingStation":{"model":"M","vendorName":"V"}}'
+STREAM = '{"id":1,"variableMonitoringId":1,"params":{}}'
 VALID = [
     ("1.6", '[2,"19","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]', "station"),
     ("1.6", '[2,"19","Reset",{"type":"Soft"}]', "csms"),
     ("2.0.1", f'[2,"19","BootNotification",{BOOT_2}]', "station"),
-    ("2.1", '[2,"19","OpenPeriodicEventStream",{"constantStreamData":{"id":1,"variableMonitoringId":1,"params":{}}}]', "station"),
+    ("2.1", f'[2,"19","OpenPeriodicEventStream",{{"constantStreamData":{STREAM}}}]', "station"),
     ("2.1", '[2,"19","AFRRSignal",{"timestamp":"2026-01-31T12:00:00Z","signal":7}]', "csms"),
 ]  # fmt: skip
 
@@ -118,10 +119,10 @@ def test_whatever_is_no_frame_is_explained(decode, frame):
 
 def test_lines_from_standard_input_with_results_by_their_calls():
     call, result = '[2,"a","Heartbeat",{}]', '[3,"a",{"currentTime":"2026-01-31T12:00:00Z"}]'
-    ended = pilotwire("decode", "--json", stdin=f"{call}\n\n{result}\n")
+    ended = process("decode", "--json", stdin=f"{call}\n\n{result}\n")
     assert ended.returncode == 0
     first, second = map(json.loads, ended.stdout.splitlines())
     assert (first["kind"], second["kind"], second["action"]) == ("CALL", "CALLRESULT", "Heartbeat")
-    bad = pilotwire("decode", stdin=b'[2,"a","Heartbeat",{}]\n\xff\xfe\n[2,"b","Heartbeat",{}]\n')
+    bad = process("decode", stdin=b'[2,"a","Heartbeat",{}]\n\xff\xfe\n[2,"b","Heartbeat",{}]\n')
     assert bad.returncode == 1
     assert bad.stdout.count("CALL Heartbeat") == 2 and bad.stdout.count("refused") == 1

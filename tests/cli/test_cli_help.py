@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.cli.cli_kit import pilotwire
+from tests.cli.cli_kit import pilotwire, process
 
 from pilotwire.cli.main import COMMANDS
 
@@ -81,7 +81,7 @@ def test_help_names_the_defaults_of_the_interfaces_that_stay():
 
 @pytest.mark.parametrize(("typed", "meant"), [("statoin", "station"), ("docter", "doctor"), ("sesions", "sessions")])
 def test_an_unknown_command_suggests_the_near_one(typed: str, meant: str):
-    ended = pilotwire(typed)
+    ended = process(typed)
     assert ended.returncode == 2 and not ended.stdout
     assert f"there is no command '{typed}'; did you mean `{meant}`?" in ended.stderr
 
@@ -93,12 +93,12 @@ def test_a_command_like_nothing_points_to_help():
 
 
 def test_no_command_is_wrong_usage_and_shows_help():
-    ended = pilotwire()
+    ended = process()
     assert ended.returncode == 2 and "usage: pilotwire COMMAND" in ended.stdout
 
 
 def test_the_version():
-    ended = pilotwire("--version")
+    ended = process("--version")
     assert ended.returncode == 0 and ended.stdout.startswith("pilotwire ")
 
 

@@ -25,6 +25,8 @@ __all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
 
 SETTINGS = "settings.>"
 """Subjects on which whoever changes accounts or tokens says so; the message does not matter."""
+SETTINGS_CHANGED = "settings.changed"
+"""The same as a request: the answer comes when the change counts."""
 
 _log = structlog.get_logger("pilotwire.csms")
 
@@ -64,7 +66,8 @@ class CentralSystem:
         self._store = store
         self._actors: dict[StationKey, StationActor] = {}
         self._admission = Admission(self._around, self._connect, verify)
-        self._unserve: Callable[[], None] | None = None
+        self._unserve: list[Callable[[], None]] = []
+        self._refreshing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: set[StationKey] = set()
         """Accounts of the lab on their way to the store."""
@@ -92,15 +95,17 @@ class CentralSystem:
     # -- life ---------------------------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Read the books and begin to listen on the bus."""
-        self._unserve = self._bus.serve("command.>", self._on_command)
+        self._unserve = [
+            self._bus.serve("command.>", self._on_command),
+            self._bus.serve(SETTINGS_CHANGED, self._on_settings_changed),
+        ]
         self._spawn(self._hear_of_changes(self._bus.subscribe(SETTINGS, limit=1)))
         await self.refresh()  # after subscribing: a change in between is then heard of
 
     async def stop(self) -> None:
         """Hang up on everybody, let go of the bus. What was answered is durable already."""
-        if self._unserve is not None:
-            self._unserve()
-            self._unserve = None
+        while self._unserve:
+            self._unserve.pop()()
         for actor in self._actors.values():
             actor.stop()
         keeping = [task for task in self._tasks if task.get_name() == "keep account"]
@@ -112,6 +117,10 @@ class CentralSystem:
 
     async def refresh(self) -> None:
         """Read accounts and tokens again. A station whose account was taken away is hung up on."""
+        async with self._refreshing:  # what was read later must not be replaced by what was read before it
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         around = self._around
         accounts, tokens = await self._store.accounts(), await self._store.tokens()
         known = {StationKey(account.tenant, account.id) for account in accounts}
@@ -139,6 +148,11 @@ class CentralSystem:
                     _log.error("accounts and tokens could not be read again", error=repr(error))
         finally:
             changes.close()
+
+    async def _on_settings_changed(self, _: object) -> bool:
+        """Whoever asks is answered when the books have been read: what was set counts from then on."""
+        await self.refresh()
+        return True
 
     async def _on_command(self, asked: CommandRequest) -> CommandReply:
         waiting: asyncio.Future[CommandReply] = asyncio.get_running_loop().create_future()
