@@ -29,6 +29,7 @@ import msgspec
 
 from pilotwire.core.errors import ConfigError
 
+from .files import sync
 from .history import FILE_NAME
 from .migrate import migrations
 from .open import DATABASE_NAME, HISTORY_NAME, open_store
@@ -93,7 +94,7 @@ async def backup(url_or_dir: str | Path, target: Path, *, data_dir: Path | str |
         (partial / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         await asyncio.to_thread(_sync_tree, partial)
         partial.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -201,9 +202,9 @@ def _restore_sqlite(source: Path, manifest: Manifest, path: Path) -> None:
         raise ConfigError(f"{source} cannot be restored: {error}") from error
     finally:
         database.close()
-    _sync(partial)
+    sync(partial)
     partial.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _check_counts(source: Path, manifest: Manifest, counts: dict[str, int]) -> None:
@@ -318,12 +319,4 @@ def _copy_history(source: Path, target: Path) -> int:
 
 def _sync_tree(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)

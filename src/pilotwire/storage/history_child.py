@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .codec import DAY_MS
+from .files import sync
 from .history import FILE_NAME, Moved, Query, RollOff, Source, Table, day_file
 
 COLUMNS = (
@@ -134,10 +135,10 @@ def _write_day(database: Database, history: Path, tenant: str, day: int, members
                 batch.add(sorted(map(tuple, rows), key=_order))
                 waiting = next(fresh, None)
             batch.flush()
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
         for folder in (path.parent, path.parent.parent, history):
-            _sync(folder)
+            sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
     return moved
@@ -184,14 +185,6 @@ def _merged(old: Sequence[tuple[Any, ...]], new: Sequence[Sequence[Any]]) -> lis
 def _order(row: tuple[Any, ...]) -> tuple[Any, ...]:
     station, evse, connector, time, *names = row
     return (station, time, evse, connector, *names[:5])
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def query(job: Query) -> Table:

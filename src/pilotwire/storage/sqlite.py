@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 from pilotwire.core.errors import ConfigError
 
 from .codec import Record
+from .files import sync
 from .group import Group
 from .migrate import outstanding
 from .port import StoreFailed
@@ -137,7 +138,7 @@ class SqliteStore(SqlStore):
                 if self.synchronous != "OFF":
                     # A new file, and the deletion of the journal it was made with, are in the folder: were the deletion
                     # undone by a power cut, SQLite would roll the new database back to nothing.
-                    _sync_folder(self.path.parent)
+                    sync(self.path.parent)
                 writer = Writer(connection, self.stream)
             except BaseException:
                 connection.close()
@@ -332,14 +333,6 @@ def _take_lock(path: Path) -> int:
             f"{path} cannot be written: {error.strerror or error}; choose another folder with --data"
         ) from error
     return lock
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
