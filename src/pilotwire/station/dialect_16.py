@@ -188,10 +188,7 @@ class Dialect16:
             session.group = grant.group
         station.store_session(session)
         if grant.status != ACCEPTED:
-            if station.settings.flag("stop_on_invalid"):
-                station.stop_session(session.key, "DeAuthorized", "Deauthorized")
-            else:
-                station.hold(session)
+            station.not_accepted(session)
 
     def given_up(self, entry: Queued) -> None:
         """A refused StartTransaction leaves the transaction without an id; what follows is sent under -1."""

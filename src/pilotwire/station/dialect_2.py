@@ -196,10 +196,7 @@ class Dialect2:
             session.group = grant.group
             station.store_session(session)
         if grant.status != ACCEPTED:
-            if station.settings.flag("stop_on_invalid"):
-                station.stop_session(session.key, "DeAuthorized", "Deauthorized")
-            else:
-                station.hold(session)
+            station.not_accepted(session)
 
     def given_up(self, entry: Queued) -> None:
         """The gap in seqNo tells the CSMS."""

@@ -442,8 +442,12 @@ class Station:
         self.energy.rebalance(evse)
         self.maintenance.session_ended()
 
-    def hold(self, session: Session) -> None:
-        """The token turned out invalid and the session may not be ended: stop the energy (E05.FR.02)."""
+    def not_accepted(self, session: Session) -> None:
+        """The CSMS does not accept the token of a running session: end it (1.6 StopTransactionOnInvalidId, 2.x
+        StopTxOnInvalidId), or stop the energy when it may not be ended (E05.FR.02)."""
+        if self.settings.flag("stop_on_invalid"):
+            self.stop_session(session.key, "DeAuthorized", "Deauthorized")
+            return
         evse = self.evses[session.evse - 1]
         if evse.session is session and not session.held:
             session.held = True
