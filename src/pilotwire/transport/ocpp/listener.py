@@ -375,6 +375,16 @@ class EdgeServer(ABC):
         if self.limits.tcp_user_timeout_s and hasattr(socket, "TCP_USER_TIMEOUT"):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.limits.tcp_user_timeout_s * 1000))
 
+    def _tls_options(self, context: ssl_module.SSLContext | None) -> dict[str, Any]:
+        """How to run the TLS handshake, as arguments of `connect_accepted_socket`; none without TLS."""
+        if context is None:
+            return {}
+        return {
+            "ssl": context,
+            "ssl_handshake_timeout": self.limits.tls_handshake_s or 60.0,
+            "ssl_shutdown_timeout": self.limits.close_s or 3.0,
+        }
+
     @abstractmethod
     async def _connect(self, peer: socket.socket, opening: Opening, context: ssl_module.SSLContext | None) -> None:
         """Run the TLS handshake, if any, and put `opening` on the transport."""

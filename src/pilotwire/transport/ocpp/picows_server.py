@@ -34,17 +34,7 @@ class PicowsServer(EdgeServer):
     """`OcppServer` on picows and aiofastnet; runs on uvloop and on asyncio's own loop."""
 
     async def _connect(self, peer: socket.socket, opening: Opening, context: ssl_module.SSLContext | None) -> None:
-        if context is None:
-            await aiofastnet.connect_accepted_socket(self.loop, lambda: opening, peer)
-        else:
-            await aiofastnet.connect_accepted_socket(
-                self.loop,
-                lambda: opening,
-                peer,
-                ssl=context,
-                ssl_handshake_timeout=self.limits.tls_handshake_s or 60.0,
-                ssl_shutdown_timeout=self.limits.close_s or 3.0,
-            )
+        await aiofastnet.connect_accepted_socket(self.loop, lambda: opening, peer, **self._tls_options(context))
 
     def _upgrade(
         self,

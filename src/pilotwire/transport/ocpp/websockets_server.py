@@ -333,16 +333,7 @@ class WebsocketsServer(EdgeServer):
     """`OcppServer` on `websockets`. With TLS it wants uvloop: asyncio's own TLS takes 280 KB per connection."""
 
     async def _connect(self, peer: socket.socket, opening: Opening, context: ssl_module.SSLContext | None) -> None:
-        if context is None:
-            await self.loop.connect_accepted_socket(lambda: opening, peer)
-        else:
-            await self.loop.connect_accepted_socket(
-                lambda: opening,
-                peer,
-                ssl=context,
-                ssl_handshake_timeout=self.limits.tls_handshake_s or 60.0,
-                ssl_shutdown_timeout=self.limits.close_s or 3.0,
-            )
+        await self.loop.connect_accepted_socket(lambda: opening, peer, **self._tls_options(context))
 
     def _upgrade(
         self,
