@@ -88,8 +88,15 @@ def _error(kind: str, frame: list[Any]) -> dict[str, object]:
     whole = len(frame) == 5 and isinstance(frame[2], str) and isinstance(frame[3], str) and isinstance(frame[4], dict)
     if not whole:
         return _fault(kind, f'a {kind} is [{frame[0]}, "id", "Code", "description", {{…}}]')
-    result = {"valid": True, "kind": kind, "id": frame[1], "code": frame[2], "description": frame[3]}
-    return result | {"payload": frame[4]}
+    _, message_id, code, description, details = frame
+    return {
+        "valid": True,
+        "kind": kind,
+        "id": message_id,
+        "code": code,
+        "description": description,
+        "payload": details,
+    }
 
 
 def _try(version: Version, kind: str, frame: list[Any], payload: bytes) -> dict[str, object]:
