@@ -20,3 +20,14 @@ def test_sessions_are_exactly_once(seed: int) -> None:
 def test_the_same_seed_is_the_same_run() -> None:
     first, second = (World(5, sessions=25, stations=3).run() for _ in range(2))
     assert first == second
+
+
+class _Everything:
+    def __contains__(self, action: object) -> bool:
+        return True
+
+
+def test_control_an_answer_before_its_commit_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were messages answered before they are durable, this world would see it. If not, it proves nothing."""
+    monkeypatch.setattr("pilotwire.csms.actor.ANSWERED_AT_ONCE", _Everything())
+    assert [fault for seed in (4, 5) for fault in World(seed, sessions=300, stations=24).run().faults]

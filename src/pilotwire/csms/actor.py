@@ -314,6 +314,10 @@ class StationActor:
         if old is not None:
             self._leave(old, 1006, "replaced: it was silent")
             old.close(1008, "replaced by a newer connection")
+            if self.state is None:
+                # The store did not take the news of it. The new one waits, unread, until the state is back.
+                self.when_ready(lambda: self._enter(connection) if connection.open else None)
+                return
         connection.epoch = self.known().station.epoch + 1
         connection.rpc = Rpc(
             connection.speech.version,
