@@ -51,9 +51,7 @@ def rss(process: psutil.Process) -> int:
 
 
 @contextmanager
-def server(
-    command: Sequence[str], *ports: int, timeout: float = 30.0, quiet: bool = False
-) -> Iterator[psutil.Process]:
+def server(command: Sequence[str], *ports: int, timeout: float = 30.0, quiet: bool = False) -> Iterator[psutil.Process]:
     """A server process, up when all `ports` answer, pinned to core 0, ended by its own pid.
 
     All of them, so that nothing of its start is counted as serving.
