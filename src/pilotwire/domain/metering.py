@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
 from msgspec.structs import force_setattr
 
 from .records import Register, Sample
@@ -16,7 +17,7 @@ _LOCATIONS = ("Outlet", "Inlet")
 """Where the session's own meter sits, the last resort last; Cable, EV and Body are other meters."""
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One message's worth. Registers in Wh, power in W, SoC in 0.1 %, times by the station's clock (ms)."""
 
     first: Register | None
@@ -120,16 +121,16 @@ def read(samples: Samples) -> Reading:
             if readings:
                 have_power, (power_time, power) = True, max(readings)
     return Reading(
-        Register(first_time, thousandth(first)) if registers else None,
-        Register(last_time, thousandth(last)) if registers else None,
+        Register(first_time, _thousandth(first)) if registers else None,
+        Register(last_time, _thousandth(last)) if registers else None,
         begins,
-        thousandth(power) if have_power else None,
+        _thousandth(power) if have_power else None,
         soc // 100 if have_soc else None,
         newest,
     )
 
 
-def thousandth(value: int) -> int:
+def _thousandth(value: int) -> int:
     """Thousandths (mWh, mW) as whole units, the half up."""
     return (value + 500) // 1000
 

@@ -11,8 +11,8 @@ from .port import Store
 
 DATABASE_NAME = "pilotwire.db"
 HISTORY_NAME = "history"
-MEMORY_LIMIT = 10_000
-"""Messages that `memory:` keeps: about 40 MB of meter values."""
+MEMORY_LIMIT = 2_000
+"""Messages that `memory:` keeps: about 8 MB of meter values, an hour of the demo site."""
 
 
 def open_store(

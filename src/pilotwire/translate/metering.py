@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, read, thousandth
+from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, read
 from pilotwire.domain.records import Register, Sample
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -233,9 +233,9 @@ class LazySamples:
         if register is None and power is None and soc is None:
             return read(self.made())
         time = milliseconds(values[0].timestamp)
-        edge = None if register is None else Register(time, thousandth(register))
+        edge = None if register is None else Register(time, (register + 500) // 1000)
         return Reading(
-            edge, edge, False, None if power is None else thousandth(power), None if soc is None else soc // 100, time
+            edge, edge, False, None if power is None else (power + 500) // 1000, None if soc is None else soc // 100, time
         )
 
 

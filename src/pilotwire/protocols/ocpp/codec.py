@@ -96,13 +96,14 @@ class Codec:
         """May there be something in it that msgspec takes and the schema does not?"""
         if self._nullable and data.rfind(b"null") >= 0:
             return True
+        find = data.find
         for key in self._date_keys:
-            at = data.find(key)
+            at = find(key)
             while at >= 0:
                 at += len(key)
                 if _WELL_WRITTEN(data, at) is None:
                     return True
-                at = data.find(key, at)
+                at = find(key, at)
         return False
 
     def _second_look(self, payload: bytes | msgspec.Raw, tolerant: bool, error: Exception | None) -> Decoded:
