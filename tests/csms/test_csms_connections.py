@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from csms_kit import Client, World
+from csms_kit import Client, World, now_of
 
 from pilotwire.domain.facts import DeviationAccepted, StationBooted, StationConnected, StationDisconnected
 
@@ -136,6 +136,26 @@ def test_a_second_connection_takes_over_from_a_dead_one_and_nothing_it_said_is_l
     assert (world.record().epoch, world.system.counters.duplicates_adopted) == (2, 1)
     world.run(7_200_000)  # the old link's end comes to light
     assert world.record().connected and second.end is None
+    assert world.system.counters.connected["1.6"] == 1
+
+
+def test_a_store_that_fails_in_the_middle_of_a_takeover_delays_it_and_no_more() -> None:
+    world = World()
+    world.station().boot()
+    (connection,) = world.network.connections.values()
+    connection.cut(notice_up_ms=0, notice_down_ms=3_600_000)
+    world.run()
+    second = Client(world, "CP1", "1.6")
+    second.dial()
+    message_id = second.send("Heartbeat", {})
+    world.run(1_000)
+    world.store.fail()
+    world.run(5_000)  # the probe has run out, and that the old connection is gone could not be stored
+    assert second.frames == [] and second.end is None
+    now_of(world.store.open())
+    world.run(10_000)
+    assert [frame[1] for frame in second.frames] == [message_id]
+    assert world.record().connected
     assert world.system.counters.connected["1.6"] == 1
 
 
