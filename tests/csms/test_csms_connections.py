@@ -151,7 +151,7 @@ def test_a_store_that_fails_in_the_middle_of_a_takeover_delays_it_and_no_more() 
     world.run(1_000)
     world.store.fail()
     world.run(5_000)  # the probe has run out, and that the old connection is gone could not be stored
-    assert second.frames == [] and second.end is None
+    assert second.end is None
     now_of(world.store.open())
     world.run(10_000)
     assert [frame[1] for frame in second.frames] == [message_id]
