@@ -82,12 +82,12 @@ class RawStation:
         answer = self.call("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
         assert answer["status"] == "Accepted"
 
-    def charge(self, token: str, wh: int = 2500) -> int:
+    def charge(self, token: str, wh: int = 2500, hour: int = 12) -> int:
         """A whole 1.6 session; its transactionId."""
-        at = {"timestamp": "2026-03-01T12:00:00Z"}
+        at = {"timestamp": f"2026-03-01T{hour}:00:00Z"}
         begun = self.call("StartTransaction", {"connectorId": 1, "idTag": token, "meterStart": 1000, **at})
         number = begun["transactionId"]
-        at = {"timestamp": "2026-03-01T12:30:00Z"}
+        at = {"timestamp": f"2026-03-01T{hour}:30:00Z"}
         self.call("StopTransaction", {"transactionId": number, "meterStop": 1000 + wh, "reason": "Local", **at})
         return number
 

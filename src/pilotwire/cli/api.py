@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ def path(*segments: str) -> str:
 
 
 def problem(answer: httpx.Response) -> str:
-    """The words of a problem+json answer."""
+    """The words of a problem+json answer, with the fields that are wrong."""
     try:
         body = answer.json()
     except ValueError:
@@ -68,7 +69,9 @@ def problem(answer: httpx.Response) -> str:
     if not isinstance(body, dict):
         return f"HTTP {answer.status_code}"
     text = str(body.get("detail") or body.get("title") or f"HTTP {answer.status_code}")
-    named = [f"{one['field']}: {one['message']}" for one in body.get("errors") or () if str(one["message"]) not in text]
+    text = re.sub(r" ?`errors` (says|names) [^.]*\.", "", text)  # they follow here
+    named = [f"{one['field']}: {one['message']}" for one in body.get("errors") or ()]
+    named = [one for one in named if one not in text]
     return "\n  ".join([text, *named])
 
 
