@@ -39,6 +39,8 @@ class ApiConfig:
     """No login on loopback; Host and Origin are then checked on every request."""
     ocpp_url: str = "ws://localhost:9000/ocpp/"
     """Where stations connect; the identity is appended."""
+    ocpps_url: str = ""
+    """The same over TLS, for stations of security profile 2 and 3; empty where nothing listens for them."""
     allowed_hosts: frozenset[str] = frozenset()
     """Extra names (without port) that Host may carry. Empty: outside the lab every name is served."""
     secure_cookies: bool = False

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,13 @@ class Node:
             scheduler=scheduler,
             ids=ids,
             passwords=passwords,
-            config=ApiConfig(lab=self.options.lab, ocpp_url=f"ws://{self.options.ocpp}/ocpp/", version=__version__),
+            config=ApiConfig(
+                lab=self.options.lab,
+                ocpp_url=f"ws://{self.options.ocpp}/ocpp/",
+                ocpps_url=f"wss://{self.options.ocpps}/ocpp/" if self.options.ocpps else "",
+                zone=datetime.now().astimezone().tzinfo or UTC,
+                version=__version__,
+            ),
             metrics=lambda: collect(self.csms.counters, [server.counters for server in self.listeners]),
             process_key=self.key,
             ready=self._readiness,

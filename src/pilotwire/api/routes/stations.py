@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import QueryParameter
 
-from pilotwire.core.ids import StationKey
+from pilotwire.core.ids import DEFAULT_TENANT, StationKey
 from pilotwire.crypto.passwords import new_station_password
 from pilotwire.domain.records import StationAccount
 
@@ -98,7 +99,7 @@ async def create_station(request: PlainRequest) -> types.StationCreated:
     await _changed(context, key)
     return types.StationCreated(
         id=data.id,
-        url=station_url(context, data.id),
+        url=station_url(context, key, data.security_profile),
         user=data.id,
         password=password,
         security_profile=data.security_profile,
@@ -106,11 +107,12 @@ async def create_station(request: PlainRequest) -> types.StationCreated:
     )
 
 
-def station_url(context: ApiContext, station_id: str) -> str:
-    """Where a station connects."""
-    from urllib.parse import quote
-
-    return context.config.ocpp_url + quote(station_id, safe="")
+def station_url(context: ApiContext, key: StationKey, security_profile: int) -> str:
+    """Where a station connects: the listener's URL, its tenant unless that is the default one, its identity."""
+    config = context.config
+    base = config.ocpps_url if security_profile >= 2 and config.ocpps_url else config.ocpp_url
+    tenant = "" if key.tenant == DEFAULT_TENANT else f"{key.tenant}/"
+    return base + tenant + quote(key.station, safe="")
 
 
 @patch(
