@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotwire.domain.metering import assign, read
+from pilotwire.domain.metering import NOTHING, Reading, assign, read
 from pilotwire.domain.records import Register, Sample
 
 REGISTER = "Energy.Active.Import.Register"
@@ -58,7 +58,7 @@ def test_contexts_outrank_times():
 
 
 def test_nothing_measured():
-    assert read(()) == (None, None, False, None, None, 0)
+    assert read(()) == NOTHING == Reading(None, None, False, None, None, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**9)), min_size=1, max_size=20), st.randoms())

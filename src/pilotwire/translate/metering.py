@@ -234,9 +234,9 @@ class LazySamples:
             return read(self.made())
         time = milliseconds(values[0].timestamp)
         edge = None if register is None else Register(time, (register + 500) // 1000)
-        return Reading(
-            edge, edge, False, None if power is None else (power + 500) // 1000, None if soc is None else soc // 100, time
-        )
+        if power is not None:
+            power = (power + 500) // 1000
+        return Reading(edge, edge, False, power, None if soc is None else soc // 100, time)
 
 
 def samples_v2(evse: int, connector: int, meter_values: Sequence[Any] | None) -> tuple[Sample, ...]:
