@@ -35,6 +35,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     from pilotwire.cli.run import local
     from pilotwire.station.storage import SqliteShelf
     from pilotwire.transport.ocpp.client import LoopDialer
+    from pilotwire.twin.bays import Traffic
     from pilotwire.twin.demo import DemoWorld
 
     base = f"ws://{local(node.options.ocpp)}/ocpp"
@@ -51,6 +52,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
         seed=await installation_seed(node.store),
         password=lambda identity: secrets.token_hex(10),
         storage=shelf.open,
+        traffic=Traffic(gap_s=(45, 540), busy_at_start=65),
     )
     for account in world.accounts():
         key = StationKey(DEFAULT_TENANT, account.identity)
