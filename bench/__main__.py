@@ -1,6 +1,6 @@
 """`make bench`: every figure of the issue's table, measured on this machine in one run.
 
-python -m bench [--only throughput,durable,memory,storm,startup,fleet] [--rounds N] [--quick]
+python -m bench [--only throughput,durable,deflate,memory,storm,startup,fleet] [--rounds N] [--quick]
 """
 
 from __future__ import annotations

@@ -126,15 +126,17 @@ class Load:
         return json.loads(last[-1])
 
 
-def closed_loop(process: psutil.Process, url: str, *, stations: int, seconds: float) -> dict[str, Any]:
+def closed_loop(process: psutil.Process, url: str, *more: str, stations: int, seconds: float) -> dict[str, Any]:
     """Capacity under a closed loop: the load's report with `per_cpu_s`, answered messages per CPU-second."""
-    load = Load(url, "closed", "--stations", stations, "--seconds", seconds)
+    load = Load(url, "closed", "--stations", stations, "--seconds", seconds, *more)
     load.line()
     load.line()
     before = cpu_seconds(process)
     began = time.perf_counter()
     report = load.finish()
     spent = cpu_seconds(process) - before
+    if report["errors"] or report["lost"]:
+        raise RuntimeError(f"not every message was answered: {report}")
     report["wall_s"] = time.perf_counter() - began
     report["per_cpu_s"] = report["answered"] / spent
     report["per_wall_s"] = report["answered"] / seconds

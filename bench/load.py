@@ -7,6 +7,8 @@ open    MeterValues at R per second over all stations, latency from the *intende
 idle    connect, boot, and hold until standard input closes.
 storm   connect and boot as fast as the server allows; prints how long each took.
 probe   one Authorize after another, 20 a second, until standard input closes; latency of each.
+
+With --deflate, permessage-deflate without context takeover is agreed and every message of the load is compressed.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import json
 import ssl
 import sys
 import time
+import zlib
 from collections import deque
 from typing import Any
 
@@ -51,7 +54,12 @@ class Station(picows.WSListener):
 
     def send(self, frame: bytes) -> None:
         assert self.transport is not None
-        self.transport.send(picows.WSMsgType.TEXT, frame)
+        if self.load.options.deflate:
+            squeeze = zlib.compressobj(1, zlib.DEFLATED, -12)
+            data = (squeeze.compress(frame) + squeeze.flush(zlib.Z_SYNC_FLUSH))[:-4]
+            self.transport.send(picows.WSMsgType.TEXT, data, rsv1=True)
+        else:
+            self.transport.send(picows.WSMsgType.TEXT, frame)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type != picows.WSMsgType.TEXT:
@@ -64,6 +72,8 @@ class Station(picows.WSListener):
             if message[0] == 4:
                 self.load.errors += 1
             return
+        if message[2].get("status", "Accepted") != "Accepted":  # a boot that was not accepted
+            self.load.errors += 1
         if "transactionId" in message[2]:
             self.transaction = message[2]["transactionId"]
             self.finish()
@@ -120,6 +130,11 @@ class Load:
         self.latencies: list[float] = []
         self.connected_in: list[float] = []
         self.stations: list[Station] = []
+        self.headers = {"Sec-WebSocket-Protocol": "ocpp1.6"}
+        if options.deflate:
+            self.headers["Sec-WebSocket-Extensions"] = (
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+            )
         self.tls: ssl.SSLContext | None = None
         if options.url.startswith("wss:"):
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -133,7 +148,7 @@ class Load:
                     lambda: Station(self, name),
                     f"{self.options.url}/{name}",
                     ssl_context=self.tls,
-                    extra_headers={"Sec-WebSocket-Protocol": "ocpp1.6"},
+                    extra_headers=self.headers,
                 )
                 break
             except (OSError, picows.WSError, TimeoutError):
@@ -156,7 +171,7 @@ class Load:
         started = time.perf_counter()
         await self.connect_all(self.options.width)
         took = time.perf_counter() - started
-        print(json.dumps({"connected": len(self.stations), "seconds": took}), flush=True)
+        print(json.dumps({"connected": len(self.stations), "seconds": took, "errors": self.errors}), flush=True)
         mode = self.options.mode
         if mode == "idle":
             await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
@@ -224,6 +239,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1000.0)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--prefix", default="BENCH-")
+    parser.add_argument("--deflate", action="store_true")
     options = parser.parse_args()
     print(json.dumps(uvloop.run(Load(options).run())), flush=True)
 
