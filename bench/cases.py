@@ -190,8 +190,8 @@ def startup(rounds: int, quick: bool) -> list[Row]:
     remark = "new data folder, process start to the page at /"
     return [
         Row("`pilotwire run`: start to console", f"{median(took[1:]):.1f} s", "< 5 s", remark),
-        Row("`pilotwire run`: memory with the demo", f"{max(held) / 1e6:.0f} MB", "< 150 MB", "resident, demo stations and cars in the process"),
-    ]  # fmt: skip
+        Row("`pilotwire run`: memory with the demo", f"{max(held) / 1e6:.0f} MB", "< 150 MB", "resident, demo and all"),
+    ]
 
 
 def _run(folder: Path, watched_s: float) -> tuple[float, int]:

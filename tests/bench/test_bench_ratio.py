@@ -1,4 +1,4 @@
-"""The gate on speed: what `make bench` measures first, quickly, and far enough from the edge to hold on a busy machine."""
+"""The gate on speed: what `make bench` measures first, quickly, and far enough from the edge for a busy machine."""
 
 from __future__ import annotations
 
