@@ -1,0 +1,52 @@
+"""A short round of every fuzz target, and proof that a target which fails is noticed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FUZZ = Path(__file__).resolve().parents[2] / "fuzz"
+TARGETS = {"fuzz_rpc.py": "check", "fuzz_messages.py": "one"}
+"""Each target and the name of its function that takes one input."""
+RUNS = {"fuzz_rpc.py": 200, "fuzz_messages.py": 200}
+"""What a slow machine must still reach in the time, beyond libFuzzer's own first inputs."""
+
+
+def fuzz(program: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, *program, "-max_total_time=4", f"-artifact_prefix={folder}/"]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_every_target_is_listed():
+    assert {path.name for path in FUZZ.glob("fuzz_*.py")} == set(TARGETS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_short_round(target: str, tmp_path: Path):
+    ended = fuzz([str(FUZZ / target)], tmp_path)
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    done = re.search(r"Done (\d+) runs", ended.stderr)
+    assert done and int(done[1]) > RUNS[target], ended.stderr[-2000:]
+    assert int(max(re.findall(r"cov: (\d+)", ended.stderr), key=int)) > 100, "nothing is instrumented"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("target", "function"), TARGETS.items())
+def test_a_failure_is_noticed(target: str, function: str, tmp_path: Path):
+    """The target with a function that raises on some inputs: the round fails and keeps the input."""
+    text = (FUZZ / target).read_text()
+    head = re.search(rf"^def {function}\((\w+): bytes\) -> None:\n( +\"\"\".*\"\"\"\n)", text, re.M)
+    assert head, f"{target} has no {function}(…: bytes)"
+    fault = f'    if len({head[1]}) > 3:\n        raise RuntimeError("planted")\n'
+    broken = tmp_path / "fuzz" / target
+    broken.parent.mkdir()
+    broken.write_text(text[: head.end()] + fault + text[head.end() :])
+    (tmp_path / "src").symlink_to(FUZZ.parent / "src")
+    ended = fuzz([str(broken)], tmp_path)
+    assert ended.returncode != 0
+    assert "RuntimeError: planted" in ended.stderr + ended.stdout
+    assert list(tmp_path.glob("crash-*"))
