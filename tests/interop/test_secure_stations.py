@@ -17,11 +17,13 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
 from tests.interop import csms_process
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from pilotwire.cli.main import main
+from pilotwire.cli.secret import make_certificates, own_addresses
 from pilotwire.crypto.certificates import Issued, make_authority, make_station
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
@@ -202,6 +204,8 @@ def test_certificates(secure: Secure, tmp_path: Path):
     refused(secure, 403, "wrong-certificate", **shows("CERT", "CERT", ""))
     refused(secure, 403, "wrong-security-profile", identity="CERT", tls=secure.context())
     refused(secure, 403, "wrong-security-profile", identity="CERT", password=PASSWORD, tls=secure.context())
+    said = [line for line in secure.csms.log.read_text().splitlines() if "wrong-certificate" in line]
+    assert len(said) == 4 and all("handshake refused" in line for line in said)  # an operator sees why
     # A right certificate is no password.
     refused(secure, 401, "no-credential", **(shows("CERT", "CERT") | {"identity": "TLS"}))
 
@@ -242,6 +246,17 @@ def test_a_station_that_speaks_ecdsa_alone(secure: Secure, suite: str):
 def boot(socket: Any) -> None:
     socket.send(json.dumps([2, "1", "BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"}]))
     assert json.loads(socket.recv(20))[2]["status"] == "Accepted"
+
+
+def test_the_servers_certificates_name_the_addresses_under_which_stations_reach_it(tmp_path: Path):
+    for host, named in (("0.0.0.0", own_addresses("0.0.0.0")), ("charge.example.org", ["charge.example.org"])):
+        make_certificates(tmp_path / host, host)
+        for kind in ("ec", "rsa"):
+            (leaf, *_) = x509.load_pem_x509_certificates((tmp_path / host / f"{kind}.pem").read_bytes())
+            names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            listed = {str(name.value) for name in names}
+            assert {"localhost", "127.0.0.1", "::1", *named} <= listed
+            assert not {"0.0.0.0", "::"} & listed
 
 
 def test_weak_tls_is_not_spoken(secure: Secure):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,15 +68,12 @@ def server_tls(data: Path, host: str) -> ServerTls:
 
 def make_certificates(folder: Path, host: str) -> None:
     """A certificate authority of this installation, and an EC and an RSA server certificate signed by it."""
-    import socket
     from datetime import UTC, datetime
 
     from pilotwire.crypto import certificates
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    names = ["localhost", "127.0.0.1", "::1", socket.gethostname()]
-    if host not in {"0.0.0.0", "::", *names}:  # noqa: S104
-        names.append(host)
+    names = list(dict.fromkeys([socket.gethostname(), "localhost", "127.0.0.1", "::1", *own_addresses(host)]))
     now = datetime.now(UTC)
     authority = certificates.make_authority("Pilotwire installation", now=now)
     once(folder / "ca.key", authority.key_pem)
@@ -83,3 +82,16 @@ def make_certificates(folder: Path, host: str) -> None:
         made = certificates.make_server(authority, names, kind=kind, now=now)
         once(folder / f"{kind}.key", made.key_pem)
         once(folder / f"{kind}.pem", made.certificate_pem)
+
+
+def own_addresses(host: str) -> list[str]:
+    """Under what stations reach a listener on `host`: that, or for all interfaces this machine's own addresses."""
+    if host not in ("0.0.0.0", "::"):  # noqa: S104
+        return [host]
+    found: list[str] = []
+    # The address from which we would speak to the world: nothing is sent, the targets are documentation's (RFC 5737).
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            found.append(probe.getsockname()[0])
+    return found
