@@ -27,7 +27,7 @@ lint: setup-test ## ruff, pyright, import rules, generated code
 	@$(PY) tools/generate_ocpp.py --check
 
 pytest: setup-test
-	@$(PY) -m pytest -q $(ARGS)
+	@$(PY) -m pytest -q --numprocesses auto --dist loadfile $(ARGS)
 
 generate: setup-test ## Make the OCPP message modules anew
 	@$(PY) tools/generate_ocpp.py

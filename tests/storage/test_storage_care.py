@@ -29,8 +29,6 @@ START = 1_700_006_400_000
 
 @pytest.fixture
 async def sqlstore(store) -> SqlStore:
-    if not isinstance(store, SqlStore):
-        pytest.skip("memory is not cared for")
     return store
 
 
@@ -66,6 +64,7 @@ async def contents(store: SqlStore) -> dict[str, object]:
 
 
 # -- verify and replay ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_a_store_as_written_is_sound(sqlstore: SqlStore) -> None:
     await live(sqlstore)
     verdict = await verify(sqlstore)
@@ -112,6 +111,7 @@ async def test_damage_is_found_and_named(tmp_path: Path, damage: str, kinds: set
     await store.close()
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_replay_makes_projections_anew(sqlstore: SqlStore) -> None:
     await live(sqlstore)
     before = await contents(sqlstore)
@@ -123,9 +123,8 @@ async def test_replay_makes_projections_anew(sqlstore: SqlStore) -> None:
     assert await contents(sqlstore) == before
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_several_streams_are_verified_each_for_itself(kind) -> None:
-    if kind.name == "memory":
-        pytest.skip("memory is not cared for")
     for stream in ("a", "b"):
         store = kind.new(stream=stream)
         await store.open()
@@ -146,9 +145,8 @@ async def test_several_streams_are_verified_each_for_itself(kind) -> None:
 
 # -- backup and restore -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("into", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_a_backup_restores_into_either_database(kind, tmp_path: Path, databases, into: str) -> None:
-    if kind.name == "memory":
-        pytest.skip("memory is not cared for")
     store = kind.new()
     await store.open()
     await live(store)

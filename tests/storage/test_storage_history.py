@@ -83,11 +83,10 @@ async def test_samples_of_odd_clocks_are_rolled_off_too(store) -> None:
 
 @pytest.fixture
 async def sqlstore(store) -> SqlStore:
-    if not isinstance(store, SqlStore):
-        pytest.skip("memory has no files")
     return store
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_roll_off_empties_the_hot_store_by_tenant_and_day(sqlstore: SqlStore) -> None:
     store = sqlstore
     await fill(store, days=2)
@@ -111,6 +110,7 @@ async def test_roll_off_empties_the_hot_store_by_tenant_and_day(sqlstore: SqlSto
     assert len(await store.samples("other/../x", "s1")) == 48
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_a_crash_between_file_and_deletion_doubles_and_loses_nothing(sqlstore: SqlStore) -> None:
     """The child has made the file durable, nothing is deleted: as after a crash at that point."""
     store = sqlstore
@@ -129,6 +129,7 @@ async def test_a_crash_between_file_and_deletion_doubles_and_loses_nothing(sqlst
     assert (await engine.query("default", "SELECT count(*) FROM samples")).rows == [[count]]
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_a_row_that_comes_between_file_and_deletion_stays_hot(sqlstore: SqlStore) -> None:
     store = sqlstore
     count = await fill(store, days=1)
@@ -144,6 +145,7 @@ async def test_a_row_that_comes_between_file_and_deletion_stays_hot(sqlstore: Sq
     assert len(got) == count + 1
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_a_file_half_written_is_no_file(sqlstore: SqlStore) -> None:
     store = sqlstore
     await fill(store, days=1)
@@ -157,6 +159,7 @@ async def test_a_file_half_written_is_no_file(sqlstore: SqlStore) -> None:
     assert await store.samples("default", "s1") == before
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_roll_off_goes_on_beside_appends(sqlstore: SqlStore) -> None:
     store = sqlstore
     await fill(store, days=1)
@@ -171,6 +174,7 @@ async def test_roll_off_goes_on_beside_appends(sqlstore: SqlStore) -> None:
     assert set(range(1, number + 1)) <= values
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_energy_per_hour_over_hot_and_cold(sqlstore: SqlStore) -> None:
     store = sqlstore
     half = 1_800_000
@@ -191,6 +195,7 @@ async def test_energy_per_hour_over_hot_and_cold(sqlstore: SqlStore) -> None:
     assert {row[0] for row in table.rows} == {"CP1"}
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_queries_see_one_tenant_and_nothing_of_the_machine(sqlstore: SqlStore, tmp_path: Path) -> None:
     store = sqlstore
     await fill(store, days=2)

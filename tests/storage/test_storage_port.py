@@ -63,9 +63,8 @@ async def test_done_may_append_again(store: Store) -> None:
     assert told == list(range(21))
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_a_done_that_raises_does_not_silence_the_next(store: Store) -> None:
-    if type(store).__name__ == "MemoryStore":
-        pytest.skip("memory calls done inside append: the fault is the caller's own")
     heard: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context["exception"]))
 
@@ -483,10 +482,9 @@ async def test_rebuild_replaces_every_projection_and_nothing_else(store: Store) 
     assert (await store.sessions("default")).items == []
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_an_entry_that_cannot_be_kept_fails_alone(store: Store) -> None:
     """An integer beyond 64 bits comes from one station's frame; no other station may feel it."""
-    if type(store).__name__ == "MemoryStore":
-        pytest.skip("memory keeps anything")
     verdicts: dict[str, BaseException | None] = {}
 
     def note(name: str):
@@ -507,9 +505,8 @@ async def test_an_entry_that_cannot_be_kept_fails_alone(store: Store) -> None:
     await appended(store, entry(6, station="B"))
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_a_record_that_cannot_be_encoded_fails_its_station_alone(store: Store) -> None:
-    if type(store).__name__ == "MemoryStore":
-        pytest.skip("memory encodes when it is read")
     verdicts: dict[str, BaseException | None] = {}
     broken = session("broken", station_id="B", token="\ud800")
     store.append(entry(1, station="A"), lambda error: verdicts.__setitem__("a", error))

@@ -21,7 +21,11 @@ from pilotwire.storage.postgres import PostgresStore
 from pilotwire.storage.sqlite import SqliteStore
 from pilotwire.storage.verify import verify
 
-pytestmark = pytest.mark.skipif(not powercut.available(), reason="strace is not installed or may not trace here")
+
+@pytest.fixture(autouse=True, scope="module")
+def traceable() -> None:
+    assert powercut.available(), "these tests need strace (apt-get install strace) and the right to trace"
+
 
 PROGRAM = """
 import asyncio, os, sys
