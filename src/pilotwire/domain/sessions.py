@@ -193,7 +193,7 @@ def count_energy(session: Session) -> None:
     if energy < 0:
         flag(session, "meter-went-back")
         energy = 0
-    else:
+    elif session.flags:
         clear(session, "meter-went-back")
     session.energy_wh = energy
 

@@ -161,6 +161,10 @@ def _plain(text: str, exponent: int) -> int | None:
     return int(digits) * _POWERS[shift] if shift >= 0 and len(digits) + shift < 19 and digits.isdecimal() else None
 
 
+_EXPONENTS: dict[str | None, int] = {None: 3} | {unit: exponent for unit, (_, exponent) in UNITS.items()}
+"""As UNITS has them; without a unit, and in units of our own invention, thousandths are thousandths."""
+
+
 class LazySamples:
     """`domain.metering.Batch` of a 1.6 MeterValues: samples that are made when the store takes them.
 
@@ -206,18 +210,21 @@ class LazySamples:
             measurand = sampled.measurand
             if measurand not in _OF_SESSION:
                 continue
-            if (
+            if (sampled.phase or sampled.location or sampled.context or sampled.format) is not None and (
                 sampled.phase is not None
                 or sampled.location not in _OWN_METER
                 or sampled.context not in _PERIODIC
                 or sampled.format == SIGNED
             ):
                 return read(self.made())
-            unit = sampled.unit
-            _, exponent = default_unit(measurand or DEFAULT_MEASURAND) if unit is None else UNITS.get(unit) or ("", 3)
-            value = _plain(sampled.value, exponent)
-            if value is None:
-                return read(self.made())
+            exponent = _EXPONENTS.get(sampled.unit, 3)
+            text = sampled.value
+            if text.isdecimal() and len(text) + exponent < 19:
+                value = int(text) * _POWERS[exponent]
+            else:
+                value = _plain(text, exponent)
+                if value is None:
+                    return read(self.made())
             if measurand == POWER:
                 if power is not None:
                     return read(self.made())

@@ -92,6 +92,10 @@ class Codec:
             return self._second_look(payload, tolerant, None)
         return Decoded(message, _NO_DEVIATIONS)
 
+    def vouches(self, message: Any, data: bytes) -> bool:
+        """Whether the schema would take `message` too, which the decoder took from `data`."""
+        return (self._check is None or self._check(message)) and not self._suspicious(data)
+
     def _suspicious(self, data: bytes) -> bool:
         """May there be something in it that msgspec takes and the schema does not?"""
         if self._nullable and data.rfind(b"null") >= 0:
@@ -174,12 +178,21 @@ class Codec:
         return self._trim.sub(rb"\1", data)
 
 
+class Whole(msgspec.Struct, array_like=True, tag=2, forbid_unknown_fields=True, gc=False):
+    """A whole CALL. Each action has a subclass with the payload's own type, so that one decode reads it all."""
+
+    message_id: str
+    action: str
+    payload: Any
+
+
 class ActionCodec:
     """One action of one version; implements `pilotwire.protocols.ocpp.version.Action`."""
 
     __slots__ = (
         "_request",
         "_response",
+        "_whole",
         "by_csms",
         "by_station",
         "decode_request",
@@ -205,8 +218,28 @@ class ActionCodec:
         self.decode_request = self._request.decode
         """The request; RpcError with the code to answer when it is none."""
 
+        self._whole: Callable[[Any], Whole] | None = None
+
     def __repr__(self) -> str:
         return f"<OCPP {self._request.version} {self.name}>"
+
+    def decode_whole(self, frame: bytes) -> Whole | None:
+        """The CALL of this action in `frame` if nothing is odd about it, read in one step; None: read it the long way.
+
+        Only for requests that hold nothing of open type (`closed`): those cannot nest deeper than their type does.
+        """
+        try:
+            whole = (self._whole or self._make_whole())(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if whole.action != self.name or not self._request.vouches(whole.payload, frame):
+            return None
+        return whole
+
+    def _make_whole(self) -> Callable[[Any], Whole]:
+        type_: Any = msgspec.defstruct("Whole", [("payload", self.request_type)], bases=(Whole,), tag=2, gc=False)
+        self._whole = msgspec.json.Decoder(type_, dec_hook=dec_hook, float_hook=Decimal).decode
+        return self._whole
 
     def decode_response(self, payload: bytes | msgspec.Raw, *, tolerant: bool = True) -> Decoded:
         """The response; RpcError when it is none. LocalError for an action that has no response."""
@@ -226,11 +259,22 @@ class ActionCodec:
 class OcppVersion:
     """One version of OCPP; implements `pilotwire.protocols.ocpp.version.Version`."""
 
-    __slots__ = ("actions", "name")
+    __slots__ = ("actions", "closed", "fixed_answers", "name")
 
     def __init__(self, name: VersionName, rows: tuple[Row, ...]) -> None:
         self.name: VersionName = name
         self.actions: Mapping[str, ActionCodec] = {row[0]: ActionCodec(name, row) for row in rows}
+        # 1.6 has neither customData nor any other open type, so all of its requests are closed; those of 2.x are not.
+        self.closed: Mapping[bytes, ActionCodec] = (
+            {name.encode(): action for name, action in self.actions.items()} if name == "1.6" else {}
+        )
+        """Actions whose requests hold nothing of open type, by name."""
+        self.fixed_answers: Mapping[str, bytes] = {
+            name: b"{}"
+            for name, action in self.actions.items()
+            if not getattr(action.response_type, "__struct_fields__", "-")
+        }
+        """The only answer there is to an action whose response has no fields."""
 
     def __repr__(self) -> str:
         return f"<OCPP {self.name}>"
