@@ -108,6 +108,7 @@ class Node:
         from pilotwire.api.context import ApiConfig, ApiContext
         from pilotwire.api.server import ApiServer
         from pilotwire.cli.metrics import collect
+        from pilotwire.cli.run import outward
         from pilotwire.console.app import create_app
 
         self.key = f"pw_{secrets.token_urlsafe(32)}"
@@ -119,8 +120,8 @@ class Node:
             passwords=passwords,
             config=ApiConfig(
                 lab=self.options.lab,
-                ocpp_url=f"ws://{self.options.ocpp}/ocpp/",
-                ocpps_url=f"wss://{self.options.ocpps}/ocpp/" if self.options.ocpps else "",
+                ocpp_url=f"ws://{outward(self.options.ocpp)}/ocpp/",
+                ocpps_url=f"wss://{outward(self.options.ocpps)}/ocpp/" if self.options.ocpps else "",
                 zone=datetime.now().astimezone().tzinfo or UTC,
                 version=__version__,
             ),

@@ -125,6 +125,13 @@ def local(where: Address) -> Address:
     return Address("127.0.0.1", where.port) if where.host in ("0.0.0.0", "::") else where  # noqa: S104
 
 
+def outward(where: Address) -> Address:
+    """The address under which chargers reach a listener: for all interfaces, this machine's own."""
+    from pilotwire.cli.secret import own_addresses
+
+    return Address(next(iter(own_addresses(where.host)), where.host), where.port)
+
+
 def greet(node: Node) -> None:
     """What a newcomer needs: where to look, how to log in, how to add a charger."""
     options = node.options
@@ -134,9 +141,9 @@ def greet(node: Node) -> None:
         lines += ["  LAB MODE: no login, unknown stations and tokens are accepted. Never do this on a network."]
     elif node.password is not None:
         lines += [f"  Login    admin / {node.password}    (shown once; `pilotwire users add admin` sets another)"]
-    lines += [f"  Chargers connect to  ws://{options.ocpp}/ocpp/IDENTITY   (OCPP 1.6, 2.0.1, 2.1)"]
+    lines += [f"  Chargers connect to  ws://{outward(options.ocpp)}/ocpp/IDENTITY   (OCPP 1.6, 2.0.1, 2.1)"]
     if options.ocpps:
-        lines += [f"  over TLS             wss://{options.ocpps}/ocpp/IDENTITY"]
+        lines += [f"  over TLS             wss://{outward(options.ocpps)}/ocpp/IDENTITY"]
     lines += [f"  Add one: pilotwire stations add IDENTITY{data}", "  Stop: Ctrl-C", ""]
     print("\n".join(lines), flush=True)
 
