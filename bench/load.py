@@ -184,6 +184,9 @@ class Load:
             self.latencies.clear()
             print(json.dumps({"measuring": True}), flush=True)
             await asyncio.sleep(self.options.seconds)
+            # The server's CPU time is read at this line, while all are still connected and busy.
+            print(json.dumps(self.report(took)), flush=True)
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
             self.closed_loop = False
         elif mode == "open":
             await self.open_loop()

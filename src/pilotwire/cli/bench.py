@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 3.0
 _STATIONS = {"memory": 100, "disk": 1000}
-_START = datetime(2026, 1, 1, tzinfo=UTC)
+_START = datetime.now(UTC).replace(microsecond=0)
 _VALUES = (
     ("Power.Active.Import", "W", "", "11040.0"),
     ("Current.Import", "A", "L1", "16.01"),
