@@ -76,9 +76,15 @@ def durable(rounds: int, quick: bool) -> list[Row]:
             found.append(closed_loop(process, url, stations=stations, seconds=1.0 if quick else 5.0))
     best = sorted(found, key=lambda each: each["per_cpu_s"])[len(found) // 2]
     rate = best["per_wall_s"] / 2
-    with ours() as (_, url, _):
-        load = Load(url, "open", "--stations", stations, "--seconds", 1 if quick else 8, "--rate", rate)
-        half = load.finish()
+    halves: list[dict[str, Any]] = []
+    for _ in range(1 if quick else rounds):
+        with ours() as (_, url, _):
+            load = Load(url, "open", "--stations", stations, "--seconds", 1 if quick else 8, "--rate", rate)
+            halves.append(load.finish())
+    if any(each["errors"] or each["lost"] for each in halves):
+        raise RuntimeError(f"not every message was answered: {halves}")
+    halves.sort(key=lambda each: each["p99_ms"])
+    half = halves[len(halves) // 2]
     return [
         Row(
             f"MeterValues answered after fsync (SQLite, {stations} stations)",
@@ -90,7 +96,7 @@ def durable(rounds: int, quick: bool) -> list[Row]:
             "their p99 at half that load, from the intended time of sending",
             f"{half['p99_ms']:.1f} ms",
             "< 50 ms",
-            f"p50 {half['p50_ms']:.1f} ms at {rate:,.0f}/s",
+            f"p50 {half['p50_ms']:.1f} ms at {rate:,.0f}/s; worst round {halves[-1]['p99_ms']:.1f} ms",
         ),
     ]
 
