@@ -18,6 +18,7 @@ from pilotwire.transport.port import Receiver
 
 from . import deflate
 from .limits import EdgeCounters, EdgeLimits
+from .turn import Turn
 
 log = logging.getLogger("pilotwire.transport.ocpp")
 
@@ -85,6 +86,7 @@ class PicowsLink(WSListener):
         "_timer",
         "_tokens",
         "_transport",
+        "_turn",
         "_verdict",
         "heard",
         "quiet",
@@ -102,7 +104,9 @@ class PicowsLink(WSListener):
         agreement: deflate.Agreement | None = None,
         before_open: Callable[[PicowsLink], None] | None = None,
         left: Callable[[PicowsLink, int], None] | None = None,
+        turn: Turn | None = None,
     ) -> None:
+        """`turn`: where frames wait for the end of the loop's turn; None: they are written at once."""
         self._receiver = receiver
         self._loop = loop
         self._limits = limits
@@ -111,6 +115,7 @@ class PicowsLink(WSListener):
         self._agreement = agreement
         self._before_open = before_open
         self._left = left
+        self._turn = turn
         self._transport: WSTransport | None = None
         self._parts: list[bytes] | None = None
         self._parts_size = self._parts_count = 0
@@ -131,6 +136,15 @@ class PicowsLink(WSListener):
     # Link
 
     def send(self, frame: bytes) -> None:
+        if self._closing:
+            return
+        if self._turn is not None:
+            self._turn.add(self, frame)
+        else:
+            self.write(frame)
+
+    def write(self, frame: bytes) -> None:
+        """Write at once. After close it does nothing."""
         transport = self._transport
         if self._closing or transport is None:
             return
@@ -146,6 +160,8 @@ class PicowsLink(WSListener):
         transport = self._transport
         if self._closing or transport is None:
             return
+        if self._turn is not None:
+            self._turn.flush()
         self._closing = True
         self._held = self._parts = None
         transport.send_close(code, close_reason(reason))  # type: ignore[arg-type]
@@ -175,6 +191,8 @@ class PicowsLink(WSListener):
 
     @property
     def backlog(self) -> int:
+        if self._turn is not None:
+            self._turn.flush()
         return self._transport.underlying_transport.get_write_buffer_size() if self._transport is not None else 0
 
     def abort(self) -> None:
@@ -363,6 +381,8 @@ class PicowsLink(WSListener):
                         self._fail(transport, 1007, "not UTF-8")
 
     def _peer_closes(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._turn is not None:
+            self._turn.flush()  # what was answered before the close goes out before ours
         if not transport.is_close_frame_sent:
             code: Any = frame.get_close_code()
             if frame.payload_size and not _is_close_code(code):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl as ssl_module
+from functools import cached_property
 from typing import Any
 
 import aiofastnet
@@ -16,6 +17,7 @@ from pilotwire.transport.port import Receiver
 from .handshake import Upgrade
 from .listener import EdgeServer, Opening
 from .picows_link import QUIET, PicowsLink
+from .turn import Turn
 
 _READ_BUFFER = 4096
 """The buffer grows with the messages of a connection and does not shrink; most stations never send 4 KiB."""
@@ -32,6 +34,10 @@ class _Frames(WSProtocol):  # type: ignore[misc]
 
 class PicowsServer(EdgeServer):
     """`OcppServer` on picows and aiofastnet; runs on uvloop and on asyncio's own loop."""
+
+    @cached_property
+    def _turn(self) -> Turn:
+        return Turn(self.loop)
 
     async def _connect(self, peer: socket.socket, opening: Opening, context: ssl_module.SSLContext | None) -> None:
         await aiofastnet.connect_accepted_socket(self.loop, lambda: opening, peer, **self._tls_options(context))
@@ -54,6 +60,7 @@ class PicowsServer(EdgeServer):
             agreement=upgrade.extension,
             before_open=self.entered,
             left=self.left,
+            turn=self._turn,
         )
 
         def answer(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
