@@ -254,9 +254,15 @@ async def test_the_write_ahead_log_does_not_grow_for_ever(path: Path, monkeypatc
     monkeypatch.setattr("pilotwire.storage.sqlite.CHECKPOINT_EVERY", 50)
     store = SqliteStore(path)
     await store.open()
-    sizes = []
-    for round_ in range(30):
+    begun_anew, head = 0, b""
+    for round_ in range(500):
         await appended(store, *(entry(round_ * 50 + n, frame=os.urandom(2_000)) for n in range(50)))
-        sizes.append(path.with_name("pilotwire.db-wal").stat().st_size)
+        with path.with_name("pilotwire.db-wal").open("rb") as log:
+            now = log.read(32)  # its header carries a new salt each time it is begun
+        begun_anew += bool(head) and now != head
+        head = now
+        if begun_anew >= 3:
+            break
+        await asyncio.sleep(0.005)  # checkpoints are made beside the writing
     await store.close()
-    assert max(sizes) < 30 * 50 * 2_000 / 2, "the log was begun anew"
+    assert begun_anew >= 3
