@@ -22,8 +22,9 @@ from tests.interop import csms_process
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
+from pilotwire.cli.addresses import own_addresses
 from pilotwire.cli.main import main
-from pilotwire.cli.secret import make_certificates, own_addresses
+from pilotwire.cli.secret import make_certificates
 from pilotwire.crypto.certificates import Issued, make_authority, make_station
 
 VERSIONS = ("1.6", "2.0.1", "2.1")

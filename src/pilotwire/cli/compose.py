@@ -14,7 +14,8 @@ import msgspec
 
 from pilotwire import __version__
 from pilotwire.cli import secret
-from pilotwire.cli.options import Address, data_dir
+from pilotwire.cli.addresses import Address, outward
+from pilotwire.cli.options import data_dir
 from pilotwire.storage.open import open_store
 from pilotwire.transport.bus import LocalBus
 from pilotwire.transport.runtime import LoopScheduler, SystemIds
@@ -108,7 +109,6 @@ class Node:
         from pilotwire.api.context import ApiConfig, ApiContext
         from pilotwire.api.server import ApiServer
         from pilotwire.cli.metrics import collect
-        from pilotwire.cli.run import outward
         from pilotwire.console.app import create_app
 
         self.key = f"pw_{secrets.token_urlsafe(32)}"

@@ -32,7 +32,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     Its state (registers, queues) is kept in the data directory, so that a restart of the process is a loss of power at
     the site and nothing else. Passwords are made anew at each start.
     """
-    from pilotwire.cli.run import local
+    from pilotwire.cli.addresses import local
     from pilotwire.station.storage import SqliteShelf
     from pilotwire.transport.ocpp.client import LoopDialer
     from pilotwire.twin.bays import Traffic

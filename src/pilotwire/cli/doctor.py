@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pilotwire.cli import runfile
-from pilotwire.cli.options import Address, add_data, address, data_dir, parser
+from pilotwire.cli.addresses import Address
+from pilotwire.cli.options import add_data, address, data_dir, parser
 from pilotwire.core.errors import ConfigError
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilotwire.cli import runfile
-from pilotwire.cli.options import Address, add_data, address, data_dir, parser
+from pilotwire.cli.addresses import Address, local, outward
+from pilotwire.cli.options import add_data, address, data_dir, parser
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -118,18 +119,6 @@ async def serve(options: NodeOptions) -> int:
         runfile.remove(options.data)
         await node.stop()
     return 0
-
-
-def local(where: Address) -> Address:
-    """The address under which this machine itself reaches a listener."""
-    return Address("127.0.0.1", where.port) if where.host in ("0.0.0.0", "::") else where  # noqa: S104
-
-
-def outward(where: Address) -> Address:
-    """The address under which chargers reach a listener: for all interfaces, this machine's own."""
-    from pilotwire.cli.secret import own_addresses
-
-    return Address(next(iter(own_addresses(where.host)), where.host), where.port)
 
 
 def greet(node: Node) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotwire.cli.addresses import own_addresses
 from pilotwire.cli.options import data_dir
 from pilotwire.core.errors import ConfigError
 
@@ -82,16 +82,3 @@ def make_certificates(folder: Path, host: str) -> None:
         made = certificates.make_server(authority, names, kind=kind, now=now)
         once(folder / f"{kind}.key", made.key_pem)
         once(folder / f"{kind}.pem", made.certificate_pem)
-
-
-def own_addresses(host: str) -> list[str]:
-    """Under what stations reach a listener on `host`: that, or for all interfaces this machine's own addresses."""
-    if host not in ("0.0.0.0", "::"):  # noqa: S104
-        return [host]
-    found: list[str] = []
-    # The address from which we would speak to the world: nothing is sent, the targets are documentation's (RFC 5737).
-    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((elsewhere, 9))
-            found.append(probe.getsockname()[0])
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -71,7 +72,7 @@ class SeededIds:
     A hash of seed and counter, so that the vocabulary needs no generator and the ids are the same on every Python.
     """
 
-    def __init__(self, seed: int, now: object = None) -> None:
+    def __init__(self, seed: int, now: Callable[[], int] | None = None) -> None:
         self._seed = str(seed).encode()
         self._count = 0
         self._now = now
@@ -82,8 +83,7 @@ class SeededIds:
         return int.from_bytes(digest, "big") & (1 << number) - 1
 
     def new(self) -> str:
-        time_ms = self._now() if callable(self._now) else 0
-        return encode_id(int(time_ms), self._bits(80))  # type: ignore[call-overload]
+        return encode_id(self._now() if self._now is not None else 0, self._bits(80))
 
     def message_id(self) -> str:
         return f"{self._bits(96):024x}"
