@@ -63,7 +63,7 @@ def start(
         if process.poll() is not None:
             raise RuntimeError(f"pilotwire {command} ended with {process.returncode}:\n{log.read_text()[-4000:]}")
         try:
-            if httpx.get(f"{csms.http}/readyz", timeout=5).status_code == 200:
+            if httpx.get(f"{csms.http}/readyz", timeout=30).status_code == 200:
                 return csms
         except httpx.TransportError:
             time.sleep(0.02)

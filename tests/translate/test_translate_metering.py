@@ -157,7 +157,9 @@ def test_the_quick_reading_is_the_reading_of_the_samples(values: list[list[dict[
     read = tables.load("1.6")["MeterValues"].read
     lazy = read(request).samples
     quick = lazy.reading()
+    rows = list(lazy.rows())
     assert quick == metering.read(tuple(lazy)) == lazy.reading()
+    assert rows == list(metering.rows(tuple(lazy))) == list(lazy.rows())
 
 
 def test_samples_made_late_belong_to_the_session_that_was_assigned() -> None:
@@ -165,6 +167,7 @@ def test_samples_made_late_belong_to_the_session_that_was_assigned() -> None:
     request = load("1.6").actions["MeterValues"].decode_request(msgspec.json.encode(payload)).message
     lazy = tables.load("1.6")["MeterValues"].read(request).samples
     lazy.assign("one")
+    assert [row[0] for row in lazy.rows()] == ["one"]
     assert [sample.session_id for sample in lazy] == ["one"]
     lazy.assign("two")
     assert [sample.session_id for sample in lazy] == ["two"]
