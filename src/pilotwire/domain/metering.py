@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -35,10 +35,30 @@ _FAR = 1 << 62
 NOTHING = Reading(None, None, False, None, None, 0)
 
 
+class Series(NamedTuple):
+    """All that makes a station's sample what it is but its time and value; the fields mean what `Sample`'s do."""
+
+    evse: int
+    connector: int
+    measurand: str
+    phase: str
+    location: str
+    context: str
+    unit: str
+
+
+Row = tuple[str, int, Series, int]
+"""A sample as a store writes it: session id, time, series, value."""
+
+
 class Batch(Protocol):
     """The samples of one message that are made only when somebody iterates: for the store, after the decision."""
 
     def __iter__(self) -> Iterator[Sample]: ...
+
+    def rows(self) -> Iterable[Row]:
+        """The same as rows, without making the `Sample`s: a tenth of a message's whole cost."""
+        ...
 
     def assign(self, session_id: str) -> None:
         """Fill in the session of all of them."""
@@ -51,6 +71,21 @@ class Batch(Protocol):
 
 Samples = tuple[Sample, ...] | Batch
 """The samples of one message. A `Batch` is always true; it may turn out to hold none."""
+
+
+def rows(samples: Samples) -> Iterable[Row]:
+    """Samples as a store writes them, in their order."""
+    if not isinstance(samples, tuple):
+        return samples.rows()
+    return [
+        (
+            s.session_id,
+            s.time,
+            Series(s.evse, s.connector, s.measurand, s.phase, s.location, s.context, s.unit),
+            s.value,
+        )
+        for s in samples
+    ]
 
 
 def assign(samples: Samples, session_id: str) -> None:

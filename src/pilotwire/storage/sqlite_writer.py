@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from pilotwire.core.ids import StationKey
-from pilotwire.domain.metering import Samples
+from pilotwire.domain.metering import Samples, Series
+from pilotwire.domain.metering import rows as sample_rows
 
 from .codec import DIRECTION_NUMBERS, HOUR_MS, encode_facts, row_crc
 from .group import Group, Records
@@ -104,7 +105,7 @@ class Writer:
         self.seq = run_plan(last_seq(self._stream_number), self.fetch)
         self._station_numbers: dict[tuple[str, str], int] = {}
         self._session_numbers: dict[tuple[str, str], int] = {}
-        self._series: dict[tuple[object, ...], int] = {}
+        self._series: dict[Series, int] = {}
         self._session_columns: dict[int, tuple[object, ...]] = {}
         """Session number → its indexed columns as they are in the table: an update that changes none of them need not
         touch the indexes, which are most of its cost."""
@@ -235,22 +236,12 @@ class Writer:
         session_id, session = "", 0
         series = self._series
         hour_of = -1
-        for sample in found:
-            if sample.session_id != session_id:
-                session_id = sample.session_id
+        for owner, time, kind, value in sample_rows(found):
+            if owner != session_id:
+                session_id = owner
                 session = self._session_number(tenant, session_id) if session_id else 0
                 hour_of = -1
-            time = sample.time
-            key = (
-                sample.evse,
-                sample.connector,
-                sample.measurand,
-                sample.phase,
-                sample.location,
-                sample.context,
-                sample.unit,
-            )
-            rows += (station, time, series.get(key) or self._series_number(key), sample.value, session)
+            rows += (station, time, series.get(kind) or self._series_number(kind), value, session)
             if time != hour_of and session:
                 hour_of = time
                 mark = (session, time // HOUR_MS)
@@ -328,7 +319,7 @@ class Writer:
         assert made is not None  # an INSERT that raised nothing made a row
         return made
 
-    def _series_number(self, key: tuple[object, ...]) -> int:
+    def _series_number(self, key: Series) -> int:
         number = self._find_or_insert(
             "SELECT n FROM series WHERE evse = ? AND connector = ? AND measurand = ? AND phase = ? AND location = ? "
             "AND context = ? AND unit = ?",

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, read
+from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, Row, Series, read, rows
 from pilotwire.domain.records import Register, Sample
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -102,50 +102,74 @@ def _temperature(value: Decimal, unit: str) -> int | None:
 _OTHER_TEMPERATURES = frozenset(("K", "Kelvin", "Fahrenheit"))
 
 
-def samples_v16(evse: int, connector: int, meter_values: Iterable[Any], session_id: str = "") -> tuple[Sample, ...]:
+_Names = tuple[str | None, str | None, str | None, str | None, str | None]
+_series_v16: dict[tuple[int, int], dict[_Names, tuple[Series, int]]] = {}
+"""(EVSE, connector) → (measurand, unit, phase, location, context) as on the wire → series and exponent. A station says
+the same names with every message."""
+_SERIES_LIMIT = 1000
+"""Of EVSEs, and of names with each: a peer must not grow this for ever."""
+_OTHER_SCALE = -1
+"""In place of an exponent: a temperature that is not in Celsius."""
+
+
+def _name_series(evse: int, connector: int, names: _Names) -> tuple[Series, int]:
+    measurand, unit, phase, location, context = names
+    measurand = measurand or DEFAULT_MEASURAND
+    base, exponent = default_unit(measurand) if unit is None else UNITS.get(unit) or (unit, 3)
+    if base in _OTHER_TEMPERATURES:
+        exponent = _OTHER_SCALE
+    where = (location or DEFAULT_LOCATION, context or DEFAULT_CONTEXT)
+    return Series(evse, connector, measurand, phase or "", *where, base), exponent
+
+
+def rows_v16(evse: int, connector: int, meter_values: Iterable[Any], session_id: str = "") -> list[Row]:
     """The MeterValue list of a 1.6 request. `value` is text there, `unit` a name such as kWh (1.6 part 2, 7.43)."""
-    found: list[Sample] = []
+    known = _series_v16.get((evse, connector))
+    if known is None:
+        known = {}
+        if len(_series_v16) < _SERIES_LIMIT:
+            _series_v16[evse, connector] = known
+    found: list[Row] = []
     for meter_value in meter_values:
         time = milliseconds(meter_value.timestamp)
         for sampled in meter_value.sampled_value:
-            measurand = sampled.measurand or DEFAULT_MEASURAND
-            unit = sampled.unit
-            base, exponent = default_unit(measurand) if unit is None else UNITS.get(unit) or (unit, 3)
+            names = (sampled.measurand, sampled.unit, sampled.phase, sampled.location, sampled.context)
+            named = known.get(names)
+            if named is None:
+                named = _name_series(evse, connector, names)
+                if len(known) < _SERIES_LIMIT:
+                    known[names] = named
+            series, exponent = named
             text = sampled.value
             if sampled.format == SIGNED:
                 continue
             whole, _, part = text.partition(".")
             digits = whole + part
             shift = exponent - len(part)
-            if shift >= 0 and len(digits) + shift < 19 and digits.isdecimal() and base not in _OTHER_TEMPERATURES:
+            if shift >= 0 and len(digits) + shift < 19 and digits.isdecimal():
                 value = int(digits) * _POWERS[shift]  # nearly all: no sign, no exponent, three decimals at most
             else:
                 try:
                     number = Decimal(text)
                 except InvalidOperation:
                     continue
-                if base in _OTHER_TEMPERATURES:
-                    reading, base = _temperature(number, base), "Celsius"
+                if exponent == _OTHER_SCALE:
+                    reading, series = _temperature(number, series.unit), series._replace(unit="Celsius")
                 else:
                     reading = thousandths(number, exponent)
                 if reading is None:
                     continue
                 value = reading
-            found.append(
-                Sample(
-                    evse,
-                    connector,
-                    time,
-                    measurand,
-                    value,
-                    base,
-                    sampled.phase or "",
-                    sampled.location or DEFAULT_LOCATION,
-                    sampled.context or DEFAULT_CONTEXT,
-                    session_id,
-                )
-            )
-    return tuple(found)
+            found.append((session_id, time, series, value))
+    return found
+
+
+def samples_v16(evse: int, connector: int, meter_values: Iterable[Any], session_id: str = "") -> tuple[Sample, ...]:
+    """`rows_v16` as samples."""
+    return tuple(
+        Sample(evse, connector, time, of.measurand, value, of.unit, of.phase, of.location, of.context, session_id)
+        for _, time, of, value in rows_v16(evse, connector, meter_values)
+    )
 
 
 _PERIODIC = frozenset((None, "Sample.Periodic", "Sample.Clock", "Trigger", "Other"))
@@ -166,7 +190,7 @@ _EXPONENTS: dict[str | None, int] = {None: 3} | {unit: exponent for unit, (_, ex
 
 
 class LazySamples:
-    """`domain.metering.Batch` of a 1.6 MeterValues: samples that are made when the store takes them.
+    """`domain.metering.Batch` of a 1.6 MeterValues: samples, or their rows, that are made when the store takes them.
 
     What the session needs is read straight from the message; every sample is made, once, when somebody iterates, which
     is off the path between a message and its answer. Both come to the same: where the quick reading meets anything but
@@ -185,6 +209,12 @@ class LazySamples:
 
     def __iter__(self) -> Iterator[Sample]:
         return iter(self.made())
+
+    def rows(self) -> Iterable[Row]:
+        """As the store writes them."""
+        if self._made is not None:
+            return rows(self._made)
+        return rows_v16(self._evse, self._connector, self._meter_values, self._session_id)
 
     def made(self) -> tuple[Sample, ...]:
         """All of them."""
