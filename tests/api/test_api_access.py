@@ -158,7 +158,7 @@ async def test_roles(people, name: str, reads: int, writes: int, manages: int) -
 
 
 def test_a_role_that_is_not_known_may_nothing() -> None:
-    assert not Principal(tenant="t", name="n", role="root", by="login").may("viewer")
+    assert not Principal(tenant="t", name="n", role="root", by="login").may("stations:read")
 
 
 async def test_api_keys(world, api) -> None:
@@ -167,7 +167,7 @@ async def test_api_keys(world, api) -> None:
     listed = (await api.get("/api/v1/api-keys")).json()["items"]
     assert [one["id"] for one in listed] == [made["id"]] and "key" not in listed[0]
     async with world.client(headers={"Authorization": f"Bearer {made['key']}"}) as client:
-        assert (await client.get("/api/v1/me")).json() == {"name": "key export", "role": "operator", "by": "key"}
+        assert (await client.get("/api/v1/me")).json() == {"name": "key export", "role": "service", "by": "key"}
         assert (await client.get("/api/v1/users")).status_code == 403
         assert (await client.get("/metrics")).status_code == 200
         world.clock.run_for(3_600_000)
@@ -233,7 +233,7 @@ def lab(world_of):
 async def test_the_lab_needs_no_login_on_loopback(lab, host: str) -> None:
     async with lab.client(address="127.0.0.1") as client:
         answer = await client.get("/api/v1/me", headers={"Host": host})
-        assert answer.json() == {"name": "lab", "role": "admin", "by": "lab"}
+        assert answer.json() == {"name": "lab", "role": "platform-admin", "by": "lab"}
         put = await client.post(
             "/api/v1/tokens", json={"token": "T"}, headers={"Host": host, "Origin": f"http://{host}"}
         )

@@ -63,7 +63,7 @@ def test_the_first_start_tells_all_a_newcomer_needs_and_state_survives(tmp_path:
         (session,) = httpx.get(f"{csms.http}/api/v1/sessions", headers=header).json()["items"]
         assert (session["status"], session["energy_wh"]) == ("ended", 2500)
         # `users add admin` sets another password, as the greeting says, and admin stays one.
-        assert "as admin" in done("users", "add", "admin", stdin="another password\n", data=data)
+        assert "as platform-admin" in done("users", "add", "admin", stdin="another password\n", data=data)
         said["password"] = "another password"
         assert httpx.post(f"{csms.http}/login", json=said).status_code == 200
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from pilotwire.domain import permissions
 from pilotwire.domain.records import ApiKey, User
 
 from .context import ApiContext
@@ -28,8 +29,6 @@ _MAX_LOGINS = 1000
 _KEYS_FRESH_MS = 2_000
 """How long a revoked key may still work when another process revoked it."""
 
-ROLES = ("viewer", "operator", "admin")
-
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Whoever makes a request, and what for."""
@@ -38,10 +37,14 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     role: str
     by: Literal["login", "key", "lab"]
+    sites: frozenset[str] | None = None
+    """The sites that are shown and commanded; None: all."""
+    tokens: frozenset[str] | None = None
+    """The tokens whose sessions are shown and that may start one; None: all."""
 
-    def may(self, role: str) -> bool:
-        """Whether the role is at least `role`; a role that we do not know may nothing."""
-        return self.role in ROLES and ROLES.index(self.role) >= ROLES.index(role)
+    def may(self, permission: str) -> bool:
+        """Whether the role has a permission (`pilotwire.domain.permissions`); one that we do not know has none."""
+        return permissions.may(self.role, permission)
 
 
 class _LoginRecord(msgspec.Struct, array_like=True):
@@ -156,7 +159,7 @@ class Access:
         if self._context.process_key and hmac.compare_digest(secret.encode(), self._context.process_key.encode()):
             # Whoever may read the data directory may act for every tenant in it: `key@tenant`.
             named = unquote(tenant) if at else self._context.config.tenant
-            return Principal(tenant=named, name="this machine", role="admin", by="key")
+            return Principal(tenant=named, name="this machine", role="platform-admin", by="key")
         if not key.startswith(KEY_PREFIX):
             return None
         now = self._now()
@@ -166,7 +169,7 @@ class Access:
         record = self._keys.get(digest(key))
         if record is None or (record.expires_at is not None and record.expires_at <= now):
             return None
-        return Principal(tenant=record.tenant, name=f"key {record.name}", role="operator", by="key")
+        return Principal(tenant=record.tenant, name=f"key {record.name}", role=record.role, by="key")
 
     def forget_keys(self) -> None:
         """A key was made or revoked here: look again at once."""
@@ -174,7 +177,7 @@ class Access:
 
     def lab(self) -> Principal:
         """Whoever sits at a lab's own machine."""
-        return Principal(tenant=self._context.config.tenant, name="lab", role="admin", by="lab")
+        return Principal(tenant=self._context.config.tenant, name="lab", role="platform-admin", by="lab")
 
 
 def access_of(context: ApiContext) -> Access:

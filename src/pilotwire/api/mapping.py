@@ -168,5 +168,9 @@ def user(record: records.User) -> types.User:
 
 def api_key(record: records.ApiKey) -> types.ApiKey:
     return types.ApiKey(
-        id=record.id, name=record.name, created_at=_moment(record.created_at), expires_at=_time(record.expires_at)
+        id=record.id,
+        name=record.name,
+        role=record.role,
+        created_at=_moment(record.created_at),
+        expires_at=_time(record.expires_at),
     )

@@ -281,14 +281,17 @@ class User(msgspec.Struct, kw_only=True):
     created_at: Time
 
 
+Role = Literal["platform-admin", "admin", "operator", "site-owner", "support", "auditor", "viewer", "driver", "service"]
+
+
 class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Somebody to let in, or to give a new password and role where the name exists."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x20\x7f-\x9f]+$", examples=["ada"])]
     password: Annotated[str, Meta(min_length=12, max_length=256, pattern=r"^[^\x00]*$")]
     role: Annotated[
-        Literal["admin", "operator", "viewer"],
-        Meta(description="viewer reads; operator also commands and edits; admin also manages people and keys"),
+        Role,
+        Meta(description="What they may do: the table of roles is `pilotwire.domain.permissions`"),
     ] = "operator"
 
 
@@ -297,6 +300,7 @@ class ApiKey(msgspec.Struct, kw_only=True):
 
     id: str
     name: str
+    role: str
     created_at: Time
     expires_at: Time | None
 
@@ -305,6 +309,7 @@ class NewApiKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What a new key is for."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE, examples=["nightly export"])]
+    role: Role = "service"
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 

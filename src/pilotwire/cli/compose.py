@@ -209,5 +209,7 @@ async def first_user(store: Store, passwords: Any, now: int) -> str | None:
         return None
     password = secrets.token_urlsafe(12)
     verifier = await asyncio.to_thread(passwords.hash_human, password)
-    await store.put_user(User(tenant=DEFAULT_TENANT, name="admin", password=verifier, role="admin", created_at=now))
+    await store.put_user(
+        User(tenant=DEFAULT_TENANT, name="admin", password=verifier, role="platform-admin", created_at=now)
+    )
     return password

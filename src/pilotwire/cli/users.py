@@ -11,6 +11,7 @@ from typing import Any
 from pilotwire.cli import table
 from pilotwire.cli.api import api, path
 from pilotwire.cli.options import add_data, add_tenant, parser
+from pilotwire.domain.permissions import ROLES
 
 
 def main(name: str, arguments: Sequence[str]) -> int:
@@ -20,9 +21,8 @@ def main(name: str, arguments: Sequence[str]) -> int:
     add.add_argument("user", metavar="NAME")
     add.add_argument(
         "--role",
-        choices=["admin", "operator", "viewer"],
-        help="viewer reads, operator also commands and edits, admin also manages people and keys; default: as it was, "
-        "operator for somebody new",
+        choices=list(ROLES),
+        help="what they may do; default: as it was, operator for somebody new",
     )
     listing = verbs.add_parser("list", help="list people")
     remove = verbs.add_parser("remove", help="remove a person")

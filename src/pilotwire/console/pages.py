@@ -32,7 +32,7 @@ def _page(text: str) -> Response[str]:
 @get("/", include_in_schema=False)
 async def live(request: PlainRequest) -> Response[str]:
     """Every station, its connectors and running sessions, moving."""
-    principal, context = principal_of(request), context_of(request)
+    principal, context = principal_of(request, "stations:read"), context_of(request)
     overview = await hub_of(context, principal.tenant).overview()
     return _page(
         render(
@@ -49,7 +49,7 @@ async def live(request: PlainRequest) -> Response[str]:
 @get("/ui/cards", include_in_schema=False)
 async def cards(request: PlainRequest, id: Annotated[list[str] | None, QueryParameter()] = None) -> Response[str]:
     """Cards of these stations, drawn anew."""
-    principal = principal_of(request)
+    principal = principal_of(request, "stations:read")
     overview = await hub_of(context_of(request), principal.tenant).overview()
     wanted = set((id or [])[:_CARDS])
     return _page(
@@ -64,7 +64,7 @@ async def cards(request: PlainRequest, id: Annotated[list[str] | None, QueryPara
 @get("/ui/stations/{station_id:str}", include_in_schema=False)
 async def detail(request: PlainRequest, station_id: StationPath) -> Response[str]:
     """One station's panel."""
-    queries, principal = queries_of(request), principal_of(request)
+    queries, principal = queries_of(request, "stations:read"), principal_of(request, "stations:read")
     station = await queries.station(segment(station_id))
     recent = (await queries.sessions(station=station.id, limit=8)).items
     running = [one for one in recent if one.status == "active"]
@@ -82,7 +82,7 @@ async def detail(request: PlainRequest, station_id: StationPath) -> Response[str
             ended=[one for one in recent if one.status == "ended"],
             sessions={one.id: one for one in running},
             commands=await queries.commands(station.id, limit=5),
-            may_command=principal.may("operator"),
+            may_command=principal.may("commands:send"),
         )
     )
 
@@ -122,7 +122,7 @@ def _payload(verb: str, form: dict[str, str]) -> dict[str, Any] | None:
 @post("/ui/stations/{station_id:str}/{verb:str}", include_in_schema=False, status_code=200)
 async def command(request: PlainRequest, station_id: StationPath, verb: StationPath) -> Response[str]:
     """A button: the command goes the way of the API, its answer comes back in plain words."""
-    principal = principal_of(request, "operator")
+    principal = principal_of(request, "commands:send")
     form = await _form(request)
     payload = _payload(verb, form)
     if payload is None:

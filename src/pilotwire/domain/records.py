@@ -184,6 +184,8 @@ class StationAccount(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False)
     serial: str = ""
     """Profile 3: the CN that it must carry; the identity itself where empty."""
     enabled: bool = True
+    site: str = ""
+    """Id of the site where it stands."""
     boot: str = "Accepted"
     """What BootNotification is answered: Accepted, Pending or Rejected."""
     created_at: int = 0
@@ -220,6 +222,7 @@ class ApiKey(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     digest: str
     """SHA-256 of the key, hex; the key itself is shown once."""
+    role: str = "service"
     created_at: int = 0
     expires_at: int | None = None
 

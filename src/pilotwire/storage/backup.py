@@ -51,12 +51,14 @@ TABLES: dict[str, tuple[str, ...]] = {
     "commands": ("tenant", "id", "station", "requested_at", "pending", "body"),
     "variables": ("station", "name", "body"),
     "samples": ("station", "time", "series", "value", "session"),
+    "sample_sets": ("slot", "station", "time", "n", "session", "body"),
     "session_hours": ("session", "hour", "station"),
     "accounts": ("tenant", "id", "body"),
     "tokens": ("tenant", "id", "body"),
     "users": ("tenant", "id", "body"),
     "api_keys": ("tenant", "id", "body"),
     "settings": ("name", "value"),
+    "documents": ("tenant", "kind", "id", "version", "sort", "body"),
 }
 """Every table of ours with its columns; a test holds this against the migrations."""
 _BYTES = frozenset({"frame", "facts", "body"})

@@ -32,6 +32,7 @@ from .codec import (
     sample_order,
     variable_order,
 )
+from .documents import Change, Document, DocumentPage, DocumentTable
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
 
 T = TypeVar("T")
@@ -92,6 +93,7 @@ class MemoryStore:
         self._users: dict[tuple[str, str], User] = {}
         self._api_keys: dict[tuple[str, str], ApiKey] = {}
         self._settings: dict[str, str] = {}
+        self._documents = DocumentTable()
 
     # -- life ---------------------------------------------------------------------------------------------------------
     async def open(self) -> None:
@@ -478,6 +480,29 @@ class MemoryStore:
     async def put_setting(self, name: str, value: str) -> None:
         """Insert or replace a setting."""
         self._settings[name] = value
+
+    # -- documents ----------------------------------------------------------------------------------------------------
+    async def write_documents(self, tenant: str, changes: Sequence[Change]) -> list[int]:
+        """As the port says."""
+        return self._documents.write(tenant, changes)
+
+    async def document(self, tenant: str, kind: str, id: str) -> Document | None:
+        """One document."""
+        return self._documents.one(tenant, kind, id)
+
+    async def documents(
+        self,
+        tenant: str,
+        kind: str,
+        *,
+        low: str = "",
+        high: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> DocumentPage:
+        """As the port says."""
+        return self._documents.page(tenant, kind, low, high, cursor, limit, newest_first)
 
     # -- care ---------------------------------------------------------------------------------------------------------
     async def rebuild(self, projections: Sequence[Record] | AsyncIterator[object]) -> None:

@@ -9,7 +9,7 @@ message: those take callbacks so that actors run unchanged in simulated time.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -28,6 +28,9 @@ from pilotwire.domain.records import (
     User,
     Variable,
 )
+
+if TYPE_CHECKING:
+    from .documents import Change, Document, DocumentPage
 
 
 class StoreFailed(TransientError):
@@ -196,6 +199,27 @@ class Store(Protocol):
     # -- settings of the installation itself ---------------------------------------------------------------------------
     async def setting(self, name: str) -> str | None: ...
     async def put_setting(self, name: str, value: str) -> None: ...
+
+    # -- documents (see `pilotwire.storage.documents`) -----------------------------------------------------------------
+    async def write_documents(self, tenant: str, changes: Sequence[Change]) -> list[int]:
+        """Make all changes or none; returns the new versions, 0 for what was deleted. Raises `Conflict`."""
+        ...
+
+    async def document(self, tenant: str, kind: str, id: str) -> Document | None: ...
+
+    async def documents(
+        self,
+        tenant: str,
+        kind: str,
+        *,
+        low: str = "",
+        high: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> DocumentPage:
+        """Documents of a kind by (sort, id), of those with low <= sort < high. Raises BadCursor."""
+        ...
 
     # -- care ---------------------------------------------------------------------------------------------------------
     async def rebuild(

@@ -17,8 +17,9 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.core.ids import StationKey
 from pilotwire.domain.records import ApiKey, Command, Sample, Session, Station, StationAccount, Token, User, Variable
 
-from . import queries
+from . import documents, queries
 from .codec import DAY_MS, HOUR_MS, Record, encode, sample_order
+from .documents import Change, Document, DocumentPage
 from .group import Group, Records, take_records
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
 from .queries import SEQ_MASK, Plan, RawRow
@@ -464,6 +465,29 @@ class SqlStore(ABC):
     async def put_setting(self, name: str, value: str) -> None:
         """Insert or replace a setting."""
         await self.change(queries.put_setting(name, value))
+
+    # -- documents ----------------------------------------------------------------------------------------------------
+    async def write_documents(self, tenant: str, changes: Sequence[Change]) -> list[int]:
+        """As the port says."""
+        return await self.change(documents.write_plan(tenant, changes))
+
+    async def document(self, tenant: str, kind: str, id: str) -> Document | None:
+        """One document."""
+        return await self.read(documents.one_plan(tenant, kind, id))
+
+    async def documents(
+        self,
+        tenant: str,
+        kind: str,
+        *,
+        low: str = "",
+        high: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> DocumentPage:
+        """As the port says."""
+        return await self.read(documents.page_plan(tenant, kind, low, high, cursor, limit, newest_first))
 
 
 async def gather_records(projections: Sequence[Record] | AsyncIterator[object]) -> Records:

@@ -31,18 +31,24 @@ def context_of(request: PlainRequest) -> ApiContext:
     return context
 
 
-def principal_of(request: PlainRequest, role: str = "viewer") -> Principal:
-    """Who asks, who must have at least this role; raises Problem 401 or 403."""
+def whoever(request: PlainRequest) -> Principal:
+    """Who asks, whatever they may do; raises Problem 401."""
     principal: Principal | None = request.scope.get("state", {}).get("principal")
     if principal is None:
         raise problem("login-needed", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
-    if not principal.may(role):
-        raise problem("not-allowed", f"This needs the role {role}; yours is {principal.role}.")
     return principal
 
 
-def queries_of(request: PlainRequest, role: str = "viewer") -> Queries:
-    return Queries(context_of(request), principal_of(request, role).tenant)
+def principal_of(request: PlainRequest, permission: str) -> Principal:
+    """Who asks, who must have this permission; raises Problem 401 or 403."""
+    principal = whoever(request)
+    if not principal.may(permission):
+        raise problem("not-allowed", f"This needs the permission {permission}, which {principal.role} does not have.")
+    return principal
+
+
+def queries_of(request: PlainRequest, permission: str) -> Queries:
+    return Queries(context_of(request), principal_of(request, permission).tenant)
 
 
 def segment(text: str) -> str:

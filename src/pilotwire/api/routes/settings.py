@@ -44,13 +44,13 @@ def _instant(field: str, value: datetime | None) -> int | None:
 @get("/tokens", operation_id="listTokens", tags=["Tokens"], summary="List tokens")
 async def list_tokens(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.TokenPage:
     """IdTokens (idTags) that are known here, by name."""
-    found = await context_of(request).store.tokens(principal_of(request).tenant)
+    found = await context_of(request).store.tokens(principal_of(request, "tokens:read").tenant)
     page, after = _paged(found, lambda one: one.token, cursor, limit)
     return types.TokenPage(items=[mapping.token(one) for one in page], next=after)
 
 
-async def _token(request: PlainRequest, name: str, role: str) -> records.Token:
-    tenant = principal_of(request, role).tenant
+async def _token(request: PlainRequest, name: str, permission: str) -> records.Token:
+    tenant = principal_of(request, permission).tenant
     found = [one for one in await context_of(request).store.tokens(tenant) if one.token == name]
     if not found:
         raise not_found("token", name)
@@ -60,7 +60,7 @@ async def _token(request: PlainRequest, name: str, role: str) -> records.Token:
 @get("/tokens/{token:str}", operation_id="getToken", tags=["Tokens"], summary="One token")
 async def get_token(request: PlainRequest, token: KeyPath) -> types.Token:
     """What a token may do."""
-    return mapping.token(await _token(request, segment(token), "viewer"))
+    return mapping.token(await _token(request, segment(token), "tokens:read"))
 
 
 @post(
@@ -74,7 +74,7 @@ async def get_token(request: PlainRequest, token: KeyPath) -> types.Token:
 async def put_token(request: PlainRequest) -> types.Token:
     """Let a token charge, or change what it may. It counts from the next Authorize on."""
     data = await body_of(request, types.NewToken)
-    principal, context = principal_of(request, "operator"), context_of(request)
+    principal, context = principal_of(request, "tokens:write"), context_of(request)
     known = {one.token: one for one in await context.store.tokens(principal.tenant)}.get(data.token)
     token = records.Token(
         tenant=principal.tenant,
@@ -94,7 +94,7 @@ async def put_token(request: PlainRequest) -> types.Token:
 @delete("/tokens/{token:str}", operation_id="deleteToken", tags=["Tokens"], summary="Forget a token")
 async def delete_token(request: PlainRequest, token: KeyPath) -> None:
     """It is then unknown, and refused."""
-    found = await _token(request, segment(token), "operator")
+    found = await _token(request, segment(token), "tokens:write")
     await context_of(request).store.delete_token(found.tenant, found.token)
     await settings_changed(context_of(request))
 
@@ -102,7 +102,7 @@ async def delete_token(request: PlainRequest, token: KeyPath) -> None:
 @get("/users", operation_id="listUsers", tags=["Access"], summary="List people")
 async def list_users(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.UserPage:
     """Who may log in."""
-    found = await context_of(request).store.users(principal_of(request, "admin").tenant)
+    found = await context_of(request).store.users(principal_of(request, "users:read").tenant)
     page, after = _paged(found, lambda one: one.name, cursor, limit)
     return types.UserPage(items=[mapping.user(one) for one in page], next=after)
 
@@ -118,7 +118,7 @@ async def list_users(request: PlainRequest, cursor: Cursor = None, limit: Limit 
 async def put_user(request: PlainRequest) -> types.User:
     """Let somebody log in; where the name exists, set a new password and role, which ends their logins."""
     data = await body_of(request, types.NewUser)
-    principal, context = principal_of(request, "admin"), context_of(request)
+    principal, context = principal_of(request, "users:write"), context_of(request)
     known = await context.store.user(principal.tenant, data.name)
     user = records.User(
         tenant=principal.tenant,
@@ -135,7 +135,7 @@ async def put_user(request: PlainRequest) -> types.User:
 async def delete_user(request: PlainRequest, name: KeyPath) -> None:
     """Their logins end at once."""
     wanted = segment(name)
-    tenant = principal_of(request, "admin").tenant
+    tenant = principal_of(request, "users:write").tenant
     if not wanted.isprintable() or not await context_of(request).store.delete_user(tenant, wanted):
         raise not_found("user", wanted)
 
@@ -143,22 +143,23 @@ async def delete_user(request: PlainRequest, name: KeyPath) -> None:
 @get("/api-keys", operation_id="listApiKeys", tags=["Access"], summary="List API keys")
 async def list_api_keys(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.ApiKeyPage:
     """Keys of programs, by the time of their making; never the secrets."""
-    found = await context_of(request).store.api_keys(principal_of(request, "admin").tenant)
+    found = await context_of(request).store.api_keys(principal_of(request, "keys:read").tenant)
     page, after = _paged(found, lambda one: one.id, cursor, limit)
     return types.ApiKeyPage(items=[mapping.api_key(one) for one in page], next=after)
 
 
 @post("/api-keys", operation_id="createApiKey", tags=["Access"], summary="Make an API key", body=types.NewApiKey)
 async def create_api_key(request: PlainRequest) -> types.ApiKeyCreated:
-    """A key with the role operator. The secret is in this answer and nowhere else."""
+    """A key with the role that is named, else `service`. The secret is in this answer and nowhere else."""
     data = await body_of(request, types.NewApiKey)
-    principal, context = principal_of(request, "admin"), context_of(request)
+    principal, context = principal_of(request, "keys:write"), context_of(request)
     secret = new_key()
     record = records.ApiKey(
         tenant=principal.tenant,
         id=context.ids.new(),
         name=data.name,
         digest=digest(secret),
+        role=data.role,
         created_at=context.scheduler.now(),
         expires_at=_instant("expires_at", data.expires_at),
     )
@@ -174,7 +175,7 @@ async def create_api_key(request: PlainRequest) -> types.ApiKeyCreated:
 async def delete_api_key(request: PlainRequest, key_id: KeyPath) -> None:
     """It works no longer."""
     context, wanted = context_of(request), segment(key_id)
-    tenant = principal_of(request, "admin").tenant
+    tenant = principal_of(request, "keys:write").tenant
     if not wanted.isprintable() or not await context.store.delete_api_key(tenant, wanted):
         raise not_found("API key", wanted)
     access_of(context).forget_keys()

@@ -57,14 +57,14 @@ async def list_stations(
     q: Annotated[str | None, QueryParameter(max_length=100, description="Part of id, vendor, model or note")] = None,
 ) -> types.StationPage:
     """Stations by id, with their connectors: those that ever connected and those that only have an account."""
-    queries = queries_of(request)
+    queries = queries_of(request, "stations:read")
     return await queries.stations(cursor=cursor, limit=limit, connected=connected, search=text_or_400("q", q))
 
 
 @get("/stations/{station_id:str}", operation_id="getStation", tags=["Stations"], summary="One station")
 async def get_station(request: PlainRequest, station_id: StationPath) -> types.Station:
     """A station with its connectors."""
-    return await queries_of(request).station(segment(station_id))
+    return await queries_of(request, "stations:read").station(segment(station_id))
 
 
 @post(
@@ -77,7 +77,7 @@ async def get_station(request: PlainRequest, station_id: StationPath) -> types.S
 async def create_station(request: PlainRequest) -> types.StationCreated:
     """Make the account of a station. Its password is in this answer and nowhere else."""
     data = await body_of(request, types.NewStation)
-    principal, context = principal_of(request, "operator"), context_of(request)
+    principal, context = principal_of(request, "stations:write"), context_of(request)
     key = StationKey(principal.tenant, data.id)
     if not data.id.isprintable():
         raise problem("bad-body", errors=[{"field": "id", "message": "holds characters that cannot be printed"}])
@@ -125,8 +125,8 @@ def station_url(context: ApiContext, key: StationKey, security_profile: int) -> 
 async def change_station(request: PlainRequest, station_id: StationPath) -> types.Station:
     """Change what is given, keep the rest. A new password or `enabled: false` counts from the next connection on."""
     data = await body_of(request, types.StationChange)
-    principal, context = principal_of(request, "operator"), context_of(request)
-    key = StationKey(principal.tenant, (await queries_of(request).station(segment(station_id))).id)
+    principal, context = principal_of(request, "stations:write"), context_of(request)
+    key = StationKey(principal.tenant, (await queries_of(request, "stations:read").station(segment(station_id))).id)
     account = await _account(context, key)
     for name in ("security_profile", "organization", "serial", "enabled", "boot", "note"):
         value = getattr(data, name)
@@ -136,13 +136,13 @@ async def change_station(request: PlainRequest, station_id: StationPath) -> type
         account.password = context.passwords.hash_station(data.password.encode())
     await context.store.put_account(account)
     await _changed(context, key)
-    return await queries_of(request).station(key.station)
+    return await queries_of(request, "stations:read").station(key.station)
 
 
 @delete("/stations/{station_id:str}", operation_id="deleteStation", tags=["Stations"], summary="Delete an account")
 async def delete_station(request: PlainRequest, station_id: StationPath) -> None:
     """The station may connect no longer. What it told and its sessions stay."""
-    principal, context = principal_of(request, "operator"), context_of(request)
+    principal, context = principal_of(request, "stations:write"), context_of(request)
     key = StationKey(principal.tenant, segment(station_id))
     if not key.station.isprintable() or not await context.store.delete_account(key):
         raise not_found("account of a station", key.station)
@@ -157,13 +157,15 @@ async def delete_station(request: PlainRequest, station_id: StationPath) -> None
 )
 async def list_variables(request: PlainRequest, station_id: StationPath) -> types.VariablePage:
     """Variables (2.x) or configuration keys (1.6, component "") as the station last reported them."""
-    return types.VariablePage(items=await queries_of(request).variables(segment(station_id)))
+    return types.VariablePage(items=await queries_of(request, "variables:read").variables(segment(station_id)))
 
 
 @get("/stations/{station_id:str}/commands", operation_id="listCommands", tags=["Commands"], summary="List commands")
 async def list_commands(request: PlainRequest, station_id: StationPath, limit: Limit = 50) -> types.CommandPage:
     """The newest commands to a station and what became of them."""
-    return types.CommandPage(items=await queries_of(request).commands(segment(station_id), limit=limit))
+    return types.CommandPage(
+        items=await queries_of(request, "commands:read").commands(segment(station_id), limit=limit)
+    )
 
 
 @post(
@@ -182,13 +184,13 @@ async def send_command(request: PlainRequest, station_id: StationPath) -> types.
     422. With `expires_in_s` a command outlives the connection; look it up by its id.
     """
     data = await body_of(request, types.NewCommand)
-    return await execute(context_of(request), principal_of(request, "operator"), segment(station_id), data)
+    return await execute(context_of(request), principal_of(request, "commands:send"), segment(station_id), data)
 
 
 @get("/commands/{command_id:str}", operation_id="getCommand", tags=["Commands"], summary="One command")
 async def get_command(request: PlainRequest, command_id: StationPath) -> types.Command:
     """A command and what became of it."""
-    return await queries_of(request).command(segment(command_id))
+    return await queries_of(request, "commands:read").command(segment(command_id))
 
 
 HANDLERS = [
