@@ -12,8 +12,8 @@ from storage_kit import appended, entry, sample
 from pilotwire.core.errors import ConfigError
 from pilotwire.domain.records import Sample
 from pilotwire.storage import history as history_module
-from pilotwire.storage import queries
-from pilotwire.storage.history import History, HistoryFailed, Moved, RollOff, Source, day_file, in_child
+from pilotwire.storage.history import History, HistoryFailed, RolledOff, RollOff, Source, day_file, in_child
+from pilotwire.storage.hot_samples import decode_set, delete_rows, delete_sets
 from pilotwire.storage.sqlite import SqliteStore
 from pilotwire.storage.sqlstore import SqlStore
 
@@ -30,7 +30,8 @@ def register(time: int, wh: int, **fields: object) -> Sample:
 async def count_hot(store: SqlStore) -> int:
     def plan():
         rows = yield "SELECT count(*) FROM samples", ()
-        return rows[0][0]
+        sets = yield "SELECT body FROM sample_sets", ()
+        return rows[0][0] + sum(len(decode_set(one[0])) for one in sets)
 
     return await store.read(plan())
 
@@ -117,8 +118,8 @@ async def test_a_crash_between_file_and_deletion_doubles_and_loses_nothing(sqlst
     count = await fill(store, days=1)
     before = await store.samples("default", "s1")
     job = RollOff(source=Source(database=store.database, history=str(store.history)), before=START + DAY)
-    moved = await in_child(job, list[Moved])
-    assert sum(one.count for one in moved) == count
+    rolled = await in_child(job, RolledOff)
+    assert sum(one.count for one in rolled.rows) + sum(one.samples for one in rolled.sets) == count
     assert await count_hot(store) == count
     assert await store.samples("default", "s1") == before, "in both places, read once"
     engine = History(store.database, store.history)
@@ -134,15 +135,31 @@ async def test_a_row_that_comes_between_file_and_deletion_stays_hot(sqlstore: Sq
     store = sqlstore
     count = await fill(store, days=1)
     job = RollOff(source=Source(database=store.database, history=str(store.history)), before=START + DAY)
-    moved = await in_child(job, list[Moved])
+    rolled = await in_child(job, RolledOff)
     late = sample(START + 5, value=1234)
     await appended(store, entry(samples=(late,)))
-    assert await store.change(queries.delete_rolled([(one.station, one.day, one.count) for one in moved])) == 0
+    taken = [(one.station, one.day, one.count) for one in rolled.rows]
+    gone = await store.change(delete_rows(taken)) + sum([await store.change(delete_sets(one)) for one in rolled.sets])
+    assert gone == 0
     assert late in await store.samples("default", "s1")
     assert await store.roll_off(START + DAY) == count + 1
     got = await store.samples("default", "s1")
     assert late in got
     assert len(got) == count + 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+async def test_what_comes_late_keeps_only_its_own_part_of_a_day(sqlstore: SqlStore) -> None:
+    store = sqlstore
+    count = await fill(store, days=1, step=60_000)
+    job = RollOff(source=Source(database=store.database, history=str(store.history)), before=START + DAY)
+    rolled = await in_child(job, RolledOff)
+    assert [one.sets for one in rolled.sets] == [1000, 440]
+    await appended(store, entry(samples=(sample(START + 5, value=1234),)))
+    assert [await store.change(delete_sets(one)) for one in rolled.sets] == [0, 880]
+    assert len(await store.samples("default", "s1")) == count + 1
+    assert await store.roll_off(START + DAY) == 2001
+    assert len(await store.samples("default", "s1")) == count + 1
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
@@ -238,7 +255,7 @@ async def test_without_a_folder_there_is_no_history(tmp_path: Path) -> None:
 async def test_a_failing_child_says_why(tmp_path: Path) -> None:
     job = RollOff(source=Source(database=str(tmp_path / "none.db"), history=str(tmp_path)), before=0)
     with pytest.raises(HistoryFailed, match="unable to open"):
-        await in_child(job, list[Moved])
+        await in_child(job, RolledOff)
 
 
 def test_heavy_libraries_are_not_imported_by_the_store() -> None:

@@ -361,6 +361,23 @@ async def test_samples_are_unique_and_in_order_of_time(store: Store) -> None:
     assert await store.samples("default", "s1", measurand="SoC") == [sample(10, measurand="SoC")]
 
 
+async def test_samples_of_one_message_in_no_order_of_time(store: Store) -> None:
+    """Each once, the first of two, although their times alternate."""
+    odd = (sample(10), sample(20), sample(10, measurand="SoC"), sample(20, value=7), sample(10, value=8), sample(5))
+    await appended(store, entry(samples=odd))
+    kept = [sample(5), sample(10), sample(10, measurand="SoC"), sample(20)]
+    assert await store.samples("default", "s1") == sorted(kept, key=lambda one: (one.time, one.measurand))
+
+
+async def test_a_limit_counts_what_was_asked_for(store: Store) -> None:
+    hours = 3 * 3_600_000
+    many = [sample(time, measurand="SoC" if time % 900_000 == 0 else "Voltage") for time in range(0, hours, 100_000)]
+    await appended(store, *(entry(samples=(one,)) for one in many))
+    found = await store.samples("default", "s1", measurand="SoC", limit=5)
+    assert [one.time for one in found] == [0, 900_000, 1_800_000, 2_700_000, 3_600_000]
+    assert [one.time for one in await store.samples("default", "s1", limit=3)] == [0, 100_000, 200_000]
+
+
 async def test_samples_are_found_whatever_the_clock_said(store: Store) -> None:
     day = 86_400_000
     times = [-5 * day, 0, 1, 1_700_000_000_000, 1_700_000_000_000 + 40 * day, 4_000_000_000_000]

@@ -160,13 +160,19 @@ def _copy_sqlite(path: Path, target: Path) -> Manifest:
         return Manifest(
             kind="sqlite",
             schema=copy.execute("PRAGMA user_version").fetchone()[0],
-            rows={table: copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES},
+            rows={table: copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _tables_in(copy)},
         )
     except sqlite3.Error as error:
         raise ConfigError(f"{path} cannot be backed up: {error}") from error
     finally:
         source.close()
         copy.close()
+
+
+def _tables_in(database: sqlite3.Connection) -> list[str]:
+    """Which of TABLES there are: a database that no newer Pilotwire has opened yet has fewer."""
+    there = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [table for table in TABLES if table in there]
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -192,13 +198,14 @@ def _restore_sqlite(source: Path, manifest: Manifest, path: Path) -> None:
             for step in migrations("sqlite")[: manifest.schema]:
                 for statement in step.statements():
                     database.execute(statement)
-            for table, columns in TABLES.items():
+            for table, columns in _tables_of(manifest):
                 marks = ", ".join("?" * len(columns))
                 for rows in _dumped(source, table):
                     database.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
             database.execute(f"PRAGMA user_version = {manifest.schema}")
             database.execute("COMMIT")
-        counts = {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+        tables = [table for table, _ in _tables_of(manifest)]
+        counts = {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
         _check_counts(source, manifest, counts)
     except sqlite3.Error as error:
         raise ConfigError(f"{source} cannot be restored: {error}") from error
@@ -207,6 +214,11 @@ def _restore_sqlite(source: Path, manifest: Manifest, path: Path) -> None:
     sync(partial)
     partial.rename(path)
     sync(path.parent)
+
+
+def _tables_of(manifest: Manifest) -> list[tuple[str, tuple[str, ...]]]:
+    """The tables that a backup holds, with their columns: one made before there was a table has none of it."""
+    return [(table, columns) for table, columns in TABLES.items() if table in manifest.rows]
 
 
 def _check_counts(source: Path, manifest: Manifest, counts: dict[str, int]) -> None:
@@ -225,7 +237,11 @@ async def _dump_postgres(url: str, folder: Path) -> Manifest:
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             schema = await connection.fetchval("SELECT max(version) FROM schema_version")
+            there = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+            names = {row[0] for row in there}
             for table, columns in TABLES.items():
+                if table not in names:  # no newer Pilotwire has opened this database yet
+                    continue
                 rows[table] = 0
                 with gzip.open(folder / f"{table}.jsonl.gz", "wb", compresslevel=3) as file:
                     listed = ", ".join(columns)
@@ -254,7 +270,7 @@ async def _restore_postgres(source: Path, manifest: Manifest, url: str) -> None:
                     await connection.execute(statement)
                 await connection.execute("INSERT INTO schema_version VALUES ($1)", step.number)
             counts: dict[str, int] = {}
-            for table, columns in TABLES.items():
+            for table, columns in _tables_of(manifest):
                 counts[table] = 0
                 async for rows in _rows_of(source, manifest, table, columns):
                     await connection.copy_records_to_table(table, records=rows, columns=list(columns))

@@ -26,6 +26,8 @@ import msgspec
 from pilotwire.core.errors import ConfigError, LocalError
 from pilotwire.domain.records import Sample
 
+from .hot_samples import MovedSets
+
 FILE_NAME = "samples.parquet"
 
 
@@ -41,7 +43,7 @@ class Source(msgspec.Struct, kw_only=True):
 
 
 class RollOff(msgspec.Struct, kw_only=True, tag="roll-off"):
-    """Write the Parquet files for the days of `tenants_days`; nothing is deleted by the child."""
+    """Write the Parquet files of the days that are over; nothing is deleted by the child. The answer is RolledOff."""
 
     source: Source
     before: int
@@ -58,11 +60,18 @@ class Query(msgspec.Struct, kw_only=True, tag="query"):
 
 
 class Moved(msgspec.Struct, kw_only=True):
-    """What the child has made durable in a file: `count` hot samples of one station and day."""
+    """What the child has made durable in a file: `count` single rows of one station and day."""
 
     station: int
     day: int
     count: int
+
+
+class RolledOff(msgspec.Struct, kw_only=True):
+    """What may be deleted now."""
+
+    rows: list[Moved]
+    sets: list[MovedSets]
 
 
 class Table(msgspec.Struct, kw_only=True):

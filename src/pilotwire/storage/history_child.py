@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 
 from .codec import DAY_MS
 from .files import sync
-from .history import FILE_NAME, Moved, Query, RollOff, Source, Table, day_file
+from .history import FILE_NAME, Moved, Query, RolledOff, RollOff, Source, Table, day_file
+from .hot_samples import SETS_OF_STATION, SLOT_MS, SLOTS_A_DAY, MovedSets, decode_set
 
 COLUMNS = (
     ("station", pa.string()),
@@ -46,6 +47,15 @@ SELECT n.id, k.evse, k.connector, s.time, k.measurand, k.phase, k.location, k.co
 FROM station_numbers n JOIN samples s ON s.station = n.n JOIN series k ON k.n = s.series
 LEFT JOIN session_numbers x ON x.n = s.session
 """
+
+
+SETS = """
+SELECT n.id, s.time, coalesce(x.id, ''), s.body
+FROM sample_sets s JOIN station_numbers n ON n.n = s.station LEFT JOIN session_numbers x ON x.n = s.session
+WHERE n.tenant = ?1 ORDER BY s.n
+"""
+SETS_AT_ONCE = 1000
+"""Deleted in one transaction; a slot is never divided."""
 
 
 class Database:
@@ -77,18 +87,87 @@ def to_table(rows: Sequence[Sequence[object]]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def roll_off(job: RollOff) -> list[Moved]:
+class Expanded:
+    """Sets as rows in the order of COLUMNS."""
+
+    def __init__(self, database: Database) -> None:
+        names = database.rows("SELECT n, evse, connector, measurand, phase, location, context, unit FROM series")
+        self._series = {row[0]: tuple(row[1:]) for row in names}
+
+    def rows(self, station: str, time: int, session: str, body: bytes) -> Iterator[tuple[Any, ...]]:
+        """A set's samples."""
+        for series, value in decode_set(body):
+            evse, connector, *names = self._series[series]
+            yield (station, evse, connector, time, *names, value, session)
+
+
+def roll_off(job: RollOff) -> RolledOff:
     """Make the files of every (tenant, day) that has hot samples before `job.before`."""
     database = Database(job.source.database)
     stations = database.rows("SELECT n, tenant, id FROM station_numbers")
-    found: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    found: dict[tuple[str, int], set[tuple[str, int]]] = {}
     for number, tenant, name in stations:
         for day in _days(database, number, job.before):
-            found.setdefault((tenant, day), []).append((name, number))
-    moved: list[Moved] = []
+            found.setdefault((tenant, day), set()).add((name, number))
+    whose = {number: (tenant, name) for number, tenant, name in stations}
+    for day in _days_of_sets(database, job.before):
+        span = (day * SLOTS_A_DAY, (day + 1) * SLOTS_A_DAY)
+        for row in database.rows("SELECT DISTINCT station FROM sample_sets WHERE slot >= ?1 AND slot < ?2", span):
+            tenant, name = whose[row[0]]
+            found.setdefault((tenant, day), set()).add((name, row[0]))
+    taken = _Taken(database)
     for (tenant, day), members in sorted(found.items()):
-        moved += _write_day(database, Path(job.source.history), tenant, day, sorted(members))
-    return moved
+        _write_day(taken, Path(job.source.history), tenant, day, sorted(members))
+    return RolledOff(rows=taken.moved, sets=taken.sets())
+
+
+def _days_of_sets(database: Database, before: int) -> Iterator[int]:
+    """The UTC days before `before` with sets of anybody: one seek per day."""
+    at = -(1 << 62)
+    while True:
+        span = (at, before // SLOT_MS)
+        row = database.rows("SELECT min(slot) FROM sample_sets WHERE slot >= ?1 AND slot < ?2", span)
+        if not row or row[0][0] is None:
+            return
+        day = row[0][0] // SLOTS_A_DAY
+        yield day
+        at = (day + 1) * SLOTS_A_DAY
+
+
+class _Taken:
+    """Reads what is hot of a station and day, and remembers how much that was."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._expanded = Expanded(database)
+        self._slots: dict[int, tuple[int, int]] = {}
+        self.moved: list[Moved] = []
+
+    def read(self, name: str, number: int, day: int) -> list[tuple[Any, ...]]:
+        """The samples, those that came first before others of the same key."""
+        rows = self._database.rows(
+            f"{HOT} WHERE n.n = ?1 AND s.time >= ?2 AND s.time < ?3", (number, day * DAY_MS, (day + 1) * DAY_MS)
+        )
+        if rows:
+            self.moved.append(Moved(station=number, day=day, count=len(rows)))
+        span = (number, day * SLOTS_A_DAY, (day + 1) * SLOTS_A_DAY)
+        for slot, time, _, body, session in self._database.rows(SETS_OF_STATION, span):
+            of_set = list(self._expanded.rows(name, time, session or "", body))
+            rows += of_set
+            sets, samples = self._slots.get(slot, (0, 0))
+            self._slots[slot] = (sets + 1, samples + len(of_set))
+        return rows
+
+    def sets(self) -> list[MovedSets]:
+        """The slots that were read, in pieces to be deleted at once."""
+        pieces: list[MovedSets] = []
+        for slot, (sets, samples) in sorted(self._slots.items()):
+            last = pieces[-1] if pieces else None
+            if last is not None and last.sets + sets <= SETS_AT_ONCE:
+                pieces[-1] = MovedSets(last.first, slot + 1, last.sets + sets, last.samples + samples)
+            else:
+                pieces.append(MovedSets(slot, slot + 1, sets, samples))
+        return pieces
 
 
 def _days(database: Database, station: int, before: int) -> Iterator[int]:
@@ -105,13 +184,12 @@ def _days(database: Database, station: int, before: int) -> Iterator[int]:
         at = (day + 1) * DAY_MS
 
 
-def _write_day(database: Database, history: Path, tenant: str, day: int, members: list[tuple[str, int]]) -> list[Moved]:
+def _write_day(taken: _Taken, history: Path, tenant: str, day: int, members: list[tuple[str, int]]) -> None:
     path = day_file(history, tenant, day)
     old = pq.ParquetFile(path) if path.exists() else None
     before = _by_station(old)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
-    moved: list[Moved] = []
     try:
         with pq.ParquetWriter(temporary, SCHEMA, compression="zstd", sorting_columns=None) as writer:
             batch = _Batches(writer)
@@ -124,15 +202,11 @@ def _write_day(database: Database, history: Path, tenant: str, day: int, members
                     kept = next(before, None)
                     continue
                 assert waiting is not None
-                rows = database.rows(
-                    f"{HOT} WHERE n.n = ?1 AND s.time >= ?2 AND s.time < ?3",
-                    (waiting[1], day * DAY_MS, (day + 1) * DAY_MS),
-                )
-                moved.append(Moved(station=waiting[1], day=day, count=len(rows)))
+                rows = taken.read(*waiting, day)
                 if kept is not None and kept[0] == waiting[0]:
-                    rows = _merged(kept[1], rows)
+                    rows = kept[1] + rows
                     kept = next(before, None)
-                batch.add(sorted(map(tuple, rows), key=_order))
+                batch.add(_once(rows))
                 waiting = next(fresh, None)
             batch.flush()
         sync(temporary)
@@ -141,7 +215,6 @@ def _write_day(database: Database, history: Path, tenant: str, day: int, members
             sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
-    return moved
 
 
 class _Batches:
@@ -175,11 +248,12 @@ def _by_station(file: pq.ParquetFile | None) -> Iterator[tuple[str, list[tuple[A
         yield station, list(group)
 
 
-def _merged(old: Sequence[tuple[Any, ...]], new: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """Each sample once; the one that came first stays."""
-    found = {_order(tuple(row)): tuple(row) for row in new}
-    found.update({_order(row): row for row in old})
-    return list(found.values())
+def _once(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """In order, each sample once: of two the one that is named first."""
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for row in rows:
+        found.setdefault(_order(row), row)
+    return [found[key] for key in sorted(found)]
 
 
 def _order(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -193,7 +267,13 @@ def query(job: Query) -> Table:
     Hot rows are read before the files are listed: a roll-off in between shows rows twice, which the view drops, never
     not at all. Once the rows are in, DuckDB is closed off from files and network.
     """
-    hot = to_table(Database(job.source.database).rows(f"{HOT} WHERE n.tenant = ?1", (job.tenant,)))
+    database = Database(job.source.database)
+    rows = database.rows(f"{HOT} WHERE n.tenant = ?1", (job.tenant,))
+    sets = database.rows(SETS, (job.tenant,))
+    if sets:
+        expanded = Expanded(database)
+        rows = _once(chain(rows, *(expanded.rows(*one) for one in sets)))
+    hot = to_table(rows)
     files = sorted(
         str(path) for path in day_file(Path(job.source.history), job.tenant, 0).parents[1].glob(f"*/{FILE_NAME}")
     )

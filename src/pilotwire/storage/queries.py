@@ -12,13 +12,11 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from pilotwire.core.ids import StationKey
-from pilotwire.domain.records import Command, Sample, Session, Station, Variable
+from pilotwire.domain.records import Command, Session, Station, Variable
 
 from .codec import (
-    DAY_MS,
     DIRECTIONS,
     ENDED_SESSIONS_IN_IMAGE,
-    HOUR_MS,
     decode_as,
     decode_cursor,
     decode_facts,
@@ -221,59 +219,6 @@ def commands(key: StationKey, limit: int) -> Plan[list[Command]]:
         (key.tenant, key.station, limit),
     )
     return [decode_as(Command, row[0]) for row in rows]
-
-
-# -- samples ----------------------------------------------------------------------------------------------------------
-class HotSamples(NamedTuple):
-    """What the hot store has of a session, and the hours (since the epoch) in which the history may have more."""
-
-    samples: list[Sample]
-    hours: list[tuple[int, str]]
-    """(hour, station id)"""
-
-
-def session_samples(tenant: str, session_id: str, measurand: str | None, limit: int) -> Plan[HotSamples]:
-    """A session's hot samples in order of time, at most `limit` per unbroken span of hours."""
-    rows = yield (
-        "SELECT h.hour, h.station, s.id, n.n FROM session_numbers n JOIN session_hours h ON h.session = n.n "
-        "JOIN station_numbers s ON s.n = h.station WHERE n.tenant = ?1 AND n.id = ?2 ORDER BY h.station, h.hour",
-        (tenant, session_id),
-    )
-    spans: list[list[int]] = []  # [station, first hour, last hour]
-    for hour, station, _, _ in rows:
-        if spans and spans[-1][0] == station and spans[-1][2] + 1 == hour:
-            spans[-1][2] = hour
-        else:
-            spans.append([station, hour, hour])
-    found: list[Sample] = []
-    which = "AND k.measurand = ?6 " if measurand is not None else ""
-    for station, first, last in spans:
-        args: tuple[object, ...] = (station, first * HOUR_MS, (last + 1) * HOUR_MS, rows[0][3], limit)
-        got = yield (
-            "SELECT k.evse, k.connector, s.time, k.measurand, s.value, k.unit, k.phase, k.location, k.context "
-            "FROM samples s JOIN series k ON k.n = s.series "
-            f"WHERE s.station = ?1 AND s.time >= ?2 AND s.time < ?3 AND s.session = ?4 {which}"
-            "ORDER BY s.time, k.evse, k.connector, k.measurand, k.phase, k.location, k.context, k.unit LIMIT ?5",
-            (*args, measurand) if which else args,
-        )
-        found += [Sample(*row, session_id=session_id) for row in got]
-    return HotSamples(found, [(row[0], row[2]) for row in rows])
-
-
-def delete_rolled(moved: Sequence[tuple[int, int, int]]) -> Plan[int]:
-    """Delete hot rows that are durable in a file: (station number, UTC day, how many the file took).
-
-    Samples are only ever added. As many rows as the file took are therefore the rows that it took; were there more, a
-    late one has come meanwhile and this station's day stays for the next roll-off.
-    """
-    gone = 0
-    for station, day, count in moved:
-        span = (station, day * DAY_MS, (day + 1) * DAY_MS)
-        rows = yield "SELECT count(*) FROM samples WHERE station = ?1 AND time >= ?2 AND time < ?3", span
-        if rows[0][0] == count:
-            yield "DELETE FROM samples WHERE station = ?1 AND time >= ?2 AND time < ?3", span
-            gone += count
-    return gone
 
 
 # -- journal ----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pilotwire.domain.metering import rows as sample_rows
 
 from .codec import DIRECTION_NUMBERS, HOUR_MS, encode_facts, row_crc
 from .group import Group, Records
+from .hot_samples import SLOT_MS, encode_set
 from .port import Entry
 from .queries import SEQ_BITS, Plan, Row, last_seq, run_plan
 
@@ -65,7 +66,7 @@ class _Insert(NamedTuple):
 
 
 _JOURNAL = _Insert("INSERT INTO journal (id, station, recv_time, epoch, direction, frame, facts, crc)", 8, "", {})
-_SAMPLES = _Insert("INSERT OR IGNORE INTO samples (station, time, series, value, session)", 5, "", {})
+_SETS = _Insert("INSERT INTO sample_sets (slot, station, time, n, session, body)", 6, "", {})
 _HOURS = _Insert("INSERT OR IGNORE INTO session_hours (session, hour, station)", 3, "", {})
 _STATIONS = _Insert(
     "INSERT INTO stations (station, body)", 2, "ON CONFLICT (station) DO UPDATE SET body = excluded.body", {}
@@ -204,7 +205,7 @@ class Writer:
         stream = self.stream
         numbers = self._station_numbers
         journal: list[object] = []
-        samples: list[object] = []
+        sets: list[object] = []
         hours: list[object] = []
         for entry in entries:
             seq += 1
@@ -223,27 +224,27 @@ class Writer:
                 crc,
             )
             if entry.samples:
-                self._sample_rows(tenant, station, entry.samples, samples, hours)
+                self._sample_sets(base | seq, tenant, station, entry.samples, sets, hours)
         _JOURNAL.run(self._db, journal)
-        if samples:
-            _SAMPLES.run(self._db, samples)
+        if sets:
+            _SETS.run(self._db, sets)
         if hours:
             _HOURS.run(self._db, hours)
         self._write_records(records)
         return seq
 
-    def _sample_rows(self, tenant: str, station: int, found: Samples, rows: list[object], hours: list[object]) -> None:
-        session_id, session = "", 0
-        series = self._series
-        hour_of = -1
-        for owner, time, kind, value in sample_rows(found):
-            if owner != session_id:
-                session_id = owner
-                session = self._session_number(tenant, session_id) if session_id else 0
-                hour_of = -1
-            rows += (station, time, series.get(kind) or self._series_number(kind), value, session)
-            if time != hour_of and session:
-                hour_of = time
+    def _sample_sets(
+        self, n: int, tenant: str, station: int, found: Samples, sets: list[object], hours: list[object]
+    ) -> None:
+        known = self._series
+        for session_id, time, series, values in sample_rows(found):
+            session = self._session_number(tenant, session_id) if session_id else 0
+            try:
+                numbers = [known[one] for one in series]
+            except KeyError:
+                numbers = [known.get(one) or self._series_number(one) for one in series]
+            sets += (time // SLOT_MS, station, time, n, session, encode_set(numbers, values))
+            if session:
                 mark = (session, time // HOUR_MS)
                 if mark not in self._hours:
                     if len(self._hours) >= _CACHE_LIMIT:

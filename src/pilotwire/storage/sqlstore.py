@@ -17,7 +17,7 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.core.ids import StationKey
 from pilotwire.domain.records import ApiKey, Command, Sample, Session, Station, StationAccount, Token, User, Variable
 
-from . import documents, queries
+from . import documents, hot_samples, queries
 from .codec import DAY_MS, HOUR_MS, Record, encode, sample_order
 from .documents import Change, Document, DocumentPage
 from .group import Group, Records, take_records
@@ -279,8 +279,10 @@ class SqlStore(ABC):
         The hot rows are read first: a roll-off in between then shows samples twice, which is seen and mended here,
         never not at all.
         """
-        hot = await self.read(queries.session_samples(tenant, session_id, measurand, limit))
-        found = {sample_order(sample): sample for sample in hot.samples}
+        hot = await self.read(hot_samples.session_samples(tenant, session_id, measurand, limit))
+        found: dict[tuple[object, ...], Sample] = {}
+        for sample in hot.samples:
+            found.setdefault(sample_order(sample), sample)
         if self.history is not None and hot.hours:
             from .history import read_session  # pyarrow is imported by it, on first use
 
@@ -384,21 +386,23 @@ class SqlStore(ABC):
         seconds, during which no message could be answered, and a crash between two of them costs nothing (see
         `pilotwire.storage.history`). Raises ConfigError without a history folder, HistoryFailed.
         """
-        from .history import Moved, RollOff, Source, in_child
+        from .history import RolledOff, RollOff, Source, in_child
 
         if self.history is None:
             raise ConfigError("samples cannot be rolled off: give the store a data folder for the history (--data)")
         async with self._rolling:
             source = Source(database=self.database, history=str(self.history))
             job = RollOff(source=source, before=before - before % DAY_MS)
-            moved: list[Moved] = await in_child(job, list[Moved])
+            rolled: RolledOff = await in_child(job, RolledOff)
             gone, batch, size = 0, [], 0
-            for place, one in enumerate(moved):
+            for place, one in enumerate(rolled.rows):
                 batch.append((one.station, one.day, one.count))
                 size += one.count
-                if size >= ROLL_OFF_ROWS or place == len(moved) - 1:
-                    gone += await self.change(queries.delete_rolled(batch))
+                if size >= ROLL_OFF_ROWS or place == len(rolled.rows) - 1:
+                    gone += await self.change(hot_samples.delete_rows(batch))
                     batch, size = [], 0
+            for slots in rolled.sets:
+                gone += await self.change(hot_samples.delete_sets(slots))
             return gone
 
     # -- settings -----------------------------------------------------------------------------------------------------

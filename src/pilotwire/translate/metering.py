@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, Row, Series, read, rows
+from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, Row, Series, merged, read, rows
 from pilotwire.domain.records import Register, Sample
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,7 +131,8 @@ def rows_v16(evse: int, connector: int, meter_values: Iterable[Any], session_id:
             _series_v16[evse, connector] = known
     found: list[Row] = []
     for meter_value in meter_values:
-        time = milliseconds(meter_value.timestamp)
+        kinds: list[Series] = []
+        values: list[int] = []
         for sampled in meter_value.sampled_value:
             names = (sampled.measurand, sampled.unit, sampled.phase, sampled.location, sampled.context)
             named = known.get(names)
@@ -160,15 +161,19 @@ def rows_v16(evse: int, connector: int, meter_values: Iterable[Any], session_id:
                 if reading is None:
                     continue
                 value = reading
-            found.append((session_id, time, series, value))
-    return found
+            kinds.append(series)
+            values.append(value)
+        if kinds:
+            found.append((session_id, milliseconds(meter_value.timestamp), kinds, values))
+    return found if len(found) < 2 else merged(found)
 
 
 def samples_v16(evse: int, connector: int, meter_values: Iterable[Any], session_id: str = "") -> tuple[Sample, ...]:
     """`rows_v16` as samples."""
     return tuple(
         Sample(evse, connector, time, of.measurand, value, of.unit, of.phase, of.location, of.context, session_id)
-        for _, time, of, value in rows_v16(evse, connector, meter_values)
+        for _, time, kinds, values in rows_v16(evse, connector, meter_values)
+        for of, value in zip(kinds, values, strict=True)
     )
 
 
