@@ -96,7 +96,7 @@ def _straightened(document: dict[str, Any], bodies: dict[str, type]) -> dict[str
 def _schemas() -> dict[str, Any]:
     """The types as JSON Schema 2020-12 by msgspec itself, which knows every constraint that it checks."""
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
-    concrete = [kind for kind in kinds if kind.__module__ == types.__name__ and kind is not types.PageOf]
+    concrete = [kind for kind in kinds if kind.__module__.startswith(types.__name__) and kind is not types.PageOf]
     _, made = msgspec.json.schema_components([*concrete, ProblemDetails], ref_template="#/components/schemas/{name}")
     made["ProblemDetails"]["example"] = _EXAMPLE
     return made

@@ -1,0 +1,7 @@
+"""The types of the public API, by area. OpenAPI is made from every Struct that is found here.
+
+Each area is a module of its own; add yours below, one line. What several areas share (Time, Note, StationId, PageOf …)
+is in `base`. Records of the store are mapped to these types, never shown.
+"""
+
+from .base import *  # noqa: F403
