@@ -36,7 +36,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     role: str
-    by: Literal["login", "key", "lab"]
+    by: Literal["login", "key", "lab", "system"]
     sites: frozenset[str] | None = None
     """The sites that are shown and commanded; None: all."""
     tokens: frozenset[str] | None = None
@@ -45,6 +45,16 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, permission: str) -> bool:
         """Whether the role has a permission (`pilotwire.domain.permissions`); one that we do not know has none."""
         return permissions.may(self.role, permission)
+
+    def need(self, permission: str) -> None:
+        """Raises Problem 403 naming the permission where the role does not have it."""
+        if not self.may(permission):
+            raise problem("not-allowed", f"This needs the permission {permission}, which {self.role} does not have.")
+
+
+def system(tenant: str, name: str = "system") -> Principal:
+    """The installation itself at work for a tenant: workers, the live picture. Never made from a request."""
+    return Principal(tenant=tenant, name=name, role="admin", by="system")
 
 
 class _LoginRecord(msgspec.Struct, array_like=True):

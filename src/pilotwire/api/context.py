@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -67,6 +68,9 @@ class ApiContext:
     ready: Callable[[], bool | str] | None = None
     process_key: str = ""
     """An API key with every right that lives as long as this process (the command line's own)."""
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    """The installation's own secret, kept outside of the store: seals the audit log and locks what has to be kept
+    readable there. Whoever gives none cannot read after a restart what was locked before it."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams end then."""
     parts: dict[type, Any] = field(default_factory=dict)

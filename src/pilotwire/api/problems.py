@@ -93,6 +93,7 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "bad-media-type": (415, "The body is of a type that is not taken", "Send `Content-Type: application/json`."),
     "bad-body": (422, "A field of the body is wrong", "`errors` names each field."),
     "bad-command": (422, "The station's OCPP version does not allow this command", "`errors` says what to mend."),
+    "reason-needed": (422, "This command needs a reason", "Say why in `reason`; it is kept in the audit log."),
     "too-many-attempts": (429, "Too many failed logins", "Wait as long as `Retry-After` says."),
     "broken": (500, "Something is broken on our side", "It is in the server's log."),
     "not-ready": (503, "Not ready", "Try again soon."),

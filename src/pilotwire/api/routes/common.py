@@ -42,8 +42,7 @@ def whoever(request: PlainRequest) -> Principal:
 def principal_of(request: PlainRequest, permission: str) -> Principal:
     """Who asks, who must have this permission; raises Problem 401 or 403."""
     principal = whoever(request)
-    if not principal.may(permission):
-        raise problem("not-allowed", f"This needs the permission {permission}, which {principal.role} does not have.")
+    principal.need(permission)
     return principal
 
 
