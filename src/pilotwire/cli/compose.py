@@ -108,6 +108,7 @@ class Node:
     async def _serve_api(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> Any:
         from pilotwire.api.context import ApiConfig, ApiContext
         from pilotwire.api.server import ApiServer
+        from pilotwire.api.workers import Workers
         from pilotwire.cli.metrics import collect
         from pilotwire.console.app import create_app
 
@@ -131,6 +132,9 @@ class Node:
         )
         server = ApiServer(create_app(context))
         await listen_api(server, self.options.http)
+        workers = Workers(context)
+        self._stops.append(workers.stop)
+        await workers.start()
         return server
 
     async def _start_demo(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> None:
