@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -12,17 +13,35 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
 from . import openapi
 from .context import ApiContext
+from .conventions import Conventions
 from .guard import Guard
 from .problems import HANDLERS
-from .routes import login, operations, sessions, settings, stations, streams
+from .routes import (
+    login,
+    operations,
+    sessions,
+    settings,
+    sites,
+    stations,
+    streams,
+)
+
+AREAS = (
+    stations,
+    sites,
+    sessions,
+    settings,
+    streams,
+)
+"""The modules of routes below `/api/v1`, one a line; each has `HANDLERS`."""
 
 MAX_BODY = 1 << 20
 
 
 class Api(Litestar):
-    """Litestar behind the guard, which also sees what no route matches."""
+    """Litestar behind the guard and the conventions, which also see what no route matches."""
 
-    __slots__ = ("_guard",)
+    __slots__ = ("_conventions", "_guard", "_inner")
 
     def __init__(self, context: ApiContext, handlers: Sequence[ControllerRouterHandler]) -> None:
         super().__init__(
@@ -34,9 +53,15 @@ class Api(Litestar):
             logging_config=None,
         )
         self._guard = Guard(context)
+        self._conventions = Conventions(context)
+        self._inner: Any = super().__call__
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        await self._guard(super().__call__, scope, receive, send)  # type: ignore[arg-type]
+        await self._guard(self._known, scope, receive, send)  # type: ignore[arg-type]
+
+    async def _known(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The guard has let it in."""
+        await self._conventions(self._inner, scope, receive, send)
 
 
 def _openapi_config(context: ApiContext) -> OpenAPIConfig:
@@ -53,8 +78,5 @@ def _openapi_config(context: ApiContext) -> OpenAPIConfig:
 
 def create_app(context: ApiContext, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The API under `/api/v1`, the operations' addresses beside it, and `extra` handlers (the console's)."""
-    versioned = Router(
-        path="/api/v1",
-        route_handlers=[*stations.HANDLERS, *sessions.HANDLERS, *settings.HANDLERS, *streams.HANDLERS],
-    )
+    versioned = Router(path="/api/v1", route_handlers=[handler for area in AREAS for handler in area.HANDLERS])
     return Api(context, [versioned, *operations.HANDLERS, *login.HANDLERS, *extra])

@@ -49,6 +49,10 @@ class ApiConfig:
     zone: tzinfo = UTC
     """Whose midnight begins "today" in the totals."""
     login_days: int = 7
+    rate_per_s: float = 0
+    """Requests a second that one principal may make for long; 0: as many as it likes."""
+    rate_burst: int = 0
+    """How many it may make at once; 0: what it may make in four seconds."""
     version: str = "0.1.0"
     tenant: str = DEFAULT_TENANT
     """The tenant of the lab and of the process key; users and keys bring their own."""

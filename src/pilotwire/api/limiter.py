@@ -1,9 +1,11 @@
-"""Slows down guessing of passwords: failures are counted per client and per name, with the injected clock."""
+"""Slows down guessing of passwords (failures per client and per name) and whoever asks too much (requests per
+principal), with the injected clock."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 
 class FailureLimiter:
@@ -42,3 +44,44 @@ class FailureLimiter:
     def succeeded(self, *names: str) -> None:
         for name in names:
             self._failures.pop(name, None)
+
+
+class Allowance(NamedTuple):
+    """What is left to somebody."""
+
+    left: int
+    """How many requests may follow at once."""
+    wait_ms: int
+    """0: this request may be made. Else how long until the next may."""
+    full_ms: int
+    """How long until the whole allowance is there again."""
+
+
+class RequestLimiter:
+    """A token bucket per key: `rate` a second for long, `burst` at once. Bounded: the key seen longest ago goes."""
+
+    def __init__(self, now: Callable[[], int], rate_per_s: float, burst: int, *, keys: int = 10_000) -> None:
+        self.rate_per_s = rate_per_s
+        self.burst = burst
+        self._now = now
+        self._keys = keys
+        self._buckets: OrderedDict[object, list[float]] = OrderedDict()
+        """Key → [tokens, when they were counted (ms)]."""
+
+    def take(self, key: object) -> Allowance:
+        """Take one request from the allowance of `key`, if there is one."""
+        now = self._now()
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= self._keys:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[key] = [float(self.burst), now]
+        else:
+            self._buckets.move_to_end(key)
+            bucket[0] = min(self.burst, bucket[0] + max(0, now - bucket[1]) * self.rate_per_s / 1000)
+            bucket[1] = now
+        per_ms = self.rate_per_s / 1000
+        if bucket[0] < 1:
+            return Allowance(0, max(1, round((1 - bucket[0]) / per_ms)), round((self.burst - bucket[0]) / per_ms))
+        bucket[0] -= 1
+        return Allowance(int(bucket[0]), 0, round((self.burst - bucket[0]) / per_ms))

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Send
 
 from pilotwire.core.errors import LocalError, PilotwireError, TransientError
 from pilotwire.storage.codec import BadCursor
+from pilotwire.storage.documents import Conflict
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class ProblemDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     errors: list[FieldError] = []
     command_id: str | None = None
     answer: Any = None
+    version: str | None = None
 
 
 class Problem(PilotwireError):
@@ -53,6 +56,7 @@ class Problem(PilotwireError):
         headers: Mapping[str, str] | None = None,
         command_id: str | None = None,
         answer: Any = None,
+        version: str | None = None,
     ) -> None:
         super().__init__(f"{title}: {detail}")
         self.status = status
@@ -65,6 +69,7 @@ class Problem(PilotwireError):
             errors=[FieldError(**error) for error in errors or []],
             command_id=command_id,
             answer=answer,
+            version=version,
         )
 
     def encode(self) -> bytes:
@@ -84,17 +89,34 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "not-found": (404, "There is no such thing", "Check the id; the list above it shows what there is."),
     "bad-method": (405, "This address does not take that method", "`Allow` says which it takes."),
     "exists": (409, "It exists already", "Change it with PATCH, or delete it first."),
+    "in-use": (409, "It is still used", "Take it away from what uses it first; the detail names one."),
     "station-offline": (
         409,
         "The station is not connected",
         "Wait for it, or send `expires_in_s` to keep the command.",
     ),
+    "key-in-use": (
+        409,
+        "A request with this Idempotency-Key is under way",
+        "Wait for its answer, or ask again in a few seconds.",
+    ),
+    "stale": (
+        412,
+        "It has been changed since you read it",
+        "Read it anew (`version` is its present ETag), then decide whether your change still holds.",
+    ),
     "too-large": (413, "The body is too large", "Send less than 1 MiB."),
     "bad-media-type": (415, "The body is of a type that is not taken", "Send `Content-Type: application/json`."),
     "bad-body": (422, "A field of the body is wrong", "`errors` names each field."),
+    "key-reused": (
+        422,
+        "This Idempotency-Key stood for another request",
+        "Make a new key for each new request; repeat one only with the very same request.",
+    ),
     "bad-command": (422, "The station's OCPP version does not allow this command", "`errors` says what to mend."),
     "reason-needed": (422, "This command needs a reason", "Say why in `reason`; it is kept in the audit log."),
     "too-many-attempts": (429, "Too many failed logins", "Wait as long as `Retry-After` says."),
+    "too-many-requests": (429, "Too many requests", "Wait as long as `Retry-After` says, then go on more slowly."),
     "broken": (500, "Something is broken on our side", "It is in the server's log."),
     "not-ready": (503, "Not ready", "Try again soon."),
     "busy": (503, "Too many streams are open", "Close one, or try again later."),
@@ -130,6 +152,15 @@ _BY_STATUS = {
 def respond(error: Problem) -> Response[bytes]:
     """A problem as a response."""
     return Response(error.encode(), status_code=error.status, media_type=MEDIA_TYPE, headers=error.headers)
+
+
+async def send_problem(error: Problem, send: Send, *, head: bool = False) -> None:
+    """A problem as the whole answer, for layers around the application."""
+    body = error.encode()
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in error.headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body, "more_body": False})
 
 
 def _on_problem(request: Request[Any, Any, Any], error: Problem) -> Response[bytes]:
@@ -174,6 +205,14 @@ def _on_cursor(request: Request[Any, Any, Any], error: BadCursor) -> Response[by
     return respond(problem("bad-cursor", errors=[{"field": "cursor", "message": "not a cursor of this list"}]))
 
 
+def _on_conflict(request: Request[Any, Any, Any], error: Conflict) -> Response[bytes]:
+    """Somebody was quicker, seen by the store while it wrote."""
+    if error.found == 0:
+        return respond(not_found(error.kind, error.id))
+    present = f'"{error.found}"'
+    return respond(problem("stale", headers={"ETag": present}, version=present))
+
+
 def _on_transient(request: Request[Any, Any, Any], error: TransientError) -> Response[bytes]:
     return respond(problem("not-ready", f"{error}.", headers={"Retry-After": "2"}))
 
@@ -187,6 +226,7 @@ HANDLERS: dict[int | type[Exception], Any] = {
     Problem: _on_problem,
     HTTPException: _on_http,
     BadCursor: _on_cursor,
+    Conflict: _on_conflict,
     LocalError: _on_local,
     TransientError: _on_transient,
     Exception: _on_anything,
