@@ -64,6 +64,7 @@ def station(station_id: str, record: records.Station | None, account: records.St
         registered=account is not None,
         enabled=account.enabled if account else True,
         note=account.note if account else "",
+        site=account.site if account else "",
         connectors=connectors,
     )
 

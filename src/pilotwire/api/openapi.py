@@ -55,6 +55,7 @@ def config(version: str) -> OpenAPIConfig:
         ),
         tags=[
             Tag("Stations", "Charging stations, their accounts and device models."),
+            Tag("Sites", "Where stations stand, and what the connection there carries."),
             Tag("Commands", "What is asked of a station, and what it answered."),
             Tag("Sessions", "What was charged."),
             Tag("Live", "The present, and every fact as it is committed."),

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
 
-import msgspec
-from litestar import delete, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import QueryParameter
 
-from pilotwire.core.ids import DEFAULT_TENANT, StationKey
-from pilotwire.crypto.passwords import new_station_password
-from pilotwire.domain.records import StationAccount
-
 from .. import types
-from ..commands import execute, settings_changed
-from ..context import ApiContext
-from ..live import hub_of
-from ..mapping import _moment
-from ..problems import not_found, problem
+from ..commands import execute
+from ..edit import IfMatch, tagged
+from ..resources import stations as resource
 from .common import (
     Cursor,
     Limit,
@@ -30,22 +22,8 @@ from .common import (
     queries_of,
     segment,
     text_or_400,
+    whoever,
 )
-
-_NEEDS_PASSWORD = (1, 2)
-
-
-async def _account(context: ApiContext, key: StationKey) -> StationAccount:
-    account = await context.store.account(key)
-    if account is None:
-        raise not_found("account of a station", key.station)
-    return account
-
-
-async def _changed(context: ApiContext, key: StationKey) -> None:
-    """The gateway knows it before we answer, so that a station may connect at once; the live page looks again."""
-    await settings_changed(context)
-    hub_of(context, key.tenant).touch(key.station)
 
 
 @get("/stations", operation_id="listStations", tags=["Stations"], summary="List stations")
@@ -62,9 +40,9 @@ async def list_stations(
 
 
 @get("/stations/{station_id:str}", operation_id="getStation", tags=["Stations"], summary="One station")
-async def get_station(request: PlainRequest, station_id: StationPath) -> types.Station:
+async def get_station(request: PlainRequest, station_id: StationPath) -> Response[types.Station]:
     """A station with its connectors."""
-    return await queries_of(request, "stations:read").station(segment(station_id))
+    return tagged(*await resource.station(context_of(request), whoever(request), segment(station_id)))
 
 
 @post(
@@ -76,43 +54,7 @@ async def get_station(request: PlainRequest, station_id: StationPath) -> types.S
 )
 async def create_station(request: PlainRequest) -> types.StationCreated:
     """Make the account of a station. Its password is in this answer and nowhere else."""
-    data = await body_of(request, types.NewStation)
-    principal, context = principal_of(request, "stations:write"), context_of(request)
-    key = StationKey(principal.tenant, data.id)
-    if not data.id.isprintable():
-        raise problem("bad-body", errors=[{"field": "id", "message": "holds characters that cannot be printed"}])
-    if await context.store.account(key) is not None:
-        raise problem("exists", f"{data.id} has an account.")
-    password = data.password or (new_station_password() if data.security_profile in _NEEDS_PASSWORD else None)
-    account = StationAccount(
-        tenant=key.tenant,
-        id=data.id,
-        security_profile=data.security_profile,
-        password=context.passwords.hash_station(password.encode()) if password else "",
-        organization=data.organization,
-        serial=data.serial,
-        boot=data.boot,
-        note=data.note,
-        created_at=context.scheduler.now(),
-    )
-    await context.store.put_account(account)
-    await _changed(context, key)
-    return types.StationCreated(
-        id=data.id,
-        url=station_url(context, key, data.security_profile),
-        user=data.id,
-        password=password,
-        security_profile=data.security_profile,
-        created_at=_moment(account.created_at),
-    )
-
-
-def station_url(context: ApiContext, key: StationKey, security_profile: int) -> str:
-    """Where a station connects: the listener's URL, its tenant unless that is the default one, its identity."""
-    config = context.config
-    base = config.ocpps_url if security_profile >= 2 and config.ocpps_url else config.ocpp_url
-    tenant = "" if key.tenant == DEFAULT_TENANT else f"{key.tenant}/"
-    return base + tenant + quote(key.station, safe="")
+    return await resource.create(context_of(request), whoever(request), await body_of(request, types.NewStation))
 
 
 @patch(
@@ -122,31 +64,20 @@ def station_url(context: ApiContext, key: StationKey, security_profile: int) -> 
     summary="Change an account",
     body=types.StationChange,
 )
-async def change_station(request: PlainRequest, station_id: StationPath) -> types.Station:
+async def change_station(
+    request: PlainRequest, station_id: StationPath, if_match: IfMatch = None
+) -> Response[types.Station]:
     """Change what is given, keep the rest. A new password or `enabled: false` counts from the next connection on."""
     data = await body_of(request, types.StationChange)
-    principal, context = principal_of(request, "stations:write"), context_of(request)
-    key = StationKey(principal.tenant, (await queries_of(request, "stations:read").station(segment(station_id))).id)
-    account = await _account(context, key)
-    for name in ("security_profile", "organization", "serial", "enabled", "boot", "note"):
-        value = getattr(data, name)
-        if value is not msgspec.UNSET:
-            setattr(account, name, value)
-    if data.password is not msgspec.UNSET:
-        account.password = context.passwords.hash_station(data.password.encode())
-    await context.store.put_account(account)
-    await _changed(context, key)
-    return await queries_of(request, "stations:read").station(key.station)
+    return tagged(
+        *await resource.change(context_of(request), whoever(request), segment(station_id), data, if_match=if_match)
+    )
 
 
 @delete("/stations/{station_id:str}", operation_id="deleteStation", tags=["Stations"], summary="Delete an account")
-async def delete_station(request: PlainRequest, station_id: StationPath) -> None:
+async def delete_station(request: PlainRequest, station_id: StationPath, if_match: IfMatch = None) -> None:
     """The station may connect no longer. What it told and its sessions stay."""
-    principal, context = principal_of(request, "stations:write"), context_of(request)
-    key = StationKey(principal.tenant, segment(station_id))
-    if not key.station.isprintable() or not await context.store.delete_account(key):
-        raise not_found("account of a station", key.station)
-    await _changed(context, key)
+    await resource.remove(context_of(request), whoever(request), segment(station_id), if_match=if_match)
 
 
 @get(

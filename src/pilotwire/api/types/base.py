@@ -72,6 +72,7 @@ class Station(msgspec.Struct, kw_only=True):
     registered: Annotated[bool, Meta(description="An account exists; without one it connects only in the lab")]
     enabled: Annotated[bool, Meta(description="False: its account is switched off")]
     note: str
+    site: Annotated[str, Meta(description="Id of the site where it stands; empty: none", examples=["north-depot"])]
     connectors: list[Connector]
 
 
@@ -98,6 +99,7 @@ class NewStation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Literal["Accepted", "Pending", "Rejected"], Meta(description="What its BootNotification is answered")
     ] = "Accepted"
     note: Note = ""
+    site: Annotated[Short, Meta(description="Id of the site where it stands")] = ""
 
 
 class StationCreated(msgspec.Struct, kw_only=True):
@@ -121,6 +123,7 @@ class StationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     boot: Literal["Accepted", "Pending", "Rejected"] | msgspec.UnsetType = msgspec.UNSET
     note: Note | msgspec.UnsetType = msgspec.UNSET
+    site: Short | msgspec.UnsetType = msgspec.UNSET
 
 
 class Variable(msgspec.Struct, kw_only=True):

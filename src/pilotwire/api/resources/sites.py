@@ -1,0 +1,261 @@
+"""Sites."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from pilotwire.core.time import to_rfc3339
+
+from .. import audit, types
+from ..access import Principal
+from ..context import ApiContext
+from ..edit import check, tag_of
+from ..live import hub_of
+from ..problems import not_found, problem
+from .keeping import Collection, Tagged
+
+KIND = "site"
+
+
+class SiteRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is kept of a site."""
+
+    name: str
+    address: types.Address = msgspec.field(default_factory=types.Address)
+    latitude: float | None = None
+    longitude: float | None = None
+    time_zone: str = ""
+    power_limit_w: int | None = None
+    current_limit_a: float | None = None
+    plan: types.SitePlan | None = None
+    contacts: list[types.Contact] = []
+    note: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+
+
+SITES = Collection(KIND, SiteRecord, "site")
+_FIELDS = (
+    "name", "address", "latitude", "longitude", "time_zone", "power_limit_w", "current_limit_a", "plan", "contacts",
+    "note",
+)  # fmt: skip
+
+
+def _sort(record: SiteRecord) -> str:
+    return record.name.casefold()
+
+
+def _shown(principal: Principal, site_id: str, record: SiteRecord) -> types.Site:
+    """Contacts are personal data: whoever may not see drivers sees them of a site of their own alone."""
+    may = principal.sites is not None or principal.may("drivers:read")
+    return types.Site(
+        id=site_id,
+        name=record.name,
+        address=record.address,
+        latitude=record.latitude,
+        longitude=record.longitude,
+        time_zone=record.time_zone,
+        power_limit_w=record.power_limit_w,
+        current_limit_a=record.current_limit_a,
+        plan=record.plan,
+        contacts=record.contacts if may else [],
+        note=record.note,
+        created_at=to_rfc3339(record.created_at),
+        updated_at=to_rfc3339(record.updated_at),
+    )
+
+
+def _visible(principal: Principal, site_id: str) -> bool:
+    return principal.sites is None or site_id in principal.sites
+
+
+async def sites(context: ApiContext, principal: Principal, *, search: str | None = None) -> list[types.Site]:
+    """Every site in scope by name; `search` is part of id, name, city or note."""
+    principal.need("sites:read")
+    needle = (search or "").casefold()
+    found: list[types.Site] = []
+    async for site_id, kept in SITES.every(context, principal.tenant):
+        record = kept.value
+        if not _visible(principal, site_id):
+            continue
+        if needle and needle not in f"{site_id}\n{record.name}\n{record.address.city}\n{record.note}".casefold():
+            continue
+        found.append(_shown(principal, site_id, record))
+    return found
+
+
+async def site(context: ApiContext, principal: Principal, site_id: str) -> Tagged[types.Site]:
+    """One site. Raises Problem 404, also for one out of scope."""
+    principal.need("sites:read")
+    if not _visible(principal, site_id):
+        raise not_found("site", site_id)
+    kept = await SITES.get(context, principal.tenant, site_id)
+    return Tagged(_shown(principal, site_id, kept.value), tag_of(kept.version))
+
+
+async def create(context: ApiContext, principal: Principal, data: types.NewSite) -> Tagged[types.Site]:
+    """Add a site. Raises Problem 409 where the id is taken."""
+    principal.need("sites:write")
+    now = context.scheduler.now()
+    record = SiteRecord(created_at=now, updated_at=now, **{name: getattr(data, name) for name in _FIELDS})
+    _check(record)
+    site_id = data.id or await _free_id(context, principal.tenant, data.name)
+    version = await SITES.add(context, principal.tenant, site_id, record, sort=_sort(record))
+    await audit.record(context, principal, "sites.create", f"site {site_id}", detail={"name": record.name})
+    return Tagged(_shown(principal, site_id, record), tag_of(version))
+
+
+async def change(
+    context: ApiContext, principal: Principal, site_id: str, data: types.SiteChange, *, if_match: str | None = None
+) -> Tagged[types.Site]:
+    """Change what is given. Raises Problem 404, 412."""
+    principal.need("sites:write")
+    before = await _own(context, principal, site_id)
+    check(if_match, tag_of(before.version))
+    record = before.value
+    given = [name for name in _FIELDS if getattr(data, name) is not msgspec.UNSET]
+    for name in given:
+        setattr(record, name, getattr(data, name))
+    record.updated_at = context.scheduler.now()
+    _check(record)
+    version = await SITES.replace(
+        context, principal.tenant, site_id, record, sort=_sort(record), expected=before.version
+    )
+    await audit.record(context, principal, "sites.change", f"site {site_id}", detail={"fields": given})
+    return Tagged(_shown(principal, site_id, record), tag_of(version))
+
+
+async def remove(context: ApiContext, principal: Principal, site_id: str, *, if_match: str | None = None) -> None:
+    """Delete a site at which no station stands any more. Raises Problem 404, 409, 412."""
+    principal.need("sites:write")
+    before = await _own(context, principal, site_id)
+    check(if_match, tag_of(before.version))
+    standing = [one.id for one in await context.store.accounts(principal.tenant) if one.site == site_id]
+    if standing:
+        raise problem("in-use", f"{len(standing)} stations stand at {site_id}, {standing[0]} among them.")
+    await SITES.delete(context, principal.tenant, site_id, expected=before.version)
+    await audit.record(context, principal, "sites.delete", f"site {site_id}", detail={"name": before.value.name})
+
+
+async def names(context: ApiContext, principal: Principal) -> dict[str, str]:
+    """Site id → name, of those in scope: for tables and forms."""
+    principal.need("sites:read")
+    return {
+        site_id: kept.value.name
+        async for site_id, kept in SITES.every(context, principal.tenant)
+        if _visible(principal, site_id)
+    }
+
+
+async def check_site(context: ApiContext, tenant: str, site_id: str) -> None:
+    """Raise Problem 422 unless `site_id` is "" or a site of this tenant: for whoever puts a station somewhere."""
+    if site_id and await SITES.find(context, tenant, site_id) is None:
+        raise problem(
+            "bad-body",
+            f"There is no site {site_id!r}.",
+            errors=[{"field": "site", "message": "there is no such site"}],
+        )
+
+
+async def summaries(context: ApiContext, principal: Principal) -> list[types.SiteSummary]:
+    """How every site in scope does, by name; last, where there are such, the stations that stand nowhere."""
+    principal.need("sites:read")
+    picture = await hub_of(context, principal).picture()
+    energy = picture.energy_today()
+    by_site: dict[str, list[types.Station]] = defaultdict(list)
+    for one in picture.stations.values():
+        by_site[one.site].append(one)
+    charging = {
+        (one.station_id, one.evse) for one in picture.sessions.values() if one.status == "active" and one.power_w > 0
+    }
+    active: dict[str, int] = defaultdict(int)
+    for session in picture.sessions.values():
+        active[session.station_id] += session.status == "active"
+    made: list[types.SiteSummary] = []
+    async for site_id, kept in SITES.every(context, principal.tenant):
+        if _visible(principal, site_id):
+            made.append(_sum(site_id, kept.value, by_site.pop(site_id, []), charging, active, energy))
+    if principal.sites is None:
+        # Also those whose site is gone: nothing may fall out of the sum.
+        rest = [one for stations in by_site.values() for one in stations]
+        if rest:
+            made.append(_sum("", None, rest, charging, active, energy))
+    return made
+
+
+async def summary(context: ApiContext, principal: Principal, site_id: str) -> types.SiteSummary:
+    """How one site does. Raises Problem 404."""
+    await site(context, principal, site_id)
+    return next(one for one in await summaries(context, principal) if one.site_id == site_id)
+
+
+def _sum(
+    site_id: str,
+    record: SiteRecord | None,
+    stations: list[types.Station],
+    charging: set[tuple[str, int]],
+    active: dict[str, int],
+    energy: dict[str, int],
+) -> types.SiteSummary:
+    connectors = [(one.id, connector) for one in stations for connector in one.connectors if connector.evse]
+    power = sum(one.power_w for one in stations)
+    limit = record.power_limit_w if record else None
+    return types.SiteSummary(
+        site_id=site_id,
+        name=record.name if record else "",
+        stations=len(stations),
+        stations_online=sum(one.connected for one in stations),
+        connectors=len(connectors),
+        connectors_available=sum(
+            connector.status == "Available" for one in stations if one.connected for connector in one.connectors
+        ),
+        connectors_charging=len({(name, one.evse) for name, one in connectors} & charging),
+        connectors_faulted=sum(connector.status == "Faulted" for _, connector in connectors),
+        sessions_active=sum(active[one.id] for one in stations if one.id in active),
+        power_w=power,
+        power_limit_w=limit,
+        load_percent=round(power * 100 / limit, 1) if limit else None,
+        energy_today_wh=sum(energy.get(one.id, 0) for one in stations),
+    )
+
+
+async def _own(context: ApiContext, principal: Principal, site_id: str):
+    if not _visible(principal, site_id):
+        raise not_found("site", site_id)
+    return await SITES.get(context, principal.tenant, site_id)
+
+
+def _check(record: SiteRecord) -> None:
+    """What the types cannot say. Raises Problem 422."""
+    errors: list[dict[str, str]] = []
+    if (record.latitude is None) != (record.longitude is None):
+        missing = "latitude" if record.latitude is None else "longitude"
+        errors.append({"field": missing, "message": "give both latitude and longitude, or neither"})
+    if record.time_zone:
+        try:
+            ZoneInfo(record.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            errors.append({"field": "time_zone", "message": "no time zone of the IANA database, e.g. Europe/Berlin"})
+    if record.plan is not None:
+        seen: set[str] = set()
+        for number, place in enumerate(record.plan.places):
+            if place.station_id in seen:
+                errors.append({"field": f"plan.places[{number}].station_id", "message": "stands there twice"})
+            seen.add(place.station_id)
+    if errors:
+        raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
+
+
+async def _free_id(context: ApiContext, tenant: str, name: str) -> str:
+    """An id made of a name, with a number where that is taken."""
+    letters = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
+    base = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:40].strip("-") or "site"
+    number = 1
+    while await SITES.find(context, tenant, base if number == 1 else f"{base}-{number}") is not None:
+        number += 1
+    return base if number == 1 else f"{base}-{number}"
