@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from pilotwire.api import events
+from pilotwire.api.access import system
 from pilotwire.api.events import Wanted, stream
 from pilotwire.api.live import QUEUE, LiveHub, hub_of
 from pilotwire.api.server import ApiServer
@@ -52,7 +53,7 @@ def ids(data: dict[str, Any]) -> list[str]:
 
 
 async def test_facts_come_as_they_are_committed(world) -> None:
-    reader = Reader(stream(world.context, Wanted(tenant="default", after=None)))
+    reader = Reader(stream(world.context, Wanted(principal=system("default"), after=None)))
     await reader.raw()
     event = world.commit("CP-A", heartbeat(1))
     kind, data, seq = await reader.next()
@@ -70,7 +71,7 @@ async def test_facts_come_as_they_are_committed(world) -> None:
 async def test_replay_then_live_without_gap_or_repeat(world) -> None:
     first = world.commit("CP-A", heartbeat(1))
     world.commit("CP-A", heartbeat(2))
-    reader = Reader(stream(world.context, Wanted(tenant="default", after=first.seq)))
+    reader = Reader(stream(world.context, Wanted(principal=system("default"), after=first.seq)))
     await reader.raw()
     # Committed after the subscription and before the replay is read: in the journal and on the bus.
     world.commit("CP-B", heartbeat(3))
@@ -81,7 +82,7 @@ async def test_replay_then_live_without_gap_or_repeat(world) -> None:
 
 
 async def test_from_the_beginning_and_filtered(world) -> None:
-    wanted = Wanted(tenant="default", after=0, station="CP-A", kinds=frozenset({"session-started"}))
+    wanted = Wanted(principal=system("default"), after=0, station="CP-A", kinds=frozenset({"session-started"}))
     reader = Reader(stream(world.context, wanted))
     _, data, _ = await reader.next()
     assert [fact["type"] for fact in data["facts"]] == ["session-started.1"]
@@ -89,7 +90,7 @@ async def test_from_the_beginning_and_filtered(world) -> None:
 
 
 async def test_tenants_are_apart(world) -> None:
-    reader = Reader(stream(world.context, Wanted(tenant="other", after=0)))
+    reader = Reader(stream(world.context, Wanted(principal=system("other"), after=0)))
     await reader.raw()
     waiting = asyncio.ensure_future(reader.next())
     world.commit("CP-A", heartbeat(1))
@@ -100,7 +101,7 @@ async def test_tenants_are_apart(world) -> None:
 
 async def test_a_slow_client_is_told_and_loses_nothing(world, monkeypatch) -> None:
     monkeypatch.setattr(events, "BUFFER", 10)
-    reader = Reader(stream(world.context, Wanted(tenant="default", after=None)))
+    reader = Reader(stream(world.context, Wanted(principal=system("default"), after=None)))
     await reader.raw()
     world.commit("CP-A", heartbeat(0))
     await reader.next()
@@ -120,7 +121,7 @@ async def test_a_slow_client_is_told_and_loses_nothing(world, monkeypatch) -> No
 
 
 async def test_the_subscription_ends_with_the_stream(world) -> None:
-    made = stream(world.context, Wanted(tenant="default", after=None))
+    made = stream(world.context, Wanted(principal=system("default"), after=None))
     await anext(made)
     assert world.bus.wanted("facts.default.CP-A")
     await made.aclose()

@@ -21,6 +21,7 @@ from pilotwire.domain.records import ApiKey, User
 from .context import ApiContext
 from .limiter import FailureLimiter
 from .problems import problem
+from .tenancy import tenant_name
 
 COOKIE = "pilotwire_login"
 KEY_PREFIX = "pw_"
@@ -169,6 +170,8 @@ class Access:
         if self._context.process_key and hmac.compare_digest(secret.encode(), self._context.process_key.encode()):
             # Whoever may read the data directory may act for every tenant in it: `key@tenant`.
             named = unquote(tenant) if at else self._context.config.tenant
+            if not tenant_name(named):
+                return None
             return Principal(tenant=named, name="this machine", role="platform-admin", by="key")
         if not key.startswith(KEY_PREFIX):
             return None

@@ -34,7 +34,7 @@ async def execute(
     A CALLERROR is an answer too: outcome "refused". Raises Problem 404 (no such station), 409 (not connected), 422
     (its OCPP version does not allow this), 504 (no answer in time; the command goes on and can be looked up).
     """
-    await Queries(context, principal.tenant).station(station_id)
+    await Queries(context, principal).station(station_id)
     now = context.scheduler.now()
     timeout_ms = round(command.timeout_s * 1000)
     request = CommandRequest(

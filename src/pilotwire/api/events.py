@@ -19,8 +19,10 @@ from pilotwire.domain.facts import AnyFact
 from pilotwire.transport.bus import Event, Subscription
 
 from . import types
+from .access import Principal
 from .context import ApiContext
 from .live import COMMENT, HEARTBEAT_S, message
+from .scope import visible_stations
 from .words import say
 
 T = TypeVar("T")
@@ -37,7 +39,7 @@ T = TypeVar("T")
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asked for."""
 
-    tenant: str
+    principal: Principal
     after: int | None
     """Journal seq after which to begin; None: only what comes from now on."""
     station: str | None = None
@@ -66,7 +68,8 @@ def _encoded(wanted: Wanted, seq: int, station: str, recv_time: int, facts: tupl
 
 async def stream(context: ApiContext, wanted: Wanted) -> AsyncIterator[bytes]:
     """Server-sent events: `facts` with the journal's seq as id, `lagged`, and comments in silence."""
-    subject = f"facts.{wanted.tenant}.>" if wanted.station is None else f"facts.{wanted.tenant}.{wanted.station}"
+    tenant = wanted.principal.tenant
+    subject = f"facts.{tenant}.>" if wanted.station is None else f"facts.{tenant}.{wanted.station}"
     subscription = context.bus.subscribe(subject, limit=BUFFER)
     queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=1)
     pump = asyncio.get_running_loop().create_task(_pump(subscription, queue))
@@ -98,12 +101,20 @@ async def stream(context: ApiContext, wanted: Wanted) -> AsyncIterator[bytes]:
                 yield COMMENT
             elif position is None or event.seq > position:
                 position = event.seq
-                data = _encoded(wanted, event.seq, event.station, event.recv_time, event.facts)
+                data = None
+                if await _visible(context, wanted, event.station):
+                    data = _encoded(wanted, event.seq, event.station, event.recv_time, event.facts)
                 if data is not None:
                     yield data
     finally:
         pump.cancel()
         subscription.close()
+
+
+async def _visible(context: ApiContext, wanted: Wanted, station: str) -> bool:
+    """Asked for every event, since a station may be moved to another site while the stream is open."""
+    stations = await visible_stations(context, wanted.principal)
+    return stations is None or station in stations
 
 
 async def _pump(subscription: Subscription, queue: asyncio.Queue[Event]) -> None:
@@ -133,11 +144,14 @@ async def _replay(context: ApiContext, wanted: Wanted, after: int) -> AsyncItera
         rows = [
             row
             async for row in context.store.journal(
-                tenant=wanted.tenant, station=wanted.station, after=after, limit=CHUNK
+                tenant=wanted.principal.tenant, station=wanted.station, after=after, limit=CHUNK
             )
         ]
         for row in rows:
             after = row.seq
-            yield row.seq, _encoded(wanted, row.seq, row.station, row.recv_time, row.facts) if row.facts else None
+            data = None
+            if row.facts and await _visible(context, wanted, row.station):
+                data = _encoded(wanted, row.seq, row.station, row.recv_time, row.facts)
+            yield row.seq, data
         if len(rows) < CHUNK or context.closing.is_set():
             return

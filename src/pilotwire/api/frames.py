@@ -13,16 +13,19 @@ from pilotwire.core.time import to_rfc3339
 from pilotwire.transport.bus import Frame, Subscription
 
 from . import types
+from .access import Principal
 from .context import ApiContext
 from .events import next_of
 from .live import COMMENT, message
+from .scope import visible_stations
 
 BUFFER = 500
 CHUNK = 64
 
 
-async def stream(context: ApiContext, tenant: str, station: str | None) -> AsyncIterator[bytes]:
+async def stream(context: ApiContext, principal: Principal, station: str | None) -> AsyncIterator[bytes]:
     """Server-sent events: `frame` (FrameShown), `lagged`, and comments in silence."""
+    tenant = principal.tenant
     subject = f"live.{tenant}.>" if station is None else f"live.{tenant}.{station}"
     subscription = context.bus.subscribe(subject, limit=BUFFER)
     queue: asyncio.Queue[Frame] = asyncio.Queue(maxsize=CHUNK)
@@ -38,7 +41,9 @@ async def stream(context: ApiContext, tenant: str, station: str | None) -> Async
             if subscription.shed != shed:
                 yield message("lagged", {"frames": subscription.shed - shed})
                 shed = subscription.shed
-            yield message("frame", shown(frame))
+            visible = await visible_stations(context, principal)
+            if visible is None or frame.station in visible:
+                yield message("frame", shown(frame))
     finally:
         pump.cancel()
         subscription.close()

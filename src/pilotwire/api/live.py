@@ -20,8 +20,10 @@ from pilotwire.core.time import to_rfc3339
 from pilotwire.transport.bus import Event, PowerNow, Subscription
 
 from . import types
+from .access import Principal, system
 from .context import ApiContext
 from .queries import Queries
+from .scope import forget_sites
 from .words import happening
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ WATCHERS = 200
 READS_PER_TICK = 200
 """Stations read again in one tick at most; the others wait for the next."""
 SESSIONS_OF_A_STATION = 16
+_IDLE_HUBS = 100
+"""Pictures of some sites that nobody watches: so many are kept."""
 
 _encode = msgspec.json.encode
 
@@ -95,6 +99,8 @@ class Picture:
         self._midnight = 0
         self._today: dict[str, int] = {}
         """Session → Wh delivered since midnight, of those that have ended."""
+        self._where: dict[str, str] = {}
+        """Session → its station, of the same."""
         self._before: dict[str, int] = {}
         """Session → Wh delivered before midnight, of those that began before it."""
 
@@ -103,6 +109,7 @@ class Picture:
         self.stations = {one.id: one async for one in self._queries.every_station()}
         self._midnight = self._queries.midnight()
         self._today.clear()
+        self._where.clear()
         self._before.clear()
         midnight = to_rfc3339(self._midnight)
         running: dict[str, types.Session] = {}
@@ -123,6 +130,7 @@ class Picture:
     def _count(self, session: types.Session) -> None:
         if session.ended_at and session.ended_at >= to_rfc3339(self._midnight):
             self._today[session.id] = max(0, session.energy_wh - self._before.get(session.id, 0))
+            self._where[session.id] = session.station_id
 
     async def refresh(self, station_id: str) -> tuple[types.Station | None, list[types.Session]]:
         """Read a station and its sessions again. Returns it (None: gone) and those of its sessions that changed."""
@@ -169,6 +177,17 @@ class Picture:
             session.updated_at = to_rfc3339(news.time)
         return changed, session
 
+    def energy_today(self) -> dict[str, int]:
+        """Station → Wh delivered since midnight."""
+        energy: dict[str, int] = {}
+        for session_id, wh in self._today.items():
+            station = self._where[session_id]
+            energy[station] = energy.get(station, 0) + wh
+        for one in self.sessions.values():
+            wh = max(0, one.energy_wh - self._before.get(one.id, 0))
+            energy[one.station_id] = energy.get(one.station_id, 0) + wh
+        return energy
+
     def totals(self) -> types.Totals:
         stations, sessions = self.stations.values(), self.sessions.values()
         running = sum(max(0, one.energy_wh - self._before.get(one.id, 0)) for one in sessions)
@@ -195,12 +214,12 @@ class Picture:
 
 
 class LiveHub:
-    """One tenant's live picture and those who watch it."""
+    """The live picture of a tenant, or of those of its sites that some people see, and those who watch it."""
 
-    def __init__(self, context: ApiContext, tenant: str) -> None:
+    def __init__(self, context: ApiContext, principal: Principal) -> None:
         self._context = context
-        self._tenant = tenant
-        self._queries = Queries(context, tenant)
+        self._tenant = principal.tenant
+        self._queries = Queries(context, principal)
         self._watchers: set[_Watcher] = set()
         self._task: asyncio.Task[None] | None = None
         self._loaded = asyncio.Event()
@@ -225,12 +244,18 @@ class LiveHub:
 
     async def overview(self) -> types.Overview:
         """The picture now: the one that is kept while somebody watches, else read from the store for this once."""
+        picture = await self.picture()
+        if picture is not self._picture:
+            await self._recent_news(picture)
+        return picture.overview()
+
+    async def picture(self) -> Picture:
+        """The same without being laid out; of one read for this once, without the news."""
         if self._task is not None and self._loaded.is_set():
-            return self._picture.overview()
+            return self._picture
         picture = Picture(self._queries, self._context.scheduler.now)
         await picture.load()
-        await self._recent_news(picture)
-        return picture.overview()
+        return picture
 
     async def totals(self) -> types.Totals:
         return (await self.overview()).totals
@@ -329,6 +354,9 @@ class LiveHub:
                     self._moved.add(session.id)
             elif isinstance(news, Event):
                 self._dirty[news.station] = None
+                visible = await self._queries.visible()
+                if visible is not None and news.station not in visible:
+                    continue
                 for fact in news.facts:
                     if line := happening(news.seq, news.station, news.recv_time, fact):
                         self._picture.news.appendleft(line)
@@ -350,7 +378,10 @@ class LiveHub:
     async def _recent_news(self, picture: Picture) -> None:
         rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 10, newest_first=True)
         lines: list[types.Happening] = []
+        visible = await self._queries.visible()
         async for row in rows:
+            if visible is not None and row.station not in visible:
+                continue
             for fact in reversed(row.facts):
                 line = happening(row.seq, row.station, row.recv_time, fact)
                 lines += [line] if line else []
@@ -372,9 +403,10 @@ class LiveHub:
         removed: list[str] = []
         sessions: dict[str, types.Session] = {}
         for station_id in batch:
+            known = station_id in self._picture.stations
             station, changed = await self._picture.refresh(station_id)
             powered.add(station_id)
-            if station is None:
+            if station is None and known:
                 removed.append(station_id)
             sessions.update((one.id, one) for one in changed)
         picture = self._picture
@@ -396,12 +428,28 @@ class LiveHub:
             watcher.offer(data)
 
 
-def hub_of(context: ApiContext, tenant: str) -> LiveHub:
-    """The one live picture of a tenant."""
-    hubs: dict[str, LiveHub] = context.parts.setdefault(LiveHub, {})
-    if tenant not in hubs:
-        hubs[tenant] = LiveHub(context, tenant)
-    return hubs[tenant]
+def hub_of(context: ApiContext, whose: Principal | str) -> LiveHub:
+    """The live picture that a principal sees; everybody who sees the same shares one. A tenant's name: all of it."""
+    principal = system(whose) if isinstance(whose, str) else whose
+    # Who looks does not matter here, only how far: nothing of the person stays in what is shared.
+    scope = Principal(
+        tenant=principal.tenant, name="live", role="admin", by="system", sites=principal.sites, tokens=principal.tokens
+    )
+    hubs: dict[Principal, LiveHub] = context.parts.setdefault(LiveHub, {})
+    if scope not in hubs:
+        for idle in [key for key, hub in hubs.items() if key.sites is not None and not hub.watching][:-_IDLE_HUBS]:
+            del hubs[idle]
+        hubs[scope] = LiveHub(context, scope)
+    return hubs[scope]
+
+
+def touch(context: ApiContext, tenant: str, station_id: str) -> None:
+    """Something about a station, or where it stands, was changed by a person: every picture of it looks again."""
+    forget_sites(context, tenant)
+    hubs: dict[Principal, LiveHub] = context.parts.get(LiveHub, {})
+    for scope, hub in hubs.items():
+        if scope.tenant == tenant:
+            hub.touch(station_id)
 
 
 def close_hubs(context: ApiContext) -> None:

@@ -15,6 +15,7 @@ from ..context import ApiContext
 from ..guard import unslash
 from ..problems import Problem, problem
 from ..queries import Queries
+from ..tenancy import NOBODY, bound
 
 PlainRequest = Request[Any, Any, State]
 
@@ -26,9 +27,16 @@ Limit = Annotated[int, QueryParameter(ge=1, le=500, description="At most so many
 StationPath = Annotated[str, PathParameter(description="Identity of the station")]
 
 
-def context_of(request: PlainRequest) -> ApiContext:
+def whole_context(request: PlainRequest) -> ApiContext:
+    """The context with the ports of every tenant: for logging in and for what the platform's admin does, alone."""
     context: ApiContext = request.app.state.context
     return context
+
+
+def context_of(request: PlainRequest) -> ApiContext:
+    """The context for whatever serves this request: its store and bus know no tenant but that of who asks."""
+    principal: Principal | None = request.scope.get("state", {}).get("principal")
+    return bound(whole_context(request), principal.tenant if principal is not None else NOBODY)
 
 
 def whoever(request: PlainRequest) -> Principal:
@@ -47,7 +55,7 @@ def principal_of(request: PlainRequest, permission: str) -> Principal:
 
 
 def queries_of(request: PlainRequest, permission: str) -> Queries:
-    return Queries(context_of(request), principal_of(request, permission).tenant)
+    return Queries(context_of(request), principal_of(request, permission))
 
 
 def segment(text: str) -> str:

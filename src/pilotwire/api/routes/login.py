@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from .. import types
 from ..access import COOKIE, access_of
 from ..problems import Problem, problem
-from .common import PlainRequest, bad_body, body_of, context_of
+from .common import PlainRequest, bad_body, body_of, whole_context
 
 _MAX_FORM = 16_384
 
@@ -24,7 +24,7 @@ def own_path(target: str) -> str:
 
 
 def _cookie(request: PlainRequest, value: str, max_age: int) -> Cookie:
-    secure = context_of(request).config.secure_cookies or request.url.scheme == "https"
+    secure = whole_context(request).config.secure_cookies or request.url.scheme == "https"
     return Cookie(key=COOKIE, value=value, max_age=max_age, path="/", httponly=True, samesite="lax", secure=secure)
 
 
@@ -42,7 +42,7 @@ async def _read(request: PlainRequest) -> tuple[types.Login, bool]:
 @post("/login", include_in_schema=False, status_code=200)
 async def log_in(request: PlainRequest) -> Response[bytes]:
     """JSON {"name", "password"} → Me and a cookie; a form → a redirect. 401 when wrong, 429 after five failures."""
-    context = context_of(request)
+    context = whole_context(request)
     try:
         login, by_form = await _read(request)
     except msgspec.ValidationError as error:
@@ -66,7 +66,7 @@ async def log_in(request: PlainRequest) -> Response[bytes]:
 async def log_out(request: PlainRequest) -> Redirect:
     """Ends this login for good."""
     if token := request.cookies.get(COOKIE):
-        await access_of(context_of(request)).log_out(token)
+        await access_of(whole_context(request)).log_out(token)
     return Redirect("/login", status_code=303, cookies=[_cookie(request, "", 0)])
 
 

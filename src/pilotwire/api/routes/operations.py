@@ -50,7 +50,7 @@ class _Collector:
         from prometheus_client.core import GaugeMetricFamily
 
         yield from self._context.metrics()
-        hubs: dict[str, LiveHub] = self._context.parts.get(LiveHub, {})
+        hubs: dict[Any, LiveHub] = self._context.parts.get(LiveHub, {})
         watching = sum(hub.watching for hub in hubs.values())
         yield GaugeMetricFamily("pilotwire_live_watchers", "Open streams of the live page", value=watching)
         yield GaugeMetricFamily("pilotwire_ready", "1 when /readyz says so", value=0 if not_ready(self._context) else 1)

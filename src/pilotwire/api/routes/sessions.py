@@ -60,7 +60,7 @@ async def get_curve(
 @get("/totals", operation_id="getTotals", tags=["Live"], summary="The site at a glance")
 async def get_totals(request: PlainRequest) -> types.Totals:
     """How much is charging now and what was delivered today."""
-    return await hub_of(context_of(request), principal_of(request, "reports:read").tenant).totals()
+    return await hub_of(context_of(request), principal_of(request, "reports:read")).totals()
 
 
 HANDLERS = [list_sessions, get_session, list_samples, get_curve, get_totals]

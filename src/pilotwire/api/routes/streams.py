@@ -55,7 +55,7 @@ async def stream_events(
     silence every 15 s; a stream ends after an hour, to be opened again.
     """
     wanted = Wanted(
-        tenant=principal_of(request, "events:read").tenant,
+        principal=principal_of(request, "events:read"),
         after=_seq("Last-Event-ID", last_event_id) if last_event_id else _seq("after", after),
         station=text_or_400("station", station),
         kinds=frozenset(kind.strip() for kind in (types or "").split(",") if kind.strip()),
@@ -69,7 +69,7 @@ async def stream_live(request: PlainRequest) -> Stream:
 
     A client that reads too slowly gets a `snapshot` again instead of the updates that it missed.
     """
-    hub = hub_of(context_of(request), principal_of(request, "events:read").tenant)
+    hub = hub_of(context_of(request), principal_of(request, "events:read"))
     if hub.full:
         raise problem("busy", headers={"Retry-After": "10"})
     return Stream(hub.watch(), media_type=MEDIA_TYPE, headers=_HEADERS)
@@ -84,8 +84,8 @@ async def stream_frames(
 
     A client that reads too slowly gets a `lagged` event with the number of frames that it missed.
     """
-    tenant = principal_of(request, "events:read").tenant
-    frames = tap.stream(context_of(request), tenant, text_or_400("station", station))
+    principal = principal_of(request, "messages:read")
+    frames = tap.stream(context_of(request), principal, text_or_400("station", station))
     return Stream(frames, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
