@@ -17,6 +17,7 @@ from .conventions import Conventions
 from .guard import Guard
 from .problems import HANDLERS
 from .routes import (
+    course,
     login,
     operations,
     sessions,
@@ -30,6 +31,7 @@ AREAS = (
     stations,
     sites,
     sessions,
+    course,
     settings,
     streams,
 )
