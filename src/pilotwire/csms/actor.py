@@ -19,7 +19,8 @@ import msgspec
 
 from pilotwire.core.ids import StationKey
 from pilotwire.core.time import Timer
-from pilotwire.domain.context import Context, Need
+from pilotwire.domain.boot import DONE
+from pilotwire.domain.context import Context, Decision, Need
 from pilotwire.domain.facts import (
     AnyFact,
     DeviationAccepted,
@@ -28,8 +29,7 @@ from pilotwire.domain.facts import (
     StationConnected,
     StationDisconnected,
 )
-from pilotwire.domain.inputs import Input, Outcome
-from pilotwire.domain.metering import Samples
+from pilotwire.domain.inputs import Input
 from pilotwire.domain.records import Session
 from pilotwire.domain.stations import StationState, decide
 from pilotwire.protocols.ocpp.rpc import errors
@@ -64,6 +64,7 @@ _NOT_SERVED = RpcError(errors.NOT_SUPPORTED, "this central system does not serve
 _NOT_STORED = RpcError(errors.INTERNAL_ERROR, "it could not be stored; please send it again")
 _FAULT = RpcError(errors.INTERNAL_ERROR, "it could not be served")
 _BOOT_FIRST = RpcError(errors.SECURITY_ERROR, "BootNotification comes first")
+_NOTHING = Decision((), (), DONE)
 _NOT_ACCEPTED = RpcError(errors.SECURITY_ERROR, "the station is not accepted")
 
 
@@ -78,7 +79,6 @@ class Work(msgspec.Struct):
     frame: bytes
     now: int
     extra: tuple[AnyFact, ...]
-    outcome: Outcome | None = None
     answered: bool = False
 
 
@@ -89,8 +89,8 @@ class StationActor:
         "_after_load",
         "_busy",
         "_context",
+        "_decision",
         "_draining",
-        "_facts",
         "_facts_subject",
         "_failures",
         "_live_subject",
@@ -99,7 +99,7 @@ class StationActor:
         "_opening",
         "_power_subject",
         "_ready",
-        "_samples",
+        "_spoken",
         "_stale",
         "_stopped",
         "_timer",
@@ -135,8 +135,8 @@ class StationActor:
         """Commits that failed in a row."""
         self._stale = False
         """What is in memory is ahead of the store, and a message is under way."""
-        self._facts: tuple[AnyFact, ...] = ()
-        self._samples: Samples = ()
+        self._decision = _NOTHING
+        """What was decided about the message under way."""
         self._memory = AnswerMemory()
         tail = f"{key.tenant}.{key.station}"
         self._live_subject = f"live.{tail}"
@@ -151,6 +151,8 @@ class StationActor:
             authorize=around.tokens.authorizer(key.tenant),
             lab=around.config.lab,
         )
+        self._spoken: Connection | None = None
+        """Whose version and epoch the context has."""
 
     # -- what others may ask ------------------------------------------------------------------------------------------
     @property
@@ -278,14 +280,15 @@ class StationActor:
             delay = min(self.around.config.retry_load_ms, 10 << min(self._failures, 10))
             self._timer = self.around.scheduler.call_later(delay, self._load_again)
 
-    def context(self, now: int) -> Context:
-        """What a decision at `now` is made with."""
+    def context(self, now: int, connection: Connection | None = None) -> Context:
+        """What a decision at `now` is made with, about something from `connection`, else from the present one."""
         context = self._context
         context.now = now
-        current = self.current
-        if current is not None:
-            context.version = current.speech.version.name
-            context.epoch = current.epoch
+        connection = connection or self.current
+        if connection is not self._spoken and connection is not None:
+            self._spoken = connection
+            context.version = connection.speech.version.name
+            context.epoch = connection.epoch
         return context
 
     # -- connections --------------------------------------------------------------------------------------------------
@@ -498,10 +501,7 @@ class StationActor:
         work, state = self.work, self.state
         assert work is not None and state is not None
         name, now, connection = work.name, work.now, work.connection
-        context = self._context
-        context.now = now
-        context.version = connection.speech.version.name
-        context.epoch = connection.epoch
+        context = self.context(now, connection)
         if name == BOOT:
             context.boot = self._boot_verdict()
         decision = decide(state, work.given, context)
@@ -511,10 +511,10 @@ class StationActor:
                 self.key, decision.transaction, decision.start_key, partial(self._found, work, state, decision)
             )
             return
-        facts, samples, outcome = decision
-        work.outcome = outcome
         if work.extra:
-            facts = facts + work.extra
+            decision = Decision(decision.facts + work.extra, decision.samples, decision.outcome)
+        self._decision = decision
+        facts = decision.facts
         waits = name not in ANSWERED_AT_ONCE
         station = state.station
         stale = now - station.last_seen >= LAST_SEEN_MS
@@ -529,21 +529,21 @@ class StationActor:
         if stale:
             station.last_seen = now
             touched = (*touched, station)
+        tenant, name = self.key
         entry = Entry(
-            tenant=self.key.tenant,
-            station=self.key.station,
+            tenant=tenant,
+            station=name,
             recv_time=now,
             epoch=epoch,
             direction="in",
             frame=work.frame,
             facts=facts,
-            samples=samples,
+            samples=decision.samples,
             touched=touched,
         )
         if not waits:
             work.answered = True
             self._answer(work)
-        self._facts, self._samples = facts, samples
         self._busy = True
         try:
             self.around.store.append(entry, self._committed)
@@ -579,11 +579,12 @@ class StationActor:
         self._failures = 0
         if not work.answered:
             self._answer(work)
-        facts, topics = self._facts, self.around.bus.topics
+        facts = self._decision.facts
         if facts:
+            topics = self.around.bus.topics
             if "facts" in topics:
                 self._publish(facts, work.now)
-            if self._samples and "power" in topics:
+            if "power" in topics and self._decision.samples:
                 self._power(work.now, facts)
         if self._stale:
             self._forget_state()
@@ -595,21 +596,20 @@ class StationActor:
     def _answer(self, work: Work) -> None:
         connection = work.connection
         rpc = connection.rpc
-        assert rpc is not None and work.outcome is not None
+        assert rpc is not None
         try:
-            response = work.served.constant
-            if response is None:
-                response = work.served.answer(work.outcome, self.around.now())
-            frame = rpc.answer(work.message_id, response)
+            payload = connection.speech.constants.get(work.name)
+            if payload is not None:
+                frame = rpc.confirm(work.message_id, payload)
+            else:
+                frame = rpc.answer(work.message_id, work.served.answer(self._decision.outcome, self.around.now()))
         except Exception as error:
             self._faulty(connection, work.message_id, work.name, error)
             return
         self._send(connection, frame)
-        if (
-            not connection.ready
-            and self.state is not None
-            and self.state.station.boot_status in ("Accepted", "Pending")
-        ):
+        if connection.ready or self.state is None:
+            return
+        if self.state.station.boot_status in ("Accepted", "Pending"):
             self._release(connection)
 
     def _refuse(self, connection: Connection, message_id: str, error: RpcError) -> None:

@@ -45,11 +45,17 @@ class CsmsConfig:
 class Speech:
     """All that serving one version needs, made once per process."""
 
-    __slots__ = ("counts", "table", "version")
+    __slots__ = ("constants", "counts", "table", "version")
 
     def __init__(self, name: str, counters: Counters) -> None:
         self.version: Version = load_version(name)
         self.table: Table = load_table(name)
+        self.constants: dict[str, bytes] = {
+            action: self.version.actions[action].encode(served.constant)
+            for action, served in self.table.items()
+            if served.constant is not None
+        }
+        """Action → the payload of its answer, where that is always the same."""
         self.counts: dict[str, int] = counters.messages.setdefault(name, dict.fromkeys(self.version.actions, 0))
         counters.connected.setdefault(name, 0)
 

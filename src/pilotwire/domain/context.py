@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import msgspec
@@ -17,7 +18,8 @@ Authorizer = Callable[[str, str, int], TokenVerdict]
 """(token, type, now in ms) → what that token may do. Pure for the length of a decision."""
 
 
-class Context(msgspec.Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Context:
     """Everything outside the station's own state that a decision may look at."""
 
     now: int
@@ -36,7 +38,7 @@ class Context(msgspec.Struct, kw_only=True):
     """Unknown tokens are accepted."""
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What happened (`facts`, for the journal), what was measured, and what to answer once both are durable."""
 
     facts: tuple[AnyFact, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -16,7 +16,7 @@ Answer = Callable[[Any, int], msgspec.Struct]
 """(outcome of the decision, now in ms) → the action's typed response."""
 
 
-class Served(NamedTuple):
+class Served(msgspec.Struct, frozen=True):
     """One action that a station sends and that is understood."""
 
     read: Read

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from pilotwire.domain import inputs
 from pilotwire.protocols.ocpp.v21 import messages as m
 
@@ -21,4 +23,4 @@ def _device_event(request: m.NotifyEventRequest) -> inputs.DeviceEvent:
 
 _BASE = table_for(m)
 
-TABLE: Table = _BASE | {"NotifyEvent": _BASE["NotifyEvent"]._replace(read=_device_event)}
+TABLE: Table = _BASE | {"NotifyEvent": replace(_BASE["NotifyEvent"], read=_device_event)}

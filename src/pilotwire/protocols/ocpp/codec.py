@@ -86,29 +86,24 @@ class Codec:
             message = (self._decode or self._make())(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return self._second_look(payload, tolerant, error)
-        if (self._check is not None and not self._check(message)) or self._suspicious(
-            payload if type(payload) is bytes else bytes(payload)
-        ):
-            return self._second_look(payload, tolerant, None)
-        return Decoded(message, _NO_DEVIATIONS)
+        if self.vouches(message, payload if type(payload) is bytes else bytes(payload)):
+            return Decoded(message, _NO_DEVIATIONS)
+        return self._second_look(payload, tolerant, None)
 
     def vouches(self, message: Any, data: bytes) -> bool:
         """Whether the schema would take `message` too, which the decoder took from `data`."""
-        return (self._check is None or self._check(message)) and not self._suspicious(data)
-
-    def _suspicious(self, data: bytes) -> bool:
-        """May there be something in it that msgspec takes and the schema does not?"""
+        if self._check is not None and not self._check(message):
+            return False
         if self._nullable and data.rfind(b"null") >= 0:
-            return True
-        find = data.find
+            return False
         for key in self._date_keys:
-            at = find(key)
+            at = data.find(key)
             while at >= 0:
                 at += len(key)
                 if _WELL_WRITTEN(data, at) is None:
-                    return True
-                at = find(key, at)
-        return False
+                    return False
+                at = data.find(key, at)
+        return True
 
     def _second_look(self, payload: bytes | msgspec.Raw, tolerant: bool, error: Exception | None) -> Decoded:
         """The slow path: says what is wrong, or mends what a rule of tolerance explains and decodes the result."""
@@ -232,9 +227,7 @@ class ActionCodec:
             whole = (self._whole or self._make_whole())(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if whole.action != self.name or not self._request.vouches(whole.payload, frame):
-            return None
-        return whole
+        return whole if whole.action == self.name and self._request.vouches(whole.payload, frame) else None
 
     def _make_whole(self) -> Callable[[Any], Whole]:
         type_: Any = msgspec.defstruct("Whole", [("payload", self.request_type)], bases=(Whole,), tag=2, gc=False)
@@ -259,7 +252,7 @@ class ActionCodec:
 class OcppVersion:
     """One version of OCPP; implements `pilotwire.protocols.ocpp.version.Version`."""
 
-    __slots__ = ("actions", "closed", "fixed_answers", "name")
+    __slots__ = ("actions", "closed", "name")
 
     def __init__(self, name: VersionName, rows: tuple[Row, ...]) -> None:
         self.name: VersionName = name
@@ -269,12 +262,6 @@ class OcppVersion:
             {name.encode(): action for name, action in self.actions.items()} if name == "1.6" else {}
         )
         """Actions whose requests hold nothing of open type, by name."""
-        self.fixed_answers: Mapping[str, bytes] = {
-            name: b"{}"
-            for name, action in self.actions.items()
-            if not getattr(action.response_type, "__struct_fields__", "-")
-        }
-        """The only answer there is to an action whose response has no fields."""
 
     def __repr__(self) -> str:
         return f"<OCPP {self.name}>"

@@ -39,7 +39,7 @@ def clone_machine(rpc: Rpc, memory: AnswerMemory) -> Rpc:
 def clone_memory(memory: AnswerMemory) -> AnswerMemory:
     copy = AnswerMemory()
     copy._kept.update(memory._kept)
-    copy._bytes, copy._scope = memory._bytes, memory._scope
+    copy._scope = memory._scope
     return copy
 
 

@@ -128,32 +128,26 @@ class TestAnswerMemory:
             memory.keep(0, name, b"", b"")
         assert [memory.find(name) is not None for name in "abc"] == [True, False, True]
 
-    def test_is_bounded_in_bytes(self):
-        memory = AnswerMemory(capacity=100, max_bytes=10)
-        for name in "abc":
-            memory.keep(0, name, b"", b"x" * 4)
-        assert [memory.find(name) is not None for name in "abc"] == [False, True, True]
-        memory.keep(0, "d", b"", b"x" * 11)
-        assert memory.find("d") is None
-        assert len(memory) == 2
-        memory.keep(0, "b", b"", b"x" * 11)
-        assert memory.find("b") is None, "an answer too large to keep replaces the one before it all the same"
+    def test_keeps_nothing_large(self):
+        memory = AnswerMemory(max_bytes=10)
+        memory.keep(0, "a", b"y" * 5, b"x" * 5)
+        assert memory.find("a") is not None
+        memory.keep(0, "b", b"y" * 5, b"x" * 6)
+        assert memory.find("b") is None, "CALL and answer count together"
+        memory.keep(0, "a", b"", b"x" * 11)
+        assert memory.find("a") is None, "an answer too large to keep replaces the one before it all the same"
 
     def test_forgets(self):
-        memory = AnswerMemory(max_bytes=10)
-        memory.keep(0, "a", b"", b"x" * 10)
+        memory = AnswerMemory()
+        memory.keep(0, "a", b"", b"")
         memory.forget("a")
         memory.forget("never there")
-        memory.keep(0, "b", b"", b"x" * 10)
-        assert memory.find("b") is not None
+        assert memory.find("a") is None
 
-    def test_length_and_content_make_the_call(self):
+    def test_keeps_the_call_with_its_answer(self):
         memory = AnswerMemory()
         memory.keep(0, "a", b"frame", b"reply")
-        kept = memory.find("a")
-        assert kept.answers(b"frame")
-        assert not kept.answers(b"fram")
-        assert not kept.answers(b"frane")
+        assert memory.find("a") == (b"frame", b"reply")
 
     def test_scope_ends_with_the_next_connection_unless_ids_last(self):
         memory = AnswerMemory(max_bytes=10)

@@ -165,7 +165,7 @@ def write_call(message_type: int, message_id: str, action: str, payload: bytes) 
 
 def write_result(message_id: str, payload: bytes) -> bytes:
     """A CALLRESULT."""
-    return b"[3," + _encode(message_id) + b"," + payload + b"]"
+    return b"[3,%b,%b]" % (_encode(message_id), payload)
 
 
 def write_error(message_type: int, message_id: str, error: RpcError, version: str) -> bytes:

@@ -163,7 +163,6 @@ class Rpc:
         "_decode",
         "_dialect",
         "_ended",
-        "_fixed_answers",
         "_guard",
         "_has_send",
         "_limits",
@@ -198,7 +197,6 @@ class Rpc:
         self._version: str = version.name
         self._actions: Mapping[str, Action] = version.actions
         self._closed_actions: Mapping[bytes, Any] = getattr(version, "closed", _NOTHING)
-        self._fixed_answers: Mapping[str, bytes] = getattr(version, "fixed_answers", _NOTHING)
         self._dialect = _DIALECTS[version.name]
         self._decode = self._dialect.decoder.decode
         self._has_send = SEND in self._dialect.message_types
@@ -242,19 +240,23 @@ class Rpc:
                 data.decode()
             except UnicodeDecodeError:
                 return self._head_only(data, "not UTF-8")
-        if self._closed_actions:
+        closed = self._closed_actions
+        if closed:
             # The quick way for what is sent most: the action is looked up before anything is decoded, then one decode
             # reads envelope and payload. Whatever is not plainly right goes the long way, which finds the same or says
             # what is wrong. Depth needs no look here: a type that is closed is as deep as it is.
             words = data.split(b'"', 4)
-            action = self._closed_actions.get(words[3]) if len(words) == 5 else None
-            if action is not None:
+            if len(words) == 5 and words[3] in closed:
+                action = closed[words[3]]
                 whole = action.decode_whole(data)
                 if whole is not None:
                     message_id = whole.message_id
-                    return self._before(message_id, data) or self._opened(
-                        message_id, action, whole.payload, _NO_DEVIATIONS, data
-                    )
+                    settled = self._before(message_id, data)
+                    if settled is not None:
+                        return settled
+                    self._open[message_id] = action, data
+                    self.counters.calls_received += 1
+                    return CallReceived(message_id, action, whole.payload, _NO_DEVIATIONS)
         if data.translate(None, NOT_OUTLINE) not in self._shallow and self._guard.exceeded(data):
             return self._head_only(data, f"nested deeper than {self._limits.depth} levels")
         try:
@@ -286,9 +288,10 @@ class Rpc:
         if self._memory is not None:
             kept = self._memory.find(message_id)
             if kept is not None:
-                if kept.answers(frame):
+                call, reply = kept
+                if call == frame:
                     counters.repeated += 1
-                    return Repeated(message_id, kept.reply)
+                    return Repeated(message_id, reply)
                 counters.message_id_reused += 1
         if len(self._open) >= self._limits.open_calls:
             counters.overloaded += 1
@@ -309,17 +312,10 @@ class Rpc:
             request, deviations = action.decode_request(message.payload)
         except Exception as error:
             return self._refused(message_id, self._as_rpc_error(error))
-        return self._opened(message_id, action, request, deviations, frame)
-
-    def _opened(
-        self, message_id: str, action: Action, request: msgspec.Struct, deviations: tuple[str, ...], frame: bytes
-    ) -> CallReceived:
-        """A CALL that was read is open from now on."""
-        counters = self.counters
-        self._open[message_id] = (action, frame)
-        counters.calls_received += 1
+        self._open[message_id] = action, frame
+        self.counters.calls_received += 1
         if deviations:
-            counters.tolerated += 1
+            self.counters.tolerated += 1
         return CallReceived(message_id, action, request, deviations)
 
     def _on_send(self, message: Send) -> Event:
@@ -456,13 +452,22 @@ class Rpc:
         opened = self._open.get(message_id)
         if opened is None:
             raise LocalError(f"no CALL {message_id!r} is open")
-        action, frame = opened
+        action = opened[0]
         expected = action.response_type
         if expected is None or not isinstance(response, expected):
             raise LocalError(f"{action.name} is not answered with {type(response).__name__}")
-        payload = self._fixed_answers.get(action.name) or action.encode(response)
+        return self.confirm(message_id, action.encode(response))
+
+    def confirm(self, message_id: str, payload: bytes) -> bytes:
+        """`answer` with what `Action.encode` has made of the response before, for answers that are always the same.
+
+        Raises LocalError when no such CALL is open.
+        """
+        opened = self._open.pop(message_id, None)
+        if opened is None:
+            raise LocalError(f"no CALL {message_id!r} is open")
+        action, frame = opened
         reply = envelope.write_result(message_id, payload)
-        del self._open[message_id]
         if self._memory is not None and action.name not in OF_THE_MOMENT:
             self._memory.keep(self._scope, message_id, frame, reply)
         self.counters.answers_sent += 1

@@ -16,37 +16,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 OF_THE_MOMENT = frozenset({"BootNotification", "Heartbeat"})
 """Actions whose answer carries the current time."""
 
 
-class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
-    """An answer and the fingerprint of the CALL that it answered."""
-
-    fingerprint: int
-    length: int
-    reply: bytes
-
-    def answers(self, frame: bytes) -> bool:
-        """Whether `frame` is the CALL that this answered, byte for byte as far as a 64-bit fingerprint can tell."""
-        return self.length == len(frame) and self.fingerprint == hash(frame)
+Kept = tuple[bytes, bytes]
+"""A CALL and the answer that it got. The frame itself and not a hash of it: taking one costs more than keeping the
+frame, and only byte for byte is certain."""
 
 
 class AnswerMemory:
     """A bounded memory of answers by messageId. The actor of a station owns it, so that it can outlive a connection."""
 
-    __slots__ = ("_bytes", "_capacity", "_kept", "_max_bytes", "_scope", "find")
+    __slots__ = ("_capacity", "_kept", "_max_bytes", "_scope", "find")
 
-    def __init__(self, capacity: int = 16, max_bytes: int = 16_384) -> None:
-        """`capacity` answers of together `max_bytes` bytes; the oldest go first."""
+    def __init__(self, capacity: int = 4, max_bytes: int = 4_096) -> None:
+        """`capacity` answers, each with its CALL of at most `max_bytes` bytes; the oldest go first.
+
+        A few are enough: a sender has one CALL outstanding, so it repeats its last. Only a station that does not keep
+        to that can repeat an older one.
+        """
         self._capacity = capacity
         self._max_bytes = max_bytes
-        self._kept: dict[str, KeptAnswer] = {}
-        self.find: Callable[[str], KeptAnswer | None] = self._kept.get
-        """The answer that is kept for a messageId; the caller compares the content."""
-        self._bytes = 0
+        self._kept: dict[str, Kept] = {}
+        self.find: Callable[[str], Kept | None] = self._kept.get
+        """What is kept for a messageId; the caller compares the content."""
         self._scope = 0
 
     def __len__(self) -> int:
@@ -56,27 +50,22 @@ class AnswerMemory:
         """Begin a connection, get its scope for `keep`. All is forgotten unless ids are `lasting` over connections."""
         if not lasting:
             self._kept.clear()
-            self._bytes = 0
             self._scope += 1
         return self._scope
 
     def keep(self, scope: int, message_id: str, frame: bytes, reply: bytes) -> None:
-        """Keep `reply` as the answer to the CALL `frame`, unless its scope has ended or it is too large."""
+        """Keep `reply` as the answer to the CALL `frame`, unless its scope has ended or they are too large."""
         if scope != self._scope:
             return
         kept = self._kept
         if message_id in kept:
-            self.forget(message_id)
-        size = len(reply)
-        if size > self._max_bytes:
+            del kept[message_id]
+        if len(frame) + len(reply) > self._max_bytes:
             return
-        kept[message_id] = KeptAnswer(hash(frame), len(frame), reply)
-        self._bytes += size
-        while len(kept) > self._capacity or self._bytes > self._max_bytes:
-            self._bytes -= len(kept.pop(next(iter(kept))).reply)
+        kept[message_id] = frame, reply
+        if len(kept) > self._capacity:
+            del kept[next(iter(kept))]
 
     def forget(self, message_id: str) -> None:
         """Forget the answer to `message_id`, if there is one."""
-        kept = self._kept.pop(message_id, None)
-        if kept is not None:
-            self._bytes -= len(kept.reply)
+        self._kept.pop(message_id, None)
