@@ -18,6 +18,7 @@ from .guard import Guard
 from .problems import HANDLERS
 from .routes import (
     course,
+    evses,
     login,
     operations,
     sessions,
@@ -29,6 +30,7 @@ from .routes import (
 
 AREAS = (
     stations,
+    evses,
     sites,
     sessions,
     course,

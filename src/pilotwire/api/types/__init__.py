@@ -7,3 +7,4 @@ is in `base`. Records of the store are mapped to these types, never shown.
 from .base import *  # noqa: F403
 from .course import *  # noqa: F403
 from .sites import *  # noqa: F403
+from .stations import *  # noqa: F403
