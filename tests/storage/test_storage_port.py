@@ -435,6 +435,20 @@ async def test_settings_are_put_listed_replaced_and_deleted(store: Store) -> Non
     assert await store.setting("secret") == "b"
 
 
+async def test_many_tokens_are_put_at_once(store: Store) -> None:
+    await store.put_token(Token(tenant="default", token="t0007", note="old"))
+    many = [Token(tenant="default", token=f"t{n:04d}", note="new") for n in range(1_001)]
+    await store.put_tokens(
+        [*many, Token(tenant="default", token="t0008", note="last"), Token(tenant="other", token="x")]
+    )
+    found = {one.token: one.note for one in await store.tokens("default")}
+    assert len(found) == 1_001 and found["t0007"] == found["t1000"] == "new" and found["t0008"] == "last"
+    assert await store.token("other", "x") == Token(tenant="other", token="x")
+    assert await store.token("default", "x") is None
+    await store.put_tokens([])
+    assert len(await store.tokens()) == 1_002
+
+
 # -- life -------------------------------------------------------------------------------------------------------------
 async def test_everything_survives_a_restart(store: Store, reopen) -> None:
     await appended(

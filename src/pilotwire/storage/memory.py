@@ -436,6 +436,15 @@ class MemoryStore:
         """Insert or replace a token."""
         self._tokens[token.tenant, token.token] = _copy(token)
 
+    async def put_tokens(self, tokens: Sequence[Token]) -> None:
+        """As the port says."""
+        self._tokens.update({(one.tenant, one.token): _copy(one) for one in tokens})
+
+    async def token(self, tenant: str, token: str) -> Token | None:
+        """One token."""
+        found = self._tokens.get((tenant, token))
+        return _copy(found) if found is not None else None
+
     async def tokens(self, tenant: str | None = None) -> list[Token]:
         """Tokens by tenant and token."""
         return _of(self._tokens, tenant)

@@ -311,6 +311,22 @@ def put_body(table: str, tenant: str, name: str, body: bytes) -> Plan[None]:
     )
 
 
+_BODIES_PER_STATEMENT = 200
+
+
+def put_bodies(table: str, rows: Sequence[tuple[str, str, bytes]]) -> Plan[None]:
+    """Insert or replace many rows (tenant, id, body) of a settings table; of one that comes twice the last counts."""
+    last = list({row[:2]: row for row in rows}.values())
+    for start in range(0, len(last), _BODIES_PER_STATEMENT):
+        some = last[start : start + _BODIES_PER_STATEMENT]
+        marks = ", ".join(f"(?{3 * n + 1}, ?{3 * n + 2}, ?{3 * n + 3})" for n in range(len(some)))
+        yield (
+            f"INSERT INTO {table} (tenant, id, body) VALUES {marks} "
+            "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body",
+            tuple(value for row in some for value in row),
+        )
+
+
 def get_body(table: str, tenant: str, name: str, kind: type[T]) -> Plan[T | None]:
     """One row of a settings table."""
     rows = yield f"SELECT body FROM {table} WHERE tenant = ?1 AND id = ?2", (tenant, name)

@@ -426,6 +426,14 @@ class SqlStore(ABC):
         """Insert or replace a token."""
         await self.change(queries.put_body("tokens", token.tenant, token.token, encode(token)))
 
+    async def put_tokens(self, tokens: Sequence[Token]) -> None:
+        """As the port says."""
+        await self.change(queries.put_bodies("tokens", [(one.tenant, one.token, encode(one)) for one in tokens]))
+
+    async def token(self, tenant: str, token: str) -> Token | None:
+        """One token."""
+        return await self.read(queries.get_body("tokens", tenant, token, Token))
+
     async def tokens(self, tenant: str | None = None) -> list[Token]:
         """Tokens by tenant and token."""
         return await self.read(queries.list_bodies("tokens", tenant, Token))
