@@ -4,7 +4,11 @@ Each area is a module of its own; add yours below, one line. What several areas 
 is in `base`. Records of the store are mapped to these types, never shown.
 """
 
+from .alarms import *  # noqa: F403
 from .base import *  # noqa: F403
 from .course import *  # noqa: F403
+from .notifications import *  # noqa: F403
+from .reports import *  # noqa: F403
 from .sites import *  # noqa: F403
 from .stations import *  # noqa: F403
+from .webhooks import *  # noqa: F403
