@@ -49,6 +49,9 @@ class ApiConfig:
     zone: tzinfo = UTC
     """Whose midnight begins "today" in the totals."""
     login_days: int = 7
+    """How long a login lasts at most."""
+    login_idle_hours: int = 24
+    """How long it lasts when nothing is done with it."""
     rate_per_s: float = 0
     """Requests a second that one principal may make for long; 0: as many as it likes."""
     rate_burst: int = 0

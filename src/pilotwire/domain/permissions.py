@@ -80,3 +80,15 @@ def may(role: str, permission: str) -> bool:
         raise KeyError(permission)
     scope_and_permissions = ROLES.get(role)
     return scope_and_permissions is not None and permission in scope_and_permissions[1]
+
+
+def covers(role: str, other: str) -> bool:
+    """Whether `role` may all that `other` may, at least as far: who has it may give `other` to somebody."""
+    if role not in ROLES or other not in ROLES:
+        return False
+    scope, own = ROLES[role]
+    other_scope, others = ROLES[other]
+    return others <= own and _REACH[scope] >= _REACH[other_scope]
+
+
+_REACH: Final[dict[Scope, int]] = {"own": 0, "sites": 1, "tenant": 2, "platform": 3}

@@ -208,15 +208,31 @@ class Token(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class User(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Somebody who may log in."""
+
     tenant: str
     name: str
     password: str
-    """argon2id."""
+    """argon2id; "" for whom another provider knows."""
     role: str = "operator"
     created_at: int = 0
+    sites: list[str] | None = None
+    """The sites that the person sees; None: every one, where the role reaches so far."""
+    tokens: list[str] = []
+    """Of a driver: the tokens that are theirs."""
+    email: str = ""
+    language: str = ""
+    """Of pages and letters, e.g. de; "": as the browser asks."""
+    enabled: bool = True
+    subject: str = ""
+    """Who it is to the OpenID provider: `<issuer> <sub>`."""
+    changed_at: int = 0
+    """When the password was set."""
 
 
 class ApiKey(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A key of a program."""
+
     tenant: str
     id: str
     name: str
@@ -225,6 +241,14 @@ class ApiKey(msgspec.Struct, kw_only=True, omit_defaults=True):
     role: str = "service"
     created_at: int = 0
     expires_at: int | None = None
+    sites: list[str] | None = None
+    """The sites that it reaches; None: every one."""
+    made_by: str = ""
+    rotated_at: int = 0
+    old_digest: str = ""
+    """Of the key before it was rotated."""
+    old_until: int = 0
+    """How long that one is still taken."""
 
 
 class Variable(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
