@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 
 from litestar import Litestar
+from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
 from pilotwire.api.app import create_app as create_api
 from pilotwire.api.context import ApiContext
 
 from .pages import HANDLERS
+from .pages.errors import unrouted
 from .view import STATIC, missing_libraries
 
 log = logging.getLogger(__name__)
@@ -23,4 +25,6 @@ def create_app(context: ApiContext) -> Litestar:
     files = create_static_files_router(
         path="/static", directories=[STATIC], include_in_schema=False, cache_control=None, send_as_attachment=False
     )
-    return create_api(context, extra=[*HANDLERS, files])
+    app = create_api(context, extra=[*HANDLERS, files])
+    app.exception_handlers[HTTPException] = unrouted
+    return app

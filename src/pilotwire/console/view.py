@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pilotwire.api.types import Connector, Session, Station
 from pilotwire.api.words import spaced
+
+from . import language
+from .language import N_, translate
 
 STATIC = Path(__file__).parent / "static"
 LIBRARIES = ("vendor/htmx.min.js", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css")
@@ -27,21 +32,21 @@ class State(NamedTuple):
 
 
 _STATES = {
-    "Available": State("free", "Available", "check"),
-    "Preparing": State("busy", "Preparing", "plug"),
-    "EVConnected": State("busy", "Car connected", "plug"),
-    "Occupied": State("busy", "Occupied", "plug"),
-    "Idle": State("busy", "Idle", "pause"),
-    "Charging": State("charging", "Charging", "bolt"),
-    "SuspendedEV": State("busy", "Paused by the car", "pause"),
-    "SuspendedEVSE": State("busy", "Paused by the station", "pause"),
-    "Finishing": State("busy", "Finishing", "plug"),
-    "Reserved": State("reserved", "Reserved", "clock"),
-    "Unavailable": State("off", "Out of service", "off"),
-    "Faulted": State("fault", "Faulted", "alert"),
-    "Unknown": State("off", "Not reported yet", "off"),
+    "Available": State("free", N_("Available"), "check"),
+    "Preparing": State("busy", N_("Preparing"), "plug"),
+    "EVConnected": State("busy", N_("Car connected"), "plug"),
+    "Occupied": State("busy", N_("Occupied"), "plug"),
+    "Idle": State("busy", N_("Idle"), "pause"),
+    "Charging": State("charging", N_("Charging"), "bolt"),
+    "SuspendedEV": State("busy", N_("Paused by the car"), "pause"),
+    "SuspendedEVSE": State("busy", N_("Paused by the station"), "pause"),
+    "Finishing": State("busy", N_("Finishing"), "plug"),
+    "Reserved": State("reserved", N_("Reserved"), "clock"),
+    "Unavailable": State("off", N_("Out of service"), "off"),
+    "Faulted": State("fault", N_("Faulted"), "alert"),
+    "Unknown": State("off", N_("Not reported yet"), "off"),
 }
-OFFLINE = State("off", "Offline", "off")
+OFFLINE = State("off", N_("Offline"), "off")
 
 
 def state_of(station: Station, connector: Connector, session: Session | None) -> State:
@@ -51,31 +56,40 @@ def state_of(station: Station, connector: Connector, session: Session | None) ->
     status = connector.status
     if session is not None and status in ("Occupied", "Unknown") and session.charging_state in _STATES:
         status = session.charging_state
-    return _STATES.get(status, State("busy", spaced(status), "plug"))
+    known = _STATES.get(status)
+    return State(known.kind, translate(known.text), known.icon) if known else State("busy", spaced(status), "plug")
+
+
+def numeral(number: float, digits: int = 0) -> str:
+    """A number with so many decimals, thousands apart, with the signs of the language (as `fixed` in shell.js)."""
+    text = f"{number:,.{digits}f}"
+    words = language.catalogue(language.speaking())
+    if "." in words:
+        text = text.translate({ord("."): words["."], ord(","): words[","]})
+    return text
 
 
 def kw(power_w: int) -> str:
-    """Kilowatts with one decimal; halves go up, as in live.js."""
-    return f"{(power_w + 50) // 100 / 10:.1f}"
+    """Kilowatts with one decimal; halves go up, as in shell.js."""
+    return numeral((power_w + 50) // 100 / 10, 1)
 
 
 def kwh(energy_wh: int) -> str:
     """Kilowatt-hours: two decimals below 100, one above."""
     if energy_wh < 100_000:
-        return f"{(energy_wh + 5) // 10 / 100:.2f}"
-    return f"{(energy_wh + 50) // 100 / 10:,.1f}"
+        return numeral((energy_wh + 5) // 10 / 100, 2)
+    return numeral((energy_wh + 50) // 100 / 10, 1)
 
 
-def key_of(station: Station, sessions: dict[str, Session]) -> str:
-    """What a card shows besides its moving numbers: `cardKey` in live.js. A change of it draws it anew."""
-    parts = [str(int(station.connected)), str(int(station.enabled)), station.ocpp_version or "", station.vendor]
-    parts += [station.model]
-    for connector in station.connectors:
-        session = sessions.get(connector.session_id or "")
-        parts += [str(connector.evse), str(connector.connector), connector.status, connector.error_code]
-        if session is not None:
-            parts += [session.id, session.token, session.charging_state, str(int(session.soc_percent is not None))]
-    return "|".join(parts)
+def count(number: int) -> str:
+    """Thousands apart."""
+    return numeral(number)
+
+
+def percent(part: float) -> str:
+    """A share of 1 in percent, one decimal where it is not whole."""
+    rounded = round(part * 100, 1)
+    return numeral(rounded, 0 if rounded == int(rounded) else 1)
 
 
 def missing_libraries() -> list[str]:
@@ -120,8 +134,19 @@ def tiles_of(station: Station) -> list[Connector]:
     return [one for one in station.connectors if one.evse > 0]
 
 
-_environment.globals.update(asset=asset, state_of=state_of, key_of=key_of, tiles_of=tiles_of)
-_environment.filters.update(kw=kw, kwh=kwh, segment=_segment, spaced=spaced, ticks=ticks)
+_environment.globals.update(
+    _=translate, several=language.several, speaking=language.speaking, languages=language.languages
+)
+_environment.globals.update(asset=asset, state_of=state_of, tiles_of=tiles_of)
+_environment.filters.update(count=count, percent=percent, kw=kw, kwh=kwh, segment=_segment, spaced=spaced, ticks=ticks)
+
+
+def as_json(thing: Any) -> str:
+    """Readable JSON, for people."""
+    return json.dumps(msgspec.to_builtins(thing), indent=2, ensure_ascii=False)
+
+
+_environment.filters.update(json=as_json, numeral=numeral)
 
 
 def render(template: str, **values: Any) -> str:

@@ -1,0 +1,31 @@
+"""The reference of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get
+
+from pilotwire.api.openapi import schema_of
+
+from .. import reference
+from ..language import _
+from .common import PlainRequest, page
+
+
+@get("/api")
+async def api_reference(request: PlainRequest) -> Response[Any]:
+    """The OpenAPI document, readable."""
+    document = schema_of(request.app)
+    return page(
+        request,
+        "reference.html",
+        here="api",
+        crumbs=[(_("API"), None)],
+        groups=reference.groups_of(document),
+        problems=reference.problems(),
+        version=document["info"]["version"],
+    )
+
+
+HANDLERS: list[Any] = [api_reference]
