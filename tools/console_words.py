@@ -4,7 +4,8 @@
     python tools/console_words.py de < new.json   merges {"English": "Deutsch", …} into languages/de.json
     python tools/console_words.py --unused        says which translations no text needs any more
 
-Texts are found in templates (`_("…")`, `several(n, "…", "…")`) and in Python (the same and `N_("…")`), by their syntax trees.
+Texts are found in templates (`_("…")`, `several(n, "…", "…")`) and in Python (the same, `N_("…")` and
+`Word("…", "…")`), by their syntax trees.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ def texts() -> dict[str, str]:
                     found.setdefault(text, f"{path.relative_to(CONSOLE)}:{line}")
     for path in sorted(CONSOLE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
-                for argument in node.args:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in (*FUNCTIONS, "Word"):
+                # A Word's third is its level.
+                for argument in node.args[:2] if node.func.id == "Word" else node.args:
                     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                         found.setdefault(argument.value, f"{path.relative_to(CONSOLE)}:{node.lineno}")
     return found

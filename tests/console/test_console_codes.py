@@ -23,6 +23,8 @@ STANDARD = [
     (v21, "TriggerReasonEnumType", "trigger"),
     (v201, "ChargingStateEnumType", "state"),
     (v21, "ChargingStateEnumType", "state"),
+    (v16, "ChargePointStatus", "connector"),
+    (v21, "ConnectorStatusEnumType", "connector"),
     (v16, "ChargePointErrorCode", "error"),
     (v16, "Measurand", "measurand"),
     (v16, "ReadingContext", "context"),

@@ -12,10 +12,10 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pilotwire.api.types import Connector, Session, Station
+from pilotwire.api.types import Command, Connector, Session, Station, StationDetails
 from pilotwire.api.words import spaced
 
-from . import language
+from . import language, words
 from .language import N_, translate
 
 STATIC = Path(__file__).parent / "static"
@@ -137,7 +137,7 @@ def tiles_of(station: Station) -> list[Connector]:
 _environment.globals.update(
     _=translate, several=language.several, speaking=language.speaking, languages=language.languages
 )
-_environment.globals.update(asset=asset, state_of=state_of, tiles_of=tiles_of)
+_environment.globals.update(word_of=words.word, asset=asset, state_of=state_of, tiles_of=tiles_of)
 _environment.filters.update(count=count, percent=percent, kw=kw, kwh=kwh, segment=_segment, spaced=spaced, ticks=ticks)
 
 
@@ -147,6 +147,57 @@ def as_json(thing: Any) -> str:
 
 
 _environment.filters.update(json=as_json, numeral=numeral)
+
+
+def _tabs(tabs: list[tuple[str, str, str]], station: Station) -> list[tuple[str, str, str]]:
+    below = f"/stations/{_segment(station.id)}"
+    return [(key, translate(text), f"{below}/{key}" if key else below) for key, text, _permission in tabs]
+
+
+def clock_text(details: StationDetails) -> str:
+    """What the station's clock is worth, in words."""
+    if details.clock_verdict == "unknown":
+        return translate("not known yet")
+    if details.clock_verdict == "right":
+        return translate("right")
+    seconds = numeral(abs(details.clock_skew_ms) / 1000, 1)
+    return translate("{n} s ahead" if details.clock_skew_ms > 0 else "{n} s behind", n=seconds)
+
+
+_OUTCOMES = {
+    "pending": N_("waits"),
+    "sent": N_("was sent"),
+    "answered": N_("was answered"),
+    "refused": N_("was refused"),
+    "timed-out": N_("got no answer"),
+    "expired": N_("expired"),
+    "undeliverable": N_("could not be sent"),
+}
+
+
+def outcome_text(command: Command) -> str:
+    """What became of a command, in words, with the status that the station answered."""
+    said = translate(_OUTCOMES.get(command.outcome, command.outcome))
+    status = command.answer.get("status") if isinstance(command.answer, dict) else None
+    return f"{said}: {spaced(str(status)).lower()}" if status else said
+
+
+def session_options(sessions: dict[str, Session]) -> list[tuple[str, str]]:
+    """Running sessions to choose from."""
+    return [
+        (one.id, f"EVSE {one.evse}: {kw(one.power_w)} kW, {kwh(one.energy_wh)} kWh, {one.token or '–'}")
+        for one in sessions.values()
+    ]
+
+
+_environment.globals.update(
+    tabs_of=_tabs, clock_text=clock_text, outcome_text=outcome_text, session_options=session_options
+)
+_environment.filters.update(
+    pair=lambda one: (one, one),
+    evse_pair=lambda number: (number, f"EVSE {number}"),
+    translated=lambda pair: (pair[0], translate(pair[1])),
+)
 
 
 def render(template: str, **values: Any) -> str:

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import errors, login, overview, reference, shell
+from . import errors, login, overview, reference, session, shell
 from .common import prepare
 
-_MODULES = (shell, login, overview, reference)
+_MODULES = (shell, login, overview, session, reference)
 
 
 def _handlers() -> list[Any]:

@@ -13,9 +13,11 @@ from pilotwire.api.commands import execute
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources.timeline import timeline
+from pilotwire.core.time import to_rfc3339
 
 from .. import words
 from ..language import N_, _
+from ..view import numeral
 from ..words import Word, word
 from .common import PlainRequest, Text, allowed, context_of, fragment, page, segment
 
@@ -90,7 +92,7 @@ def line_of(event: types.SessionEvent) -> Line:
             if error.text:
                 return Line(event, error.level, "alert", _(error.name), _(error.text))
             level = "bad" if event.code == "Faulted" else "info"
-            return Line(event, level, icon, f"{_('Connector')}: {_(_status(event.code or ''))}", "")
+            return Line(event, level, icon, f"{_('Connector')}: {_(word('connector', event.code).name)}", "")
         case "command-requested":
             return Line(event, "info", icon, f"{_('Command')}: {event.code}", _by(event.summary))
         case "command-settled":
@@ -99,12 +101,6 @@ def line_of(event: types.SessionEvent) -> Line:
     if known := _NAMES.get(kind):
         return Line(event, known.level, icon, _(known.name), _(known.text) if known.text else "")
     return Line(event, event.level, icon, event.summary, "")
-
-
-def _status(code: str) -> str:
-    from ..view import status_text
-
-    return status_text(code)
 
 
 def _by(summary: str) -> str:
@@ -155,6 +151,7 @@ async def one(request: PlainRequest, session_id: Text) -> Response[Any]:
         state=word("state", session.charging_state),
         flags=[(name, word("flag", name)) for name in session.flags],
         token_type=word("token-type", session.token_type),
+        now=to_rfc3339(now),
         lasted=lasted(session.started_at, session.ended_at, now),
         mean_power=mean_power(session, now),
         may_stop=session.status == "active" and principal.may("commands:send"),
@@ -194,7 +191,7 @@ def table_of(samples: list[types.Sample]) -> tuple[list[Column], list[Row]]:
     found: dict[tuple[str, str, str, str], None] = {}
     rows: dict[str, dict[tuple[str, str, str, str], types.Sample]] = {}
     for one in samples:
-        location = "" if one.location in (None, "Outlet") else one.location or ""
+        location = "" if one.measurand == "SoC" or one.location == "Outlet" else one.location or ""
         key = (one.measurand, one.phase or "", location, one.unit)
         found[key] = None
         rows.setdefault(one.time, {})[key] = one
@@ -228,10 +225,10 @@ def _shown_unit(unit: str) -> str:
 def _reading(sample: types.Sample) -> str:
     """A value as people read it; the exact one is in the export."""
     if sample.unit in _SHOWN:
-        _, divisor, digits = _SHOWN[sample.unit]
-        return f"{sample.value / divisor:,.{digits}f}"
+        _name, divisor, digits = _SHOWN[sample.unit]
+        return numeral(sample.value / divisor, digits)
     divisor = 1000 if _OTHERS.get(sample.unit, "").startswith("k") else 1
-    return f"{sample.value / divisor:,.3f}".rstrip("0").rstrip(".")
+    return numeral(sample.value / divisor, 2)
 
 
 @get("/ui/sessions/{session_id:str}/samples")

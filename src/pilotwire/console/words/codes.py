@@ -110,6 +110,20 @@ CHARGING_STATES: Final[dict[str, Word]] = {
 }
 """ChargingStateEnumType (2.x) and the states of a running session in ChargePointStatus (1.6)."""
 
+CONNECTORS: Final[dict[str, Word]] = {
+    "Available": Word("Available", "", "good"),
+    "Charging": CHARGING_STATES["Charging"],
+    "Faulted": Word("Faulted", "", "bad"),
+    "Finishing": CHARGING_STATES["Finishing"],
+    "Occupied": Word("Occupied"),
+    "Preparing": CHARGING_STATES["Preparing"],
+    "Reserved": Word("Reserved"),
+    "SuspendedEV": CHARGING_STATES["SuspendedEV"],
+    "SuspendedEVSE": CHARGING_STATES["SuspendedEVSE"],
+    "Unavailable": Word("Out of service", "", "warn"),
+}
+"""ChargePointStatus (1.6) and ConnectorStatusEnumType (2.x)."""
+
 FLAGS: Final[dict[str, Word]] = {
     "clock-1970": Word(
         "Clock not set",
@@ -301,6 +315,7 @@ TABLES: Final = {
     "stop": STOP_REASONS,
     "trigger": TRIGGERS,
     "state": CHARGING_STATES,
+    "connector": CONNECTORS,
     "flag": FLAGS,
     "error": ERROR_CODES,
     "measurand": MEASURANDS,
