@@ -4,7 +4,7 @@ How to add one (a module of this package, its templates in `templates/<module>/`
 
 - A page is a Litestar handler that ends in `page(request, "sessions/list.html", here="sessions", …)` (`common.py`);
   `crumbs=[("Sessions", "/sessions"), ("S-1", None)]` is the path to it. `redirect(request, path, "good", _("Saved."))`
-  says something on the page that comes next; `fragment(request, "…", toast=("good", _("Saved.")))` answers htmx (`/ui/`).
+  says something on the page that comes next; `fragment(request, "…", toast=("good", _("Saved.")))` answers htmx.
 - Its template extends `base.html` and fills `title`, `content` and, for tools on the right of the heading, uses
   `kit.head(…)`. `{% import "kit.html" as kit %}` has the parts: head, badge, field, select, check, area, facts, empty,
   tabs, pager, sorted_th, code, dialog, timeline, when/ago/since (times), note. Write no part anew; extend the kit.
@@ -21,10 +21,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import errors, login, overview, reference, session, shell
+from . import command, errors, login, overview, reference, session, shell, station
 from .common import prepare
 
-_MODULES = (shell, login, overview, session, reference)
+_MODULES = (
+    shell,
+    login,
+    overview,
+    station,
+    command,
+    session,
+    reference,
+)  # fmt: skip
 
 
 def _handlers() -> list[Any]:

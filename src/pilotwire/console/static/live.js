@@ -30,7 +30,7 @@ function showSession(one) {
       if (bar) bar.value = one.soc_percent;
     }
   }
-  if (typeof curves !== "undefined") curves.point(one);
+  for (const spark of $$(`[data-spark="${CSS.escape(one.id)}"]`)) point(spark, Date.parse(one.updated_at), one.power_w);
 }
 function showStation(one) {
   for (const box of $$(`[data-station="${CSS.escape(one.id)}"]`)) {
@@ -38,6 +38,31 @@ function showStation(one) {
     for (const at of one.connectors) put($(`[data-at="${at.evse}.${at.connector}"] [data-power]`, box), kw(at.power_w));
   }
 }
+
+// <svg data-spark=SESSION>: the session's power, read once, then as it comes; its own scale, the peak written into it.
+const sparks = new WeakMap();
+async function spark(svg) {
+  if (sparks.has(svg)) return;
+  const line = [];
+  sparks.set(svg, line);
+  const answer = await fetch(`/api/v1/sessions/${encodeURIComponent(svg.dataset.spark)}/curve?points=120`).catch(() => null);
+  if (!answer?.ok) { sparks.delete(svg); return; }
+  line.unshift(...(await answer.json()).points.map((one) => [Date.parse(one.time), one.power_w]));
+  point(svg);
+}
+function point(svg, time, power) {
+  const line = sparks.get(svg);
+  if (!line) return;
+  if (time > (line.at(-1)?.[0] ?? 0)) line.push([time, power]);
+  if (line.length > 400) line.splice(0, 200, ...line.slice(0, 200).filter((_, index) => index % 2));
+  if (line.length < 2) return;
+  const [start, end] = [line[0][0], Math.max(line.at(-1)[0], line[0][0] + 120000)];
+  const top = Math.max(...line.map((one) => one[1]), 100) * 1.06;
+  const path = line.map(([at, watts]) => `${((at - start) / (end - start) * 300).toFixed(1)},${(60 - watts / top * 60).toFixed(1)}`);
+  const last = ((line.at(-1)[0] - start) / (end - start) * 300).toFixed(1);
+  svg.innerHTML = `<polygon points="0,60 ${path.join(" ")} ${last},60"/><polyline points="${path.join(" ")}"/>`;
+}
+const sparkle = (root) => $$("[data-spark]", root).forEach(spark);
 
 /** What a station shows besides its numbers: when that changes, the pieces that watch it are asked for anew. */
 const shape = (one) => JSON.stringify([one.connected, one.enabled, one.vendor, one.model, one.firmware, one.firmware_status, one.connectors.map((at) => [at.evse, at.connector, at.status, at.error_code, at.session_id])]);
@@ -148,6 +173,8 @@ function connect() {
     }, 3000);
   });
 }
+document.addEventListener("htmx:after:swap", () => sparkle(document));
+sparkle(document);
 if (document.body.dataset.live) connect();
 addEventListener("pagehide", () => live.stream?.close());
 addEventListener("pageshow", (event) => { if (event.persisted && document.body.dataset.live) connect(); });

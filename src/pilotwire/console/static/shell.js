@@ -77,6 +77,7 @@ document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest?.(selector);
   const opener = at("[data-dialog]");
   if (opener) open(opener.dataset.dialog);
+  else if (at("[data-close]")) at("dialog").close();
   else if (at("[data-palette]")) open("palette");
   else if (at("[data-help]")) open("help");
   else if (at("[data-menu]")) side(!document.body.classList.contains("menu-open"));
