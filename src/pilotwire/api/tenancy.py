@@ -114,7 +114,7 @@ class TenantBus:
 
     __slots__ = ("_bus", "tenant")
 
-    OF_TENANTS = frozenset(("facts", "live", "command", "power"))
+    OF_TENANTS = frozenset(("facts", "live", "command", "power", "refused", "alarms"))
     """Subjects whose second part is a tenant."""
 
     def __init__(self, bus: Bus, tenant: str) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from pilotwire.core.ids import BadIdentity, StationKey, check_identity
+from pilotwire.core.ids import MAX_IDENTITY, BadIdentity, StationKey, check_identity
 from pilotwire.crypto.subject import read_subject
 from pilotwire.domain.records import StationAccount
 from pilotwire.protocols.ocpp.version import SUBPROTOCOL
+from pilotwire.transport.bus import Refused
 from pilotwire.transport.port import Handshake, Receiver, Refuse
 
 from .around import Around
@@ -60,12 +61,28 @@ class Admission:
         if isinstance(verdict, Refuse):
             around.counters.count(around.counters.rejected, verdict.reason)
             around.log("handshake refused", key, peer=handshake.peer, reason=verdict.reason)
+            if "refused" in around.bus.topics:
+                self._tell(key, handshake, verdict)
             return verdict
         around.counters.handshakes += 1
         version = SUBPROTOCOL.get(handshake.subprotocol or "")
         if version is None:
             return NoCommonVersion()
         return self._connect(key, handshake, version, verdict.security_profile)
+
+    def _tell(self, key: StationKey, handshake: Handshake, verdict: Refuse) -> None:
+        """Whoever watches hears of it. It is no fact of the journal: a stranger could fill that."""
+        if not key.station.isprintable():
+            return
+        refused = Refused(
+            tenant=key.tenant,
+            station=key.station[:MAX_IDENTITY],
+            time=self._around.now(),
+            peer=handshake.peer,
+            status=verdict.status,
+            reason=verdict.reason,
+        )
+        self._around.bus.publish(f"refused.{key.tenant}.{key.station[:MAX_IDENTITY]}", refused)
 
     def _judge(self, key: StationKey, handshake: Handshake) -> StationAccount | Refuse:
         try:

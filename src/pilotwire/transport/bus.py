@@ -5,11 +5,14 @@ Subjects in use
     live.<tenant>.<station>       `Frame`: a raw frame as it passed, for the tap; shed first when a reader is slow
     command.<tenant>.<station>    request: `CommandRequest` → `CommandReply`
     power.<tenant>.<station>      `PowerNow`: present values for the live page
+    refused.<tenant>.<station>    `Refused`: a handshake that was turned away
+    alarms.<tenant>.<station>     `AlarmNews`: an alarm was raised, cleared, acknowledged; "-" where it has no station
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from typing import Any, Protocol
@@ -58,6 +61,31 @@ class PowerNow(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str = ""
     energy_wh: int = 0
     soc: int | None = None
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who named a station was not let in. The name is what was claimed: nobody has proved it."""
+
+    tenant: str
+    station: str
+    time: int
+    peer: str
+    status: int
+    """HTTP status that was answered."""
+    reason: str
+
+
+class AlarmNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an alarm; who wants to know more reads it."""
+
+    tenant: str
+    alarm: str
+    what: str
+    """raised, again, cleared, acknowledged."""
+    severity: str
+    station: str
+    site: str
+    time: int
 
 
 class CommandRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +137,21 @@ class Subscription:
             self._closed = True
             self._close(self)
             self._wake.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Until something is queued, for those who take many at once; False when the time has passed first."""
+        if self._queue or self._closed:
+            return bool(self._queue)
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        return bool(self._queue)
+
+    def drain(self, limit: int) -> list[tuple[str, Any]]:
+        """What is queued, oldest first, at most `limit`."""
+        queue = self._queue
+        return [queue.popleft() for _ in range(min(limit, len(queue)))]
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, Any]]:
         while not self._closed:
