@@ -59,7 +59,7 @@ def test_sessions_pages_neither_skip_nor_repeat_while_rows_come(
             assert len(page.items) == limit, "only the last page is short"
             if (new := next(fresh, None)) is not None:
                 await appended(store, entry(touched=(new,)))
-        assert seen == sorted(seen, reverse=True)
+        assert [at for at, _ in seen] == sorted((at for at, _ in seen), reverse=True)
         assert len(seen) == len(set(seen)), "none is repeated"
         assert {(one.started_at, one.id) for one in old} <= set(seen), "none that was there is skipped"
 

@@ -17,6 +17,7 @@ from pilotwire.domain.records import Command, Session, Station, Variable
 
 from .codec import SETTLED_OUTCOMES, Record, encode, record_key, variable_name
 from .port import Done, Entry
+from .session_list import ListColumns, columns_of
 
 
 class SessionRow(NamedTuple):
@@ -30,6 +31,8 @@ class SessionRow(NamedTuple):
     status: str
     started_at: int
     body: bytes
+    listed: ListColumns
+    """What it is searched by."""
 
 
 class StationRow(NamedTuple):
@@ -84,6 +87,7 @@ class Records:
                     record.status,
                     record.started_at,
                     encode(record),
+                    columns_of(record),
                 )
             )
         elif isinstance(record, Station):

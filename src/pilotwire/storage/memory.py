@@ -11,7 +11,7 @@ Two ways of committing:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -34,6 +34,7 @@ from .codec import (
 )
 from .documents import Change, Document, DocumentPage, DocumentTable
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
+from .session_list import SessionQuery, StationTotal, fits, sort_key
 
 T = TypeVar("T")
 _SampleKey = tuple[object, ...]
@@ -298,6 +299,16 @@ class MemoryStore:
         items = [_copy(self._stations[tenant, name]) for name in ids[:limit]]
         return Page(items=list(items), next=encode_cursor(items[-1].id) if len(ids) > limit else None)
 
+    async def some_stations(self, tenant: str, ids: Collection[str] | None) -> list[Station]:
+        """The records of these stations, or of all, in no order."""
+        self._settle()
+        wanted = None if ids is None else frozenset(ids)
+        return [
+            _copy(station)
+            for (owner, name), station in self._stations.items()
+            if owner == tenant and (wanted is None or name in wanted)
+        ]
+
     async def station(self, key: StationKey) -> Station | None:
         """One station's record."""
         self._settle()
@@ -314,20 +325,47 @@ class MemoryStore:
         limit: int = 50,
     ) -> Page:
         """Sessions, newest started first."""
-        self._settle()
-        pool = self._sessions.values() if station is None else self._by_station.get((tenant, station), {}).values()
-        found = _newest_first(
-            session for session in pool if session.tenant == tenant and (status is None or session.status == status)
-        )
+        wanted = SessionQuery(stations=None if station is None else (station,), status=status)
+        return await self.find_sessions(tenant, wanted, cursor=cursor, limit=limit)
+
+    async def find_sessions(
+        self, tenant: str, wanted: SessionQuery, *, cursor: str | None = None, limit: int = 50
+    ) -> Page:
+        """A page of the sessions that are asked for; see `pilotwire.storage.session_list`."""
+        found = self._found(tenant, wanted)
         if cursor:
-            started_at, name = decode_cursor(cursor, tuple[int, str])
-            found = [session for session in found if (session.started_at, session.id) < (started_at, name)]
-        items = [_copy(session) for session in found[:limit]]
-        last = items[-1] if items else None
+            after = decode_cursor(cursor, tuple[int, int])
+            found = [pair for pair in found if (pair[0] < after if wanted.descending else pair[0] > after)]
+        more = len(found) > limit
         return Page(
-            items=list(items),
-            next=encode_cursor(last.started_at, last.id) if last and len(found) > limit else None,
+            items=[_copy(session) for _, session in found[:limit]],
+            next=encode_cursor(*found[limit - 1][0]) if more else None,
         )
+
+    def _found(self, tenant: str, wanted: SessionQuery) -> list[tuple[tuple[int, int], Session]]:
+        self._settle()
+        fit = fits(wanted)
+        found = [
+            ((sort_key(wanted, session), number), session)
+            for number, ((owner, _), session) in enumerate(self._sessions.items())
+            if owner == tenant and fit(session)
+        ]
+        return sorted(found, key=lambda pair: pair[0], reverse=wanted.descending)
+
+    async def count_sessions(self, tenant: str, wanted: SessionQuery) -> int | None:
+        """How many there are of them."""
+        return len(self._found(tenant, wanted))
+
+    async def session_totals(
+        self, tenant: str, ended_from: int, ended_before: int | None = None
+    ) -> dict[str, StationTotal]:
+        """Station → what its sessions come to that ended within a time."""
+        totals: dict[str, StationTotal] = {}
+        wanted = SessionQuery(status="ended", ended_from=ended_from, ended_before=ended_before)
+        for _, session in self._found(tenant, wanted):
+            before = totals.get(session.station_id, StationTotal(0, 0))
+            totals[session.station_id] = StationTotal(before.sessions + 1, before.energy_wh + session.energy_wh)
+        return totals
 
     async def session(self, tenant: str, session_id: str) -> Session | None:
         """One session."""

@@ -8,7 +8,7 @@ message: those take callbacks so that actors run unchanged in simulated time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -31,6 +31,7 @@ from pilotwire.domain.records import (
 
 if TYPE_CHECKING:
     from .documents import Change, Document, DocumentPage
+    from .session_list import SessionQuery, StationTotal
 
 
 class StoreFailed(TransientError):
@@ -140,6 +141,10 @@ class Store(Protocol):
         """Station records by id."""
         ...
 
+    async def some_stations(self, tenant: str, ids: Collection[str] | None) -> list[Station]:
+        """The records of these stations, or of all (None), in no order."""
+        ...
+
     async def station(self, key: StationKey) -> Station | None: ...
 
     async def sessions(
@@ -152,6 +157,23 @@ class Store(Protocol):
         limit: int = 50,
     ) -> Page:
         """Sessions, newest started first."""
+        ...
+
+    async def find_sessions(
+        self, tenant: str, wanted: SessionQuery, *, cursor: str | None = None, limit: int = 50
+    ) -> Page:
+        """A page of the sessions that are asked for (`pilotwire.storage.session_list`); it may hold fewer than `limit`
+        and still have a next one. Raises BadCursor."""
+        ...
+
+    async def count_sessions(self, tenant: str, wanted: SessionQuery) -> int | None:
+        """How many there are of them; None: too many to count."""
+        ...
+
+    async def session_totals(
+        self, tenant: str, ended_from: int, ended_before: int | None = None
+    ) -> dict[str, StationTotal]:
+        """Station → (sessions, Wh) of those that ended within a time (ms)."""
         ...
 
     async def session(self, tenant: str, session_id: str) -> Session | None: ...

@@ -27,7 +27,7 @@ from pilotwire.core.ids import StationKey
 
 from . import queries
 from .codec import DIRECTION_NUMBERS, HOUR_MS, Record, encode_facts, row_crc
-from .group import Group, Records
+from .group import Group, Records, SessionRow
 from .migrate import outstanding
 from .port import Entry, StoreFailed
 from .queries import SEQ_BITS, Plan
@@ -93,6 +93,14 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::tex
                      $8::bigint[], $9::bytea[])
 ON CONFLICT (n) DO UPDATE SET station = excluded.station, txn = excluded.txn, start_key = excluded.start_key,
     status = excluded.status, started_at = excluded.started_at, body = excluded.body
+"""
+_SESSION_LIST = """
+INSERT INTO session_list (n, tenant, station, started_at, ended_at, energy_wh, token, reason, flags)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+                     $8::text[], $9::text[])
+ON CONFLICT (n) DO UPDATE SET station = excluded.station, started_at = excluded.started_at,
+    ended_at = excluded.ended_at, energy_wh = excluded.energy_wh, token = excluded.token, reason = excluded.reason,
+    flags = excluded.flags
 """
 _STATIONS = """
 INSERT INTO stations (station, body) SELECT * FROM unnest($1::bigint[], $2::bytea[])
@@ -393,18 +401,18 @@ class PostgresStore(SqlStore):
             if entry.samples:
                 self._sample_rows(entry, station, samples, hours)
         bodies: list[tuple[int, bytes]] = []
-        whole: list[tuple[object, ...]] = []
+        whole: list[SessionRow] = []
         for row in records.sessions:
             number = self._session_numbers[row.tenant, row.id]
             station = self._station_numbers[row.tenant, row.station]
-            columns = (station, text(row.transaction), text(row.start_key), row.status, row.started_at)
+            columns = (station, row.transaction, row.start_key, row.status, row.started_at, row.listed)
             if self._session_columns.get(number) == columns:
                 bodies.append((number, row.body))
             else:
                 if len(self._session_columns) >= _CACHE_LIMIT:
                     self._session_columns.clear()
                 self._session_columns[number] = columns
-                whole.append((number, row.tenant, row.id, *columns, row.body))
+                whole.append(row)
         main = (
             *_columns(journal, 8),
             *_columns(samples, 5),
@@ -418,10 +426,20 @@ class PostgresStore(SqlStore):
             await connection.execute(_WRITE, *main)
             await self._write_others(connection, whole, records)
 
-    async def _write_others(self, connection: Connection, sessions: list[tuple[object, ...]], records: Records) -> None:
+    async def _write_others(self, connection: Connection, sessions: list[SessionRow], records: Records) -> None:
         numbers = self._station_numbers
         if sessions:
-            await connection.execute(_SESSIONS, *_columns(sessions, 9))
+            whole: list[tuple[object, ...]] = []
+            listed: list[tuple[object, ...]] = []
+            for row in sessions:
+                number, station = self._session_numbers[row.tenant, row.id], numbers[row.tenant, row.station]
+                named = (text(row.transaction), text(row.start_key), row.status, row.started_at)
+                whole.append((number, row.tenant, row.id, station, *named, row.body))
+                ended_at, energy, token, reason, flags = row.listed
+                found = (ended_at, energy, text(token), text(reason), text(flags))
+                listed.append((number, row.tenant, station, row.started_at, *found))
+            await connection.execute(_SESSIONS, *_columns(whole, 9))
+            await connection.execute(_SESSION_LIST, *_columns(listed, 9))
         if records.stations:
             rows = [(numbers[row.tenant, row.station], row.body) for row in records.stations]
             await connection.execute(_STATIONS, *_columns(rows, 2))
@@ -562,23 +580,10 @@ class PostgresStore(SqlStore):
                 raise StoreFailed("the server is lost; try again")
             await self._find_numbers(connection, (), records)
             self._session_columns.clear()
-            sessions = {
-                (row.tenant, row.id): (
-                    self._session_numbers[row.tenant, row.id],
-                    row.tenant,
-                    row.id,
-                    self._station_numbers[row.tenant, row.station],
-                    text(row.transaction),
-                    text(row.start_key),
-                    row.status,
-                    row.started_at,
-                    row.body,
-                )
-                for row in records.sessions
-            }
+            sessions = {(row.tenant, row.id): row for row in records.sessions}
             try:
                 async with connection.transaction():
-                    for table in ("stations", "sessions", "commands", "variables"):
+                    for table in ("stations", "sessions", "session_list", "commands", "variables"):
                         await connection.execute(f"DELETE FROM {table}")
                     await self._write_others(connection, list(sessions.values()), records)
             except LOST as error:

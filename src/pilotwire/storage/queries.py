@@ -8,7 +8,7 @@ plan in one go on a reading thread, PostgreSQL awaits each step; neither knows w
 # ruff: noqa: S608 - the only texts put into SQL here are names from this file; every value is bound.
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from pilotwire.core.ids import StationKey
@@ -97,6 +97,19 @@ def stations_page(tenant: str, cursor: str | None, limit: int) -> Plan[Page]:
     return Page(items=list(items), next=encode_cursor(items[-1].id) if len(rows) > limit else None)
 
 
+def some_stations(tenant: str, ids: Collection[str] | None) -> Plan[list[Station]]:
+    """The records of these stations, or of all."""
+    sql = "SELECT s.body FROM station_numbers n JOIN stations s ON s.station = n.n WHERE n.tenant = ?1"
+    if ids is None:
+        rows = yield sql, (tenant,)
+    elif ids:
+        marks = ", ".join(f"?{place}" for place in range(2, len(ids) + 2))
+        rows = yield f"{sql} AND n.id IN ({marks})", (tenant, *ids)
+    else:
+        return []
+    return [decode_as(Station, row[0]) for row in rows]
+
+
 def one_station(key: StationKey) -> Plan[Station | None]:
     """One station's record."""
     rows = yield (
@@ -104,34 +117,6 @@ def one_station(key: StationKey) -> Plan[Station | None]:
         (key.tenant, key.station),
     )
     return decode_as(Station, rows[0][0]) if rows else None
-
-
-def sessions_page(tenant: str, station: str | None, status: str | None, cursor: str | None, limit: int) -> Plan[Page]:
-    """Sessions, newest started first."""
-    where: list[str] = []
-    args: list[object] = []
-
-    def given(text: str, *values: object) -> None:
-        where.append(text.format(*(f"?{len(args) + place}" for place in range(1, len(values) + 1))))
-        args.extend(values)
-
-    if station is None:
-        given("tenant = {}", tenant)
-    else:
-        number = yield from station_number(StationKey(tenant, station))
-        given("station = {}", number if number is not None else -1)
-    if status is not None:
-        given("status = {}", status)
-    if cursor:
-        given("(started_at, id) < ({}, {})", *decode_cursor(cursor, tuple[int, str]))
-    args.append(limit + 1)
-    rows = yield (
-        f"SELECT body FROM sessions WHERE {' AND '.join(where)} ORDER BY started_at DESC, id DESC LIMIT ?{len(args)}",
-        tuple(args),
-    )
-    items = [decode_as(Session, row[0]) for row in rows[:limit]]
-    last = items[-1] if len(rows) > limit else None
-    return Page(items=list(items), next=encode_cursor(last.started_at, last.id) if last else None)
 
 
 def one_session(tenant: str, session_id: str) -> Plan[Session | None]:

@@ -36,7 +36,10 @@ DATA_FAULTS = (
 """What a value that cannot be stored raises (an integer beyond 64 bits, a lone surrogate): the entry's fault, where
 everything else is the disk's or the database's."""
 
-_CHUNKS = (512, 128, 32, 8, 1)
+_CHUNKS = (512, 256, 128, 64, 32)
+"""Rows per statement; what is left is one statement more, whatever its number. Each is prepared once and kept."""
+STATEMENTS = 8 * (len(_CHUNKS) + _CHUNKS[-1] + 16)
+"""Of ours that may be kept prepared: eight tables that messages fill, and some others."""
 _CACHE_LIMIT = 100_000
 
 
@@ -57,12 +60,17 @@ class _Insert(NamedTuple):
             if size > 32_000:  # SQLite binds at most 32,766 values
                 continue
             while end - at >= size:
-                sql = self.sql.get(rows)
-                if sql is None:
-                    one = "(" + ",".join("?" * width) + ")"
-                    sql = self.sql[rows] = f"{self.head} VALUES {','.join([one] * rows)} {self.tail}"
-                connection.execute(sql, flat[at : at + size] if end > size else flat)
+                connection.execute(self._for(rows), flat[at : at + size] if end > size else flat)
                 at += size
+        if at < end:
+            connection.execute(self._for((end - at) // width), flat[at:] if at else flat)
+
+    def _for(self, rows: int) -> str:
+        sql = self.sql.get(rows)
+        if sql is None:
+            one = "(" + ",".join("?" * self.width) + ")"
+            sql = self.sql[rows] = f"{self.head} VALUES {','.join([one] * rows)} {self.tail}"
+        return sql
 
 
 _JOURNAL = _Insert("INSERT INTO journal (id, station, recv_time, epoch, direction, frame, facts, crc)", 8, "", {})
@@ -80,6 +88,14 @@ _SESSIONS = _Insert(
 )
 _SESSION_BODIES = _Insert(
     "WITH fresh (n, body) AS (", 2, ") UPDATE sessions SET body = fresh.body FROM fresh WHERE sessions.n = fresh.n", {}
+)
+_SESSION_LIST = _Insert(
+    "INSERT INTO session_list (n, tenant, station, started_at, ended_at, energy_wh, token, reason, flags)",
+    9,
+    "ON CONFLICT (n) DO UPDATE SET station = excluded.station, started_at = excluded.started_at, "
+    "ended_at = excluded.ended_at, energy_wh = excluded.energy_wh, token = excluded.token, reason = excluded.reason, "
+    "flags = excluded.flags",
+    {},
 )
 _COMMANDS = _Insert(
     "INSERT INTO commands (tenant, id, station, requested_at, pending, body)",
@@ -177,7 +193,7 @@ class Writer:
         """Replace every projection row by these, in one transaction. Numbers stay: journal and samples hold them."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            for table in ("stations", "sessions", "commands", "variables"):
+            for table in ("stations", "sessions", "session_list", "commands", "variables"):
                 self._db.execute(f"DELETE FROM {table}")
             self._session_columns.clear()
             self._write_records(records)
@@ -274,21 +290,24 @@ class Writer:
 
     def _write_sessions(self, records: Records) -> None:
         whole: list[object] = []
+        listed: list[object] = []
         bodies: list[object] = []
         known = self._session_columns
         for row in records.sessions:
             number = self._session_number(row.tenant, row.id)
             station = self._station_number(row.tenant, row.station)
-            columns = (station, row.transaction, row.start_key, row.status, row.started_at)
+            columns = (station, row.transaction, row.start_key, row.status, row.started_at, row.listed)
             if known.get(number) == columns:
                 bodies += (number, row.body)
             else:
                 if len(known) >= _CACHE_LIMIT:
                     known.clear()
                 known[number] = columns
-                whole += (number, row.tenant, row.id, *columns, row.body)
+                whole += (number, row.tenant, row.id, *columns[:-1], row.body)
+                listed += (number, row.tenant, station, row.started_at, *row.listed)
         if whole:
             _SESSIONS.run(self._db, whole)
+            _SESSION_LIST.run(self._db, listed)
         if bodies:
             _SESSION_BODIES.run(self._db, bodies)
 

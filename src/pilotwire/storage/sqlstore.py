@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,12 +17,13 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.core.ids import StationKey
 from pilotwire.domain.records import ApiKey, Command, Sample, Session, Station, StationAccount, Token, User, Variable
 
-from . import documents, hot_samples, queries
+from . import documents, hot_samples, queries, session_list
 from .codec import DAY_MS, HOUR_MS, Record, encode, sample_order
 from .documents import Change, Document, DocumentPage
 from .group import Group, Records, take_records
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
 from .queries import SEQ_MASK, Plan, RawRow
+from .session_list import SessionQuery, StationTotal
 
 T = TypeVar("T")
 
@@ -251,6 +252,10 @@ class SqlStore(ABC):
         """Station records by id."""
         return await self.read(queries.stations_page(tenant, cursor, limit))
 
+    async def some_stations(self, tenant: str, ids: Collection[str] | None) -> list[Station]:
+        """The records of these stations, or of all, in no order."""
+        return await self.read(queries.some_stations(tenant, ids))
+
     async def station(self, key: StationKey) -> Station | None:
         """One station's record."""
         return await self.read(queries.one_station(key))
@@ -265,7 +270,24 @@ class SqlStore(ABC):
         limit: int = 50,
     ) -> Page:
         """Sessions, newest started first."""
-        return await self.read(queries.sessions_page(tenant, station, status, cursor, limit))
+        wanted = SessionQuery(stations=None if station is None else (station,), status=status)
+        return await self.read(session_list.page_plan(tenant, wanted, cursor, limit))
+
+    async def find_sessions(
+        self, tenant: str, wanted: SessionQuery, *, cursor: str | None = None, limit: int = 50
+    ) -> Page:
+        """A page of the sessions that are asked for; see `pilotwire.storage.session_list`."""
+        return await self.read(session_list.page_plan(tenant, wanted, cursor, limit))
+
+    async def count_sessions(self, tenant: str, wanted: SessionQuery) -> int | None:
+        """How many there are of them; None: too many to count."""
+        return await self.read(session_list.count_plan(tenant, wanted))
+
+    async def session_totals(
+        self, tenant: str, ended_from: int, ended_before: int | None = None
+    ) -> dict[str, StationTotal]:
+        """Station → what its sessions come to that ended within a time."""
+        return await self.read(session_list.totals_plan(tenant, ended_from, ended_before))
 
     async def session(self, tenant: str, session_id: str) -> Session | None:
         """One session."""
