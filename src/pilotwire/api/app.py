@@ -18,6 +18,7 @@ from .guard import Guard
 from .problems import HANDLERS
 from .routes import (
     course,
+    drivers,
     evses,
     login,
     operations,
@@ -26,12 +27,15 @@ from .routes import (
     sites,
     stations,
     streams,
+    tokens,
 )
 
 AREAS = (
     stations,
     evses,
     sites,
+    tokens,
+    drivers,
     sessions,
     course,
     settings,

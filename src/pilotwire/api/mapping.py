@@ -151,27 +151,45 @@ def command(record: records.Command) -> types.Command:
     )
 
 
-def token(record: records.Token) -> types.Token:
+def token(record: records.Token, driver: str | None = None) -> types.Token:
     return types.Token(
         token=record.token,
         type=record.type,
         status=record.status,
         parent=record.parent,
         expires_at=_time(record.expires_at),
+        driver_id=driver,
         note=record.note,
         created_at=_moment(record.created_at),
     )
 
 
-def user(record: records.User) -> types.User:
-    return types.User(name=record.name, role=record.role, created_at=_moment(record.created_at))
+def user(record: records.User, *, second_factor: bool = False, last_login_at: int | None = None) -> types.User:
+    return types.User(
+        name=record.name,
+        role=record.role,
+        sites=record.sites,
+        tokens=record.tokens,
+        email=record.email,
+        language=record.language,
+        enabled=record.enabled,
+        second_factor=second_factor,
+        password_set=bool(record.password),
+        external=bool(record.subject),
+        created_at=_moment(record.created_at),
+        last_login_at=_time(last_login_at),
+    )
 
 
-def api_key(record: records.ApiKey) -> types.ApiKey:
+def api_key(record: records.ApiKey, *, last_used_at: int | None = None) -> types.ApiKey:
     return types.ApiKey(
         id=record.id,
         name=record.name,
         role=record.role,
+        sites=record.sites,
         created_at=_moment(record.created_at),
+        created_by=record.made_by,
         expires_at=_time(record.expires_at),
+        rotated_at=_time(record.rotated_at),
+        last_used_at=_time(last_used_at),
     )

@@ -60,6 +60,7 @@ def config(version: str) -> OpenAPIConfig:
             Tag("Sessions", "What was charged."),
             Tag("Live", "The present, and every fact as it is committed."),
             Tag("Tokens", "Who may charge."),
+            Tag("Drivers", "The people who carry tokens: personal data."),
             Tag("Access", "Who may use this API."),
             Tag("Operations", "For those who run it."),
         ],
@@ -82,7 +83,7 @@ def schema_of(app: Litestar) -> dict[str, Any]:
     return made
 
 
-def _straightened(document: dict[str, Any], bodies: dict[str, type]) -> dict[str, Any]:
+def _straightened(document: dict[str, Any], bodies: dict[str, type | str]) -> dict[str, Any]:
     schemas = _schemas()
     document["components"]["schemas"] = schemas
     document["paths"] = {path: item for path, item in document["paths"].items() if "openapi-of-litestar" not in path}
@@ -103,9 +104,11 @@ def _schemas() -> dict[str, Any]:
     return made
 
 
-def _straighten(path: str, method: str, operation: dict[str, Any], bodies: dict[str, type]) -> None:
+def _straighten(path: str, method: str, operation: dict[str, Any], bodies: dict[str, type | str]) -> None:
     body = bodies.get(operation["operationId"])
-    if body is not None:
+    if isinstance(body, str):
+        operation["requestBody"] = {"required": True, "content": {body: {"schema": {"type": "string"}}}}
+    elif body is not None:
         reference = {"$ref": f"#/components/schemas/{body.__name__}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
     operation.pop("deprecated", None)
@@ -141,10 +144,19 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         names.append("not-found")
     if method == "get" and any(one["name"] == "cursor" for one in operation.get("parameters", ())):
         names.append("bad-cursor")
+    if any(one["name"].lower() == "if-match" for one in operation.get("parameters", ())):
+        names.append("stale")
     if "requestBody" in operation:
         names += ["bad-json", "bad-body", "too-large", "bad-media-type"]
     names += {
         "createStation": ["exists"],
+        "createSite": ["exists"],
+        "deleteSite": ["in-use"],
+        "createGroup": ["exists"],
+        "deleteGroup": ["in-use"],
+        "createDriver": ["exists"],
+        "changeDriver": ["exists"],
+        "importTokens": ["bad-file"],
         "sendCommand": ["bad-command", "station-offline", "no-answer"],
         "getReadiness": ["not-ready"],
         "streamLive": ["busy"],

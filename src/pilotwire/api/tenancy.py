@@ -41,7 +41,7 @@ class TenantStore:
 
     BY_TENANT = frozenset(
         (
-            "stations", "sessions", "session", "samples", "command", "accounts", "tokens", "delete_token", "user",
+            "stations", "sessions", "session", "samples", "command", "accounts", "token", "tokens", "delete_token", "user",
             "users", "delete_user", "api_keys", "delete_api_key", "write_documents", "document", "documents",
         )
     )  # fmt: skip
@@ -50,6 +50,8 @@ class TenantStore:
     """The first argument is a StationKey."""
     BY_RECORD = frozenset(("put_account", "put_token", "put_user", "put_api_key", "append"))
     """The first argument has a field `tenant`."""
+    BY_RECORDS = frozenset(("put_tokens",))
+    """The first argument is a list of such."""
     CLOSED = frozenset(
         (
             "open", "close", "load_station", "find_session", "rebuild", "roll_off", "setting", "put_setting",
@@ -70,6 +72,8 @@ class TenantStore:
             look: Callable[[Any], object] = _itself
         elif name in self.BY_KEY or name in self.BY_RECORD:
             look = _tenant_of
+        elif name in self.BY_RECORDS:
+            look = self._tenant_of_all
         else:
             raise CrossTenant(f"{name} of the store is not for what serves a tenant")
         method = getattr(self._store, name)
@@ -79,6 +83,10 @@ class TenantStore:
             return method(first, *arguments, **named)
 
         return checked
+
+    def _tenant_of_all(self, first: Any) -> object:
+        """The first foreign tenant of a list of records; our own where there is none."""
+        return next((one.tenant for one in first if one.tenant != self.tenant), self.tenant)
 
     @property
     def ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""Tokens, people and API keys."""
+"""People and API keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pilotwire.domain import records
 
 from .. import cursors, mapping, types
 from ..access import access_of, digest, new_key
-from ..commands import settings_changed
 from ..problems import not_found, problem
 from .common import Cursor, Limit, PlainRequest, body_of, context_of, principal_of, segment
 
@@ -39,64 +38,6 @@ def _instant(field: str, value: datetime | None) -> int | None:
         return from_datetime(value)
     except OverflowError:
         raise problem("bad-body", errors=[{"field": field, "message": "out of range"}]) from None
-
-
-@get("/tokens", operation_id="listTokens", tags=["Tokens"], summary="List tokens")
-async def list_tokens(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.TokenPage:
-    """IdTokens (idTags) that are known here, by name."""
-    found = await context_of(request).store.tokens(principal_of(request, "tokens:read").tenant)
-    page, after = _paged(found, lambda one: one.token, cursor, limit)
-    return types.TokenPage(items=[mapping.token(one) for one in page], next=after)
-
-
-async def _token(request: PlainRequest, name: str, permission: str) -> records.Token:
-    tenant = principal_of(request, permission).tenant
-    found = [one for one in await context_of(request).store.tokens(tenant) if one.token == name]
-    if not found:
-        raise not_found("token", name)
-    return found[0]
-
-
-@get("/tokens/{token:str}", operation_id="getToken", tags=["Tokens"], summary="One token")
-async def get_token(request: PlainRequest, token: KeyPath) -> types.Token:
-    """What a token may do."""
-    return mapping.token(await _token(request, segment(token), "tokens:read"))
-
-
-@post(
-    "/tokens",
-    operation_id="putToken",
-    tags=["Tokens"],
-    summary="Add or replace a token",
-    status_code=200,
-    body=types.NewToken,
-)
-async def put_token(request: PlainRequest) -> types.Token:
-    """Let a token charge, or change what it may. It counts from the next Authorize on."""
-    data = await body_of(request, types.NewToken)
-    principal, context = principal_of(request, "tokens:write"), context_of(request)
-    known = {one.token: one for one in await context.store.tokens(principal.tenant)}.get(data.token)
-    token = records.Token(
-        tenant=principal.tenant,
-        token=data.token,
-        type=data.type,
-        status=data.status,
-        parent=data.parent,
-        expires_at=_instant("expires_at", data.expires_at),
-        note=data.note,
-        created_at=known.created_at if known else context.scheduler.now(),
-    )
-    await context.store.put_token(token)
-    await settings_changed(context)
-    return mapping.token(token)
-
-
-@delete("/tokens/{token:str}", operation_id="deleteToken", tags=["Tokens"], summary="Forget a token")
-async def delete_token(request: PlainRequest, token: KeyPath) -> None:
-    """It is then unknown, and refused."""
-    found = await _token(request, segment(token), "tokens:write")
-    await context_of(request).store.delete_token(found.tenant, found.token)
-    await settings_changed(context_of(request))
 
 
 @get("/users", operation_id="listUsers", tags=["Access"], summary="List people")
@@ -182,10 +123,6 @@ async def delete_api_key(request: PlainRequest, key_id: KeyPath) -> None:
 
 
 HANDLERS = [
-    list_tokens,
-    get_token,
-    put_token,
-    delete_token,
     list_users,
     put_user,
     delete_user,
