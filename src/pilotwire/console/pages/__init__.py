@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import command, errors, login, overview, reference, session, shell, station
+from . import command, connect, errors, login, overview, reference, session, shell, station
 from .common import prepare
 
 _MODULES = (
@@ -30,6 +30,7 @@ _MODULES = (
     overview,
     station,
     command,
+    connect,
     session,
     reference,
 )  # fmt: skip

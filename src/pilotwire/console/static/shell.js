@@ -173,7 +173,12 @@ document.addEventListener("keydown", (event) => {
 
 // --- htmx -----------------------------------------------------------------------------------------------------------
 document.addEventListener("toast", (event) => toast(event.detail.level, event.detail.text));
-document.addEventListener("htmx:after:swap", (event) => { tell(document); if (event.target.closest?.("#palette")) mark(0); });
+document.addEventListener("htmx:after:swap", (event) => {
+  const at = event.detail.ctx?.target ?? event.target;
+  tell(document);
+  if (at.closest?.("#palette")) mark(0);
+  else if (at.closest?.("dialog[open]")) $("[aria-invalid], [autofocus], input:not([type=hidden]), select, textarea", at)?.focus();
+});
 document.addEventListener("htmx:error", () => reachable(false));
 document.addEventListener("htmx:after:request", (event) => {
   const response = event.detail.ctx?.response;
