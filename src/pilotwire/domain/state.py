@@ -31,6 +31,7 @@ from .facts import (
 )
 from .flags import clear, flag
 from .records import ClockEstimate, Command, Connector, Session, Station, Variable
+from .variables import attribute_of
 
 Record = Session | Station | Variable | Command
 
@@ -297,9 +298,9 @@ class StationState:
         self._trim()
 
     def _on_session_updated(self, fact: SessionUpdated, recv_time: int, epoch: int) -> None:
-        session = self._session(fact.session_id)
+        session, station = self._session(fact.session_id), self.station
         evse, power = session.evse, session.power_w
-        sessions.on_updated(session, fact, recv_time, self.station.skew_ms)
+        sessions.on_updated(session, fact, recv_time, station.skew_ms)
         self._touched[session.id] = session
         if session.evse != evse:
             self._ensure_connector(session.evse, session.connector)
@@ -307,12 +308,8 @@ class StationState:
             self._bind(session.evse)
         elif (power == 0) != (session.power_w == 0):
             self._bind(evse)
-        estimate = self.station.clock
-        if (
-            estimate is None
-            or recv_time - estimate.at >= REFRESH_MS
-            or recv_time - self.station.last_seen >= REFRESH_MS
-        ):
+        estimate, seen = station.clock, station.last_seen
+        if estimate is None or recv_time - estimate.at >= REFRESH_MS or recv_time - seen >= REFRESH_MS:
             self._observe(fact.event_time, recv_time, fact.offline)
 
     def _on_session_ended(self, fact: SessionEnded, recv_time: int, epoch: int) -> None:
@@ -398,7 +395,7 @@ class StationState:
                 variable_instance=one.variable_instance,
                 evse=one.evse,
                 connector=one.connector,
-                attribute=one.attribute,
+                attribute=attribute_of(one),
                 value=one.value,
                 mutability=one.mutability,
                 data_type=one.data_type,
