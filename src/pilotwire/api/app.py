@@ -17,11 +17,13 @@ from .conventions import Conventions
 from .guard import Guard
 from .problems import HANDLERS
 from .routes import (
+    audit,
     course,
     drivers,
     evses,
     login,
     operations,
+    people,
     sessions,
     settings,
     sites,
@@ -38,7 +40,9 @@ AREAS = (
     drivers,
     sessions,
     course,
+    people,
     settings,
+    audit,
     streams,
 )
 """The modules of routes below `/api/v1`, one a line; each has `HANDLERS`."""

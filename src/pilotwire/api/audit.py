@@ -155,7 +155,7 @@ async def record(
                 tenant=tenant,
                 seq=head.seq + 1 if head else 1,
                 time=now,
-                actor=principal.name,
+                actor=principal.actor,
                 by=principal.by,
                 role=principal.role,
                 action=action,

@@ -2,20 +2,25 @@
 
 - In the lab there is no login on loopback, so a web page elsewhere must not be able to reach us through the visitor's
   browser: Host has to be a loopback name (DNS rebinding) and Origin, where sent, our own.
-- A cookie is worth nothing for a write that comes from another site: Origin (or Sec-Fetch-Site) has to be our own.
+- A cookie is worth nothing for a write that comes from another site: the request has to say that it comes from us, by
+  Origin or Sec-Fetch-Site, which browsers set themselves and pages cannot forge; one that says neither is refused. It
+  is what a token in each form would prove, for every request alike, and nobody can forget it. Beside it, SameSite=Lax
+  keeps the cookie away from what other sites send in the first place.
 - A request by API key is not a browser's, so neither applies.
+- A platform's admin may name the tenant to work in: header `X-Tenant`, or the parameter `tenant` where no header can
+  be sent (server-sent events). For anybody else another tenant's name is refused.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from .access import COOKIE, Access, Principal, access_of
+from . import cookies
+from .access import Access, Principal, access_of
 from .context import ApiContext
 from .problems import MEDIA_TYPE, Problem, problem
 
@@ -23,7 +28,7 @@ SLASH = "\uf8ff"
 """Stands for a "/" inside one segment of a path (%2F): a private character that no identifier of ours may hold."""
 
 _PUBLIC = frozenset({"/healthz", "/readyz", "/login", "/openapi.json", "/api", "/favicon.ico"})
-_PUBLIC_BELOW = ("/static/",)
+_PUBLIC_BELOW = ("/static/", "/login/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CSP = (
@@ -88,16 +93,18 @@ class Guard:
             return
         path = scope["path"]
         scope["path"] = slashed(path, scope.get("raw_path") or b"")
-        send = _with_headers(send, path)
+        extra: list[tuple[bytes, bytes]] = []
+        send = _with_headers(send, path, extra)
         try:
-            principal = await self._admit(scope, path)
+            principal = await self._admit(scope, path, extra)
         except Problem as refused:
             await _refuse(refused, scope, path, send)
             return
         scope.setdefault("state", {})["principal"] = principal
         await app(scope, receive, send)
 
-    async def _admit(self, scope: HTTPScope, path: str) -> Principal | None:
+    async def _admit(self, scope: HTTPScope, path: str, extra: list[tuple[bytes, bytes]]) -> Principal | None:
+        """Who asks; None on public paths. `extra` takes headers for the answer. Raises Problem."""
         headers = _headers(scope)
         method = str(scope["method"])
         host = headers.get("host", "")
@@ -112,24 +119,52 @@ class Guard:
         if authorization:
             scheme, _, key = authorization.partition(" ")
             principal = await self._access.by_key(key.strip()) if scheme.lower() == "bearer" else None
-            if principal is None and not public:
+            if principal is None:
+                if public:
+                    return None
                 raise problem("bad-key", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
-            return principal
+            return await self._in_tenant(principal, scope, headers)
         if (config.lab or method not in _SAFE) and not _own_origin(headers, host, navigable=method in _SAFE):
             raise problem("bad-origin")
-        token = _cookie(headers.get("cookie", ""))
-        principal = await self._access.by_login(token) if token else None
+        principal = await self._by_cookie(scope, headers, public, extra)
         if principal is not None:
             if method not in _SAFE and not _own_origin(headers, host, must_say=True):
                 raise problem("bad-origin")
-            return principal
+            return await self._in_tenant(principal, scope, headers)
         client = scope.get("client")
         local = client is not None and is_loopback(client[0])
         if config.lab and local:
-            return self._access.lab()
+            return await self._in_tenant(self._access.lab(), scope, headers)
         if public or (path == "/metrics" and local and name in _LOOPBACK):
             return None
         raise problem("login-needed", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
+
+    async def _by_cookie(
+        self, scope: HTTPScope, headers: dict[str, str], public: bool, extra: list[tuple[bytes, bytes]]
+    ) -> Principal | None:
+        config = self._context.config
+        secure = cookies.is_secure(config, scope.get("scheme", "http"))
+        token = cookies.read(headers.get("cookie", ""), cookies.login_name(secure))
+        if not token:
+            return None
+        try:
+            let = await self._access.by_login(token)
+        except Problem:
+            if public:  # the login page of somebody whose tenant was suspended
+                return None
+            raise
+        if let is None:
+            return None
+        if let.token:
+            cookie = cookies.login(let.token, days=config.login_days, secure=secure)
+            extra.append((b"set-cookie", cookie.to_header(header="").encode()))
+        return let.principal
+
+    async def _in_tenant(self, principal: Principal, scope: HTTPScope, headers: dict[str, str]) -> Principal:
+        named = headers.get("x-tenant", "")
+        if not named and b"tenant=" in scope.get("query_string", b"") and scope["path"].startswith("/api/"):
+            named = parse_qs(scope["query_string"].decode("latin-1")).get("tenant", [""])[0]
+        return await self._access.work_in(principal, named) if named else principal
 
 
 def _own_origin(headers: dict[str, str], host: str, *, navigable: bool = False, must_say: bool = False) -> bool:
@@ -150,20 +185,15 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _cookie(header: str) -> str:
-    try:
-        morsel = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
-
-
-def _with_headers(send: Send, path: str) -> Send:
+def _with_headers(send: Send, path: str, extra: list[tuple[bytes, bytes]]) -> Send:
     cacheable = path.startswith("/static/")
 
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers: list[Any] = [*message.get("headers", ()), *_HEADERS]
+            # A handler that sets the cookie itself (a new password, logging out) has the last word.
+            if extra and not any(name.lower() == b"set-cookie" and b"_login=" in value for name, value in headers):
+                headers += extra
             if not cacheable and not any(name.lower() == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
             message["headers"] = headers
@@ -174,10 +204,13 @@ def _with_headers(send: Send, path: str) -> Send:
 
 async def _refuse(refused: Problem, scope: HTTPScope, path: str, send: Send) -> None:
     """A problem, or for a person who opens a page without a login the way to the login page."""
-    wants_page = "text/html" in _headers(scope).get("accept", "")
-    if refused.status == 401 and wants_page and scope["method"] in ("GET", "HEAD") and not path.startswith("/api/"):
-        query = scope.get("query_string", b"").decode("latin-1")
-        target = "/login?next=" + quote(path + (f"?{query}" if query else ""), safe="")
+    given = _headers(scope)
+    if refused.status == 401 and not path.startswith("/api/") and (target := _way_to_login(scope, given, path)):
+        if "hx-request" in given:  # a piece of a page: the page itself has to go
+            headers = [(b"hx-redirect", target.encode()), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[typeddict-item]
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         headers = [(b"location", target.encode()), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 303, "headers": headers})  # type: ignore[typeddict-item]
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -187,3 +220,28 @@ async def _refuse(refused: Problem, scope: HTTPScope, path: str, send: Send) -> 
     headers += [(name.lower().encode(), value.encode()) for name, value in refused.headers.items()]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})  # type: ignore[typeddict-item]
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False})
+
+
+def _way_to_login(scope: HTTPScope, headers: dict[str, str], path: str) -> str:
+    """The address of the login page that leads back to where the person was; "" for whoever is not a person."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    back = path + (f"?{query}" if query else "")
+    if "hx-request" in headers:
+        back = _own_page(headers.get("hx-current-url", ""), headers)
+    elif "text/html" not in headers.get("accept", ""):
+        return ""
+    elif scope["method"] not in ("GET", "HEAD"):
+        # What was to be done cannot be done after the login by itself; the page that it came from can be shown.
+        back = _own_page(headers.get("referer", ""), headers)
+    return "/login?next=" + quote(back, safe="")
+
+
+def _own_page(url: str, headers: dict[str, str]) -> str:
+    """The path of a page of ours; "/" where it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "/"
+    if not parts.path.startswith("/") or parts.netloc.lower() != headers.get("host", "").lower():
+        return "/"
+    return parts.path + (f"?{parts.query}" if parts.query else "")

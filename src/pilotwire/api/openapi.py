@@ -62,6 +62,8 @@ def config(version: str) -> OpenAPIConfig:
             Tag("Tokens", "Who may charge."),
             Tag("Drivers", "The people who carry tokens: personal data."),
             Tag("Access", "Who may use this API."),
+            Tag("Tenants", "The customers of an installation, each apart from all others."),
+            Tag("Audit", "Who did what, when, to what and why, in a chain that nobody can change unseen."),
             Tag("Operations", "For those who run it."),
         ],
     )

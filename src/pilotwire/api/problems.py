@@ -60,6 +60,7 @@ class Problem(PilotwireError):
     ) -> None:
         super().__init__(f"{title}: {detail}")
         self.status = status
+        self.name = name
         self.headers = dict(headers or {})
         self.details = ProblemDetails(
             type=PREFIX + name,

@@ -1,20 +1,23 @@
-"""Logging in and out. The page is the console's; here is what it posts to."""
+"""Logging in and out. The pages are the console's; here is what they post to."""
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Response, post
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
-from .. import types
-from ..access import COOKIE, access_of
+from .. import cookies, types
 from ..problems import Problem, problem
+from ..resources import logins
 from .common import PlainRequest, bad_body, body_of, whole_context
+from .people import caller_of, secure, token_of
 
 _MAX_FORM = 16_384
+_WHY = {"bad-login": "wrong", "too-many-attempts": "wait", "tenant-suspended": "suspended", "bad-code": "code"}
+_TYPED_S = 120
 
 
 def own_path(target: str) -> str:
@@ -23,51 +26,98 @@ def own_path(target: str) -> str:
     return target if plain else "/"
 
 
-def _cookie(request: PlainRequest, value: str, max_age: int) -> Cookie:
-    secure = whole_context(request).config.secure_cookies or request.url.scheme == "https"
-    return Cookie(key=COOKIE, value=value, max_age=max_age, path="/", httponly=True, samesite="lax", secure=secure)
+def to_login(why: str, next: str, *, page: str = "/login", tenant: str = "", typed: Cookie | None = None) -> Redirect:
+    """Back to the form. What was typed goes along in a cookie, so that no name stands in an address."""
+    more = f"&{urlencode({'tenant': tenant})}" if tenant else ""
+    target = f"{page}?why={why}&next={quote(own_path(next), safe='')}{more}"
+    return Redirect(target, status_code=303, cookies=[typed] if typed else None)
 
 
-async def _read(request: PlainRequest) -> tuple[types.Login, bool]:
-    """The login and whether a form (a person's browser) sent it."""
-    if request.content_type[0] == "application/x-www-form-urlencoded":
-        if int(request.headers.get("content-length", "0") or 0) > _MAX_FORM:
-            raise problem("too-large")
-        form = await request.form()
-        fields = {name: str(form.get(name) or "") for name in ("name", "password")}
-        return msgspec.convert({**fields, "next": str(form.get("next") or "/")}, types.Login), True
-    return await body_of(request, types.Login), False
+def welcome(request: PlainRequest, done: logins.LoggedIn, next: str) -> Redirect:
+    """On to the page that was wanted, with the cookie of the new login; what was needed on the way is forgotten."""
+    return Redirect(own_path(next), status_code=303, cookies=[_cookie(request, done.token), *_forget(request)])
+
+
+def _cookie(request: PlainRequest, token: str) -> Cookie:
+    return cookies.login(token, days=whole_context(request).config.login_days, secure=secure(request))
+
+
+def _forget(request: PlainRequest) -> list[Cookie]:
+    given = [name for name in (cookies.PENDING, cookies.TYPED) if name in request.cookies]
+    return [cookies.made(name, "", max_age=0, secure=secure(request)) for name in given]
+
+
+async def _form(request: PlainRequest, *names: str) -> dict[str, str]:
+    if int(request.headers.get("content-length", "0") or 0) > _MAX_FORM:
+        raise problem("too-large")
+    form = await request.form()
+    return {name: str(form.get(name) or "") for name in names}
+
+
+def _by_form(request: PlainRequest) -> bool:
+    """A person's browser sends a form, a program JSON."""
+    return request.content_type[0] == "application/x-www-form-urlencoded"
 
 
 @post("/login", include_in_schema=False, status_code=200)
 async def log_in(request: PlainRequest) -> Response[bytes]:
-    """JSON {"name", "password"} → Me and a cookie; a form → a redirect. 401 when wrong, 429 after five failures."""
-    context = whole_context(request)
+    """JSON {"name", "password", "tenant"?, "code"?} → Me and a cookie; a form → a redirect. 401 when wrong or when a
+    code is needed besides, 403 while the tenant is suspended, 429 after five failures."""
+    context, by_form = whole_context(request), _by_form(request)
     try:
-        login, by_form = await _read(request)
+        if by_form:
+            given = await _form(request, "name", "password", "tenant")
+            given["next"] = str((await request.form()).get("next") or "/")
+            login = msgspec.convert(given, types.Login)
+        else:
+            login = await body_of(request, types.Login)
     except msgspec.ValidationError as error:
         raise bad_body(error) from None
-    client = request.client.host if request.client else "unknown"
+    tenant = login.tenant or context.config.tenant
     try:
-        token, user = await access_of(context).log_in(context.config.tenant, login.name, login.password, client)
+        done = await logins.log_in(context, tenant, login.name, login.password, caller_of(request), code=login.code)
     except Problem as refused:
-        if by_form and refused.status in (401, 429):
-            why = "wait" if refused.status == 429 else "wrong"
-            return Redirect(f"/login?why={why}&next={quote(own_path(login.next), safe='')}", status_code=303)  # type: ignore[return-value]
+        if by_form and (why := _WHY.get(refused.name)):
+            typed = cookies.made(cookies.TYPED, quote(login.name, safe=""), max_age=_TYPED_S, secure=secure(request))
+            return to_login(why, login.next, tenant=login.tenant, typed=typed)  # type: ignore[return-value]
         raise
-    cookie = _cookie(request, token, context.config.login_days * 86_400)
+    if isinstance(done, logins.CodeAwaited):
+        if not by_form:
+            raise problem("code-needed")
+        pending = cookies.made(cookies.PENDING, done.token, max_age=300, secure=secure(request))
+        target = f"/login/code?next={quote(own_path(login.next), safe='')}"
+        return Redirect(target, status_code=303, cookies=[pending])  # type: ignore[return-value]
     if by_form:
-        return Redirect(own_path(login.next), status_code=303, cookies=[cookie])  # type: ignore[return-value]
-    body = msgspec.json.encode(types.Me(name=user.name, role=user.role, by="login"))
-    return Response(body, media_type="application/json", cookies=[cookie])
+        return welcome(request, done, login.next)  # type: ignore[return-value]
+    body = msgspec.json.encode({"name": done.user.name, "role": done.user.role, "by": "login"})
+    return Response(body, media_type="application/json", cookies=[_cookie(request, done.token)])
+
+
+@post("/login/code", include_in_schema=False, status_code=303)
+async def give_code(request: PlainRequest) -> Redirect:
+    """The second step of a form: the code of the authenticator, or a recovery code."""
+    given = await _form(request, "code", "next")
+    pending = request.cookies.get(cookies.PENDING, "")
+    try:
+        done = await logins.give_code(whole_context(request), pending, given["code"][:64], caller_of(request))
+    except Problem as refused:
+        match refused.name:
+            case "bad-code":
+                return to_login("code", given["next"], page="/login/code")
+            case "too-many-attempts":
+                return to_login("wait", given["next"], page="/login/code")
+            case _:
+                return to_login("again", given["next"])
+    return welcome(request, done, given["next"])
 
 
 @post("/logout", include_in_schema=False, status_code=303)
 async def log_out(request: PlainRequest) -> Redirect:
     """Ends this login for good."""
-    if token := request.cookies.get(COOKIE):
-        await access_of(whole_context(request)).log_out(token)
-    return Redirect("/login", status_code=303, cookies=[_cookie(request, "", 0)])
+    token, target = token_of(request), "/login"
+    if token:
+        await logins.log_out(whole_context(request), token)
+    return Redirect(target, status_code=303, cookies=[_cookie(request, "")])
 
 
-HANDLERS = [log_in, log_out]
+HANDLERS = [log_in, give_code, log_out]

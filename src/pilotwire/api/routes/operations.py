@@ -12,7 +12,7 @@ from ..context import ApiContext
 from ..live import LiveHub
 from ..openapi import schema_of
 from ..problems import problem
-from .common import PlainRequest, context_of, whoever
+from .common import PlainRequest, context_of
 
 
 @get("/healthz", operation_id="getHealth", tags=["Operations"], summary="Does the process answer?")
@@ -81,11 +81,4 @@ async def openapi(request: PlainRequest) -> Response[dict[str, Any]]:
     return Response(schema_of(request.app), media_type="application/json")
 
 
-@get("/api/v1/me", operation_id="getMe", tags=["Access"], summary="Who am I?")
-async def me(request: PlainRequest) -> types.Me:
-    """Who is asking, and how the request was let in."""
-    principal = whoever(request)
-    return types.Me(name=principal.name, role=principal.role, by=principal.by)
-
-
-HANDLERS = [health, ready, metrics, openapi, me]
+HANDLERS = [health, ready, metrics, openapi]

@@ -1,132 +1,158 @@
-"""People and API keys."""
+"""API keys and tenants."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import PathParameter
 
-from pilotwire.core.time import from_datetime
-from pilotwire.domain import records
+from .. import listing, types
+from ..edit import IfMatch, tagged
+from ..resources import keys, tenants
+from .common import Cursor, Limit, PlainRequest, body_of, context_of, segment, text_or_400, whoever, whole_context
 
-from .. import cursors, mapping, types
-from ..access import access_of, digest, new_key
-from ..problems import not_found, problem
-from .common import Cursor, Limit, PlainRequest, body_of, context_of, principal_of, segment
-
-R = TypeVar("R")
 KeyPath = Annotated[str, PathParameter(description="Its id")]
 
 
-def _paged(found: Sequence[R], key: Callable[[R], str], cursor: str | None, limit: int) -> tuple[list[R], str | None]:
-    """A page of a list that is whole in memory, by its sort key."""
-    ordered = sorted(found, key=key)
-    start = bisect_right([key(one) for one in ordered], cursors.decode(cursor, str)) if cursor else 0
-    page = ordered[start : start + limit]
-    more = start + limit < len(ordered)
-    return page, cursors.encode(key(page[-1])) if more and page else None
-
-
-def _instant(field: str, value: datetime | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return from_datetime(value)
-    except OverflowError:
-        raise problem("bad-body", errors=[{"field": field, "message": "out of range"}]) from None
-
-
-@get("/users", operation_id="listUsers", tags=["Access"], summary="List people")
-async def list_users(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.UserPage:
-    """Who may log in."""
-    found = await context_of(request).store.users(principal_of(request, "users:read").tenant)
-    page, after = _paged(found, lambda one: one.name, cursor, limit)
-    return types.UserPage(items=[mapping.user(one) for one in page], next=after)
-
-
-@post(
-    "/users",
-    operation_id="putUser",
-    tags=["Access"],
-    summary="Add a person or set a password",
-    status_code=200,
-    body=types.NewUser,
-)
-async def put_user(request: PlainRequest) -> types.User:
-    """Let somebody log in; where the name exists, set a new password and role, which ends their logins."""
-    data = await body_of(request, types.NewUser)
-    principal, context = principal_of(request, "users:write"), context_of(request)
-    known = await context.store.user(principal.tenant, data.name)
-    user = records.User(
-        tenant=principal.tenant,
-        name=data.name,
-        password=await access_of(context).hash_password(data.password),
-        role=data.role,
-        created_at=known.created_at if known else context.scheduler.now(),
-    )
-    await context.store.put_user(user)
-    return mapping.user(user)
-
-
-@delete("/users/{name:str}", operation_id="deleteUser", tags=["Access"], summary="Remove a person")
-async def delete_user(request: PlainRequest, name: KeyPath) -> None:
-    """Their logins end at once."""
-    wanted = segment(name)
-    tenant = principal_of(request, "users:write").tenant
-    if not wanted.isprintable() or not await context_of(request).store.delete_user(tenant, wanted):
-        raise not_found("user", wanted)
-
-
+# -- keys of programs -------------------------------------------------------------------------------------------------
 @get("/api-keys", operation_id="listApiKeys", tags=["Access"], summary="List API keys")
-async def list_api_keys(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.ApiKeyPage:
-    """Keys of programs, by the time of their making; never the secrets."""
-    found = await context_of(request).store.api_keys(principal_of(request, "keys:read").tenant)
-    page, after = _paged(found, lambda one: one.id, cursor, limit)
-    return types.ApiKeyPage(items=[mapping.api_key(one) for one in page], next=after)
+async def list_api_keys(
+    request: PlainRequest,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: listing.SortText = None,
+    q: listing.Search = None,
+) -> types.ApiKeyPage:
+    """Keys of programs, never the secrets. Can be sorted by id (the time of making), name, role, expires_at and
+    last_used_at."""
+    page, after = listing.page_of(
+        await keys.keys(context_of(request), whoever(request), search=text_or_400("q", q)),
+        name="api-keys",
+        sort=sort,
+        default="id",
+        keys={
+            "id": lambda one: one.id,
+            "name": lambda one: one.name,
+            "role": lambda one: one.role,
+            "expires_at": lambda one: one.expires_at,
+            "last_used_at": lambda one: one.last_used_at,
+        },
+        id_of=lambda one: one.id,
+        cursor=cursor,
+        limit=limit,
+        filters={"q": q},
+    )
+    return types.ApiKeyPage(items=page, next=after)
+
+
+@get("/api-keys/{key_id:str}", operation_id="getApiKey", tags=["Access"], summary="One API key")
+async def get_api_key(request: PlainRequest, key_id: KeyPath) -> Response[types.ApiKey]:
+    """What a key may do and when it was last used; never the secret."""
+    return tagged(*await keys.key(context_of(request), whoever(request), segment(key_id)))
 
 
 @post("/api-keys", operation_id="createApiKey", tags=["Access"], summary="Make an API key", body=types.NewApiKey)
 async def create_api_key(request: PlainRequest) -> types.ApiKeyCreated:
-    """A key with the role that is named, else `service`. The secret is in this answer and nowhere else."""
+    """A key with the role that is named, else `service`; never with more than your own. The secret is in this answer
+    and nowhere else."""
     data = await body_of(request, types.NewApiKey)
-    principal, context = principal_of(request, "keys:write"), context_of(request)
-    secret = new_key()
-    record = records.ApiKey(
-        tenant=principal.tenant,
-        id=context.ids.new(),
-        name=data.name,
-        digest=digest(secret),
-        role=data.role,
-        created_at=context.scheduler.now(),
-        expires_at=_instant("expires_at", data.expires_at),
-    )
-    await context.store.put_api_key(record)
-    access_of(context).forget_keys()
-    shown = mapping.api_key(record)
-    return types.ApiKeyCreated(
-        id=shown.id, name=shown.name, key=secret, created_at=shown.created_at, expires_at=shown.expires_at
-    )
+    return await keys.create(context_of(request), whoever(request), data)
+
+
+@patch(
+    "/api-keys/{key_id:str}",
+    operation_id="changeApiKey",
+    tags=["Access"],
+    summary="Change an API key",
+    body=types.ApiKeyChange,
+)
+async def change_api_key(request: PlainRequest, key_id: KeyPath, if_match: IfMatch = None) -> Response[types.ApiKey]:
+    """Another name, or another end."""
+    data = await body_of(request, types.ApiKeyChange)
+    return tagged(*await keys.change(context_of(request), whoever(request), segment(key_id), data, if_match=if_match))
+
+
+@post(
+    "/api-keys/{key_id:str}/rotate",
+    operation_id="rotateApiKey",
+    tags=["Access"],
+    summary="Replace a key's secret",
+    status_code=200,
+    body=types.KeyRotation,
+)
+async def rotate_api_key(request: PlainRequest, key_id: KeyPath) -> types.ApiKeyCreated:
+    """The new secret is in this answer and nowhere else. The old one is taken for `overlap_s` more."""
+    data = await body_of(request, types.KeyRotation)
+    return await keys.rotate(context_of(request), whoever(request), segment(key_id), data)
 
 
 @delete("/api-keys/{key_id:str}", operation_id="deleteApiKey", tags=["Access"], summary="Revoke an API key")
-async def delete_api_key(request: PlainRequest, key_id: KeyPath) -> None:
+async def delete_api_key(request: PlainRequest, key_id: KeyPath, if_match: IfMatch = None) -> None:
     """It works no longer."""
-    context, wanted = context_of(request), segment(key_id)
-    tenant = principal_of(request, "keys:write").tenant
-    if not wanted.isprintable() or not await context.store.delete_api_key(tenant, wanted):
-        raise not_found("API key", wanted)
-    access_of(context).forget_keys()
+    await keys.remove(context_of(request), whoever(request), segment(key_id), if_match=if_match)
+
+
+# -- tenants ----------------------------------------------------------------------------------------------------------
+@get("/tenants", operation_id="listTenants", tags=["Tenants"], summary="List tenants")
+async def list_tenants(
+    request: PlainRequest,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: listing.SortText = None,
+    q: listing.Search = None,
+) -> types.TenantPage:
+    """The customers of this installation. Can be sorted by id and name."""
+    page, after = listing.page_of(
+        await tenants.tenants(whole_context(request), whoever(request), search=text_or_400("q", q)),
+        name="tenants",
+        sort=sort,
+        default="id",
+        keys={"id": lambda one: one.id, "name": lambda one: one.name},
+        id_of=lambda one: one.id,
+        cursor=cursor,
+        limit=limit,
+        filters={"q": q},
+    )
+    return types.TenantPage(items=page, next=after)
+
+
+@get("/tenants/{tenant_id:str}", operation_id="getTenant", tags=["Tenants"], summary="One tenant")
+async def get_tenant(request: PlainRequest, tenant_id: KeyPath) -> Response[types.Tenant]:
+    """A customer of this installation."""
+    return tagged(*await tenants.tenant(whole_context(request), whoever(request), segment(tenant_id)))
+
+
+@post("/tenants", operation_id="createTenant", tags=["Tenants"], summary="Add a tenant", body=types.NewTenant)
+async def create_tenant(request: PlainRequest) -> Response[types.Tenant]:
+    """A customer of their own: nothing of another can be seen or changed there. A platform admin works in it with the
+    header `X-Tenant`, or the parameter `tenant` where a header cannot be sent."""
+    data = await body_of(request, types.NewTenant)
+    return tagged(*await tenants.create(whole_context(request), whoever(request), data), status_code=201)
+
+
+@patch(
+    "/tenants/{tenant_id:str}",
+    operation_id="changeTenant",
+    tags=["Tenants"],
+    summary="Change a tenant",
+    body=types.TenantChange,
+)
+async def change_tenant(request: PlainRequest, tenant_id: KeyPath, if_match: IfMatch = None) -> Response[types.Tenant]:
+    """Change what is given. While a tenant is suspended, nobody of it logs in and none of its keys is taken; its
+    stations go on charging, and what they do is kept."""
+    data = await body_of(request, types.TenantChange)
+    changed = tenants.change(whole_context(request), whoever(request), segment(tenant_id), data, if_match=if_match)
+    return tagged(*await changed)
+
+
+@delete("/tenants/{tenant_id:str}", operation_id="deleteTenant", tags=["Tenants"], summary="Delete a tenant")
+async def delete_tenant(request: PlainRequest, tenant_id: KeyPath, if_match: IfMatch = None) -> None:
+    """Only one that has no stations, people and keys any more."""
+    await tenants.remove(whole_context(request), whoever(request), segment(tenant_id), if_match=if_match)
 
 
 HANDLERS = [
-    list_users,
-    put_user,
-    delete_user,
-    list_api_keys,
-    create_api_key,
-    delete_api_key,
-]
+    list_api_keys, get_api_key, create_api_key, change_api_key, rotate_api_key, delete_api_key,
+    list_tenants, get_tenant, create_tenant, change_tenant, delete_tenant,
+]  # fmt: skip

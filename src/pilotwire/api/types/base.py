@@ -259,8 +259,9 @@ class Token(msgspec.Struct, kw_only=True):
     token: str
     type: str
     status: str
-    parent: str
+    parent: Annotated[str, Meta(description="Group: parentIdTag, groupIdToken")]
     expires_at: Time | None
+    driver_id: Annotated[str | None, Meta(description="Who carries it")]
     note: str
     created_at: Time
 
@@ -274,72 +275,6 @@ class NewToken(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parent: Annotated[Short, Meta(description="Group: parentIdTag, groupIdToken")] = ""
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
     note: Note = ""
-
-
-class User(msgspec.Struct, kw_only=True):
-    """Somebody who may log in."""
-
-    name: str
-    role: str
-    created_at: Time
-
-
-Role = Literal["platform-admin", "admin", "operator", "site-owner", "support", "auditor", "viewer", "driver", "service"]
-
-
-class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Somebody to let in, or to give a new password and role where the name exists."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x20\x7f-\x9f]+$", examples=["ada"])]
-    password: Annotated[str, Meta(min_length=12, max_length=256, pattern=r"^[^\x00]*$")]
-    role: Annotated[
-        Role,
-        Meta(description="What they may do: the table of roles is `pilotwire.domain.permissions`"),
-    ] = "operator"
-
-
-class ApiKey(msgspec.Struct, kw_only=True):
-    """A key for a program; never the secret itself."""
-
-    id: str
-    name: str
-    role: str
-    created_at: Time
-    expires_at: Time | None
-
-
-class NewApiKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a new key is for."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE, examples=["nightly export"])]
-    role: Role = "service"
-    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
-
-
-class ApiKeyCreated(msgspec.Struct, kw_only=True):
-    """A new key; the secret is shown this once."""
-
-    id: str
-    name: str
-    key: Annotated[str, Meta(description="Send it as `Authorization: Bearer pw_…`")]
-    created_at: Time
-    expires_at: Time | None
-
-
-class Login(msgspec.Struct, kw_only=True):
-    """Who you are."""
-
-    name: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00]*$")]
-    password: Annotated[str, Meta(max_length=256, pattern=r"^[^\x00]*$")]
-    next: str = "/"
-
-
-class Me(msgspec.Struct, kw_only=True):
-    """Who is asking."""
-
-    name: str
-    role: str
-    by: Annotated[Literal["login", "key", "lab"], Meta(description="How this request was let in")]
 
 
 class Totals(msgspec.Struct, kw_only=True):
@@ -424,7 +359,11 @@ class PageOf(msgspec.Struct, Generic[T], kw_only=True):
     """A page of a list; ask again with `cursor=<next>` until `next` is null."""
 
     items: list[T]
-    next: str | None = None
+    next: Annotated[str | None, Meta(description="Cursor of the next page; null on the last", examples=[None])] = None
+    total: Annotated[
+        int | None | msgspec.UnsetType,
+        Meta(description="With `count=true`: how many there are in all; null where there are too many to count"),
+    ] = msgspec.UNSET
 
 
 # Named pages, so that the schema has readable names.
@@ -450,11 +389,3 @@ class CommandPage(PageOf[Command], kw_only=True):
 
 class TokenPage(PageOf[Token], kw_only=True):
     """Tokens by name."""
-
-
-class UserPage(PageOf[User], kw_only=True):
-    """People by name."""
-
-
-class ApiKeyPage(PageOf[ApiKey], kw_only=True):
-    """API keys by the time of their making."""
