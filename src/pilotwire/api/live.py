@@ -40,6 +40,11 @@ WATCHERS = 200
 READS_PER_TICK = 200
 """Stations read again in one tick at most; the others wait for the next."""
 SESSIONS_OF_A_STATION = 16
+KEEP_FROM = 500
+"""A picture of so many stations is kept up to date for a while after somebody has asked for it: reading them all anew
+for each request would be slow. A smaller one is read anew, right to the moment."""
+LINGER_S = 600
+"""How long it is kept after the last has asked."""
 _IDLE_HUBS = 100
 """Pictures of some sites that nobody watches: so many are kept."""
 
@@ -58,7 +63,9 @@ COMMENT = b": still here\n\n"
 class _Watcher:
     """A bounded queue of encoded messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: str | None, brief: bool) -> None:
+        self.only = only
+        self.brief = brief
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self.behind = False
@@ -230,6 +237,8 @@ class LiveHub:
         self._fresh_news: list[types.Happening] = []
         self._wake = asyncio.Event()
         self._subscriptions: list[Subscription] = []
+        self._large = False
+        self._asked = 0.0
         self.ticks = 0
 
     @property
@@ -251,18 +260,25 @@ class LiveHub:
 
     async def picture(self) -> Picture:
         """The same without being laid out; of one read for this once, without the news."""
+        self._asked = asyncio.get_running_loop().time()
         if self._task is not None and self._loaded.is_set():
             return self._picture
         picture = Picture(self._queries, self._context.scheduler.now)
         await picture.load()
+        if len(picture.stations) >= KEEP_FROM and not self._context.closing.is_set():
+            self._large = True
+            self._start()
         return picture
 
     async def totals(self) -> types.Totals:
         return (await self.overview()).totals
 
-    async def watch(self) -> AsyncIterator[bytes]:
-        """Server-sent events: `snapshot` first, then `update`s, `snapshot` again after a gap, comments in silence."""
-        watcher = _Watcher()
+    async def watch(self, *, only: str | None = None, brief: bool = False) -> AsyncIterator[bytes]:
+        """Server-sent events: `snapshot` first, then `update`s, `snapshot` again after a gap, comments in silence.
+
+        `only`: of this station alone, with the totals of everything. `brief`: snapshots without stations and sessions.
+        """
+        watcher = _Watcher(only, brief)
         self._watchers.add(watcher)
         self._start()
         closing = self._context.closing
@@ -281,11 +297,20 @@ class LiveHub:
                     yield data
         finally:
             self._watchers.discard(watcher)
-            if not self._watchers:
+            if self._idle:
                 self._stop()
+
+    @property
+    def _idle(self) -> bool:
+        """Nobody watches, and nobody has asked for a while for what takes long to read."""
+        if self._watchers:
+            return False
+        return not self._large or asyncio.get_running_loop().time() - self._asked > LINGER_S
 
     def wake(self) -> None:
         """Let every watcher see that the server closes."""
+        if not self._watchers:
+            self._stop()
         self._loaded.set()
         for watcher in self._watchers:
             watcher.wake()
@@ -299,7 +324,14 @@ class LiveHub:
     def _snapshot(self, watcher: _Watcher) -> bytes:
         """The whole picture; what waited for this watcher is part of it."""
         watcher.clear()
-        return message("snapshot", self._picture.overview())
+        overview = self._picture.overview()
+        if watcher.only is not None:
+            overview.stations = [one for one in overview.stations if one.id == watcher.only]
+            overview.sessions = [one for one in overview.sessions if one.station_id == watcher.only]
+            overview.events = [one for one in overview.events if one.station_id == watcher.only]
+        if watcher.brief:
+            overview.stations, overview.sessions = [], []
+        return message("snapshot", overview)
 
     def _start(self) -> None:
         if self._task is None:
@@ -342,6 +374,8 @@ class LiveHub:
                         async with asyncio.timeout(HEARTBEAT_S):
                             await self._wake.wait()
                 self._wake.clear()
+                if self._idle:
+                    self._stop()
                 await asyncio.sleep(TICK_MS / 1000)
 
     async def _hear(self, subscription: Subscription) -> None:
@@ -414,7 +448,7 @@ class LiveHub:
             if (session := picture.sessions.get(session_id)) is not None:
                 sessions[session_id] = session
         stations = [picture.stations[name] for name in sorted(powered) if name in picture.stations]
-        if not (stations or sessions or removed or news):
+        if not self._watchers or not (stations or sessions or removed or news):
             return
         update = types.LiveUpdate(
             totals=picture.totals(),
@@ -423,9 +457,25 @@ class LiveHub:
             removed=removed,
             events=news[::-1],
         )
-        data = message("update", update)
+        encoded: dict[str | None, bytes | None] = {}
         for watcher in self._watchers:
-            watcher.offer(data)
+            if watcher.only not in encoded:
+                part = _of_station(update, watcher.only) if watcher.only is not None else update
+                encoded[watcher.only] = message("update", part) if part is not None else None
+            if (data := encoded[watcher.only]) is not None:
+                watcher.offer(data)
+
+
+def _of_station(update: types.LiveUpdate, station_id: str) -> types.LiveUpdate | None:
+    """What an update says of one station; None when that is nothing."""
+    part = types.LiveUpdate(
+        totals=update.totals,
+        stations=[one for one in update.stations if one.id == station_id],
+        sessions=[one for one in update.sessions if one.station_id == station_id],
+        removed=[one for one in update.removed if one == station_id],
+        events=[one for one in update.events if one.station_id == station_id],
+    )
+    return part if part.stations or part.sessions or part.removed or part.events else None
 
 
 def hub_of(context: ApiContext, whose: Principal | str) -> LiveHub:

@@ -64,7 +64,15 @@ async def stream_events(
 
 
 @get("/live", operation_id="streamLive", tags=["Live"], summary="The live picture", media_type=MEDIA_TYPE)
-async def stream_live(request: PlainRequest) -> Stream:
+async def stream_live(
+    request: PlainRequest,
+    station: Annotated[
+        str | None, QueryParameter(max_length=48, description="Only of this station; the totals are of all")
+    ] = None,
+    brief: Annotated[
+        bool, QueryParameter(description="Leave stations and sessions out of the snapshot: for a page that has them")
+    ] = False,
+) -> Stream:
     """Server-sent events for a live page: one `snapshot` (Overview), then at most four `update`s (LiveUpdate) a second.
 
     A client that reads too slowly gets a `snapshot` again instead of the updates that it missed.
@@ -72,7 +80,8 @@ async def stream_live(request: PlainRequest) -> Stream:
     hub = hub_of(context_of(request), principal_of(request, "events:read"))
     if hub.full:
         raise problem("busy", headers={"Retry-After": "10"})
-    return Stream(hub.watch(), media_type=MEDIA_TYPE, headers=_HEADERS)
+    watching = hub.watch(only=text_or_400("station", station), brief=brief)
+    return Stream(watching, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
 @get("/frames", operation_id="streamFrames", tags=["Live"], summary="OCPP frames as they pass", media_type=MEDIA_TYPE)

@@ -122,17 +122,17 @@ async def create(request: PlainRequest) -> Response[Any]:
 async def _guide(
     request: PlainRequest, context: ApiContext, principal: Principal, station_id: str, *, password: str = ""
 ) -> Response[Any]:
-    details = await evses.details(context, principal, station_id)
+    arrived = await _arrival(context, principal, station_id)
+    details: types.StationDetails = arrived["details"]
     return page(
         request,
         "connect/guide.html",
         here="connect",
         crumbs=[(_("Connect a charger"), "/connect"), (details.id, None)],
-        details=details,
         password=password,
         code=qr(details.url),
         profile=next((one for one in PROFILES if one.number == details.security_profile), None),
-        **await _arrival(context, principal, station_id),
+        **arrived,
     )
 
 
