@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import command, connect, errors, login, overview, reference, session, shell, station
+from . import access, access_drivers, access_import, command, connect, errors, login, overview, reference, session, shell, station
 from .common import prepare
 
 _MODULES = (
@@ -32,6 +32,9 @@ _MODULES = (
     command,
     connect,
     session,
+    access,
+    access_drivers,
+    access_import,
     reference,
 )  # fmt: skip
 

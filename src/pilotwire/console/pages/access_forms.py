@@ -1,0 +1,110 @@
+"""What the forms of Access, Alarms and Settings share: bodies of the API made from what was typed, with every wrong
+field told in plain words; times as people type them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+
+from pilotwire.api.problems import problem
+
+from ..forms import Form
+from ..language import _
+
+T = TypeVar("T")
+ETAG = "etag"
+"""The hidden field with the ETag of what is being edited."""
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def body(kind: type[T], values: Mapping[str, Any]) -> T:
+    """`values` as a body of the API. Raises Problem 422 that names every wrong field, not just the first."""
+    errors: list[dict[str, str]] = []
+    hints = _hints(kind)
+    for name, value in values.items():
+        try:
+            msgspec.convert(value, hints[name])
+        except msgspec.ValidationError as error:
+            errors.append({"field": name, "message": plain(str(error), value)})
+    if errors:
+        raise problem("bad-body", errors=errors)
+    return msgspec.convert(dict(values), kind)
+
+
+_SAID = (
+    (re.compile(r"Expected `\w+` of length >= (\d+)"), "least"),
+    (re.compile(r"Expected `\w+` of length <= (\d+)"), "most"),
+    (re.compile(r"Expected `\w+` >= (-?[\d.]+)"), "from"),
+    (re.compile(r"Expected `\w+` <= (-?[\d.]+)"), "to"),
+    (re.compile(r"Expected `(?:int|float)"), "number"),
+    (re.compile(r"matching regex"), "characters"),
+    (re.compile(r"Invalid enum value"), "choice"),
+)
+
+
+def plain(text: str, value: object = None) -> str:
+    """What msgspec finds wrong with a field, as people say it."""
+    for pattern, kind in _SAID:
+        found = pattern.search(text)
+        if found is None:
+            continue
+        match kind:
+            case "least" if value in ("", None, []) or found[1] == "1":
+                return _("is needed")
+            case "least":
+                return _("needs {n} characters at least", n=found[1])
+            case "most":
+                return _("{n} characters are the most", n=found[1])
+            case "from":
+                return _("must be {n} at least", n=found[1])
+            case "to":
+                return _("must be {n} at most", n=found[1])
+            case "number":
+                return _("must be a number")
+            case "characters":
+                return _("holds characters that are not allowed here")
+            case _:
+                return _("choose one of the list")
+    return text
+
+
+def local(time: str | None, zone: tzinfo) -> str:
+    """A time of the API as `<input type=datetime-local>` takes it, in the server's zone."""
+    return datetime.fromisoformat(time).astimezone(zone).strftime("%Y-%m-%dT%H:%M") if time else ""
+
+
+def moment(form: Form, name: str, zone: tzinfo) -> datetime | None:
+    """What was chosen in `<input type=datetime-local>`; None for nothing. A wrong one is noted in the form."""
+    text = form.get(name)
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=zone)
+    except ValueError:
+        form.wrong(name, _("is no time: write 2027-12-31T18:00"))
+        return None
+
+
+def zone_name(zone: tzinfo) -> str:
+    """The server's zone by name, to stand next to such a field."""
+    return getattr(zone, "key", None) or str(zone)
+
+
+def words_of(text: str) -> list[str]:
+    """A list typed with commas, semicolons or lines between, each once."""
+    return list(dict.fromkeys(part.strip() for part in re.split(r"[,;\n]", text) if part.strip()))
+
+
+def lists(form: Form, name: str) -> None:
+    """Errors of a list's items (`tokens[2]`) as errors of the one field where the list is typed."""
+    for key in [key for key in form.errors if key.startswith(f"{name}[")]:
+        form.wrong(name, form.errors.pop(key))
