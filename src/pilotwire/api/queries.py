@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import cast
@@ -12,29 +11,18 @@ import msgspec
 from pilotwire.core.ids import StationKey
 from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.domain import records
-from pilotwire.storage.codec import encode_cursor
+from pilotwire.domain.variables import merged
 from pilotwire.storage.port import Store
+from pilotwire.storage.session_list import SessionQuery
 
-from . import cursors, mapping, types
+from . import mapping, types
 from .access import Principal
 from .context import ApiContext
 from .curve import power_curve
+from .fleet import StationQuery, fleet_of
+from .listing import next_of, question, stored_cursor
 from .problems import not_found
 from .scope import sees_session, visible_stations
-
-_SCANNED_AT_MOST = 5_000
-"""How many stations one filtered page looks at before it hands out what it has, with the cursor to go on."""
-
-
-class _StationCursor(msgspec.Struct, array_like=True):
-    page: str | None
-    """Cursor of the store's page that is being handed out."""
-    after: str
-    """The last id handed out of it."""
-
-
-_STATIONS_MERGED = 64
-"""Sessions of at most so many stations are merged; of more, the tenant's are gone through."""
 
 
 class Queries:
@@ -46,6 +34,7 @@ class Queries:
     def __init__(self, context: ApiContext, principal: Principal) -> None:
         self._context = context
         self._store: Store = context.store
+        self._fleet = fleet_of(context, principal.tenant)
         self.principal = principal
         self.tenant = principal.tenant
 
@@ -57,84 +46,49 @@ class Queries:
     async def stations(
         self,
         *,
+        wanted: StationQuery | None = None,
+        sort: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
+        count: bool = False,
         connected: bool | None = None,
         search: str | None = None,
     ) -> types.StationPage:
-        """Stations by id: those that have told something and those that only have an account.
+        """Stations, by id unless `sort` says otherwise: those that told something and those that only have an account.
 
-        A page may hold fewer than `limit` items and still have a next one, where a filter leaves out many.
+        `connected` and `search` are short for a `wanted` of their own. Raises Problem 400 for a bad sort or cursor.
         """
-        place = cursors.decode(cursor, _StationCursor) if cursor else _StationCursor(None, "")
-        visible = await self.visible()
-        accounts = {account.id: account for account in await self._store.accounts(self.tenant)}
-        if visible is not None:
-            return await self._some_stations(visible, accounts, place.after, limit, connected, search)
-        ids = sorted(accounts)
-        needle = search.casefold() if search else ""
-        found: list[types.Station] = []
-        scanned = 0
-        while True:
-            page = await self._store.stations(self.tenant, cursor=place.page, limit=max(limit, 50))
-            told = {record.id: record for record in cast("list[records.Station]", page.items)}
-            last = max(told) if page.next and told else None
-            silent = ids[bisect_right(ids, place.after) : bisect_right(ids, last) if last is not None else None]
-            names = sorted({*silent, *(name for name in told if name > place.after)})
-            for name in names:
-                if len(found) == limit or scanned == _SCANNED_AT_MOST:
-                    return types.StationPage(items=found, next=cursors.encode(place))
-                scanned += 1
-                place = _StationCursor(place.page, name)
-                shown = mapping.station(name, told.get(name), accounts.get(name))
-                if _fits(shown, connected, needle):
-                    found.append(shown)
-            if page.next is None:
-                return types.StationPage(items=found, next=None)
-            place = _StationCursor(page.next, place.after)
+        asked = wanted or StationQuery(connected=connected, q=search or "")
+        found = await self._fleet.page(
+            asked, visible=await self.visible(), sort=sort, cursor=cursor, limit=limit, count=count
+        )
+        total = msgspec.UNSET if found.total is None else found.total
+        return types.StationPage(items=[one.shown for one in found.members], next=found.next, total=total)
 
-    async def _some_stations(
-        self,
-        visible: frozenset[str],
-        accounts: dict[str, records.StationAccount],
-        after: str,
-        limit: int,
-        connected: bool | None,
-        search: str | None,
-    ) -> types.StationPage:
-        """The same of the stations of some sites, each looked up by itself."""
-        found: list[types.Station] = []
-        last = after
-        for scanned, name in enumerate(sorted(one for one in visible if one > after)):
-            if len(found) == limit or scanned == _SCANNED_AT_MOST:
-                return types.StationPage(items=found, next=cursors.encode(_StationCursor(None, last)))
-            last = name
-            record = await self._store.station(StationKey(self.tenant, name))
-            shown = mapping.station(name, record, accounts.get(name))
-            if _fits(shown, connected, search.casefold() if search else ""):
-                found.append(shown)
-        return types.StationPage(items=found, next=None)
+    async def stations_encoded(
+        self, wanted: StationQuery, *, sort: str | None, cursor: str | None, limit: int, count: bool
+    ) -> tuple[bytes, str]:
+        """The same as JSON that is made once for all who ask, and its ETag."""
+        visible = await self.visible()
+        return await self._fleet.encoded(wanted, visible=visible, sort=sort, cursor=cursor, limit=limit, count=count)
+
+    async def station_facets(self) -> dict[str, dict[str, int]]:
+        """What stations can be filtered by: field → value → how many have it."""
+        return await self._fleet.facets(await self.visible())
 
     async def every_station(self) -> AsyncIterator[types.Station]:
-        """All of them, page by page."""
-        cursor: str | None = None
-        while True:
-            page = await self.stations(cursor=cursor, limit=500)
-            for item in page.items:
-                yield item
-            cursor = page.next
-            if cursor is None:
-                return
+        """All of them, by id."""
+        for one in sorted(await self._fleet.members(await self.visible()), key=lambda one: one.id):
+            yield one.shown
 
     async def find_station(self, station_id: str) -> types.Station | None:
-        key = StationKey(self.tenant, station_id)
         if not _name(station_id):
             return None
         visible = await self.visible()
         if visible is not None and station_id not in visible:
             return None
-        record, account = await self._store.station(key), await self._store.account(key)
-        return mapping.station(station_id, record, account) if record or account else None
+        found = await self._fleet.member(station_id)
+        return found.shown if found else None
 
     async def station(self, station_id: str) -> types.Station:
         """Raises Problem 404."""
@@ -145,7 +99,8 @@ class Queries:
 
     async def variables(self, station_id: str) -> list[types.Variable]:
         await self.station(station_id)
-        return [mapping.variable(one) for one in await self._store.variables(StationKey(self.tenant, station_id))]
+        found = merged(await self._store.variables(StationKey(self.tenant, station_id)))
+        return [mapping.variable(one) for one in found]
 
     # -- commands -----------------------------------------------------------------------------------------------------
     async def commands(self, station_id: str, *, limit: int = 50) -> list[types.Command]:
@@ -163,56 +118,33 @@ class Queries:
 
     # -- sessions -----------------------------------------------------------------------------------------------------
     async def sessions(
-        self, *, station: str | None = None, status: str | None = None, cursor: str | None = None, limit: int = 50
+        self,
+        *,
+        wanted: SessionQuery | None = None,
+        station: str | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        count: bool = False,
     ) -> types.SessionPage:
-        """Sessions, newest started first. Raises Problem 400 for a bad cursor."""
-        given = cursors.decode(cursor, str) if cursor else None
-        visible = await self.visible()
-        if visible is not None and station is not None and station not in visible:
-            return types.SessionPage(items=[])
-        if self.principal.tokens is not None or (
-            visible is not None and station is None and len(visible) > _STATIONS_MERGED
-        ):
-            found, after = await self._some_sessions(visible, station, status, given, limit)
-        elif visible is not None and station is None:
-            found, after = await self._merged_sessions(visible, status, given, limit)
-        else:
-            page = await self._store.sessions(self.tenant, station=station, status=status, cursor=given, limit=limit)
-            found, after = cast("list[records.Session]", page.items), page.next
-        items = [mapping.session(one) for one in found]
-        return types.SessionPage(items=items, next=cursors.encode(after) if after else None)
+        """Sessions, newest started first unless `wanted` says otherwise. `station` and `status` are short for that.
 
-    async def _merged_sessions(
-        self, visible: frozenset[str], status: str | None, cursor: str | None, limit: int
-    ) -> tuple[list[records.Session], str | None]:
-        """A page of the sessions of a few stations: each one's newest, put in order."""
-        found: list[records.Session] = []
-        more = False
-        for name in visible:
-            page = await self._store.sessions(self.tenant, station=name, status=status, cursor=cursor, limit=limit)
-            found += cast("list[records.Session]", page.items)
-            more = more or page.next is not None
-        found.sort(key=lambda one: (one.started_at, one.id), reverse=True)
-        more, found = more or len(found) > limit, found[:limit]
-        return found, encode_cursor(found[-1].started_at, found[-1].id) if more and found else None
+        A page may hold fewer than `limit` and still have a next one, where few of many fit. Raises Problem 400.
+        """
+        asked = wanted or SessionQuery(stations=None if station is None else (station,), status=status)
+        key = question("sessions", asked.sort, msgspec.to_builtins(asked)) if wanted else f"{station}/{status}"
+        given = stored_cursor(cursor, key)
+        seen = await self.seen(asked)
+        page = await self._store.find_sessions(self.tenant, seen, cursor=given, limit=limit)
+        items = [mapping.session(one) for one in cast("list[records.Session]", page.items)]
+        total: int | None | msgspec.UnsetType = msgspec.UNSET
+        if count:
+            total = await self._store.count_sessions(self.tenant, seen)
+        return types.SessionPage(items=items, next=next_of(page.next, key), total=total)
 
-    async def _some_sessions(
-        self, visible: frozenset[str] | None, station: str | None, status: str | None, cursor: str | None, limit: int
-    ) -> tuple[list[records.Session], str | None]:
-        """A page of the sessions that are shown, gone through; it may hold fewer than `limit` and still have a next."""
-        found: list[records.Session] = []
-        scanned = 0
-        while True:
-            page = await self._store.sessions(self.tenant, station=station, status=status, cursor=cursor, limit=500)
-            for one in cast("list[records.Session]", page.items):
-                scanned += 1
-                if sees_session(self.principal, visible, one):
-                    found.append(one)
-                    if len(found) == limit:
-                        return found, encode_cursor(one.started_at, one.id)
-            cursor = page.next
-            if cursor is None or scanned >= _SCANNED_AT_MOST:
-                return found, cursor
+    async def seen(self, wanted: SessionQuery) -> SessionQuery:
+        """A question, narrowed to what may be seen."""
+        return msgspec.structs.replace(wanted, within=await self.visible(), by=self.principal.tokens)
 
     async def active_sessions(self) -> AsyncIterator[types.Session]:
         cursor: str | None = None
