@@ -38,6 +38,7 @@ def frame(principal: Principal, station: types.Station, tab: str) -> dict[str, A
         "tab": tab,
         "tabs": [one for one in TABS if principal.may(one[2])],
         "may": principal.may,
+        "do": "",
     }
 
 
@@ -69,11 +70,12 @@ async def _now(context: ApiContext, principal: Principal, station: types.Station
 
 
 @get("/stations/{station_id:str}")
-async def now(request: PlainRequest, station_id: Text) -> Response[Any]:
-    """Its connectors and what they do."""
+async def now(request: PlainRequest, station_id: Text, do: str = "") -> Response[Any]:
+    """Its connectors and what they do; `do` opens the dialog of a command."""
     context, principal = allowed(request, "stations:read")
     station = await station_of(context, principal, station_id)
     values = frame(principal, station, "") | await _now(context, principal, station)
+    values["do"] = do if do.isalpha() and principal.may("commands:send") else ""
     return page(request, "station/now.html", **values)
 
 

@@ -186,6 +186,7 @@ document.addEventListener("htmx:after:request", (event) => {
   else if (response) reachable(true);
 });
 
+for (const box of $$("dialog[data-open-now]")) open(box.id);
 for (const said of $$(".toast")) fade(said);
 for (const key of $$(".find kbd, .keys kbd")) if (/Mac|iP/.test(navigator.platform)) put(key, key.textContent.replace("Ctrl", "⌘"));
 tell();
