@@ -137,7 +137,7 @@ class Queries:
         seen = await self.seen(asked)
         page = await self._store.find_sessions(self.tenant, seen, cursor=given, limit=limit)
         items = [mapping.session(one) for one in cast("list[records.Session]", page.items)]
-        total: int | None | msgspec.UnsetType = msgspec.UNSET
+        total: int | msgspec.UnsetType | None = msgspec.UNSET
         if count:
             total = await self._store.count_sessions(self.tenant, seen)
         return types.SessionPage(items=items, next=next_of(page.next, key), total=total)
@@ -223,13 +223,6 @@ class Queries:
 
 def _ms(text: str) -> int:
     return from_datetime(datetime.fromisoformat(text))
-
-
-def _fits(shown: types.Station, connected: bool | None, needle: str) -> bool:
-    """Whether a station is one of those that were asked for."""
-    if connected is not None and shown.connected is not connected:
-        return False
-    return not needle or needle in f"{shown.id}\n{shown.vendor}\n{shown.model}\n{shown.note}".casefold()
 
 
 def _name(text: str) -> bool:

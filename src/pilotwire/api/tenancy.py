@@ -43,6 +43,7 @@ class TenantStore:
         (
             "stations", "sessions", "session", "samples", "command", "accounts", "token", "tokens", "delete_token", "user",
             "users", "delete_user", "api_keys", "delete_api_key", "write_documents", "document", "documents",
+            "some_stations", "find_sessions", "count_sessions", "session_totals",
         )
     )  # fmt: skip
     """The first argument is the tenant."""
@@ -102,6 +103,16 @@ class TenantStore:
     def position(self) -> int:
         """As the port says."""
         return self._store.position
+
+    @property
+    def account_changes(self) -> int:
+        """As the port says."""
+        return self._store.account_changes
+
+    @property
+    def shared(self) -> bool:
+        """As the port says."""
+        return self._store.shared
 
     def journal(self, *, tenant: str, **named: Any) -> AsyncIterator[JournalRow]:
         """The tenant's entries."""

@@ -31,10 +31,24 @@ def to_datetime(value: Timestamp | int) -> datetime:
     return _EPOCH + timedelta(milliseconds=value)
 
 
+_DAY_MS = 86_400_000
+_DAYS_KEPT = 1_000
+_days: dict[int, str] = {}
+"""Days as text: a list of stations or sessions names the same few over and over."""
+
+
 def to_rfc3339(value: Timestamp | int) -> str:
     """`2026-01-31T12:00:00.000Z`: RFC 3339, UTC, three decimals, which every OCPP version takes."""
-    # isoformat pads the year to four digits, strftime does not everywhere.
-    return to_datetime(value).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    day, ms = divmod(value, _DAY_MS)
+    text = _days.get(day)
+    if text is None:
+        if len(_days) >= _DAYS_KEPT:
+            _days.clear()
+        # isoformat pads the year to four digits, strftime does not everywhere.
+        text = _days[day] = to_datetime(day * _DAY_MS).date().isoformat()
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    return "%sT%02d:%02d:%02d.%03dZ" % (text, minutes // 60, minutes % 60, seconds, ms)  # noqa: UP031 - twice as fast
 
 
 def from_rfc3339(text: str) -> Timestamp:

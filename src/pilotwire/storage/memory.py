@@ -54,6 +54,8 @@ class MemoryStore:
     may wait for a simulated commit.
     """
 
+    shared = False
+
     def __init__(
         self,
         *,
@@ -72,6 +74,7 @@ class MemoryStore:
         self._ready = True
         self._seq = 0
         self.position = 0
+        self.account_changes = 0
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._dirty: dict[int, Record] = {}
         """Touched records by identity, not yet keyed: the cheapest thing that `append` can do with them."""
@@ -456,6 +459,7 @@ class MemoryStore:
     async def put_account(self, account: StationAccount) -> None:
         """Insert or replace a station's account."""
         self._accounts[account.tenant, account.id] = _copy(account)
+        self.account_changes += 1
 
     async def account(self, key: StationKey) -> StationAccount | None:
         """One account."""
@@ -468,6 +472,7 @@ class MemoryStore:
 
     async def delete_account(self, key: StationKey) -> bool:
         """True when there was one."""
+        self.account_changes += 1
         return self._accounts.pop(tuple(key), None) is not None  # type: ignore[arg-type]
 
     async def put_token(self, token: Token) -> None:

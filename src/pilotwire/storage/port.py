@@ -123,6 +123,16 @@ class Store(Protocol):
         """While a `done` is called: the journal seq that its entry was given; 0 when it was not made durable."""
         ...
 
+    @property
+    def account_changes(self) -> int:
+        """Rises when an account is written or deleted through this store, for those who keep them in memory."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to the same database."""
+        ...
+
     # -- the hot path -------------------------------------------------------------------------------------------------
     def append(self, entry: Entry, done: Done | None = None) -> None:
         """Queue one entry for the next group commit. Bounded: raises StoreFailed at once when the queue is full."""

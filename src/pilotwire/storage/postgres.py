@@ -161,6 +161,8 @@ class PostgresStore(SqlStore):
     `synchronous_commit="off"` gives up durability and exists for the control of the tests that prove it.
     """
 
+    shared = True
+
     def __init__(
         self,
         url: str,

@@ -39,6 +39,8 @@ ROLL_OFF_ROWS: Final = 5_000
 class SqlStore(ABC):
     """Reading and settings of the `Store` port over plans. `history` is the folder of the Parquet days, or None."""
 
+    shared = False
+
     def __init__(self, stream: str, history: Path | None, *, queue_entries: int, queue_bytes: int) -> None:
         self.stream = stream
         self.position = 0
@@ -48,6 +50,8 @@ class SqlStore(ABC):
         self._open = self._ready = self._writing = False
         self._failure: BaseException | None = None
         self._rolling = asyncio.Lock()
+        self.account_changes = 0
+        """Rises when an account is written or deleted through this store."""
         self.groups = 0
         """Groups committed."""
         self.entries = 0
@@ -431,6 +435,7 @@ class SqlStore(ABC):
     async def put_account(self, account: StationAccount) -> None:
         """Insert or replace a station's account."""
         await self.change(queries.put_body("accounts", account.tenant, account.id, encode(account)))
+        self.account_changes += 1
 
     async def account(self, key: StationKey) -> StationAccount | None:
         """One account."""
@@ -442,7 +447,9 @@ class SqlStore(ABC):
 
     async def delete_account(self, key: StationKey) -> bool:
         """True when there was one."""
-        return await self.change(queries.delete_body("accounts", key.tenant, key.station))
+        found = await self.change(queries.delete_body("accounts", key.tenant, key.station))
+        self.account_changes += 1
+        return found
 
     async def put_token(self, token: Token) -> None:
         """Insert or replace a token."""

@@ -223,6 +223,16 @@ class NewCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    reason: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            pattern=r"^[^\x00]*$",
+            description="Why; needed for commands that can cut a station off, take it out of service or change whom it "
+            "trusts (reset, unlock, firmware, certificates …). It is kept in the audit log",
+            examples=["display frozen, driver on the phone"],
+        ),
+    ] = ""
 
 
 class CommandAnswer(msgspec.Struct, kw_only=True):
