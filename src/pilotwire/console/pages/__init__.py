@@ -21,7 +21,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import access, access_drivers, access_import, command, connect, errors, login, overview, reference, session, shell, station
+from . import (
+    access,
+    access_drivers,
+    access_import,
+    command,
+    connect,
+    errors,
+    login,
+    overview,
+    reference,
+    session,
+    settings,
+    settings_audit,
+    settings_tenants,
+    shell,
+    station,
+)
 from .common import prepare
 
 _MODULES = (
@@ -35,6 +51,9 @@ _MODULES = (
     access,
     access_drivers,
     access_import,
+    settings,
+    settings_audit,
+    settings_tenants,
     reference,
 )  # fmt: skip
 

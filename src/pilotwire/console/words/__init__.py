@@ -1,6 +1,9 @@
-"""What stations say, in plain words: answers to commands (`answers`) and codes of every OCPP version (`codes`)."""
+"""What stations say, in plain words: answers to commands (`answers`), codes of every OCPP version (`codes`), and what
+people may do here (`people`)."""
 
 from .answers import Said, of_answer, of_problem
-from .codes import TABLES, Word, word
+from .codes import Word
+from .people import PERMISSIONS
+from .tables import TABLES, word
 
-__all__ = ["TABLES", "Said", "Word", "of_answer", "of_problem", "word"]
+__all__ = ["PERMISSIONS", "TABLES", "Said", "Word", "of_answer", "of_problem", "word"]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from pilotwire.api.words import spaced
-
 
 class Word(NamedTuple):
     """A code in words: a name to show, and a sentence of what it means ("" where the name says it all)."""
@@ -310,28 +308,3 @@ COMMAND_OUTCOMES: Final[dict[str, Word]] = {
     "undeliverable": Word("Not delivered", "The station was not connected.", "warn"),
 }
 """What became of a command."""
-
-TABLES: Final = {
-    "stop": STOP_REASONS,
-    "trigger": TRIGGERS,
-    "state": CHARGING_STATES,
-    "connector": CONNECTORS,
-    "flag": FLAGS,
-    "error": ERROR_CODES,
-    "measurand": MEASURANDS,
-    "context": CONTEXTS,
-    "location": LOCATIONS,
-    "token-status": TOKEN_STATUSES,
-    "token-type": TOKEN_TYPES,
-    "command": COMMAND_OUTCOMES,
-}
-
-
-def word(table: str, code: str | None) -> Word:
-    """A code of one of the `TABLES` in words; an unknown one is shown as it came. Raises KeyError: no such table."""
-    known = TABLES[table]
-    if not code:
-        return Word("")
-    if code in known:
-        return known[code]
-    return Word(code.replace("-", " ").capitalize() if "-" in code and code.islower() else spaced(code))

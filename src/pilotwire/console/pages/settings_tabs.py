@@ -1,0 +1,26 @@
+"""The parts of the settings."""
+
+from __future__ import annotations
+
+from pilotwire.api.access import Principal
+
+from ..language import N_, _
+
+_TABS = (
+    ("people", N_("People"), "/settings/people", "users:read"),
+    ("roles", N_("Roles"), "/settings/roles", "settings:read"),
+    ("keys", N_("API keys"), "/settings/keys", "keys:read"),
+    ("webhooks", N_("Webhooks"), "/settings/webhooks", "webhooks:read"),
+    ("mail", N_("E-mail"), "/settings/mail", "settings:read"),
+    ("oidc", N_("Single sign-on"), "/settings/sign-on", "settings:read"),
+    ("security", N_("Security"), "/settings/security", "settings:read"),
+    ("retention", N_("Retention"), "/settings/retention", "settings:read"),
+    ("audit", N_("Audit log"), "/settings/audit", "audit:read"),
+    ("tenants", N_("Tenants"), "/settings/tenants", "tenants:read"),
+    ("about", N_("About"), "/settings/about", "settings:read"),
+)
+
+
+def tabs(principal: Principal) -> list[tuple[str, str, str]]:
+    """What this person may open."""
+    return [(key, _(text), path) for key, text, path, permission in _TABS if principal.may(permission)]
