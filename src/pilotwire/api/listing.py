@@ -33,6 +33,8 @@ SortText = Annotated[
         pattern=r"^-?[a-z][a-z0-9_]*$",
     ),
 ]
+
+
 Search = Annotated[str | None, QueryParameter(max_length=100, description="Text to look for, in any case")]
 
 

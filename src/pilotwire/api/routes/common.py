@@ -70,6 +70,19 @@ def text_or_400(name: str, value: str | None) -> str | None:
     return value or None
 
 
+def texts_or_400(name: str, values: list[str] | None) -> tuple[str, ...]:
+    """The same of a parameter that may be given several times; a few at most, and short ones."""
+    found = tuple(dict.fromkeys(value for value in values or () if text_or_400(name, value)))
+    if len(found) > MAX_VALUES or any(len(one) > MAX_VALUE for one in found):
+        message = f"at most {MAX_VALUES} values of at most {MAX_VALUE} characters"
+        raise problem("bad-parameter", errors=[{"field": name, "message": message}])
+    return found
+
+
+MAX_VALUES = 50
+MAX_VALUE = 255
+Several = "; may be given several times"
+Count = Annotated[bool, QueryParameter(description="Also say how many there are in all, as `total`")]
 T = TypeVar("T")
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]+)`")
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")

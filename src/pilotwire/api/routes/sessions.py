@@ -2,29 +2,117 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Literal, cast
 
 from litestar import get
-from litestar.params import PathParameter, QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import PathParameter, QueryParameter, SkipValidation
+
+from pilotwire.storage.session_list import SessionQuery, SessionSort
 
 from .. import types
+from ..listing import SortText, instant, sort_of
 from ..live import hub_of
-from .common import Cursor, Limit, PlainRequest, context_of, principal_of, queries_of, segment, text_or_400
+from ..problems import problem
+from .common import (
+    Count,
+    Cursor,
+    Limit,
+    PlainRequest,
+    Several,
+    context_of,
+    principal_of,
+    queries_of,
+    segment,
+    text_or_400,
+    texts_or_400,
+)
+
+SORTS = ("started_at", "ended_at", "energy_wh")
+_MOST = 1 << 53
 
 SessionPath = Annotated[str, PathParameter(description="Id of the session")]
 
 
-@get("/sessions", operation_id="listSessions", tags=["Sessions"], summary="List sessions")
+Stations = Annotated[list[str] | None, QueryParameter(description="At this station, by id" + Several)]
+Sites = Annotated[list[str] | None, QueryParameter(description="At a station of this site, by id" + Several)]
+Tokens = Annotated[list[str] | None, QueryParameter(description="Begun with this token, in any case" + Several)]
+Reasons = Annotated[list[str] | None, QueryParameter(description="That ended for this OCPP reason" + Several)]
+Flags = Annotated[list[str] | None, QueryParameter(description="With this anomaly, e.g. seq-gap" + Several)]
+
+
+async def wanted_sessions(
+    request: PlainRequest,
+    station: Stations = None,
+    site: Sites = None,
+    status: Annotated[Literal["active", "ended"] | None, QueryParameter(description="Only these")] = None,
+    token: Tokens = None,
+    started_from: Annotated[datetime | None, QueryParameter(description="Begun at this time or later")] = None,
+    started_before: Annotated[datetime | None, QueryParameter(description="Begun earlier than this time")] = None,
+    ended_from: Annotated[datetime | None, QueryParameter(description="Ended at this time or later")] = None,
+    ended_before: Annotated[datetime | None, QueryParameter(description="Ended earlier than this time")] = None,
+    energy_from_wh: Annotated[int | None, QueryParameter(ge=0, le=_MOST, description="Ended with so much, Wh")] = None,
+    energy_to_wh: Annotated[int | None, QueryParameter(ge=0, le=_MOST, description="Ended with no more, Wh")] = None,
+    stop_reason: Reasons = None,
+    flags: Flags = None,
+    flagged: Annotated[bool | None, QueryParameter(description="With any anomaly, or with none")] = None,
+    q: Annotated[
+        str | None,
+        QueryParameter(max_length=100, description="Part of the station's id or the token, or the session's whole id"),
+    ] = None,
+    sort: SortText = None,
+) -> SessionQuery:
+    """What is asked of the sessions; the list and the export take the same."""
+    order = sort_of(sort, SORTS, "-started_at")
+    stations = texts_or_400("station", station) or None
+    if sites := texts_or_400("site", site):
+        queries = queries_of(request, "sessions:read")
+        there = {one.id async for one in queries.every_station() if one.site in sites}
+        stations = tuple(sorted(there if stations is None else there.intersection(stations)))
+    if status == "active" and order.field != "started_at":
+        message = "sessions that are under way can be sorted by started_at alone"
+        raise problem("bad-parameter", errors=[{"field": "sort", "message": message}])
+    return SessionQuery(
+        stations=stations,
+        status=status,
+        tokens=texts_or_400("token", token) or None,
+        started_from=instant("started_from", started_from),
+        started_before=instant("started_before", started_before),
+        ended_from=instant("ended_from", ended_from),
+        ended_before=instant("ended_before", ended_before),
+        energy_from=energy_from_wh,
+        energy_to=energy_to_wh,
+        reasons=texts_or_400("stop_reason", stop_reason),
+        flags=texts_or_400("flags", flags),
+        flagged=flagged,
+        q=text_or_400("q", q) or "",
+        sort=cast("SessionSort", order.field),
+        descending=order.descending,
+    )
+
+
+@get(
+    "/sessions",
+    operation_id="listSessions",
+    tags=["Sessions"],
+    summary="List sessions",
+    dependencies={"wanted": Provide(wanted_sessions)},
+)
 async def list_sessions(
     request: PlainRequest,
-    station: Annotated[str | None, QueryParameter(max_length=48, description="Only of this station")] = None,
-    status: Annotated[Literal["active", "ended"] | None, QueryParameter(description="Only these")] = None,
+    wanted: NamedDependency[SkipValidation[SessionQuery]],
     cursor: Cursor = None,
     limit: Limit = 50,
+    count: Count = False,
 ) -> types.SessionPage:
-    """Charging sessions, newest started first."""
-    queries = queries_of(request, "sessions:read")
-    return await queries.sessions(station=text_or_400("station", station), status=status, cursor=cursor, limit=limit)
+    """Charging sessions, newest started first, or by `sort`: started_at, ended_at, energy_wh.
+
+    By ended_at and energy_wh only those that have ended are listed. Filters may be combined; one that is given several
+    times wants any of its values. A page may hold fewer than `limit` items and still have a next one, where few of
+    many sessions fit.
+    """
+    return await queries_of(request, "sessions:read").sessions(wanted=wanted, cursor=cursor, limit=limit, count=count)
 
 
 @get("/sessions/{session_id:str}", operation_id="getSession", tags=["Sessions"], summary="One session")

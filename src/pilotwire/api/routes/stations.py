@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from litestar import Response, delete, get, patch, post
 from litestar.params import QueryParameter
@@ -10,11 +10,15 @@ from litestar.params import QueryParameter
 from .. import types
 from ..commands import execute
 from ..edit import IfMatch, tagged
+from ..fleet import StationQuery
+from ..listing import SortText
 from ..resources import stations as resource
 from .common import (
+    Count,
     Cursor,
     Limit,
     PlainRequest,
+    Several,
     StationPath,
     body_of,
     context_of,
@@ -22,8 +26,23 @@ from .common import (
     queries_of,
     segment,
     text_or_400,
+    texts_or_400,
     whoever,
 )
+
+FilterStatus = Annotated[
+    list[str] | None,
+    QueryParameter(description="A connector says so: Available, Charging, Occupied, Faulted …" + Several),
+]
+FilterVendor = Annotated[list[str] | None, QueryParameter(description="Of this vendor" + Several)]
+FilterModel = Annotated[list[str] | None, QueryParameter(description="Of this model" + Several)]
+FilterFirmware = Annotated[list[str] | None, QueryParameter(description="With this firmware version" + Several)]
+FilterOcppVersion = Annotated[
+    list[str] | None, QueryParameter(description="That speak this version: 1.6, 2.0.1 or 2.1" + Several)
+]
+FilterSite = Annotated[
+    list[str] | None, QueryParameter(description="At this site, by id; `-` for those at none" + Several)
+]
 
 
 @get("/stations", operation_id="listStations", tags=["Stations"], summary="List stations")
@@ -31,12 +50,53 @@ async def list_stations(
     request: PlainRequest,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: SortText = None,
+    count: Count = False,
     connected: Annotated[bool | None, QueryParameter(description="Only those that are (not) connected")] = None,
-    q: Annotated[str | None, QueryParameter(max_length=100, description="Part of id, vendor, model or note")] = None,
-) -> types.StationPage:
-    """Stations by id, with their connectors: those that ever connected and those that only have an account."""
+    enabled: Annotated[bool | None, QueryParameter(description="Only those whose account is (not) switched on")] = None,
+    registered: Annotated[bool | None, QueryParameter(description="Only those with (without) an account")] = None,
+    status: FilterStatus = None,
+    vendor: FilterVendor = None,
+    model: FilterModel = None,
+    firmware: FilterFirmware = None,
+    ocpp_version: FilterOcppVersion = None,
+    site: FilterSite = None,
+    q: Annotated[
+        str | None,
+        QueryParameter(max_length=100, description="Part of id, vendor, model, serial, firmware or note, in any case"),
+    ] = None,
+) -> Response[types.StationPage]:
+    """Stations with their connectors: those that ever connected and those that only have an account.
+
+    By id, or by `sort`: id, site, vendor, model, firmware, ocpp_version, connected, power_w, last_seen, connected_at or
+    booted_at. Filters may be combined; one that is given several times wants any of its values.
+    """
+    wanted = StationQuery(
+        connected=connected,
+        enabled=enabled,
+        registered=registered,
+        status=texts_or_400("status", status),
+        vendor=texts_or_400("vendor", vendor),
+        model=texts_or_400("model", model),
+        firmware=texts_or_400("firmware", firmware),
+        ocpp_version=texts_or_400("ocpp_version", ocpp_version),
+        site=texts_or_400("site", site),
+        q=text_or_400("q", q) or "",
+    )
     queries = queries_of(request, "stations:read")
-    return await queries.stations(cursor=cursor, limit=limit, connected=connected, search=text_or_400("q", q))
+    body, tag = await queries.stations_encoded(wanted, sort=sort, cursor=cursor, limit=limit, count=count)
+    return cast("Response[types.StationPage]", Response(body, media_type="application/json", headers={"ETag": tag}))
+
+
+@get("/station-facets", operation_id="getStationFacets", tags=["Stations"], summary="What to filter stations by")
+async def station_facets(request: PlainRequest) -> types.StationFacets:
+    """Every vendor, model, firmware, version and site that there is among the stations, and how many have it."""
+    found = await queries_of(request, "stations:read").station_facets()
+    return types.StationFacets(**{name: _facets(counts) for name, counts in found.items()})
+
+
+def _facets(counts: dict[str, int]) -> list[types.Facet]:
+    return [types.Facet(value=value, stations=count) for value, count in sorted(counts.items())]
 
 
 @get("/stations/{station_id:str}", operation_id="getStation", tags=["Stations"], summary="One station")
@@ -126,6 +186,7 @@ async def get_command(request: PlainRequest, command_id: StationPath) -> types.C
 
 HANDLERS = [
     list_stations,
+    station_facets,
     get_station,
     create_station,
     change_station,

@@ -76,6 +76,23 @@ class Station(msgspec.Struct, kw_only=True):
     connectors: list[Connector]
 
 
+class Facet(msgspec.Struct, kw_only=True):
+    """A value that can be filtered by."""
+
+    value: Annotated[str, Meta(description="Empty where a station has none", examples=["Voltwerk"])]
+    stations: Annotated[int, Meta(description="How many have it", examples=[12])]
+
+
+class StationFacets(msgspec.Struct, kw_only=True):
+    """What there is to filter stations by."""
+
+    vendor: list[Facet]
+    model: list[Facet]
+    firmware: list[Facet]
+    ocpp_version: list[Facet]
+    site: Annotated[list[Facet], Meta(description="By id")]
+
+
 class NewStation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The account of a station that is to connect."""
 
