@@ -30,11 +30,13 @@ from .routes import (
     stations,
     streams,
     tokens,
+    variables,
 )
 
 AREAS = (
     stations,
     evses,
+    variables,
     sites,
     tokens,
     drivers,

@@ -109,23 +109,6 @@ def sample(record: records.Sample) -> types.Sample:
     )
 
 
-def variable(record: records.Variable) -> types.Variable:
-    return types.Variable(
-        component=record.component,
-        component_instance=record.component_instance,
-        evse=record.evse,
-        connector=record.connector,
-        variable=record.variable,
-        variable_instance=record.variable_instance,
-        attribute=record.attribute,
-        value=record.value,
-        mutability=record.mutability,
-        data_type=record.data_type,
-        unit=record.unit,
-        reported_at=_time(record.reported_at),
-    )
-
-
 def _json(text: str) -> Any:
     """JSON text as a value; text that is none stays text."""
     if not text:

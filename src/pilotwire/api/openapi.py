@@ -56,6 +56,7 @@ def config(version: str) -> OpenAPIConfig:
         tags=[
             Tag("Stations", "Charging stations, their accounts and device models."),
             Tag("Sites", "Where stations stand, and what the connection there carries."),
+            Tag("Device model", "Variables and configuration keys, with what they mean."),
             Tag("Commands", "What is asked of a station, and what it answered."),
             Tag("Sessions", "What was charged."),
             Tag("Live", "The present, and every fact as it is committed."),
@@ -177,7 +178,10 @@ _EXAMPLE = {
 
 _COMMANDS = {
     "start": {"summary": "Start charging, any version", "value": {"action": "start", "payload": {"token": "04A1B2C3"}}},
-    "reset": {"summary": "Reset, as OCPP 1.6 has it", "value": {"action": "Reset", "payload": {"type": "Soft"}}},
+    "reset": {
+        "summary": "Reset, as OCPP 1.6 has it",
+        "value": {"action": "Reset", "payload": {"type": "Soft"}, "reason": "display frozen"},
+    },
     "variables": {
         "summary": "Read a variable, as OCPP 2.x has it",
         "value": {

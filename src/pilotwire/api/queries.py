@@ -11,7 +11,6 @@ import msgspec
 from pilotwire.core.ids import StationKey
 from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.domain import records
-from pilotwire.domain.variables import merged
 from pilotwire.storage.port import Store
 from pilotwire.storage.session_list import SessionQuery
 
@@ -96,11 +95,6 @@ class Queries:
         if found is None:
             raise not_found("station", station_id)
         return found
-
-    async def variables(self, station_id: str) -> list[types.Variable]:
-        await self.station(station_id)
-        found = merged(await self._store.variables(StationKey(self.tenant, station_id)))
-        return [mapping.variable(one) for one in found]
 
     # -- commands -----------------------------------------------------------------------------------------------------
     async def commands(self, station_id: str, *, limit: int = 50) -> list[types.Command]:

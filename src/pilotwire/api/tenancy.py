@@ -41,8 +41,8 @@ class TenantStore:
 
     BY_TENANT = frozenset(
         (
-            "stations", "sessions", "session", "samples", "command", "accounts", "token", "tokens", "delete_token", "user",
-            "users", "delete_user", "api_keys", "delete_api_key", "write_documents", "document", "documents",
+            "stations", "sessions", "session", "samples", "command", "accounts", "token", "tokens", "delete_token",
+            "user", "users", "delete_user", "api_keys", "delete_api_key", "write_documents", "document", "documents",
             "some_stations", "find_sessions", "count_sessions", "session_totals",
         )
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Stations, their accounts, variables and commands."""
+"""Stations, their accounts and commands."""
 
 from __future__ import annotations
 
@@ -140,17 +140,6 @@ async def delete_station(request: PlainRequest, station_id: StationPath, if_matc
     await resource.remove(context_of(request), whoever(request), segment(station_id), if_match=if_match)
 
 
-@get(
-    "/stations/{station_id:str}/variables",
-    operation_id="listVariables",
-    tags=["Stations"],
-    summary="Device model as reported",
-)
-async def list_variables(request: PlainRequest, station_id: StationPath) -> types.VariablePage:
-    """Variables (2.x) or configuration keys (1.6, component "") as the station last reported them."""
-    return types.VariablePage(items=await queries_of(request, "variables:read").variables(segment(station_id)))
-
-
 @get("/stations/{station_id:str}/commands", operation_id="listCommands", tags=["Commands"], summary="List commands")
 async def list_commands(request: PlainRequest, station_id: StationPath, limit: Limit = 50) -> types.CommandPage:
     """The newest commands to a station and what became of them."""
@@ -191,7 +180,6 @@ HANDLERS = [
     create_station,
     change_station,
     delete_station,
-    list_variables,
     list_commands,
     send_command,
     get_command,

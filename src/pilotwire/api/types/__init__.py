@@ -8,9 +8,10 @@ from .alarms import *  # noqa: F403
 from .base import *  # noqa: F403
 from .course import *  # noqa: F403
 from .notifications import *  # noqa: F403
-from .reports import *  # noqa: F403
 from .people import *  # noqa: F403
+from .reports import *  # noqa: F403
 from .sites import *  # noqa: F403
 from .stations import *  # noqa: F403
-from .webhooks import *  # noqa: F403
 from .tokens import *  # noqa: F403
+from .variables import *  # noqa: F403
+from .webhooks import *  # noqa: F403

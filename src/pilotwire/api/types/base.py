@@ -143,23 +143,6 @@ class StationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     site: Short | msgspec.UnsetType = msgspec.UNSET
 
 
-class Variable(msgspec.Struct, kw_only=True):
-    """A variable of the device model (2.x) or a configuration key (1.6, component "")."""
-
-    component: str
-    component_instance: str
-    evse: int | None
-    connector: int | None
-    variable: str
-    variable_instance: str
-    attribute: str
-    value: str | None
-    mutability: str
-    data_type: str
-    unit: str
-    reported_at: Time | None
-
-
 class Session(msgspec.Struct, kw_only=True):
     """A charging session. Exactly one for each transaction, whatever the wire did."""
 
@@ -404,10 +387,6 @@ class SessionPage(PageOf[Session], kw_only=True):
 
 class SamplePage(PageOf[Sample], kw_only=True):
     """Samples in order of time."""
-
-
-class VariablePage(PageOf[Variable], kw_only=True):
-    """Variables by component."""
 
 
 class CommandPage(PageOf[Command], kw_only=True):
