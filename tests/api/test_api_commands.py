@@ -24,7 +24,7 @@ def serve(world, outcome: str, answer: dict | None = None, command_id: str = "c-
 async def test_the_answer_comes_back(world, api) -> None:
     asked = serve(world, "answered", {"status": "Accepted"})
     answer = await api.post(
-        PATH, json={"action": "reset", "payload": {"type": "soft"}, "timeout_s": 2, "expires_in_s": 60}
+        PATH, json={"action": "reset", "reason": "test", "payload": {"type": "soft"}, "timeout_s": 2, "expires_in_s": 60}
     )
     assert answer.status_code == 200
     assert answer.json() == {
@@ -53,7 +53,7 @@ async def test_without_expiry_it_is_now_or_never(world, api) -> None:
 
 async def test_a_callerror_is_an_answer_too(world, api) -> None:
     serve(world, "refused", {"code": "NotSupported", "description": "no such feature", "details": {}})
-    answer = await api.post(PATH, json={"action": "Reset"})
+    answer = await api.post(PATH, json={"action": "Reset", "reason": "test"})
     assert (answer.status_code, answer.json()["outcome"]) == (200, "refused")
     assert answer.json()["answer"]["code"] == "NotSupported"
 
@@ -69,7 +69,7 @@ async def test_a_callerror_is_an_answer_too(world, api) -> None:
 )
 async def test_what_is_not_an_answer_is_a_problem(world, api, outcome: str, status: int, kind: str) -> None:
     serve(world, outcome, {"code": "Invalid", "description": "must be Soft or Hard", "details": {"field": "type"}})
-    answer = await api.post(PATH, json={"action": "Reset", "payload": {"type": "x"}})
+    answer = await api.post(PATH, json={"action": "Reset", "reason": "test", "payload": {"type": "x"}})
     told = answer.json()
     assert (answer.status_code, told["type"]) == (status, f"/api#problem-{kind}")
     assert told["command_id"] == "c-1"
@@ -79,14 +79,14 @@ async def test_what_is_not_an_answer_is_a_problem(world, api, outcome: str, stat
 
 
 async def test_no_gateway_is_offline_and_silence_is_504(world, api) -> None:
-    answer = await api.post(PATH, json={"action": "Reset"})
+    answer = await api.post(PATH, json={"action": "Reset", "reason": "test"})
     assert (answer.status_code, answer.json()["type"]) == (409, "/api#problem-station-offline")
 
     async def silent(request: CommandRequest) -> CommandReply:
         raise TransientError("no answer")
 
     world.bus.serve("command.>", silent)
-    answer = await api.post(PATH, json={"action": "Reset"})
+    answer = await api.post(PATH, json={"action": "Reset", "reason": "test"})
     assert (answer.status_code, answer.json()["type"]) == (504, "/api#problem-no-answer")
 
 
@@ -96,7 +96,7 @@ async def test_no_gateway_is_offline_and_silence_is_504(world, api) -> None:
         ({}, "action"),
         ({"action": ""}, "action"),
         ({"action": "a b"}, "action"),
-        ({"action": "Reset", "payload": []}, "payload"),
+        ({"action": "Reset", "reason": "test", "payload": []}, "payload"),
         ({"action": "Reset", "timeout_s": 0}, "timeout_s"),
         ({"action": "Reset", "timeout_s": 1e9}, "timeout_s"),
         ({"action": "Reset", "expires_in_s": -1}, "expires_in_s"),
@@ -112,5 +112,5 @@ async def test_bad_commands_never_reach_the_station(world, api, body: dict, fiel
 
 async def test_an_unknown_station_is_404(world, api) -> None:
     asked = serve(world, "answered")
-    assert (await api.post("/api/v1/stations/none/commands", json={"action": "Reset"})).status_code == 404
+    assert (await api.post("/api/v1/stations/none/commands", json={"action": "Reset", "reason": "test"})).status_code == 404
     assert asked == []

@@ -91,7 +91,9 @@ def test_an_action_of_ocpp_by_its_name(csms, stations):
 def test_a_verb_means_the_same_to_every_version(csms, stations, version):
     told = json.loads(done("send", stations[version], "trigger", '{"message": "heartbeat"}', data=csms.data))
     assert told["status"] == "Accepted"
-    told = json.loads(done("send", stations[version], "unlock", '{"evse": 1, "connector": 1}', data=csms.data))
+    told = json.loads(
+        done("send", stations[version], "unlock", '{"evse": 1, "connector": 1}', "--reason", "test", data=csms.data)
+    )
     assert told["status"] in ("Unlocked", "NotSupported", "UnlockFailed")
 
 
@@ -103,18 +105,18 @@ def test_an_unknown_action_is_told_and_never_sent(csms, stations):
 
 
 def test_a_wrong_payload_names_its_field(csms, stations):
-    ended = pilotwire("send", stations["1.6"], "Reset", '{"type": "Gently"}', data=csms.data)
+    ended = pilotwire("send", stations["1.6"], "Reset", '{"type": "Gently"}', "--reason", "test", data=csms.data)
     assert ended.returncode == 1 and "type" in ended.stderr and not ended.stdout
     ended = pilotwire("send", stations["2.1"], "GetVariables", "{}", data=csms.data)
     assert ended.returncode == 1 and "getVariableData" in ended.stderr
     ended = pilotwire("send", stations["1.6"], "Reset", "{", data=csms.data)
     assert ended.returncode == 1 and "not JSON" in ended.stderr
-    ended = pilotwire("send", stations["1.6"], "Reset", "[]", data=csms.data)
+    ended = pilotwire("send", stations["1.6"], "Reset", "[]", "--reason", "test", data=csms.data)
     assert ended.returncode == 1 and "payload" in ended.stderr
 
 
 def test_who_is_away_or_unknown_answers_nothing(csms, charged):
-    away = pilotwire("send", "CP-AWAY", "Reset", '{"type": "Soft"}', data=csms.data)
+    away = pilotwire("send", "CP-AWAY", "Reset", '{"type": "Soft"}', "--reason", "test", data=csms.data)
     assert away.returncode == 1 and "CP-AWAY is not connected" in away.stderr
     unknown = pilotwire("send", "CP-NOBODY", "Reset", '{"type": "Soft"}', data=csms.data)
     assert unknown.returncode == 1 and "CP-NOBODY" in unknown.stderr
@@ -124,13 +126,14 @@ def test_a_station_that_stays_silent_is_told_after_the_timeout(csms):
     password = json.loads(done("stations", "add", "CP-MUTE", "--json", data=csms.data))["password"]
     with raw_station(csms.ocpp, "CP-MUTE", password) as station:
         station.boot()
-        ended = pilotwire("send", "CP-MUTE", "ClearCache", "--timeout", "0.3", data=csms.data)
+        ended = pilotwire("send", "CP-MUTE", "ClearCache", "--timeout", "0.3", "--reason", "test", data=csms.data)
     assert ended.returncode == 1 and "CP-MUTE" in ended.stderr and "answer" in ended.stderr
 
 
 def test_a_refusal_is_the_stations_own_answer(csms):
     password = json.loads(done("stations", "add", "CP-NO", "--json", data=csms.data))["password"]
-    line = [sys.executable, "-m", "pilotwire", "send", "CP-NO", "ClearCache", "--data", str(csms.data)]
+    line = [sys.executable, "-m", "pilotwire", "send", "CP-NO", "ClearCache", "--reason", "test"]
+    line += ["--data", str(csms.data)]
     with raw_station(csms.ocpp, "CP-NO", password) as station:
         station.boot()
         asking = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

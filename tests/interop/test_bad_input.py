@@ -238,7 +238,10 @@ def test_a_barrage_leaves_a_good_station_served(csms: csms_process.Csms):
             assert client.get("/api/v1/sessions?cursor=%00&limit=x").status_code == 400
             assert client.get("/api/v1/stations/%00%ff/variables").status_code in (400, 404)
             assert client.request("BREW", "/api/v1/stations").status_code == 405
-            assert client.post("/api/v1/stations/GOOD/commands", json={"action": "Reset"}).status_code == 422
+            assert (
+                client.post("/api/v1/stations/GOOD/commands", json={"action": "Reset", "reason": "x"}).status_code
+                == 422
+            )
         where = urlsplit(csms.http)
         for raw in (b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 5_000, b"GET /" + b"x" * 100_000):
             with socket.create_connection((where.hostname, where.port), timeout=20) as peer:

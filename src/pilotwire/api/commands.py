@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pilotwire.core.errors import TransientError
+from pilotwire.domain.permissions import CONFIGURES, DANGEROUS
 from pilotwire.transport.bus import CommandReply, CommandRequest, NoResponder
 
-from . import types
+from . import audit, types
 from .access import Principal
 from .context import ApiContext
-from .problems import Problem, problem
+from .problems import Problem, not_found, problem
 from .queries import Queries
+from .scope import sees_token
 
 _SLACK_MS = 3_000
 """The bus waits this much longer than the station is given, so that its own verdict comes first."""
@@ -31,10 +33,18 @@ async def execute(
 ) -> types.CommandAnswer:
     """Send it and wait for the station's answer.
 
-    A CALLERROR is an answer too: outcome "refused". Raises Problem 404 (no such station), 409 (not connected), 422
-    (its OCPP version does not allow this), 504 (no answer in time; the command goes on and can be looked up).
+    A CALLERROR is an answer too: outcome "refused". Raises Problem 403, 404 (no such station), 409 (not connected), 422
+    (its OCPP version does not allow this, or a reason is needed), 504 (no answer in time; the command goes on and can
+    be looked up).
     """
-    await Queries(context, principal).station(station_id)
+    principal.need("commands:send")
+    queries = Queries(context, principal)
+    await queries.station(station_id)
+    await _allowed(queries, principal, command)
+    # Before it goes out: whatever becomes of it, who asked for it and why is kept. Payloads may hold secrets.
+    detail: dict[str, object] = {"expires_in_s": command.expires_in_s} if command.expires_in_s else {}
+    what = f"commands.{command.action}"
+    await audit.record(context, principal, what, f"station {station_id}", detail=detail, reason=command.reason.strip())
     now = context.scheduler.now()
     timeout_ms = round(command.timeout_s * 1000)
     request = CommandRequest(
@@ -42,7 +52,7 @@ async def execute(
         station=station_id,
         action=command.action,
         payload=command.payload,
-        by=principal.name,
+        by=principal.actor,
         timeout_ms=timeout_ms,
         expires_at=None if command.expires_in_s is None else now + round(command.expires_in_s * 1000),
     )
@@ -58,6 +68,33 @@ async def execute(
             f"/api/v1/stations/{station_id}/commands says what becomes of it.",
         ) from None
     return judge(station_id, reply)
+
+
+async def _allowed(queries: Queries, principal: Principal, command: types.NewCommand) -> None:
+    """Raises Problem 403 or 422 for what this person may not ask for, or not without saying why."""
+    action = command.action
+    if action in CONFIGURES:
+        principal.need("variables:write")
+    if action in DANGEROUS:
+        principal.need("commands:dangerous")
+        if not command.reason.strip():
+            raise problem(
+                "reason-needed",
+                f"{action} can cut the station off, take it out of service or change whom it trusts.",
+                errors=[{"field": "reason", "message": f"say why {action} is needed"}],
+            )
+    if principal.tokens is None:
+        return
+    # A driver starts with a token of their own and stops what was started with one.
+    if action == "start":
+        if not sees_token(principal, str(command.payload.get("token", ""))):
+            raise problem("not-allowed", "You can start with your own tokens only.")
+    elif action == "stop":
+        session = str(command.payload.get("session", ""))
+        if await queries.find_session(session) is None:
+            raise not_found("session", session)
+    else:
+        raise problem("not-allowed", "A driver can start and stop sessions.")
 
 
 def judge(station_id: str, reply: CommandReply) -> types.CommandAnswer:

@@ -128,6 +128,7 @@ class Node:
             ),
             metrics=lambda: collect(self.csms.counters, [server.counters for server in self.listeners]),
             process_key=self.key,
+            secret=secret.installation(self.options.data),
             ready=self._readiness,
         )
         server = ApiServer(create_app(context))
@@ -177,6 +178,7 @@ async def api_over_store(data: Path, database: str | None) -> AsyncIterator[tupl
             passwords=secret.passwords(data),
             config=ApiConfig(version=__version__),
             process_key=key,
+            secret=secret.installation(data),
         )
         yield create_app(context), key
     finally:

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stations": ("stations", "add, list or show stations"),
     "tokens": ("tokens", "add, list or remove the tokens that may charge"),
     "users": ("users", "add, list or remove people who may log in; make API keys"),
+    "audit": ("audit", "read, export or verify the audit log"),
     "sessions": ("sessions", "list charging sessions"),
     "send": ("send", "send a command to a station and print its answer"),
     "tail": ("tail", "watch frames as they pass"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import socket
@@ -23,6 +24,15 @@ def passwords(data: Path) -> Passwords:
     """Verifiers with this installation's pepper ($PILOTWIRE_PEPPER, 64 hex digits, where several nodes share one)."""
     from pilotwire.crypto.passwords import Passwords
 
+    return Passwords(_pepper(data))
+
+
+def installation(data: Path) -> bytes:
+    """What seals the audit log and locks secrets in the store: made of the pepper, so there is one file to keep."""
+    return hmac.digest(_pepper(data), b"pilotwire installation", "sha256")
+
+
+def _pepper(data: Path) -> bytes:
     text = os.environ.get("PILOTWIRE_PEPPER") or once(data_dir(data) / "pepper", secrets.token_hex(_PEPPER_BYTES))
     try:
         pepper = bytes.fromhex(text)
@@ -30,7 +40,7 @@ def passwords(data: Path) -> Passwords:
         pepper = b""
     if len(pepper) < _PEPPER_BYTES:
         raise ConfigError(f"the pepper must be {2 * _PEPPER_BYTES} hex digits; see {data / 'pepper'}")
-    return Passwords(pepper)
+    return pepper
 
 
 def once(path: Path, text: str) -> str:

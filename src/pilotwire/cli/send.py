@@ -14,7 +14,7 @@ from pilotwire.core.errors import LocalError
 
 _EXAMPLES = """examples:
   pilotwire send CP-1 start '{"token": "04A1B2C3", "evse": 1}'
-  pilotwire send CP-1 Reset '{"type": "Soft"}'                  (OCPP 1.6, as the standard has it)
+  pilotwire send CP-1 Reset '{"type": "Soft"}' --reason "frozen"  (OCPP 1.6, as the standard has it)
   pilotwire send CP-2 GetVariables '{"getVariableData": [{"component": {"name": "OCPPCommCtrlr"},
                                      "variable": {"name": "HeartbeatInterval"}}]}'
 exit status: 0 answered, 1 not (offline, timed out, refused)"""
@@ -32,6 +32,12 @@ def main(name: str, arguments: Sequence[str]) -> int:
     options.add_argument(
         "--expires", type=float, metavar="S", help="if the station is away, keep the command this long and send it then"
     )
+    options.add_argument(
+        "--reason",
+        default="",
+        metavar="TEXT",
+        help="why; needed for reset, unlock, firmware and certificates, kept in the audit log",
+    )
     add_data(options)
     add_tenant(options)
     return asyncio.run(_run(options.parse_args(arguments)))
@@ -43,6 +49,8 @@ async def _run(options: Any) -> int:
     except ValueError as error:
         raise LocalError(f"the payload is not JSON: {error}") from error
     body: dict[str, Any] = {"action": options.action, "payload": payload, "timeout_s": options.timeout}
+    if options.reason:
+        body["reason"] = options.reason
     if options.expires:
         body["expires_in_s"] = options.expires
     async with api(options) as server:

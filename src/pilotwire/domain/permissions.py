@@ -65,13 +65,16 @@ PERMISSIONS: Final = frozenset(permission for _, permissions in ROLES.values() f
 
 DANGEROUS: Final = frozenset(
     (
-        "reset", "unlock", "update-firmware", "Reset", "UnlockConnector", "UpdateFirmware", "SignedUpdateFirmware",
-        "PublishFirmware", "UnpublishFirmware", "CertificateSigned", "InstallCertificate", "DeleteCertificate",
-        "SetNetworkProfile", "ClearCache", "CustomerInformation",
+        "reset", "unlock", "update-firmware", "clear-cache", "Reset", "UnlockConnector", "UpdateFirmware",
+        "SignedUpdateFirmware", "PublishFirmware", "UnpublishFirmware", "CertificateSigned", "InstallCertificate",
+        "DeleteCertificate", "SetNetworkProfile", "ClearCache", "CustomerInformation",
     )
 )  # fmt: skip
 """Commands (our verbs and OCPP actions) that can cut a station off, take it out of service or change whom it trusts:
 they need `commands:dangerous` and a reason."""
+
+CONFIGURES: Final = frozenset(("set-variables", "SetVariables", "ChangeConfiguration"))
+"""Commands that change a station's configuration: they need `variables:write`."""
 
 
 def may(role: str, permission: str) -> bool:

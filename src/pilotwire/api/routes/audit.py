@@ -73,7 +73,7 @@ async def export_audit(
     since: Since = None,
     until: Until = None,
 ) -> Stream:
-    """Every row that is wanted, the oldest first. JSON Lines hold all that is needed to check the chain elsewhere."""
+    """Every row that is wanted, the oldest first."""
     context, principal = context_of(request), whoever(request)
     principal.need("audit:read")
     rows = audit.every(context, principal, _wanted(actor, action, target, since, until))
