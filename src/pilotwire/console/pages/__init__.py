@@ -37,6 +37,7 @@ from . import (
     settings_tenants,
     shell,
     station,
+    stations,
 )
 from .common import prepare
 
@@ -45,6 +46,7 @@ _MODULES = (
     login,
     overview,
     station,
+    stations,
     command,
     connect,
     session,

@@ -2,7 +2,8 @@
 //   [data-total=NAME]                                                 a field of Totals
 //   [data-session=ID] … [data-power] [data-energy] [data-soc] progress[data-soc-bar]
 //   [data-station=ID] … [data-power]; [data-station=ID] [data-at="EVSE.CONNECTOR"] … [data-power]
-//   [data-refresh="/ui/…"][data-watch="STATION"|"*"]                  asked for anew when a state changes (not a number)
+//   [data-refresh="/ui/…"][data-watch="STATION"|"*"|"rows"]   asked for anew when a state changes (not a number): of that
+//     station, of any, of one that has a [data-station] in it; [data-select="#id"] takes that part of the answer
 // Others hear `live:snapshot` and `live:update` (detail: Overview, LiveUpdate) on the document.
 "use strict";
 
@@ -71,22 +72,26 @@ const dirty = new Set();
 let refreshing = 0;
 function changed(id) {
   dirty.add(id);
-  refreshing ||= setTimeout(refresh, 400);
+  refreshing ||= setTimeout(refresh, live.stations.size > 500 ? 2000 : 400);
 }
+const concerns = (place, id) => place.dataset.watch === "*" || place.dataset.watch === id
+  || (place.dataset.watch === "rows" && $(`[data-station="${CSS.escape(id)}"]`, place));
 function refresh() {
   refreshing = 0;
   const ids = [...dirty];
   dirty.clear();
   for (const place of $$("[data-refresh]")) {
-    if (place.dataset.watch !== "*" && !ids.includes(place.dataset.watch)) continue;
-    if (place.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) { changed(place.dataset.watch); continue; }
-    htmx.ajax("GET", place.dataset.refresh, { target: place, swap: "innerMorph" });
+    const wanted = ids.filter((id) => concerns(place, id));
+    if (!wanted.length) continue;
+    const at = document.activeElement;
+    if (place.contains(at) && at.matches("input:not([type=checkbox]), select, textarea") || $(".menu[open]", place)) { changed(wanted[0]); continue; }
+    htmx.ajax("GET", place.dataset.refresh, { target: place, swap: "innerMorph", select: place.dataset.select && `${place.dataset.select} > *` });
   }
 }
 function take(stations, sessions, first) {
   for (const one of stations) {
     const now = shape(one);
-    if (!first && shapes.get(one.id) !== now) changed(one.id);
+    if (!first && shapes.get(one.id) !== now && (shapes.has(one.id) || $("[data-watch=rows]"))) changed(one.id);
     shapes.set(one.id, now);
     live.stations.set(one.id, one);
     showStation(one);
