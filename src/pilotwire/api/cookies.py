@@ -13,6 +13,10 @@ from .context import ApiConfig
 PENDING = "pilotwire_pending"
 TYPED = "pilotwire_typed"
 OIDC = "pilotwire_oidc"
+SAID = "pilotwire_said"
+"""Why a login failed, for the page that is shown next."""
+OUT = "pilotwire_out"
+"""Where to log out at the provider, for the page that leads there."""
 
 
 def is_secure(config: ApiConfig, scheme: str) -> bool:

@@ -61,6 +61,8 @@ class LoginRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Of a token that was replaced: how long it is still taken."""
     id_token: str = ""
     """Of the OpenID provider, locked: needed to log out there."""
+    provider: str = ""
+    """The tenant whose provider it is."""
 
 
 class Pending(msgspec.Struct, kw_only=True):
@@ -105,7 +107,16 @@ class Logins:
         self._seen: dict[str, Found] = {}
 
     async def make(
-        self, user: User, stamp: str, rights: str, *, by: str, client: str, agent: str, id_token: str = ""
+        self,
+        user: User,
+        stamp: str,
+        rights: str,
+        *,
+        by: str,
+        client: str,
+        agent: str,
+        id_token: str = "",
+        provider: str = "",
     ) -> tuple[str, LoginRecord]:
         """A new login and its token."""
         now = self._now()
@@ -124,6 +135,7 @@ class Logins:
             client=client[:64],
             agent=_shown(agent),
             id_token=id_token,
+            provider=provider,
         )
         token = secrets.token_urlsafe(32)
         await self._store.write_documents(PLATFORM, [put(KIND, _digest(token), record, sort=_sort(record), expected=0)])

@@ -163,7 +163,20 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         "sendCommand": ["bad-command", "station-offline", "no-answer"],
         "getReadiness": ["not-ready"],
         "streamLive": ["busy"],
+        "putUser": ["last-admin"],
+        "changeUser": ["last-admin"],
+        "deleteUser": ["last-admin"],
+        "createTenant": ["exists"],
+        "deleteTenant": ["in-use"],
+        "getOidc": ["not-found"],
+        "deleteOidc": ["not-found"],
+        "checkOidc": ["not-found"],
+        "workInTenant": ["no-tenant"],
+        "removeSecondFactor": ["not-found"],
+        "renewRecoveryCodes": ["not-found"],
     }.get(operation["operationId"], [])
+    if path.startswith("/api/v1/me/") or operation["operationId"] == "changeMe":
+        names += ["not-a-person", "too-many-attempts"] if method == "post" else ["not-a-person"]
     if path not in _PUBLIC and operation["operationId"] != "streamLive":
         names.append("not-ready")
     return names

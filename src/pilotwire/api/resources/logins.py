@@ -98,10 +98,19 @@ async def _with_code(whole: ApiContext, user: records.User, code: str, caller: C
     return await _let(whole, user, caller, "recovery" if how == "recovery" else "password and code")
 
 
-async def _let(whole: ApiContext, user: records.User, caller: Caller, by: str, *, id_token: str = "") -> LoggedIn:
+async def _let(
+    whole: ApiContext, user: records.User, caller: Caller, by: str, *, id_token: str = "", provider: str = ""
+) -> LoggedIn:
     access = access_of(whole)
     token, record = await access.logins.make(
-        user, stamp_of(user), rights_of(user), by=by, client=caller.client, agent=caller.agent, id_token=id_token
+        user,
+        stamp_of(user),
+        rights_of(user),
+        by=by,
+        client=caller.client,
+        agent=caller.agent,
+        id_token=id_token,
+        provider=provider,
     )
     await users.note_seen(whole, user)
     who = access.principal_of(user, login=record.id)
@@ -110,10 +119,11 @@ async def _let(whole: ApiContext, user: records.User, caller: Caller, by: str, *
     return LoggedIn(user, token)
 
 
-async def let_external(whole: ApiContext, user: records.User, caller: Caller, id_token: str) -> LoggedIn:
-    """Somebody whom the OpenID provider has vouched for. Raises Problem 403."""
+async def let_external(whole: ApiContext, user: records.User, caller: Caller, id_token: str, provider: str) -> LoggedIn:
+    """Somebody whom the OpenID provider of the tenant `provider` has vouched for. Raises Problem 403."""
     await access_of(whole).admit(user.tenant)
-    return await _let(whole, user, caller, "oidc", id_token=second_factor.vault_of(whole).lock("id token", id_token))
+    locked = second_factor.vault_of(whole).lock("id token", id_token)
+    return await _let(whole, user, caller, "oidc", id_token=locked, provider=provider)
 
 
 async def log_out(whole: ApiContext, token: str) -> LoginRecord | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 import msgspec
-from litestar import Response, post
+from litestar import Response, get, post
 from litestar.datastructures import Cookie
+from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from .. import cookies, types
 from ..problems import Problem, problem
-from ..resources import logins
+from ..resources import logins, oidc
 from .common import PlainRequest, bad_body, body_of, whole_context
 from .people import caller_of, secure, token_of
 
@@ -43,7 +44,8 @@ def _cookie(request: PlainRequest, token: str) -> Cookie:
 
 
 def _forget(request: PlainRequest) -> list[Cookie]:
-    given = [name for name in (cookies.PENDING, cookies.TYPED) if name in request.cookies]
+    passing = (cookies.PENDING, cookies.TYPED, cookies.OIDC, cookies.SAID)
+    given = [name for name in passing if name in request.cookies]
     return [cookies.made(name, "", max_age=0, secure=secure(request)) for name in given]
 
 
@@ -111,13 +113,62 @@ async def give_code(request: PlainRequest) -> Redirect:
     return welcome(request, done, given["next"])
 
 
+def base_of(request: PlainRequest) -> str:
+    """Our own address as this browser reaches it."""
+    scheme = "https" if secure(request) else request.url.scheme
+    return f"{scheme}://{request.headers.get('host', 'localhost')}"
+
+
+@get("/login/oidc", include_in_schema=False, status_code=303)
+async def to_provider(request: PlainRequest, next: FromQuery[str] = "/", tenant: FromQuery[str] = "") -> Redirect:
+    """On to the login provider of the tenant."""
+    context = whole_context(request)
+    try:
+        url, state = await oidc.begin(context, tenant or context.config.tenant, own_path(next), base_of(request))
+    except Problem as refused:
+        return _sorry(request, refused, next, tenant)
+    kept = cookies.made(cookies.OIDC, state, max_age=oidc.ATTEMPT_MS // 1000, secure=secure(request))
+    return Redirect(url, status_code=303, cookies=[kept])
+
+
+@get(oidc.CALLBACK, include_in_schema=False, status_code=303)
+async def from_provider(
+    request: PlainRequest,
+    state: FromQuery[str] = "",
+    code: FromQuery[str] = "",
+    iss: FromQuery[str] = "",
+    error: FromQuery[str] = "",
+    error_description: FromQuery[str] = "",
+) -> Redirect:
+    """The way back from there."""
+    answer = oidc.Answer(state[:200], code[:4000], iss[:500], error[:200], error_description[:500])
+    begun = request.cookies.get(cookies.OIDC, "")
+    try:
+        done, next = await oidc.finish(whole_context(request), answer, begun, base_of(request), caller_of(request))
+    except Problem as refused:
+        return _sorry(request, refused, "/", "")
+    return welcome(request, done, next)
+
+
+def _sorry(request: PlainRequest, refused: Problem, next: str, tenant: str) -> Redirect:
+    """Back to the form with what went wrong, in a cookie for the next page alone."""
+    text = quote(refused.details.detail[:400], safe="")
+    said = cookies.made(cookies.SAID, text, max_age=_TYPED_S, secure=secure(request))
+    return to_login("provider", next, tenant=tenant, typed=said)
+
+
 @post("/logout", include_in_schema=False, status_code=303)
 async def log_out(request: PlainRequest) -> Redirect:
-    """Ends this login for good."""
-    token, target = token_of(request), "/login"
-    if token:
-        await logins.log_out(whole_context(request), token)
-    return Redirect(target, status_code=303, cookies=[_cookie(request, "")])
+    """Ends this login for good. Whoever came through a login provider is led there to log out too, by a page of ours:
+    the content security policy lets a form lead to no other site."""
+    context, token = whole_context(request), token_of(request)
+    record = await logins.log_out(context, token) if token else None
+    ended = [_cookie(request, "")]
+    locked = await oidc.logout_url(context, record, base_of(request)) if record is not None else ""
+    if not locked:
+        return Redirect("/login", status_code=303, cookies=ended)
+    out = cookies.made(cookies.OUT, locked, max_age=_TYPED_S, secure=secure(request))
+    return Redirect("/login/out", status_code=303, cookies=[*ended, out])
 
 
-HANDLERS = [log_in, give_code, log_out]
+HANDLERS = [log_in, give_code, to_provider, from_provider, log_out]

@@ -1,16 +1,17 @@
-"""API keys and tenants."""
+"""API keys, tenants and the login provider."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Response, delete, get, patch, post
+from litestar import Response, delete, get, patch, post, put
 from litestar.params import PathParameter
 
 from .. import listing, types
 from ..edit import IfMatch, tagged
-from ..resources import keys, tenants
+from ..resources import keys, oidc, tenants
 from .common import Cursor, Limit, PlainRequest, body_of, context_of, segment, text_or_400, whoever, whole_context
+from .login import base_of
 
 KeyPath = Annotated[str, PathParameter(description="Its id")]
 
@@ -152,7 +153,35 @@ async def delete_tenant(request: PlainRequest, tenant_id: KeyPath, if_match: IfM
     await tenants.remove(whole_context(request), whoever(request), segment(tenant_id), if_match=if_match)
 
 
+# -- the login provider -----------------------------------------------------------------------------------------------
+@get("/oidc", operation_id="getOidc", tags=["Access"], summary="The login provider")
+async def get_oidc(request: PlainRequest) -> Response[types.OidcShown]:
+    """The OpenID provider through which people of this tenant log in; never its secret."""
+    return tagged(*await oidc.settings(context_of(request), whoever(request), base_of(request)))
+
+
+@put("/oidc", operation_id="putOidc", tags=["Access"], summary="Set the login provider", body=types.OidcSettings)
+async def put_oidc(request: PlainRequest, if_match: IfMatch = None) -> Response[types.OidcShown]:
+    """Let people log in through an OpenID provider (authorization code with PKCE). Enter `redirect_uri` there."""
+    data = await body_of(request, types.OidcSettings)
+    saved = oidc.save(context_of(request), whoever(request), data, base_of(request), if_match=if_match)
+    return tagged(*await saved)
+
+
+@delete("/oidc", operation_id="deleteOidc", tags=["Access"], summary="Remove the login provider")
+async def delete_oidc(request: PlainRequest, if_match: IfMatch = None) -> None:
+    """Nobody logs in through it any more; who is in stays in."""
+    await oidc.remove(context_of(request), whoever(request), if_match=if_match)
+
+
+@post("/oidc/check", operation_id="checkOidc", tags=["Access"], summary="Does the login provider answer?", status_code=200)  # fmt: skip  # noqa: E501
+async def check_oidc(request: PlainRequest) -> types.OidcCheck:
+    """Reads what the provider says of itself."""
+    return await oidc.test(context_of(request), whoever(request))
+
+
 HANDLERS = [
     list_api_keys, get_api_key, create_api_key, change_api_key, rotate_api_key, delete_api_key,
     list_tenants, get_tenant, create_tenant, change_tenant, delete_tenant,
+    get_oidc, put_oidc, delete_oidc, check_oidc,
 ]  # fmt: skip
