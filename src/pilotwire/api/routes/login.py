@@ -132,16 +132,16 @@ async def to_provider(request: PlainRequest, next: FromQuery[str] = "/", tenant:
 
 
 @get(oidc.CALLBACK, include_in_schema=False, status_code=303)
-async def from_provider(
-    request: PlainRequest,
-    state: FromQuery[str] = "",
-    code: FromQuery[str] = "",
-    iss: FromQuery[str] = "",
-    error: FromQuery[str] = "",
-    error_description: FromQuery[str] = "",
-) -> Redirect:
-    """The way back from there."""
-    answer = oidc.Answer(state[:200], code[:4000], iss[:500], error[:200], error_description[:500])
+async def from_provider(request: PlainRequest) -> Redirect:
+    """The way back from there: `state`, and `code` or `error`."""
+    given = request.query_params
+    answer = oidc.Answer(
+        state=given.get("state", "")[:200],
+        code=given.get("code", "")[:4000],
+        iss=given.get("iss", "")[:500],
+        error=given.get("error", "")[:200],
+        error_description=given.get("error_description", "")[:500],
+    )
     begun = request.cookies.get(cookies.OIDC, "")
     try:
         done, next = await oidc.finish(whole_context(request), answer, begun, base_of(request), caller_of(request))
