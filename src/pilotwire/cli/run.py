@@ -111,6 +111,9 @@ async def serve(options: NodeOptions) -> int:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        # The store's writer waits for the interpreter at each statement: 5 ms each time, by default, while the loop is
+        # busy, which is when a stall is being worked off.
+        sys.setswitchinterval(0.0005)
         node.up = True
         await stop.wait()
         print("stopping: stations are told to come back", file=sys.stderr)

@@ -28,13 +28,13 @@ from .group import Group
 from .migrate import outstanding
 from .port import StoreFailed
 from .queries import Plan, run_plan
-from .sqlite_writer import DATA_FAULTS, Writer
+from .sqlite_writer import DATA_FAULTS, STATEMENTS, Writer
 from .sqlstore import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, SqlStore, gather_records, not_durable
 
 T = TypeVar("T")
 
 CHECKPOINT_EVERY: Final = 8_000
-"""Entries between two checkpoints of the write-ahead log, about 100 MB of it; rarer ones copy busy pages less often."""
+"""Entries between two checkpoints of the write-ahead log, about 60 MB of it; rarer ones copy busy pages less often."""
 READERS: Final = 2
 SYNCHRONOUS: Final = ("FULL", "OFF")
 
@@ -199,7 +199,7 @@ class SqliteStore(SqlStore):
             uri=True,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=256,
+            cached_statements=STATEMENTS if write else 128,
             timeout=10.0,
         )
         if write:
