@@ -179,5 +179,25 @@ def test_samples_made_late_belong_to_the_session_that_was_assigned() -> None:
     assert [sample.session_id for sample in lazy] == ["two"]
 
 
+@pytest.mark.parametrize("measurand", ["SoC", "Energy.Active.Import.Register"])
+@pytest.mark.parametrize("connector", ["2", '"2"'])
+def test_compacted_samples_are_read_from_the_frame_again(measurand: str, connector: str) -> None:
+    """Also from one that only a tolerance could read."""
+    payload = (
+        f'{{"connectorId":{connector},"meterValue":[{{"timestamp":"{AT}","sampledValue":'
+        f'[{{"value":"12.5","measurand":"{measurand}"}},{{"value":"7","measurand":"Voltage"}}]}}]}}'
+    ).encode()
+    request = load("1.6").actions["MeterValues"].decode_request(payload).message
+    read = tables.load("1.6")["MeterValues"].read
+    whole, compact = read(request).samples, read(request).samples
+    compact.compact(b'[2,"1","MeterValues",' + payload + b"]")
+    compact.assign("s")
+    whole.assign("s")
+    assert compact.reading() == whole.reading()
+    assert list(compact.rows()) == list(whole.rows())
+    assert tuple(compact) == tuple(whole)
+    assert len(tuple(compact)) == 2
+
+
 def test_a_number_beyond_64_bits_makes_no_sample() -> None:
     assert v16({"value": "99999999999999999", "unit": "kWh"}, {"value": "1"})[0].value == 1_000

@@ -284,7 +284,8 @@ class StationActor:
         """What a decision at `now` is made with, about something from `connection`, else from the present one."""
         context = self._context
         context.now = now
-        connection = connection or self.current
+        if connection is None:
+            connection = self.current
         if connection is not self._spoken and connection is not None:
             self._spoken = connection
             context.version = connection.speech.version.name
@@ -493,13 +494,11 @@ class StationActor:
         if event.deviations:
             extra = self._deviated(connection, name, event.deviations, now)
         given = served.read(event.request)
-        self.work = Work(connection, event.message_id, name, served, given, data, now, extra)
-        self._decide()
+        self.work = work = Work(connection, event.message_id, name, served, given, data, now, extra)
+        self._decide(work, state)
 
-    def _decide(self) -> None:
+    def _decide(self, work: Work, state: StationState) -> None:
         """Decide the message under way; with an older session missing, fetch it first."""
-        work, state = self.work, self.state
-        assert work is not None and state is not None
         name, now, connection = work.name, work.now, work.connection
         context = self.context(now, connection)
         if name == BOOT:
@@ -529,10 +528,10 @@ class StationActor:
         if stale:
             station.last_seen = now
             touched = (*touched, station)
-        tenant, name = self.key
+        tenant, identity = self.key
         entry = Entry(
             tenant=tenant,
-            station=name,
+            station=identity,
             recv_time=now,
             epoch=epoch,
             direction="in",
@@ -558,7 +557,7 @@ class StationActor:
             return
         state.add(session, need)
         try:
-            self._decide()
+            self._decide(work, state)
         except Exception as error:
             self._faulty(work.connection, work.message_id, work.name, error)
         self._drain()

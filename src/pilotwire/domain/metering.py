@@ -64,6 +64,14 @@ class Batch(Protocol):
         """Fill in the session of all of them."""
         ...
 
+    def compact(self, frame: bytes) -> None:
+        """Let go of the decoded message; `frame`, the one it came in, has it all.
+
+        For a store that keeps the entry for long: a message takes several times the room of its frame, and is freed
+        much faster while the processor still has it at hand.
+        """
+        ...
+
     def reading(self) -> Reading:
         """What `read` would find in them."""
         ...

@@ -153,6 +153,9 @@ class MemoryStore:
                 self._later(0, self._take)
             return
         self._seq += 1
+        samples = entry.samples
+        if samples and not isinstance(samples, tuple):
+            samples.compact(entry.frame)
         self._entries.append(entry)
         if entry.touched:
             self._touch(entry.touched)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from pilotwire.domain.metering import POWER, REGISTER, SOC, Reading, Row, Series, merged, read, rows
@@ -192,6 +193,17 @@ def _plain(text: str, exponent: int) -> int | None:
 
 _EXPONENTS: dict[str | None, int] = {None: 3} | {unit: exponent for unit, (_, exponent) in UNITS.items()}
 """As UNITS has them; without a unit, and in units of our own invention, thousandths are thousandths."""
+_FACTORS: dict[str | None, int] = {unit: 10**exponent for unit, exponent in _EXPONENTS.items()}
+"""The same as factors, none above 10**9."""
+
+
+def _read_again(frame: bytes) -> Sequence[Any]:
+    """The MeterValue list of a 1.6 MeterValues that was accepted before."""
+    from pilotwire.protocols.ocpp.rpc.envelope import Call
+    from pilotwire.protocols.ocpp.v16 import VERSION
+
+    request: Any = VERSION.actions["MeterValues"].decode_request(msgspec.json.decode(frame, type=Call).payload).message
+    return request.meter_value
 
 
 class LazySamples:
@@ -202,15 +214,16 @@ class LazySamples:
     the usual it makes the samples and reads those.
     """
 
-    __slots__ = ("_connector", "_evse", "_made", "_meter_values", "_session_id")
+    __slots__ = ("_connector", "_evse", "_frame", "_made", "_meter_values", "_session_id")
 
     def __init__(self, evse: int, connector: int, meter_values: Sequence[Any]) -> None:
         """`meter_values` is the MeterValue list of the request, and not to be changed any more."""
         self._evse = evse
         self._connector = connector
-        self._meter_values: Sequence[Any] = meter_values
+        self._meter_values: Sequence[Any] | None = meter_values
         self._made: tuple[Sample, ...] | None = None
         self._session_id = ""
+        self._frame = b""
 
     def __iter__(self) -> Iterator[Sample]:
         return iter(self.made())
@@ -219,13 +232,13 @@ class LazySamples:
         """As the store writes them."""
         if self._made is not None:
             return rows(self._made)
-        return rows_v16(self._evse, self._connector, self._meter_values, self._session_id)
+        return rows_v16(self._evse, self._connector, self._values(), self._session_id)
 
     def made(self) -> tuple[Sample, ...]:
         """All of them."""
         made = self._made
         if made is None:
-            made = samples_v16(self._evse, self._connector, self._meter_values, self._session_id)
+            made = samples_v16(self._evse, self._connector, self._values(), self._session_id)
             self._made, self._meter_values = made, ()
         return made
 
@@ -235,15 +248,25 @@ class LazySamples:
         if self._made is not None:
             self._made = tuple(replace(sample, session_id=session_id) for sample in self._made)
 
+    def compact(self, frame: bytes) -> None:
+        """As `domain.metering.Batch` has it: what was decoded goes, and is read from `frame` again if need be."""
+        self._frame, self._meter_values = frame, None
+
+    def _values(self) -> Sequence[Any]:
+        values = self._meter_values
+        if values is None:
+            values = self._meter_values = _read_again(self._frame)
+        return values
+
     def reading(self) -> Reading:
         """`domain.metering.read` of the samples."""
-        values = self._meter_values
+        values = self._values()
         if self._made is not None or len(values) != 1:
             return read(self.made())
         register = power = soc = None
+        wanted = _OF_SESSION
         for sampled in values[0].sampled_value:
-            measurand = sampled.measurand
-            if measurand not in _OF_SESSION:
+            if sampled.measurand not in wanted:
                 continue
             if (sampled.phase or sampled.location or sampled.context or sampled.format) is not None and (
                 sampled.phase is not None
@@ -252,26 +275,22 @@ class LazySamples:
                 or sampled.format == SIGNED
             ):
                 return read(self.made())
-            exponent = _EXPONENTS.get(sampled.unit, 3)
             text = sampled.value
-            if text.isdecimal() and len(text) + exponent < 19:
-                value = int(text) * _POWERS[exponent]
+            if text.isdecimal() and len(text) < 10:
+                value = int(text) * _FACTORS.get(sampled.unit, 1000)
             else:
-                value = _plain(text, exponent)
+                value = _plain(text, _EXPONENTS.get(sampled.unit, 3))
                 if value is None:
                     return read(self.made())
-            if measurand == POWER:
-                if power is not None:
-                    return read(self.made())
+            measurand = sampled.measurand
+            if measurand == POWER and power is None:
                 power = value
-            elif measurand == SOC:
-                if soc is not None:
-                    return read(self.made())
+            elif measurand == SOC and soc is None:
                 soc = value
-            elif register is not None:
-                return read(self.made())
-            else:
+            elif measurand != POWER and measurand != SOC and register is None:
                 register = value
+            else:
+                return read(self.made())
         if register is None and power is None and soc is None:
             return read(self.made())
         time = milliseconds(values[0].timestamp)

@@ -167,6 +167,7 @@ class Rpc:
         "_has_send",
         "_limits",
         "_max_id",
+        "_max_open",
         "_max_size",
         "_memory",
         "_open",
@@ -207,8 +208,9 @@ class Rpc:
         self._shallow = self._guard.shallow
         self._max_size = limits.size
         self._max_id = limits.message_id
-        self._memory = memory
-        self._scope = memory.enter(self._dialect.lasting_ids) if memory is not None else 0
+        self._max_open = limits.open_calls
+        self._memory = memory if memory is not None else AnswerMemory(capacity=0, max_bytes=0)
+        self._scope = self._memory.enter(self._dialect.lasting_ids)
         # CALLs of the peer that wait for our answer: the action and the frame, the latter to know it again.
         self._open: dict[str, tuple[Action, bytes]] = {}
         # The last calls of ours that ended: id and why another answer to it is ignored.
@@ -275,6 +277,14 @@ class Rpc:
 
     def _before(self, message_id: str, frame: bytes) -> Event | None:
         """What becomes of a CALL that need not be looked into; None when it is to be read."""
+        kept = self._memory.find(message_id)
+        if (
+            kept is None
+            and message_id not in self._open
+            and len(self._open) < self._max_open
+            and len(message_id) <= self._max_id
+        ):
+            return None
         counters = self.counters
         if len(message_id) > self._max_id:
             return self._refused(None, RpcError(RPC_FRAMEWORK_ERROR, self._id_rule()))
@@ -285,15 +295,13 @@ class Rpc:
                 return Repeated(message_id, None)
             counters.message_id_reused += 1
             return self._refused(message_id, RpcError(RPC_FRAMEWORK_ERROR, "the messageId is in use by an open CALL"))
-        if self._memory is not None:
-            kept = self._memory.find(message_id)
-            if kept is not None:
-                call, reply = kept
-                if call == frame:
-                    counters.repeated += 1
-                    return Repeated(message_id, reply)
-                counters.message_id_reused += 1
-        if len(self._open) >= self._limits.open_calls:
+        if kept is not None:
+            call, reply = kept
+            if call == frame:
+                counters.repeated += 1
+                return Repeated(message_id, reply)
+            counters.message_id_reused += 1
+        if len(self._open) >= self._max_open:
             counters.overloaded += 1
             return self._refused(message_id, RpcError(self._dialect.overload_code, "too many CALLs are open"))
         return None
@@ -361,9 +369,8 @@ class Rpc:
         message_id = message.message_id
         if message_id is None or len(message_id) > self._max_id:
             return self._dropped(RpcError(RPC_FRAMEWORK_ERROR, self._id_rule()))
-        if self._memory is not None:
-            # Saying again what the peer cannot read would not help it.
-            self._memory.forget(message_id)
+        # Saying again what the peer cannot read would not help it.
+        self._memory.forget(message_id)
         self.counters.result_errors_received += 1
         return ResultErrorReceived(message_id, _error_in(message))
 
@@ -468,7 +475,7 @@ class Rpc:
             raise LocalError(f"no CALL {message_id!r} is open")
         action, frame = opened
         reply = envelope.write_result(message_id, payload)
-        if self._memory is not None and action.name not in OF_THE_MOMENT:
+        if action.name not in OF_THE_MOMENT:
             self._memory.keep(self._scope, message_id, frame, reply)
         self.counters.answers_sent += 1
         return reply
