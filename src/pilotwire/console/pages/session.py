@@ -13,7 +13,6 @@ from pilotwire.api.commands import execute
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources.timeline import timeline
-from pilotwire.core.time import to_rfc3339
 
 from .. import words
 from ..language import N_, _
@@ -151,7 +150,6 @@ async def one(request: PlainRequest, session_id: Text) -> Response[Any]:
         state=word("state", session.charging_state),
         flags=[(name, word("flag", name)) for name in session.flags],
         token_type=word("token-type", session.token_type),
-        now=to_rfc3339(now),
         lasted=lasted(session.started_at, session.ended_at, now),
         mean_power=mean_power(session, now),
         may_stop=session.status == "active" and principal.may("commands:send"),

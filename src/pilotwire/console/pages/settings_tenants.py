@@ -63,9 +63,7 @@ async def add_tenant(request: PlainRequest) -> Response[Any]:
     return redirect(request, "/settings/tenants", "good", _("The tenant {name} is there now.", name=made.value.id))
 
 
-async def _one(
-    request: PlainRequest, form: Form, shown: types.Tenant, etag: str, status: int = 200
-) -> Response[Any]:
+async def _one(request: PlainRequest, form: Form, shown: types.Tenant, etag: str, status: int = 200) -> Response[Any]:
     context, principal = _whole(request, "tenants:read")
     return page(
         request,

@@ -5,7 +5,6 @@
   const root = $("[data-session-page]");
   if (!root) return;
   const id = root.dataset.sessionPage;
-  if (root.dataset.serverTime) { shell.skew = Date.parse(root.dataset.serverTime) - Date.now(); tell(root); }
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const hour = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const SCALE = { W: [1000, "kW", 1], Wh: [1000, "kWh", 2], "%": [1, "%", 0], A: [1, "A", 1], V: [1, "V", 0] };
@@ -120,39 +119,14 @@
   }
   for (const kind of ["mouseover", "mouseout", "focusin"]) root.addEventListener(kind, point);
 
-  // --- live ----------------------------------------------------------------------------------------------------------
-  const now = (name, text) => put($(`[data-now="${name}"]`, root), text);
-  let reading = false;
-  let again = false;
-  let drawnAt = Date.now();
-
-  async function read() {
-    if (reading) { again = true; return; }
-    reading = true;
-    try {
-      const answer = await fetch(`/api/v1/sessions/${encodeURIComponent(id)}`);
-      if (answer.ok) {
-        const session = await answer.json();
-        if (session.status !== "active") { location.reload(); return; }
-        now("power", kw(session.power_w));
-        now("energy", kwh(session.energy_wh));
-        if (session.soc_percent !== null) now("soc", fixed(session.soc_percent, 0));
-        if (Date.now() - drawnAt > 2000) { drawnAt = Date.now(); await curves(); }
-      }
-    } catch { /* the next message tries again */ }
-    reading = false;
-    if (again) { again = false; read(); }
-  }
-
-  if (root.dataset.live) {
-    const source = new EventSource(`/api/v1/events?station=${encodeURIComponent(root.dataset.live)}`);
-    source.addEventListener("facts", (message) => {
-      const told = JSON.parse(message.data).facts;
-      if (told.some((one) => one.fact.session_id === id)) read();
-      if (told.some((one) => !one.type.startsWith("session-updated") || one.fact.charging_state)) $("#timeline").dispatchEvent(new Event("news"));
-    });
-    addEventListener("pagehide", () => source.close());
-  }
+  // --- live: the numbers are moved by live.js ------------------------------------------------------------------------
+  let drawnAt = 0;
+  document.addEventListener("live:update", ({ detail }) => {
+    const session = detail.sessions.find((one) => one.id === id);
+    if (session && session.status !== "active") location.reload();
+    else if (session && Date.now() - drawnAt > 2000) { drawnAt = Date.now(); curves(); }
+    if (session || detail.events.length) $("#timeline").dispatchEvent(new Event("news"));
+  });
 
   let width = 0;
   new ResizeObserver(([entry]) => {
