@@ -237,7 +237,7 @@ async def test_nobody_watches_nothing_is_kept(world) -> None:
     await anext(watching)
     assert (hub.watching, world.bus.wanted("power.default.CP-A")) == (1, True)
     await watching.aclose()
-    assert (hub.watching, world.bus.wanted("power.default.CP-A")) == (0, False)
+    assert (hub.watching, hub._subscriptions) == (0, [])
     again = Reader(hub.watch())
     world.commit("CP-B", heartbeat(1))
     assert (await again.next())[0] == "snapshot"
@@ -246,15 +246,15 @@ async def test_nobody_watches_nothing_is_kept(world) -> None:
 async def test_the_picture_survives_a_store_that_is_away(world, monkeypatch) -> None:
     reader = Reader(hub_of(world.context, "default").watch())
     await reader.next("snapshot")
-    find, failures = world.store.station, []
+    find, failures = world.store.some_stations, []
 
-    async def broken(key: Any) -> Any:
+    async def broken(tenant: str, ids: Any) -> Any:
         if not failures:
-            failures.append(key)
+            failures.append(ids)
             raise OSError("disk gone")
-        return await find(key)
+        return await find(tenant, ids)
 
-    monkeypatch.setattr(world.store, "station", broken)
+    monkeypatch.setattr(world.store, "some_stations", broken)
     world.commit("CP-B", heartbeat(1))
     kind, data, _ = await reader.next()
     assert kind == "snapshot" and len(data["stations"]) == 4 and failures

@@ -189,7 +189,9 @@ class _Order:
     def __init__(self, sort: Sort, members: Iterable[Member]) -> None:
         self.sort = sort
         self.key = SORTS[sort.field]
-        rows = sorted(((one.id, order_of(self.key(one.shown))) for one in members), key=lambda row: row[0])
+        rows: list[tuple[str, Any]] = sorted(
+            ((one.id, order_of(self.key(one.shown))) for one in members), key=lambda row: row[0]
+        )
         self.keys = dict(rows)
         # Sorting is stable: equal ones stay in order of their ids, up and down alike. What has no value comes last.
         present = sorted((row for row in rows if not row[1][0]), key=lambda row: row[1][1], reverse=sort.descending)
@@ -283,13 +285,13 @@ class Fleet:
 
     def _behind(self) -> bool:
         """Whether anything is to be read again."""
-        self._hear()
+        self.hear()
         if self._dirty or self._accounts_at != self._store.account_changes:
             return True
         return self._store.shared and self._context.scheduler.now() - self._read_at >= SHARED_MS
 
-    def _hear(self) -> None:
-        """Take in what the bus said."""
+    def hear(self) -> None:
+        """Take in what the bus said: present power at once, what is to be read again when it is asked for."""
         if self._subscription is None:
             return
         facts, powers = self._subscription
@@ -401,7 +403,7 @@ class Fleet:
         if loop.time() - self._used_at > IDLE_S or self._context.closing.is_set():
             self._rest()
             return
-        self._hear()
+        self.hear()
         self._timer = loop.call_later(_DRAIN_S, self._look, loop)
 
     def _rest(self) -> None:
@@ -416,6 +418,10 @@ class Fleet:
     async def member(self, id: str) -> Member | None:
         """One station."""
         await self.fresh()
+        return self._members.get(id)
+
+    def known(self, id: str) -> Member | None:
+        """One station as it was when last looked at."""
         return self._members.get(id)
 
     async def members(self, visible: frozenset[str] | None = None) -> list[Member]:

@@ -12,16 +12,18 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any
+from itertools import islice
 
 import msgspec
 
-from pilotwire.core.time import to_rfc3339
+from pilotwire.domain.facts import SessionEnded, SessionStarted, SessionUpdated
 from pilotwire.transport.bus import Event, PowerNow, Subscription
 
 from . import types
 from .access import Principal, system
 from .context import ApiContext
+from .fleet import fleet_of
+from .picture import EXACT, NEWS, Picture
 from .queries import Queries
 from .scope import forget_sites
 from .words import happening
@@ -32,14 +34,11 @@ TICK_MS = 250
 HEARTBEAT_S = 15
 RETRY_S = 2
 """How long after a failure of the store the picture is read anew."""
-NEWS = 40
-"""How many lines of news are kept."""
 QUEUE = 16
 """Messages that may wait for one watcher before it gets the whole picture anew."""
 WATCHERS = 200
-READS_PER_TICK = 200
-"""Stations read again in one tick at most; the others wait for the next."""
-SESSIONS_OF_A_STATION = 16
+READS_PER_TICK = 500
+"""Stations, and sessions, read again in one tick at most; the others wait for the next."""
 KEEP_FROM = 500
 """A picture of so many stations is kept up to date for a while after somebody has asked for it: reading them all anew
 for each request would be slow. A smaller one is read anew, right to the moment."""
@@ -94,132 +93,6 @@ class _Watcher:
         return self._queue.popleft() if self._queue else None
 
 
-class Picture:
-    """What is known now, in the types of the API."""
-
-    def __init__(self, queries: Queries, now: Any) -> None:
-        self._queries = queries
-        self._now = now
-        self.stations: dict[str, types.Station] = {}
-        self.sessions: dict[str, types.Session] = {}
-        self.news: deque[types.Happening] = deque(maxlen=NEWS)
-        self._midnight = 0
-        self._today: dict[str, int] = {}
-        """Session → Wh delivered since midnight, of those that have ended."""
-        self._where: dict[str, str] = {}
-        """Session → its station, of the same."""
-        self._before: dict[str, int] = {}
-        """Session → Wh delivered before midnight, of those that began before it."""
-
-    async def load(self) -> None:
-        """Everything from the store."""
-        self.stations = {one.id: one async for one in self._queries.every_station()}
-        self._midnight = self._queries.midnight()
-        self._today.clear()
-        self._where.clear()
-        self._before.clear()
-        midnight = to_rfc3339(self._midnight)
-        running: dict[str, types.Session] = {}
-        for session in await self._queries.sessions_since(self._midnight):
-            if session.started_at < midnight:
-                self._before[session.id] = await self._queries.energy_before(session, self._midnight)
-            if session.status == "active":
-                running[session.id] = session
-            else:
-                self._count(session)
-        self.sessions = running
-
-    @property
-    def outdated(self) -> bool:
-        """A new day has begun."""
-        return self._queries.midnight() != self._midnight
-
-    def _count(self, session: types.Session) -> None:
-        if session.ended_at and session.ended_at >= to_rfc3339(self._midnight):
-            self._today[session.id] = max(0, session.energy_wh - self._before.get(session.id, 0))
-            self._where[session.id] = session.station_id
-
-    async def refresh(self, station_id: str) -> tuple[types.Station | None, list[types.Session]]:
-        """Read a station and its sessions again. Returns it (None: gone) and those of its sessions that changed."""
-        station = await self._queries.find_station(station_id)
-        if station is None:
-            self.stations.pop(station_id, None)
-        else:
-            self.stations[station_id] = station
-        newest = (await self._queries.sessions(station=station_id, limit=SESSIONS_OF_A_STATION)).items
-        seen = {one.id for one in newest}
-        for known in [one for one in self.sessions.values() if one.station_id == station_id and one.id not in seen]:
-            again = await self._queries.find_session(known.id)
-            newest.append(again) if again else self.sessions.pop(known.id, None)
-        changed: list[types.Session] = []
-        for session in newest:
-            known = self.sessions.get(session.id)
-            if session.status == "active":
-                if known != session:
-                    self.sessions[session.id] = session
-                    changed.append(session)
-            else:
-                self._count(session)
-                if known is not None:
-                    del self.sessions[session.id]
-                    changed.append(session)
-        return station, changed
-
-    def power(self, news: PowerNow) -> tuple[types.Station | None, types.Session | None]:
-        """Take in a present power; returns what it changed."""
-        station = self.stations.get(news.station)
-        changed = None
-        if station is not None:
-            for connector in station.connectors:
-                if (connector.evse, connector.connector) == (news.evse, news.connector):
-                    connector.power_w = news.power_w
-                    station.power_w = sum(one.power_w for one in station.connectors)
-                    changed = station
-        session = self.sessions.get(news.session_id)
-        if session is not None:
-            session.power_w = news.power_w
-            session.energy_wh = max(session.energy_wh, news.energy_wh)
-            if news.soc is not None:
-                session.soc_percent = news.soc / 10
-            session.updated_at = to_rfc3339(news.time)
-        return changed, session
-
-    def energy_today(self) -> dict[str, int]:
-        """Station → Wh delivered since midnight."""
-        energy: dict[str, int] = {}
-        for session_id, wh in self._today.items():
-            station = self._where[session_id]
-            energy[station] = energy.get(station, 0) + wh
-        for one in self.sessions.values():
-            wh = max(0, one.energy_wh - self._before.get(one.id, 0))
-            energy[one.station_id] = energy.get(one.station_id, 0) + wh
-        return energy
-
-    def totals(self) -> types.Totals:
-        stations, sessions = self.stations.values(), self.sessions.values()
-        running = sum(max(0, one.energy_wh - self._before.get(one.id, 0)) for one in sessions)
-        return types.Totals(
-            time=to_rfc3339(self._now()),
-            stations=len(self.stations),
-            stations_online=sum(1 for one in stations if one.connected),
-            connectors=sum(1 for one in stations for c in one.connectors if c.evse > 0),
-            connectors_faulted=sum(1 for one in stations for c in one.connectors if c.status == "Faulted"),
-            charging_now=sum(1 for one in sessions if one.power_w > 0),
-            sessions_active=len(self.sessions),
-            power_w=sum(one.power_w for one in sessions),
-            energy_today_wh=running + sum(self._today.values()),
-            sessions_today=len(self.sessions) + len(self._today),
-        )
-
-    def overview(self) -> types.Overview:
-        return types.Overview(
-            totals=self.totals(),
-            stations=sorted(self.stations.values(), key=lambda one: one.id),
-            sessions=sorted(self.sessions.values(), key=lambda one: one.started_at, reverse=True),
-            events=list(self.news),
-        )
-
-
 class LiveHub:
     """The live picture of a tenant, or of those of its sites that some people see, and those who watch it."""
 
@@ -230,8 +103,11 @@ class LiveHub:
         self._watchers: set[_Watcher] = set()
         self._task: asyncio.Task[None] | None = None
         self._loaded = asyncio.Event()
-        self._picture = Picture(self._queries, context.scheduler.now)
+        self._picture = Picture(context, self._queries)
         self._dirty: dict[str, None] = {}
+        """Stations to be read again."""
+        self._changed: dict[str, None] = {}
+        """Sessions to be read again."""
         self._powered: set[str] = set()
         self._moved: set[str] = set()
         self._fresh_news: list[types.Happening] = []
@@ -263,7 +139,7 @@ class LiveHub:
         self._asked = asyncio.get_running_loop().time()
         if self._task is not None and self._loaded.is_set():
             return self._picture
-        picture = Picture(self._queries, self._context.scheduler.now)
+        picture = Picture(self._context, self._queries)
         await picture.load()
         if len(picture.stations) >= KEEP_FROM and not self._context.closing.is_set():
             self._large = True
@@ -362,6 +238,9 @@ class LiveHub:
                         shed = facts.shed
                         await self._reload()
                     await self._tick()
+                    if self._picture.reckoned:
+                        await self._picture.refine(EXACT)
+                        self._wake.set()
                 except asyncio.CancelledError:
                     raise
                 except Exception:  # a store that is away for a moment must not end the picture
@@ -369,7 +248,7 @@ class LiveHub:
                     shed = -1
                     await asyncio.sleep(RETRY_S)
                     continue
-                if not self._dirty:
+                if not (self._dirty or self._changed):
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(HEARTBEAT_S):
                             await self._wake.wait()
@@ -388,17 +267,20 @@ class LiveHub:
                     self._moved.add(session.id)
             elif isinstance(news, Event):
                 self._dirty[news.station] = None
+                # What changes a session names it; a station that is not shown here has none that is.
                 visible = await self._queries.visible()
                 if visible is not None and news.station not in visible:
                     continue
                 for fact in news.facts:
+                    if isinstance(fact, SessionStarted | SessionUpdated | SessionEnded):
+                        self._changed[fact.session_id] = None
                     if line := happening(news.seq, news.station, news.recv_time, fact):
                         self._picture.news.appendleft(line)
                         self._fresh_news.append(line)
             self._wake.set()
 
     async def _reload(self) -> None:
-        picture = Picture(self._queries, self._context.scheduler.now)
+        picture = Picture(self._context, self._queries)
         await picture.load()
         picture.news = self._picture.news
         if not picture.news:
@@ -428,21 +310,22 @@ class LiveHub:
 
     async def _tick(self) -> None:
         self.ticks += 1
-        batch = list(self._dirty)[:READS_PER_TICK]
-        for station_id in batch:
-            del self._dirty[station_id]
+        batch = _first(self._dirty)
+        changed = _first(self._changed)
         powered, self._powered = self._powered, set()
         moved, self._moved = self._moved, set()
         news, self._fresh_news = self._fresh_news[-NEWS:], []
         removed: list[str] = []
         sessions: dict[str, types.Session] = {}
-        for station_id in batch:
-            known = station_id in self._picture.stations
-            station, changed = await self._picture.refresh(station_id)
-            powered.add(station_id)
-            if station is None and known:
-                removed.append(station_id)
-            sessions.update((one.id, one) for one in changed)
+        if batch or changed:
+            try:
+                there, removed, again = await self._picture.refresh(batch, changed)
+            except BaseException:
+                self._dirty.update(dict.fromkeys(batch))
+                self._changed.update(dict.fromkeys(changed))
+                raise
+            powered.update(one.id for one in there)
+            sessions = {one.id: one for one in again}
         picture = self._picture
         for session_id in moved:
             if (session := picture.sessions.get(session_id)) is not None:
@@ -464,6 +347,14 @@ class LiveHub:
                 encoded[watcher.only] = message("update", part) if part is not None else None
             if (data := encoded[watcher.only]) is not None:
                 watcher.offer(data)
+
+
+def _first(waiting: dict[str, None]) -> list[str]:
+    """Take the first of those that wait."""
+    batch = list(islice(waiting, READS_PER_TICK))
+    for one in batch:
+        del waiting[one]
+    return batch
 
 
 def _of_station(update: types.LiveUpdate, station_id: str) -> types.LiveUpdate | None:
@@ -496,6 +387,7 @@ def hub_of(context: ApiContext, whose: Principal | str) -> LiveHub:
 def touch(context: ApiContext, tenant: str, station_id: str) -> None:
     """Something about a station, or where it stands, was changed by a person: every picture of it looks again."""
     forget_sites(context, tenant)
+    fleet_of(context, tenant).touch(station_id)
     hubs: dict[Principal, LiveHub] = context.parts.get(LiveHub, {})
     for scope, hub in hubs.items():
         if scope.tenant == tenant:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
 from typing import cast
 
 import msgspec
@@ -12,7 +12,7 @@ from pilotwire.core.ids import StationKey
 from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.domain import records
 from pilotwire.storage.port import Store
-from pilotwire.storage.session_list import SessionQuery
+from pilotwire.storage.session_list import EndedRow, SessionQuery
 
 from . import mapping, types
 from .access import Principal
@@ -33,7 +33,7 @@ class Queries:
     def __init__(self, context: ApiContext, principal: Principal) -> None:
         self._context = context
         self._store: Store = context.store
-        self._fleet = fleet_of(context, principal.tenant)
+        self.fleet = fleet_of(context, principal.tenant)
         self.principal = principal
         self.tenant = principal.tenant
 
@@ -58,7 +58,7 @@ class Queries:
         `connected` and `search` are short for a `wanted` of their own. Raises Problem 400 for a bad sort or cursor.
         """
         asked = wanted or StationQuery(connected=connected, q=search or "")
-        found = await self._fleet.page(
+        found = await self.fleet.page(
             asked, visible=await self.visible(), sort=sort, cursor=cursor, limit=limit, count=count
         )
         total = msgspec.UNSET if found.total is None else found.total
@@ -69,15 +69,15 @@ class Queries:
     ) -> tuple[bytes, str]:
         """The same as JSON that is made once for all who ask, and its ETag."""
         visible = await self.visible()
-        return await self._fleet.encoded(wanted, visible=visible, sort=sort, cursor=cursor, limit=limit, count=count)
+        return await self.fleet.encoded(wanted, visible=visible, sort=sort, cursor=cursor, limit=limit, count=count)
 
     async def station_facets(self) -> dict[str, dict[str, int]]:
         """What stations can be filtered by: field → value → how many have it."""
-        return await self._fleet.facets(await self.visible())
+        return await self.fleet.facets(await self.visible())
 
     async def every_station(self) -> AsyncIterator[types.Station]:
         """All of them, by id."""
-        for one in sorted(await self._fleet.members(await self.visible()), key=lambda one: one.id):
+        for one in sorted(await self.fleet.members(await self.visible()), key=lambda one: one.id):
             yield one.shown
 
     async def find_station(self, station_id: str) -> types.Station | None:
@@ -86,7 +86,7 @@ class Queries:
         visible = await self.visible()
         if visible is not None and station_id not in visible:
             return None
-        found = await self._fleet.member(station_id)
+        found = await self.fleet.member(station_id)
         return found.shown if found else None
 
     async def station(self, station_id: str) -> types.Station:
@@ -193,26 +193,35 @@ class Queries:
         readings = await self._store.samples(self.tenant, session.id, measurand="Energy.Active.Import.Register")
         whole = [one for one in readings if not one.phase and one.location in ("", "Outlet")]
         if not whole:
-            began = _ms(session.started_at)
-            lasted = (_ms(session.ended_at) if session.ended_at else self._context.scheduler.now()) - began
-            return session.energy_wh * min(instant - began, lasted) // lasted if lasted > 0 else 0
+            return self.share_before(session, instant)
         start = session.meter_start_wh if session.meter_start_wh is not None else whole[0].value // 1000
         before = [one.value // 1000 for one in whole if one.time <= instant]
         return max(0, min(session.energy_wh, (before[-1] if before else start) - start))
 
-    async def sessions_since(self, instant: int, *, reach: timedelta = timedelta(days=2)) -> list[types.Session]:
-        """Sessions that were running at some time since `instant`; of ended ones, those that began within `reach`."""
-        horizon = from_datetime(to_datetime(instant) - reach)
-        found: dict[str, types.Session] = {one.id: one async for one in self.active_sessions()}
-        cursor: str | None = None
-        while True:
-            page = await self.sessions(cursor=cursor, limit=500)
-            for one in page.items:
-                if one.status == "ended" and one.ended_at and _ms(one.ended_at) >= instant:
-                    found[one.id] = one
-            cursor = page.next
-            if cursor is None or not page.items or _ms(page.items[-1].started_at) < horizon:
-                return list(found.values())
+    def share_before(self, session: types.Session, instant: int) -> int:
+        """The same in proportion to the time."""
+        began = _ms(session.started_at)
+        lasted = (_ms(session.ended_at) if session.ended_at else self._context.scheduler.now()) - began
+        return session.energy_wh * min(instant - began, lasted) // lasted if lasted > 0 else 0
+
+    async def ended_since(self, instant: int) -> list[EndedRow]:
+        """Those sessions that ended at this time (ms) or later, of those that are shown."""
+        visible, tokens = await self.visible(), self.principal.tokens
+        own = None if tokens is None else {one.lower() for one in tokens} - {""}
+        return [
+            one
+            for one in await self._store.ended_since(self.tenant, instant)
+            if (visible is None or one.station_id in visible) and (own is None or one.token in own)
+        ]
+
+    async def some_sessions(self, ids: Collection[str]) -> list[types.Session]:
+        """These sessions, of those that are shown, in no order."""
+        visible = await self.visible()
+        return [
+            mapping.session(one)
+            for one in await self._store.some_sessions(self.tenant, ids)
+            if sees_session(self.principal, visible, one)
+        ]
 
 
 def _ms(text: str) -> int:

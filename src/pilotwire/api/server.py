@@ -15,6 +15,7 @@ from pilotwire.core.errors import ConfigError
 
 from .context import ApiContext
 from .live import close_hubs
+from .wire import Wire
 
 
 class _Quiet(uvicorn.Server):
@@ -46,6 +47,7 @@ class ApiServer:
             timeout_graceful_shutdown=3,
             timeout_keep_alive=30,
             ws="none",
+            http=Wire,
             h11_max_incomplete_event_size=32_768,
         )
         self._server = _Quiet(config)

@@ -34,7 +34,7 @@ from .codec import (
 )
 from .documents import Change, Document, DocumentPage, DocumentTable
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
-from .session_list import SessionQuery, StationTotal, fits, sort_key
+from .session_list import EndedRow, SessionQuery, StationTotal, fits, sort_key
 
 T = TypeVar("T")
 _SampleKey = tuple[object, ...]
@@ -372,6 +372,19 @@ class MemoryStore:
             before = totals.get(session.station_id, StationTotal(0, 0))
             totals[session.station_id] = StationTotal(before.sessions + 1, before.energy_wh + session.energy_wh)
         return totals
+
+    async def ended_since(self, tenant: str, instant: int) -> list[EndedRow]:
+        """Every session that ended at this time or later."""
+        found: list[EndedRow] = []
+        for (ended_at, _), one in self._found(tenant, SessionQuery(ended_from=instant, sort="ended_at")):
+            token = one.token.lower()
+            found.append(EndedRow(one.id, one.station_id, token, one.started_at, ended_at, one.energy_wh))
+        return found
+
+    async def some_sessions(self, tenant: str, ids: Collection[str]) -> list[Session]:
+        """These sessions, in no order."""
+        self._settle()
+        return [_copy(found) for id in ids if (found := self._sessions.get((tenant, id))) is not None]
 
     async def session(self, tenant: str, session_id: str) -> Session | None:
         """One session."""

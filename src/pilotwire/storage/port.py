@@ -31,7 +31,7 @@ from pilotwire.domain.records import (
 
 if TYPE_CHECKING:
     from .documents import Change, Document, DocumentPage
-    from .session_list import SessionQuery, StationTotal
+    from .session_list import EndedRow, SessionQuery, StationTotal
 
 
 class StoreFailed(TransientError):
@@ -184,6 +184,14 @@ class Store(Protocol):
         self, tenant: str, ended_from: int, ended_before: int | None = None
     ) -> dict[str, StationTotal]:
         """Station → (sessions, Wh) of those that ended within a time (ms)."""
+        ...
+
+    async def ended_since(self, tenant: str, instant: int) -> list[EndedRow]:
+        """Every session that ended at this time (ms) or later."""
+        ...
+
+    async def some_sessions(self, tenant: str, ids: Collection[str]) -> list[Session]:
+        """These sessions, in no order; a few hundred at most."""
         ...
 
     async def session(self, tenant: str, session_id: str) -> Session | None: ...

@@ -9,7 +9,7 @@ are written when a session begins, ends or is mended, never with a meter value.
 # ruff: noqa: S608 - the only texts put into SQL here are names from this file; every value is bound.
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -65,6 +65,18 @@ class StationTotal(NamedTuple):
     """What one station's ended sessions come to."""
 
     sessions: int
+    energy_wh: int
+
+
+class EndedRow(NamedTuple):
+    """A session that has ended, as far as a sum needs it."""
+
+    id: str
+    station_id: str
+    token: str
+    """In lower case."""
+    started_at: int
+    ended_at: int
     energy_wh: int
 
 
@@ -308,6 +320,31 @@ def totals_plan(tenant: str, ended_from: int, ended_before: int | None) -> Plan[
         tuple(args),
     )
     return {row[0]: StationTotal(row[1], int(row[2])) for row in rows}
+
+
+def ended_plan(tenant: str, ended_from: int) -> Plan[list[EndedRow]]:
+    """Every session that ended at this time or later."""
+    rows = yield (
+        "SELECT i.id, k.id, l.token, l.started_at, l.ended_at, l.energy_wh FROM session_list l "
+        "CROSS JOIN session_numbers i CROSS JOIN station_numbers k "
+        "WHERE l.tenant = ?1 AND l.ended_at IS NOT NULL AND l.ended_at >= ?2 AND i.n = l.n AND k.n = l.station",
+        (tenant, ended_from),
+    )
+    return [EndedRow(*row) for row in rows]
+
+
+def some_plan(tenant: str, ids: Collection[str]) -> Plan[list[Session]]:
+    """These sessions, in no order; a few hundred at most."""
+    if not ids:
+        return []
+    where, args = _Where(), list[object]()
+    where.add("i.tenant = {}", tenant)
+    where.any_of("i.id", ids)
+    rows = yield (
+        f"SELECT s.body FROM session_numbers i CROSS JOIN sessions s WHERE {where.written(args)} AND s.n = i.n",
+        tuple(args),
+    )
+    return [decode_as(Session, row[0]) for row in rows]
 
 
 # -- the same in memory -----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from .documents import Change, Document, DocumentPage
 from .group import Group, Records, take_records
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
 from .queries import SEQ_MASK, Plan, RawRow
-from .session_list import SessionQuery, StationTotal
+from .session_list import EndedRow, SessionQuery, StationTotal
 
 T = TypeVar("T")
 
@@ -292,6 +292,14 @@ class SqlStore(ABC):
     ) -> dict[str, StationTotal]:
         """Station → what its sessions come to that ended within a time."""
         return await self.read(session_list.totals_plan(tenant, ended_from, ended_before))
+
+    async def ended_since(self, tenant: str, instant: int) -> list[EndedRow]:
+        """Every session that ended at this time or later."""
+        return await self.read(session_list.ended_plan(tenant, instant))
+
+    async def some_sessions(self, tenant: str, ids: Collection[str]) -> list[Session]:
+        """These sessions, in no order; a few hundred at most."""
+        return await self.read(session_list.some_plan(tenant, ids))
 
     async def session(self, tenant: str, session_id: str) -> Session | None:
         """One session."""
