@@ -48,6 +48,8 @@ class ApiConfig:
     """True behind TLS: cookies are then sent over HTTPS alone."""
     zone: tzinfo = UTC
     """Whose midnight begins "today" in the totals."""
+    private_targets: bool = False
+    """Whether webhooks may go to loopback and private addresses, and without TLS. Never where strangers set them up."""
     login_days: int = 7
     """How long a login lasts at most."""
     login_idle_hours: int = 24
@@ -78,6 +80,8 @@ class ApiContext:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     """The installation's own secret, kept outside of the store: seals the audit log and locks what has to be kept
     readable there. Whoever gives none cannot read after a restart what was locked before it."""
+    began_at: int | None = None
+    """When this process began (ms), before it listened to stations; None: when the context was made."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams end then."""
     parts: dict[type, Any] = field(default_factory=dict)

@@ -105,6 +105,8 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "not-a-person": (409, "This is for people who have logged in", "Log in with name and password."),
     "exists": (409, "It exists already", "Change it with PATCH, or delete it first."),
     "in-use": (409, "It is still used", "Take it away from what uses it first; the detail names one."),
+    "too-many": (409, "There are as many as there may be", "Delete one that nobody needs any more."),
+    "under-way": (409, "It is under way", "Wait: it is done without you."),
     "station-offline": (
         409,
         "The station is not connected",

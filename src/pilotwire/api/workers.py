@@ -34,7 +34,11 @@ Make = Callable[[ApiContext], Worker]
 def workers() -> list[Make]:
     """How every worker is made, in the order of their starting. Imported when asked for: the command line's help and
     the API without a server need none of them."""
-    return []
+    from .happenings.deliver import Deliverer
+    from .happenings.mail import Mailer
+    from .happenings.worker import Happenings
+
+    return [Deliverer, Mailer, Happenings]
 
 
 class Workers:

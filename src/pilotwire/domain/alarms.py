@@ -250,8 +250,8 @@ class _Progress(msgspec.Struct):
     wh: int
     since: int
     charging: bool
-    watched: bool = False
-    """A timer looks at it."""
+    due: int = 0
+    """When a timer looks at it; 0: none does."""
 
 
 class Engine:
@@ -286,6 +286,22 @@ class Engine:
     def set_rules(self, rules: Iterable[Rule], at: int) -> list[Change]:
         """Work with these from now on. Alarms of rules that are gone, disabled or look elsewhere now are cleared."""
         before, self._rules = self._rules, {rule.id: rule for rule in rules if rule.enabled}
+        stalled = self._stalled
+        if self._rules != before:
+            self._index()
+        changes = self._begin(at)
+        for key, cell in list(self.cells.items()):
+            rule, old = self._rules.get(key[0]), before.get(key[0])
+            if rule is None or (old is not None and old.condition != rule.condition) or not self._looks_at(rule, key):
+                self._drop(key, cell, old or rule, "rule-gone")
+        if stalled != self._stalled:
+            for session_id, progress in self._sessions.items():
+                progress.due = 0
+                self._watch(session_id)
+        return changes
+
+    def _index(self) -> None:
+        """Which rules a fact or a gauge concerns."""
         self._by_fact, self._by_gauge, self._stalled = {}, {}, []
         for rule in self._rules.values():
             match rule.condition:
@@ -300,15 +316,6 @@ class Engine:
                     self._by_gauge.setdefault(condition.gauge, []).append((rule, condition))
                 case StalledCondition() as condition:
                     self._stalled.append((rule, condition))
-        changes = self._begin(at)
-        for key, cell in list(self.cells.items()):
-            rule, old = self._rules.get(key[0]), before.get(key[0])
-            if rule is None or (old is not None and old.condition != rule.condition) or not self._looks_at(rule, key):
-                self._drop(key, cell, old or rule, "rule-gone")
-        for progress in self._sessions.values():
-            progress.watched = False
-        self._watch_all()
-        return changes
 
     def restore(self, cells: Iterable[Cell]) -> None:
         """Take over what an earlier engine knew; before the first fact."""
@@ -390,7 +397,7 @@ class Engine:
             due, _, key = heapq.heappop(heap)
             self.now = max(self.now, due)
             if isinstance(key, str):
-                self._look_at_session(key)
+                self._look_at_session(key, due)
                 continue
             cell = self.cells.get(key)
             if cell is not None and cell.due == due:
@@ -533,20 +540,16 @@ class Engine:
     # -- sessions without progress ------------------------------------------------------------------------------------
     def _watch(self, session_id: str) -> None:
         progress = self._sessions[session_id]
-        if progress.charging and not progress.watched and self._stalled:
-            progress.watched = True
-            self._push(progress.since + min(one.for_s for _, one in self._stalled) * 1000, session_id)
+        if progress.charging and not progress.due and self._stalled:
+            progress.due = progress.since + min(one.for_s for _, one in self._stalled) * 1000
+            self._push(progress.due, session_id)
 
-    def _watch_all(self) -> None:
-        for session_id in self._sessions:
-            self._watch(session_id)
-
-    def _look_at_session(self, session_id: str) -> None:
+    def _look_at_session(self, session_id: str, due: int) -> None:
         """One timer per session, whatever it reports: here it is seen whether there was progress meanwhile."""
         progress = self._sessions.get(session_id)
-        if progress is None or not progress.watched:
+        if progress is None or progress.due != due:
             return
-        progress.watched = False
+        progress.due = 0
         if not progress.charging:
             return
         later: list[int] = []
@@ -558,8 +561,8 @@ class Engine:
             elif self._wanted(rule, progress.station):
                 self._hold(rule, key, 0, None, 0, (self.now - progress.since) // 60_000)
         if later:
-            progress.watched = True
-            self._push(min(later), session_id)
+            progress.due = min(later)
+            self._push(progress.due, session_id)
 
     def _moves(self, session_id: str, progress: _Progress, charging: bool | None, wh: int | None) -> None:
         moved = wh is not None and wh > progress.wh
@@ -572,7 +575,7 @@ class Engine:
             progress.since = self.now
         if (moved or not progress.charging) and self.cells:
             self._unstall(progress)
-        if not progress.watched:
+        if not progress.due:
             self._watch(session_id)
 
     def _unstall(self, progress: _Progress) -> None:
