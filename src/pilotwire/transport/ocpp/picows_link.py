@@ -37,6 +37,7 @@ class QuietLog:
     A `logging.Logger` would cost a child logger per connection, and each misbehaving peer a line.
     """
 
+    __slots__ = ()
     name = "picows"
 
     def isEnabledFor(self, level: int) -> bool:
@@ -52,6 +53,27 @@ class QuietLog:
 
 
 QUIET = QuietLog()
+
+
+class Complaints(QuietLog):
+    """picows' logger for one connection of a server.
+
+    What picows calls an error is a violation that it has found, or a failure of our receiver: it ends the conversation
+    by itself, and there is no other call that says so. To look after every read whether it has would cost 3 % of a
+    message.
+    """
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: PicowsLink) -> None:
+        self._link = link
+
+    def error(self, message: str, *args: object) -> None:
+        self._link.complained()
+
+    def exception(self, message: str, *args: object) -> None:
+        super().exception(message, *args)
+        self._link.complained()
 
 
 def close_reason(text: str) -> bytes:
@@ -259,17 +281,22 @@ class PicowsLink(WSListener):
 
     # Within
 
-    def close_sent(self, transport: WSTransport) -> None:
-        """Called after a read once a close has gone out. If it was not ours, picows has found a protocol error: what
-        still comes until picows ends the connection is dropped unread."""
-        if not self._closing:
-            self._closing = True
-            self._held = self._parts = None
-            ended = transport.close_handshake
-            if ended is not None and ended.sent is not None and ended.sent.code == WSCloseCode.INTERNAL_ERROR:
-                self._counters.receiver_failures += 1
-            under = transport.underlying_transport
-            under.set_protocol(_Discard(under.get_protocol()))
+    def complained(self) -> None:
+        """picows is about to end the conversation by itself."""
+        self._loop.call_soon(self._given_up)
+
+    def _given_up(self) -> None:
+        """picows has sent a close. What still comes until it ends the connection is dropped unread."""
+        transport = self._transport
+        if self._closing or transport is None or not transport.is_close_frame_sent:
+            return
+        self._closing = True
+        self._held = self._parts = None
+        ended = transport.close_handshake
+        if ended is not None and ended.sent is not None and ended.sent.code == WSCloseCode.INTERNAL_ERROR:
+            self._counters.receiver_failures += 1
+        under = transport.underlying_transport
+        under.set_protocol(_Discard(under.get_protocol()))
 
     def _fail(self, transport: WSTransport, code: int, reason: str) -> None:
         """Close for a violation by the peer: nothing more that it says is of interest."""

@@ -16,20 +16,11 @@ from pilotwire.transport.port import Receiver
 
 from .handshake import Upgrade
 from .listener import EdgeServer, Opening
-from .picows_link import QUIET, PicowsLink
+from .picows_link import Complaints, PicowsLink
 from .turn import Turn
 
 _READ_BUFFER = 4096
 """The buffer grows with the messages of a connection and does not shrink; most stations never send 4 KiB."""
-
-
-class _Frames(WSProtocol):  # type: ignore[misc]
-    """picows' protocol from the first frame on; it is fed a request that has already been judged."""
-
-    def buffer_updated(self, nbytes: int) -> None:
-        WSProtocol.buffer_updated(self, nbytes)
-        if self.transport.is_close_frame_sent and self.listener is not None:
-            self.listener.close_sent(self.transport)
 
 
 class PicowsServer(EdgeServer):
@@ -66,12 +57,13 @@ class PicowsServer(EdgeServer):
         def answer(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), link)
 
-        frames: Any = _Frames(
+        # picows' protocol from the first frame on; it is fed a request that has already been judged.
+        frames: Any = WSProtocol(
             None,
             None,
             False,
             answer,
-            QUIET,
+            Complaints(link),
             True,
             None,
             False,
