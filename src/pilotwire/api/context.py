@@ -42,6 +42,8 @@ class ApiConfig:
     """Where stations connect; the identity is appended."""
     ocpps_url: str = ""
     """The same over TLS, for stations of security profile 2 and 3; empty where nothing listens for them."""
+    map_tiles: str = ""
+    """Address of map tiles with {z}, {x} and {y}, drawn below the sites; empty: the map is drawn without."""
     allowed_hosts: frozenset[str] = frozenset()
     """Extra names (without port) that Host may carry. Empty: outside the lab every name is served."""
     secure_cookies: bool = False

@@ -83,6 +83,7 @@ class Guard:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._access: Access = access_of(context)
+        self._headers = _headers_for(context.config.map_tiles)
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,7 +95,7 @@ class Guard:
         path = scope["path"]
         scope["path"] = slashed(path, scope.get("raw_path") or b"")
         extra: list[tuple[bytes, bytes]] = []
-        send = _with_headers(send, path, extra)
+        send = _with_headers(send, path, self._headers, extra)
         try:
             principal = await self._admit(scope, path, extra)
         except Problem as refused:
@@ -185,12 +186,23 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _with_headers(send: Send, path: str, extra: list[tuple[bytes, bytes]]) -> Send:
+def _headers_for(tiles: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of every answer; pictures may come from the configured server of map tiles too."""
+    if not tiles:
+        return _HEADERS
+    parts = urlsplit(tiles)
+    policy = _CSP.replace("img-src 'self'", f"img-src 'self' {parts.scheme}://{parts.netloc}")
+    return ((b"content-security-policy", policy.encode()), *_HEADERS[1:])
+
+
+def _with_headers(
+    send: Send, path: str, always: tuple[tuple[bytes, bytes], ...], extra: list[tuple[bytes, bytes]]
+) -> Send:
     cacheable = path.startswith("/static/")
 
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers: list[Any] = [*message.get("headers", ()), *_HEADERS]
+            headers: list[Any] = [*message.get("headers", ()), *always]
             # A handler that sets the cookie itself (a new password, logging out) has the last word.
             if extra and not any(name.lower() == b"set-cookie" and b"_login=" in value for name, value in headers):
                 headers += extra
