@@ -1,36 +1,122 @@
-"""What happens now, at a glance."""
+"""What happens now, at a glance: what charges, power against limits, energy, what is wrong, and where."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from litestar import Response, get
 
+from pilotwire.api import types
+from pilotwire.api.access import Principal
+from pilotwire.api.context import ApiContext
 from pilotwire.api.live import hub_of
+from pilotwire.api.resources import alarms, sites
 
-from .common import PlainRequest, context_of, fragment, page, principal_of
+from .. import maps
+from ..language import _, speaking
+from .common import PlainRequest, allowed, fragment, page
 
-_ROWS = 50
+_ROWS = 40
 """So many running sessions are shown, those that draw most first."""
+_SITES = 12
+_ALARMS = 6
+_FRESH_S = 1.0
+"""What a hundred consoles ask for at the same time is put together once."""
 
 
-async def _now(request: PlainRequest) -> dict[str, Any]:
-    principal = principal_of(request, "stations:read")
-    overview = await hub_of(context_of(request), principal).overview()
-    sessions = sorted(overview.sessions, key=lambda one: (-one.power_w, one.id))
-    return {"totals": overview.totals, "sessions": sessions[:_ROWS], "events": overview.events}
+class _Kept:
+    """Pieces that were just made, by what they show."""
+
+    def __init__(self) -> None:
+        self.pieces: dict[Any, tuple[float, dict[str, Any]]] = {}
+
+
+async def _now(context: ApiContext, principal: Principal, site: str, *, fresh: bool) -> dict[str, Any]:
+    kept: _Kept = context.parts.setdefault(_Kept, _Kept())
+    rights = (principal.may("sessions:read"), principal.may("alarms:read"), principal.may("sites:read"))
+    key = (principal.tenant, principal.sites, principal.tokens, rights, site, speaking())
+    now = asyncio.get_running_loop().time()
+    found = kept.pieces.get(key)
+    if found is not None and not fresh and now - found[0] < _FRESH_S:
+        return found[1]
+    kept.pieces = {one: piece for one, piece in kept.pieces.items() if now - piece[0] < _FRESH_S}
+    values = await _gather(context, principal, site)
+    kept.pieces[key] = (now, values)
+    return values
+
+
+async def _gather(context: ApiContext, principal: Principal, site: str) -> dict[str, Any]:
+    overview = await hub_of(context, principal).overview()
+    places: list[types.Site] = []
+    summaries: list[types.SiteSummary] = []
+    if principal.may("sites:read"):
+        places = await sites.sites(context, principal)
+        summaries = await sites.summaries(context, principal) if places else []
+    here = next((one for one in places if one.id == site), None)
+    running = overview.sessions if principal.may("sessions:read") else []
+    stations = [one for one in overview.stations if here is None or one.site == here.id]
+    if here is not None:
+        names = {one.id for one in stations}
+        running = [one for one in running if one.station_id in names]
+    draws = {one.station_id for one in overview.sessions if one.power_w > 0}
+    opened = None
+    if principal.may("alarms:read"):
+        opened = (await alarms.alarms(context, principal, state="open", site=site or None, limit=_ALARMS)).items
+    limits = [one.power_limit_w for one in summaries if one.power_limit_w and (here is None or one.site_id == here.id)]
+    told = next((one for one in summaries if here is not None and one.site_id == here.id), None)
+    return {
+        "totals": overview.totals,
+        "told": told,
+        "limit": sum(limits) if limits and len(limits) == len(summaries if here is None else [told]) else None,
+        "sessions": sorted(running, key=lambda one: (-one.power_w, one.id))[:_ROWS],
+        "running": len(running),
+        "events": [one for one in overview.events if here is None or one.station_id in {s.id for s in stations}],
+        "site": here,
+        "summaries": sorted(summaries, key=lambda one: -(one.load_percent or 0))[:_SITES],
+        "more_sites": max(0, len(summaries) - _SITES),
+        "alarms": opened,
+        "alarms_open": (await alarms.counts(context, principal)).open if opened is not None else 0,
+        "drawing": _drawing(places, here, summaries, stations, draws),
+        "stations": len(overview.stations),
+    }
+
+
+def _drawing(
+    places: list[types.Site],
+    here: types.Site | None,
+    summaries: list[types.SiteSummary],
+    stations: list[types.Station],
+    draws: set[str],
+) -> maps.Drawing | None:
+    """The plan of the chosen site, else the map of the sites, else every station as a square where they are not many."""
+    if here is not None and here.plan is not None and len(stations) <= maps.FIELD:
+        return maps.of_plan(here.plan, {one.id: one for one in stations}, draws)
+    if here is None:
+        drawn = maps.of_sites(places, {one.site_id: one for one in summaries})
+        if drawn is not None:
+            return drawn
+    if 0 < len(stations) <= maps.FIELD:
+        return maps.of_field(stations, draws)
+    return None
 
 
 @get("/")
-async def index(request: PlainRequest) -> Response[Any]:
+async def index(request: PlainRequest, site: str = "") -> Response[Any]:
     """The picture of now; live.js keeps it moving."""
-    return page(request, "overview/index.html", here="overview", **await _now(request))
+    context, principal = allowed(request, "stations:read")
+    values = await _now(context, principal, site, fresh=True)
+    chosen = values["site"]
+    crumbs: list[Any] = [(_("Overview"), "/"), (chosen.name, None)] if chosen else [(_("Overview"), None)]
+    return page(request, "overview/index.html", here="overview", crumbs=crumbs, may=principal.may, **values)
 
 
 @get("/ui/overview/now")
-async def now(request: PlainRequest) -> Response[Any]:
-    """What charges now, drawn anew."""
-    return fragment(request, "overview/now.html", **await _now(request))
+async def now(request: PlainRequest, site: str = "") -> Response[Any]:
+    """What moves of it, drawn anew."""
+    context, principal = allowed(request, "stations:read")
+    values = await _now(context, principal, site, fresh=False)
+    return fragment(request, "overview/now.html", may=principal.may, **values)
 
 
 HANDLERS: list[Any] = [index, now]

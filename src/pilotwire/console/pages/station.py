@@ -18,6 +18,7 @@ from .common import PlainRequest, Text, allowed, fragment, page, segment
 TABS: list[tuple[str, str, str]] = [
     ("", N_("Now"), "stations:read"),
     ("sessions", N_("Sessions"), "sessions:read"),
+    ("configuration", N_("Configuration"), "variables:read"),
     ("network", N_("Network"), "stations:read"),
 ]
 """Path below the station, text, who may see it."""

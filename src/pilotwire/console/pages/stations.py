@@ -1,4 +1,4 @@
-"""The table of stations: found, filtered, sorted and paged by the server, ten thousand of them as quickly as a dozen."""
+"""The table of stations: found, filtered, sorted and paged by the server, ten thousand as quickly as a dozen."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ function news(lines, anew = false) {
   const known = new Set($$("li", list).map((line) => line.dataset.line));
   for (const line of anew ? lines : [...lines].reverse()) {
     const key = `${line.seq} ${line.type} ${line.summary}`;
-    if (known.has(key) || (list.dataset.of && list.dataset.of !== line.station_id)) continue;
+    if (known.has(key)) continue;
     const item = document.createElement("li");
     item.className = line.level;
     item.dataset.line = key;
@@ -142,7 +142,7 @@ function snapshot(picture) {
   for (const id of before) if (!live.stations.has(id)) changed(id);
   known = true;
   totals(picture.totals);
-  if (!$("#news")?.dataset.of) news(picture.events, true);
+  if (!("keep" in ($("#news")?.dataset ?? { keep: "" }))) news(picture.events, true);
   tell();
   document.dispatchEvent(new CustomEvent("live:snapshot", { detail: picture }));
 }

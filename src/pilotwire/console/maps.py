@@ -1,0 +1,177 @@
+"""Pictures of where stations stand, as numbers for an SVG: sites by their coordinates, one site's plan, or a plain field.
+
+Nothing is loaded from elsewhere. Coordinates are projected as web maps do (spherical Mercator), so that the tiles of a
+configured server lie under them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pilotwire.api import types
+
+WIDTH, HEIGHT = 1000.0, 560.0
+FIELD = 1_200
+"""So many stations at most are drawn one by one."""
+
+
+class Mark(NamedTuple):
+    """A site or a station at its place."""
+
+    id: str
+    text: str
+    x: float
+    y: float
+    size: float
+    kind: str
+    """free, charging, busy, off or fault: the colour."""
+    hint: str
+    href: str
+
+
+class Shape(NamedTuple):
+    """Something of a site's plan."""
+
+    kind: str
+    label: str
+    points: str
+    """As the attribute of <polygon> or <polyline>."""
+    closed: bool
+    x: float
+    y: float
+
+
+class Drawing(NamedTuple):
+    """What is drawn in a viewBox of `width` × `height`."""
+
+    width: float
+    height: float
+    marks: list[Mark]
+    shapes: list[Shape] = []
+    geo: tuple[float, float, float] | None = None
+    """Of a map: the Mercator x and y (0 … 1 over the world) of its upper left corner, and of one unit of the drawing."""
+
+
+def mercator(latitude: float, longitude: float) -> tuple[float, float]:
+    """(x, y), each 0 … 1 over the world, y downwards; latitudes beyond 85.05° are drawn there."""
+    phi = math.radians(max(-85.05, min(85.05, latitude)))
+    return (longitude + 180) / 360, (1 - math.asinh(math.tan(phi)) / math.pi) / 2
+
+
+def kind_of(station: types.Station, charging: frozenset[str] | set[str]) -> str:
+    """The colour of a station: what is wrong comes first, then what it does."""
+    if not station.connected:
+        return "off"
+    states = {one.status for one in station.connectors if one.evse}
+    if "Faulted" in states:
+        return "fault"
+    if station.id in charging:
+        return "charging"
+    if states and states <= {"Unavailable"}:
+        return "off"
+    return "free" if not states or states & {"Available"} else "busy"
+
+
+def site_kind(one: types.SiteSummary) -> str:
+    """The colour of a site."""
+    if one.connectors_faulted or (one.load_percent or 0) > 100:
+        return "fault"
+    if one.stations and not one.stations_online:
+        return "off"
+    return "charging" if one.connectors_charging else "free"
+
+
+def _room(points: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """(left, top, units of the drawing in one of the world) for a frame around the points with a margin."""
+    left, right = min(x for x, _ in points), max(x for x, _ in points)
+    top, bottom = min(y for _, y in points), max(y for _, y in points)
+    least = 1 / 40_000  # about a kilometre: a single site is not drawn as if it were a continent
+    wide, high = max(right - left, least), max(bottom - top, least * HEIGHT / WIDTH)
+    scale = min(WIDTH * 0.76 / wide, HEIGHT * 0.72 / high)
+    return (left + right) / 2 - WIDTH / 2 / scale, (top + bottom) / 2 - HEIGHT / 2 / scale, scale
+
+
+def of_sites(sites: Iterable[types.Site], summaries: dict[str, types.SiteSummary]) -> Drawing | None:
+    """The sites that have coordinates; None where none has."""
+    placed = [
+        (one, mercator(one.latitude, one.longitude))
+        for one in sites
+        if one.latitude is not None and one.longitude is not None
+    ]
+    if not placed:
+        return None
+    left, top, scale = _room([at for _, at in placed])
+    marks: list[Mark] = []
+    crowd = 1 if len(placed) < 60 else 0.6
+    for site, (x, y) in placed:
+        told = summaries.get(site.id)
+        size = crowd * (11 + 3.2 * math.log2(1 + (told.stations if told else 0)))
+        marks.append(
+            Mark(
+                id=site.id,
+                text=site.name,
+                x=round((x - left) * scale, 2),
+                y=round((y - top) * scale, 2),
+                size=round(size, 1),
+                kind=site_kind(told) if told else "off",
+                hint=f"{told.stations_online}/{told.stations}" if told else "",
+                href=f"/?site={site.id}",
+            )
+        )
+    marks.sort(key=lambda mark: -mark.size)
+    return Drawing(WIDTH, HEIGHT, marks, geo=(left, top, 1 / scale))
+
+
+def of_plan(plan: types.SitePlan, stations: dict[str, types.Station], charging: set[str]) -> Drawing:
+    """A site as its plan has it; stations that the plan does not place stand in a row below it."""
+    unit = WIDTH / plan.width
+    high = plan.height * unit
+    shapes: list[Shape] = []
+    for one in plan.shapes:
+        points = [(round(x * unit, 1), round(y * unit, 1)) for x, y in one.points]
+        middle = (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
+        text = " ".join(f"{x},{y}" for x, y in points)
+        shapes.append(Shape(one.kind, one.label, text, one.closed, round(middle[0], 1), round(middle[1], 1)))
+    marks = [
+        _mark(stations[one.station_id], one.x * unit, one.y * unit, 15, charging)
+        for one in plan.places
+        if one.station_id in stations
+    ]
+    placed = {one.id for one in marks}
+    rest = [one for one in stations.values() if one.id not in placed]
+    for index, station in enumerate(rest):
+        column, row = index % 20, index // 20
+        marks.append(_mark(station, 30 + column * 49, high + 40 + row * 48, 15, charging))
+    below = 0 if not rest else 40 + 48 * ((len(rest) - 1) // 20 + 1)
+    return Drawing(WIDTH, high + below, marks, shapes)
+
+
+def of_field(stations: Sequence[types.Station], charging: set[str]) -> Drawing:
+    """Stations side by side, in order of their names: squares that grow as they are fewer."""
+    number = max(1, len(stations))
+    columns = max(1, min(number, math.ceil(math.sqrt(number * 2.6))))
+    columns = max(columns, 12)
+    cell = WIDTH / columns
+    rows = -(-number // columns)
+    marks = [
+        _mark(one, (index % columns + 0.5) * cell, (index // columns + 0.5) * cell, cell * 0.4, charging)
+        for index, one in enumerate(stations)
+    ]
+    return Drawing(WIDTH, rows * cell, marks)
+
+
+def _mark(station: types.Station, x: float, y: float, size: float, charging: set[str]) -> Mark:
+    from urllib.parse import quote
+
+    return Mark(
+        id=station.id,
+        text=station.id,
+        x=round(x, 1),
+        y=round(y, 1),
+        size=round(size, 1),
+        kind=kind_of(station, charging),
+        hint="",
+        href=f"/stations/{quote(station.id, safe='')}",
+    )
