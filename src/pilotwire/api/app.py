@@ -17,11 +17,13 @@ from .conventions import Conventions
 from .guard import Guard
 from .problems import HANDLERS
 from .routes import (
+    alarms,
     audit,
     course,
     drivers,
     evses,
     login,
+    notifications,
     operations,
     people,
     sessions,
@@ -31,6 +33,7 @@ from .routes import (
     streams,
     tokens,
     variables,
+    webhooks,
 )
 
 AREAS = (
@@ -42,6 +45,9 @@ AREAS = (
     drivers,
     sessions,
     course,
+    alarms,
+    notifications,
+    webhooks,
     people,
     settings,
     audit,
