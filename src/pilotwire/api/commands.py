@@ -18,6 +18,8 @@ _SLACK_MS = 3_000
 
 _SETTINGS_CHANGED = "settings.changed"
 """Served by every gateway that keeps accounts and tokens in memory."""
+_CHANGED = "changed.settings"
+"""For whoever else keeps accounts in memory (alarms, reports)."""
 
 
 async def settings_changed(context: ApiContext) -> None:
@@ -26,6 +28,7 @@ async def settings_changed(context: ApiContext) -> None:
         await context.bus.request(_SETTINGS_CHANGED, None, timeout_ms=5_000)
     except TransientError:
         context.bus.publish(_SETTINGS_CHANGED, None)
+    context.bus.publish(_CHANGED, None)
 
 
 async def execute(

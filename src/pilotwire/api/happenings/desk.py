@@ -88,7 +88,7 @@ class Desk:
     async def begin(self, cursor: str) -> None:
         """Read what was kept; `cursor` is the id under which the place in the journal is."""
         store, tenant = self._store, self.tenant
-        await self._read_books()
+        await self._read_books(0)  # what the journal says next happened before now
         found = await store.document(tenant, CURSOR, cursor)
         self.position = unpack(found, CursorRecord).value.seq if found else 0
         self._cursor = cursor
@@ -170,10 +170,9 @@ class Desk:
                 self._suspects[record.id] = None
         return said
 
-    async def _read_books(self) -> None:
-        now = self._context.scheduler.now()
+    async def _read_books(self, now: int) -> None:
         before = self.books.enabled
-        await self.books.read(now)
+        await self.books.read(self._context.scheduler.now())
         self._changes += self.engine.set_rules(self.books.rules.values(), now)
         for station in sorted(before - self.books.enabled):
             self._changes += self.engine.forget_station(station, now)
@@ -237,7 +236,7 @@ class Desk:
         """Time has passed: raise and clear what is due, look at clocks, send what was gathered."""
         now = self._context.scheduler.now()
         if self.books.aged(now):
-            await self._read_books()
+            await self._read_books(now)
         await self._look_at_clocks(now)
         due = self.engine.next_due
         if due is not None and due <= now:

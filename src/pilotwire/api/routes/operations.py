@@ -9,6 +9,9 @@ from litestar import Response, get
 
 from .. import types
 from ..context import ApiContext
+from ..happenings.deliver import Deliverer
+from ..happenings.mail import Mailer
+from ..happenings.worker import Happenings
 from ..live import LiveHub
 from ..openapi import schema_of
 from ..problems import problem
@@ -50,6 +53,10 @@ class _Collector:
         from prometheus_client.core import GaugeMetricFamily
 
         yield from self._context.metrics()
+        for worker in (Happenings, Deliverer, Mailer):
+            running = self._context.parts.get(worker)
+            if running is not None:
+                yield from running.metrics()
         hubs: dict[Any, LiveHub] = self._context.parts.get(LiveHub, {})
         watching = sum(hub.watching for hub in hubs.values())
         yield GaugeMetricFamily("pilotwire_live_watchers", "Open streams of the live page", value=watching)
