@@ -6,6 +6,7 @@ from typing import Final
 
 from pilotwire.api.words import spaced
 
+from .alarms import CHANNELS, CLEARED, DELIVERIES, GAUGES, MUTED, SEVERITIES
 from .codes import (
     CHARGING_STATES,
     COMMAND_OUTCOMES,
@@ -36,6 +37,12 @@ TABLES: Final[dict[str, dict[str, Word]]] = {
     "token-status": TOKEN_STATUSES,
     "token-type": TOKEN_TYPES,
     "command": COMMAND_OUTCOMES,
+    "severity": SEVERITIES,
+    "cleared": CLEARED,
+    "muted": MUTED,
+    "gauge": GAUGES,
+    "delivery": DELIVERIES,
+    "channel": CHANNELS,
     "role": ROLES,
     "scope": SCOPES,
     "permission": PERMISSIONS,
