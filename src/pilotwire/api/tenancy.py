@@ -125,7 +125,7 @@ def _itself(first: object) -> object:
 
 
 def _tenant_of(first: Any) -> object:
-    return first.tenant
+    return getattr(first, "tenant", None)
 
 
 class TenantBus:
@@ -133,7 +133,7 @@ class TenantBus:
 
     __slots__ = ("_bus", "tenant")
 
-    OF_TENANTS = frozenset(("facts", "live", "command", "power", "refused", "alarms"))
+    OF_TENANTS = frozenset(("facts", "live", "command", "power", "refused", "handshakes", "alarms"))
     """Subjects whose second part is a tenant."""
 
     def __init__(self, bus: Bus, tenant: str) -> None:

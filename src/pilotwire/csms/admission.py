@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
+from urllib.parse import unquote
 
-from pilotwire.core.ids import MAX_IDENTITY, BadIdentity, StationKey, check_identity
+from pilotwire.core.ids import DEFAULT_TENANT, MAX_IDENTITY, BadIdentity, StationKey, check_identity
 from pilotwire.crypto.subject import read_subject
 from pilotwire.domain.records import StationAccount
 from pilotwire.protocols.ocpp.version import SUBPROTOCOL
 from pilotwire.transport.bus import Refused
-from pilotwire.transport.port import Handshake, Receiver, Refuse
+from pilotwire.transport.port import Handshake, Receiver, Refuse, TurnedAway
 
 from .around import Around
 
@@ -42,8 +43,14 @@ def is_local(peer: str) -> bool:
         return False
 
 
+def _shown(user: bytes | None) -> str:
+    """A user name as it may be shown: what cannot be printed is replaced, and only the beginning."""
+    text = (user or b"")[:64].decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 class Admission:
-    """`transport.port.Endpoint`: judges handshakes, hands those admitted to `connect`."""
+    """`transport.port.Doorkeeper`: judges handshakes, hands those admitted to `connect`."""
 
     def __init__(
         self, around: Around, connect: Callable[[StationKey, Handshake, str, int], Receiver], verify: Verify
@@ -61,28 +68,66 @@ class Admission:
         if isinstance(verdict, Refuse):
             around.counters.count(around.counters.rejected, verdict.reason)
             around.log("handshake refused", key, peer=handshake.peer, reason=verdict.reason)
-            if "refused" in around.bus.topics:
-                self._tell(key, handshake, verdict)
+            self._note(key, handshake, verdict.status, verdict.reason)
             return verdict
         around.counters.handshakes += 1
         version = SUBPROTOCOL.get(handshake.subprotocol or "")
         if version is None:
+            self._note(key, handshake, 101, "no-common-subprotocol")
             return NoCommonVersion()
+        self._note(key, handshake, 101, "")
         return self._connect(key, handshake, version, verdict.security_profile)
 
-    def _tell(self, key: StationKey, handshake: Handshake, verdict: Refuse) -> None:
-        """Whoever watches hears of it. It is no fact of the journal: a stranger could fill that."""
-        if not key.station.isprintable():
-            return
-        refused = Refused(
-            tenant=key.tenant,
-            station=key.station[:MAX_IDENTITY],
-            time=self._around.now(),
-            peer=handshake.peer,
-            status=verdict.status,
-            reason=verdict.reason,
+    def _note(self, key: StationKey, handshake: Handshake, status: int, reason: str) -> None:
+        """Whoever looks for the reason hears of it. It is no fact of the journal: a stranger could fill that."""
+        self._around.door.came(
+            Refused(
+                tenant=key.tenant,
+                station=key.station[:MAX_IDENTITY],
+                time=self._around.now(),
+                peer=handshake.peer,
+                status=status,
+                reason=reason,
+                path=handshake.path,
+                user=_shown(handshake.user),
+                offered=handshake.offered or ((handshake.subprotocol,) if handshake.subprotocol else ()),
+                tls=handshake.tls,
+            )
         )
-        self._around.bus.publish(f"refused.{key.tenant}.{key.station[:MAX_IDENTITY]}", refused)
+
+    def turned_away(self, attempt: TurnedAway) -> None:
+        """See `Doorkeeper`: it never came to admission, so whom it means is a guess from its path and user."""
+        key = self._guess(attempt)
+        self._around.door.came(
+            Refused(
+                tenant=key.tenant,
+                station=key.station,
+                time=self._around.now(),
+                peer=attempt.peer,
+                status=attempt.status,
+                reason=attempt.reason,
+                path=attempt.path,
+                user=_shown(attempt.user),
+                offered=attempt.offered,
+                tls=attempt.tls,
+                detail=attempt.detail,
+            )
+        )
+
+    def _guess(self, attempt: TurnedAway) -> StationKey:
+        """The account whose identity stands in the path or the user; else the default tenant's, under that name."""
+        segments = [unquote(part) for part in attempt.path.partition("?")[0].split("/") if part]
+        names = [*segments[::-1], _shown(attempt.user)]
+        for name in names:
+            for tenant in (*segments, DEFAULT_TENANT):
+                if self._around.accounts.get(StationKey(tenant, name)) is not None:
+                    return StationKey(tenant, name)
+        for name in names[:1]:
+            try:
+                return StationKey(DEFAULT_TENANT, check_identity(name))
+            except BadIdentity:
+                break
+        return StationKey(DEFAULT_TENANT, "")
 
     def _judge(self, key: StationKey, handshake: Handshake) -> StationAccount | Refuse:
         try:

@@ -18,6 +18,7 @@ from pilotwire.transport.bus import Bus
 
 from .books import Accounts, Tokens
 from .counters import Counters
+from .door import Door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,8 @@ class Around:
         self.accounts = Accounts()
         self.tokens = Tokens()
         self.counters = Counters()
+        self.door = Door(bus)
+        """Who came lately, and why they were not let in."""
         self._speech: dict[str, Speech] = {}
 
     def speech(self, name: str) -> Speech:

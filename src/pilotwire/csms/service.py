@@ -13,7 +13,7 @@ from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
 from pilotwire.domain.records import StationAccount
 from pilotwire.storage.port import Store
-from pilotwire.transport.bus import Bus, CommandReply, CommandRequest, Subscription
+from pilotwire.transport.bus import Bus, CommandReply, CommandRequest, HandshakesAsked, Refused, Subscription
 from pilotwire.transport.port import Endpoint, Handshake, Receiver
 
 from .actor import StationActor
@@ -98,6 +98,7 @@ class CentralSystem:
         self._unserve = [
             self._bus.serve("command.>", self._on_command),
             self._bus.serve(SETTINGS_CHANGED, self._on_settings_changed),
+            self._bus.serve("handshakes.>", self._on_handshakes_asked),
         ]
         self._spawn(self._hear_of_changes(self._bus.subscribe(SETTINGS, limit=1)))
         await self.refresh()  # after subscribing: a change in between is then heard of
@@ -153,6 +154,9 @@ class CentralSystem:
         """Whoever asks is answered when the books have been read: what was set counts from then on."""
         await self.refresh()
         return True
+
+    async def _on_handshakes_asked(self, asked: HandshakesAsked) -> list[Refused]:
+        return self._around.door.recent(StationKey(asked.tenant, asked.station))
 
     async def _on_command(self, asked: CommandRequest) -> CommandReply:
         waiting: asyncio.Future[CommandReply] = asyncio.get_running_loop().create_future()

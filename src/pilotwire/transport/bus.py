@@ -5,7 +5,8 @@ Subjects in use
     live.<tenant>.<station>       `Frame`: a raw frame as it passed, for the tap; shed first when a reader is slow
     command.<tenant>.<station>    request: `CommandRequest` → `CommandReply`
     power.<tenant>.<station>      `PowerNow`: present values for the live page
-    refused.<tenant>.<station>    `Refused`: a handshake that was turned away
+    refused.<tenant>.<station>    `Refused`: a handshake that was turned away; "-" where it named no station
+    handshakes.<tenant>           request: `HandshakesAsked` → list[`Refused`]
     alarms.<tenant>.<station>     `AlarmNews`: an alarm was raised, cleared, acknowledged; "-" where it has no station
 """
 
@@ -71,8 +72,22 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     time: int
     peer: str
     status: int
-    """HTTP status that was answered."""
+    """HTTP status that was answered; 0 where it did not come to HTTP, 101 for one that was let in."""
     reason: str
+    """Empty for one that was let in (`HandshakesAsked` tells of these too)."""
+    path: str = ""
+    user: str = ""
+    offered: tuple[str, ...] = ()
+    tls: bool = False
+    detail: str = ""
+
+
+class HandshakesAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which handshakes came lately in the name of a station; "" for those that named none. Answer: list[Refused],
+    newest first."""
+
+    tenant: str
+    station: str
 
 
 class AlarmNews(msgspec.Struct, frozen=True, kw_only=True):

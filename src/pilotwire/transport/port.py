@@ -33,6 +33,10 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool
     certificate: bytes | None = None
     """The client's verified certificate, DER; None when it showed none."""
+    offered: tuple[str, ...] = ()
+    """Every subprotocol that the client offered, a few at most."""
+    path: str = ""
+    """The request's path as it was sent, cut to a length."""
 
 
 class Refuse(msgspec.Struct, frozen=True):
@@ -41,6 +45,23 @@ class Refuse(msgspec.Struct, frozen=True):
     status: int
     reason: str
     """For the log and the counter; the client is told only the status."""
+
+
+class TurnedAway(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody whom the listener sent away before it could ask for admission: for those who look for the reason."""
+
+    peer: str
+    tls: bool
+    status: int
+    """HTTP status that was answered; 0 where it did not come to HTTP."""
+    reason: str
+    """wrong-path, user-mismatch, malformed-credential, blocked, not-websocket, bad-request, too-slow, stopping,
+    tls-on-plain-port, not-http, tls-failed."""
+    path: str = ""
+    offered: tuple[str, ...] = ()
+    user: bytes | None = None
+    detail: str = ""
+    """What TLS says of its failure."""
 
 
 class Link(Protocol):
@@ -90,6 +111,12 @@ class Endpoint(Protocol):
     def admit(self, handshake: Handshake) -> Receiver | Refuse:
         """Decide before the upgrade, at once and without waiting (credentials are in memory)."""
         ...
+
+
+class Doorkeeper(Endpoint, Protocol):
+    """An endpoint that also wants to hear of those who never came as far as admission."""
+
+    def turned_away(self, attempt: TurnedAway) -> None: ...
 
 
 class DialResult(msgspec.Struct, frozen=True, kw_only=True):

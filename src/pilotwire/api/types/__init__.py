@@ -6,7 +6,9 @@ is in `base`. Records of the store are mapped to these types, never shown.
 
 from .alarms import *  # noqa: F403
 from .base import *  # noqa: F403
+from .commands import *  # noqa: F403
 from .course import *  # noqa: F403
+from .handshakes import *  # noqa: F403
 from .notifications import *  # noqa: F403
 from .people import *  # noqa: F403
 from .reports import *  # noqa: F403

@@ -49,6 +49,16 @@ _PHRASES = {
 }
 
 
+_REASONS = {
+    401: "malformed-credential",
+    404: "wrong-path",
+    408: "too-slow",
+    426: "not-websocket",
+    429: "blocked",
+    503: "stopping",
+}
+
+
 class HttpRefusal(RemoteError):
     """The request cannot become a WebSocket: the HTTP status to answer, extra headers and a text for a human."""
 
@@ -57,6 +67,10 @@ class HttpRefusal(RemoteError):
         self.status = status
         self.text = text
         self.headers = headers
+        self.reason = _REASONS.get(status, "bad-request")
+        """In one word, as `transport.port.TurnedAway` has it."""
+        self.told = False
+        """Admission has refused it, and has said so itself."""
 
 
 class Request(NamedTuple):
@@ -165,6 +179,12 @@ def parse_path(target: str, prefix: str) -> tuple[str, str]:
     return (_segment(before[0]) if before else DEFAULT_TENANT), _segment(last)
 
 
+def shown_path(target: str) -> str:
+    """The path of a request's target as people may see it: without host, user, query and fragment, cut to a length."""
+    path = target if target.startswith("/") else _ABSOLUTE.sub("", target, count=1)
+    return path.partition("?")[0].partition("#")[0][:200]
+
+
 def _segment(text: str) -> str:
     if _BAD_ESCAPE.search(text):
         raise HttpRefusal(404, "malformed percent-encoding")
@@ -224,6 +244,13 @@ def choose_subprotocol(value: bytes | None) -> str | None:
         if name in SUBPROTOCOLS:
             return name
     return None
+
+
+def offered_subprotocols(value: bytes | None, most: int = 10) -> tuple[str, ...]:
+    """What a client offers, as it wrote it; of each name and of all of them only the beginning."""
+    if value is None:
+        return ()
+    return tuple(item.strip(b" \t").decode("latin-1")[:40] for item in value.split(b",")[:most])
 
 
 def accept_key(key: bytes) -> str:

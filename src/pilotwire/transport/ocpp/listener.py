@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pilotwire.core.errors import LocalError
-from pilotwire.transport.port import Endpoint, Handshake, Receiver, Refuse
+from pilotwire.transport.port import Endpoint, Handshake, Receiver, Refuse, TurnedAway
 
 from . import handshake as http
 from .limits import AddressRate, AuthGuard, EdgeCounters, EdgeLimits, Networks
@@ -27,6 +27,8 @@ log = logging.getLogger("pilotwire.transport.ocpp")
 
 _ACCEPTS_PER_WAKE = 64
 _WHEEL_SLOTS = 60
+_TLS_HANDSHAKE = 0x16
+"""First byte of a TLS record that begins a handshake."""
 
 
 class OcppServer(Protocol):
@@ -110,7 +112,9 @@ class Opening(asyncio.Protocol):
             self._decide(bytes(self._buffer[:end]), bytes(self._buffer[end + 4 :]))
         elif not b"GET ".startswith(self._buffer[:4]) and not self._buffer[:1].isalpha():
             # Not HTTP at all, often TLS on the plain port: waiting for an empty line would only hold the socket.
-            self._refuse(http.HttpRefusal(400, "expected an HTTP/1.1 request"))
+            refusal = http.HttpRefusal(400, "expected an HTTP/1.1 request")
+            refusal.reason = "tls-on-plain-port" if self._buffer[0] == _TLS_HANDSHAKE else "not-http"
+            self._refuse(refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._done:
@@ -122,12 +126,13 @@ class Opening(asyncio.Protocol):
         server = self._server
         transport = self._transport
         assert transport is not None
+        request: http.Request | None = None
         try:
             request = http.parse_request(head, server.limits)
             upgrade = http.read_upgrade(request, prefix=server.prefix, limits=server.limits)
-            receiver = server.admit(upgrade, self, transport)
+            receiver = server.admit(upgrade, self, transport, request)
         except http.HttpRefusal as refusal:
-            self._refuse(refusal)
+            self._refuse(refusal, request)
             return
         except Exception:
             server.counters.receiver_failures += 1
@@ -138,9 +143,10 @@ class Opening(asyncio.Protocol):
         server.leave(self)
         server.upgraded(transport, upgrade, receiver, rest)
 
-    def _refuse(self, refusal: http.HttpRefusal) -> None:
+    def _refuse(self, refusal: http.HttpRefusal, request: http.Request | None = None) -> None:
         self._finish()
         self._server.counters.refuse(refusal.status)
+        self._server.turned_away(self, refusal, request)
         if refusal.status == 426:
             self._server.counters.plain_http += 1
         transport = self._transport
@@ -354,9 +360,12 @@ class EdgeServer(ABC):
             self._keep_alive(peer)
             context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
             await self._connect(peer, opening, context)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
             # ssl.SSLError is an OSError. Whoever failed the TLS handshake is told by TLS itself.
             self.counters.tls_failed += 1
+            if self._tls is not None:
+                detail = str(getattr(error, "reason", None) or type(error).__name__)
+                self._tell(TurnedAway(peer=opening.peer, tls=True, status=0, reason="tls-failed", detail=detail[:100]))
             self.leave(opening)
             peer.close()
         except asyncio.CancelledError:
@@ -401,7 +410,40 @@ class EdgeServer(ABC):
 
     # Admission
 
-    def admit(self, upgrade: http.Upgrade, opening: Opening, transport: asyncio.Transport) -> Receiver:
+    def turned_away(self, opening: Opening, refusal: http.HttpRefusal, request: http.Request | None) -> None:
+        """Let the endpoint know, where it wants to: it is the one who is asked why a station does not come up."""
+        if refusal.told:
+            return
+        headers = request.headers if request is not None else {}
+        try:
+            user, _ = http.parse_basic(headers.get("authorization"))
+        except http.HttpRefusal:
+            user = None
+        self._tell(
+            TurnedAway(
+                peer=opening.peer,
+                tls=self._tls is not None,
+                status=refusal.status,
+                reason=refusal.reason,
+                path=http.shown_path(request.target) if request is not None else "",
+                offered=http.offered_subprotocols(headers.get("sec-websocket-protocol")),
+                user=user,
+            )
+        )
+
+    def _tell(self, attempt: TurnedAway) -> None:
+        tell = getattr(self._endpoint, "turned_away", None)
+        if tell is None:
+            return
+        try:
+            tell(attempt)
+        except Exception:
+            self.counters.receiver_failures += 1
+            log.exception("the endpoint failed to hear of a handshake")
+
+    def admit(
+        self, upgrade: http.Upgrade, opening: Opening, transport: asyncio.Transport, request: http.Request
+    ) -> Receiver:
         """Ask the endpoint. Raises HttpRefusal."""
         assert self._endpoint is not None and self._guard is not None
         tenant, identity, address = upgrade.tenant, upgrade.identity, opening.address
@@ -414,7 +456,9 @@ class EdgeServer(ABC):
         if upgrade.user is not None and upgrade.user != identity.encode():
             # OCPP-J 1.6 security whitepaper and 2.x A00.FR.204: the user is the identity, whatever the password.
             self._guard.failed(address, tenant, identity)
-            raise http.unauthorized()
+            refusal = http.unauthorized()
+            refusal.reason = "user-mismatch"
+            raise refusal
         secure = transport.get_extra_info("ssl_object")
         answer = self._endpoint.admit(
             Handshake(
@@ -426,12 +470,16 @@ class EdgeServer(ABC):
                 peer=opening.peer,
                 tls=secure is not None,
                 certificate=_client_certificate(secure, transport),
+                offered=http.offered_subprotocols(request.headers.get("sec-websocket-protocol")),
+                path=http.shown_path(request.target),
             )
         )
         if isinstance(answer, Refuse):
             if answer.status == 401:
                 self._guard.failed(address, tenant, identity)
-            raise http.refusal(answer.status)
+            refusal = http.refusal(answer.status)
+            refusal.told = True
+            raise refusal
         self._guard.passed(address, tenant, identity)
         return answer
 
