@@ -97,12 +97,11 @@ class Codec:
         if self._nullable and data.rfind(b"null") >= 0:
             return False
         for key in self._date_keys:
-            at = data.find(key)
+            at = data.rfind(key)  # from the end, since most date-times stand near the begin: less is searched twice
             while at >= 0:
-                at += len(key)
-                if _WELL_WRITTEN(data, at) is None:
+                if _WELL_WRITTEN(data, at + len(key)) is None:
                     return False
-                at = data.find(key, at)
+                at = data.rfind(key, 0, at)
         return True
 
     def _second_look(self, payload: bytes | msgspec.Raw, tolerant: bool, error: Exception | None) -> Decoded:
