@@ -180,7 +180,8 @@ class _Getting:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         headers.append((b"content-length", str(len(body)).encode()))
-        await self._send({**start, "headers": headers})
+        start["headers"] = headers
+        await self._send(start)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 

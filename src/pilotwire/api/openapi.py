@@ -6,6 +6,7 @@ once, by rules.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
 
-from . import types
+from . import examples, types
+from .exports import MEDIA_TYPES
 from .problems import CATALOGUE, MEDIA_TYPE, ProblemDetails
 
 _DESCRIPTION = """\
@@ -81,12 +83,19 @@ def schema_of(app: Litestar) -> dict[str, Any]:
             for handler in route.route_handlers
             if "body" in handler.opt
         }
-        made = _straightened(app.openapi_schema.to_schema(), bodies)
+        files = {
+            str(handler.operation_id)
+            for route in app.routes
+            if isinstance(route, HTTPRoute)
+            for handler in route.route_handlers
+            if "exports" in handler.opt
+        }
+        made = _straightened(app.openapi_schema.to_schema(), bodies, files)
         app.state.openapi_document = made
     return made
 
 
-def _straightened(document: dict[str, Any], bodies: dict[str, type | str]) -> dict[str, Any]:
+def _straightened(document: dict[str, Any], bodies: dict[str, type | str], files: set[str]) -> dict[str, Any]:
     schemas = _schemas()
     document["components"]["schemas"] = schemas
     document["paths"] = {path: item for path, item in document["paths"].items() if "openapi-of-litestar" not in path}
@@ -94,8 +103,84 @@ def _straightened(document: dict[str, Any], bodies: dict[str, type | str]) -> di
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if isinstance(operation, dict) and "responses" in operation:
+                if operation["operationId"] in files:
+                    _as_files(operation)
                 _straighten(path, method, operation, bodies)
+                _conventions(path, method, operation, schemas)
+                for parameter in operation.get("parameters", ()):
+                    _with_example(parameter, schemas)
     return document
+
+
+def _as_files(operation: dict[str, Any]) -> None:
+    """An operation that can also answer with a file."""
+    content = operation["responses"]["200"]["content"]
+    for kind in [kind for kind in content if kind != "application/json"]:
+        del content[kind]
+    if operation["operationId"] not in _JSON_AND_FILES:
+        content.clear()
+    for kind in MEDIA_TYPES.values():
+        binary = {"type": "string", "format": "binary"} if "parquet" in kind else {"type": "string"}
+        content[kind.partition(";")[0]] = {"schema": binary}
+
+
+_JSON_AND_FILES = frozenset(("listSamples",))
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A random text of yours: the same request with the same key within a day is done once, and answered "
+    "with the first one's answer",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+_FIELDS = {
+    "name": "fields",
+    "in": "query",
+    "required": False,
+    "description": "Only these fields, with a comma between; of a list, of each item",
+    "schema": {"type": "string"},
+}
+_HELD = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the answer that you hold: 304 when it is still the same",
+    "schema": {"type": "string", "maxLength": 1000},
+}
+
+
+def _conventions(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """What `pilotwire.api.conventions` does for every operation."""
+    if not path.startswith("/api/"):
+        return
+    parameters = operation.setdefault("parameters", [])
+    if method == "post":
+        parameters.append({**_KEY})
+    good = operation["responses"].get("200", {})
+    if method == "get" and "application/json" in good.get("content", {}):
+        names = _names(good["content"]["application/json"]["schema"], schemas)
+        if names:
+            parameters.append({**_FIELDS, "example": ",".join(names[:2])})
+        parameters.append({**_HELD})
+        good.setdefault("headers", {})["ETag"] = {
+            "description": "Changes when the answer does; send it back as If-None-Match, or with an edit as If-Match",
+            "schema": {"type": "string"},
+        }
+        operation["responses"]["304"] = {"description": "You hold the present answer already"}
+
+
+def _names(schema: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+    """The fields that an answer, or each item of its page, has."""
+    whole = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema).get("properties", {})
+    if whole.get("items", {}).get("type") == "array":
+        return _names(whole["items"].get("items", {}), schemas)
+    return list(whole)
+
+
+def _with_example(parameter: dict[str, Any], schemas: dict[str, Any]) -> None:
+    if "example" not in parameter and "examples" not in parameter:
+        with contextlib.suppress(examples.NoExample):  # a test names it
+            parameter["example"] = examples.of_parameter(parameter["name"], parameter.get("schema", {}), schemas)
 
 
 def _schemas() -> dict[str, Any]:
@@ -103,7 +188,10 @@ def _schemas() -> dict[str, Any]:
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
     concrete = [kind for kind in kinds if kind.__module__.startswith(types.__name__) and kind is not types.PageOf]
     _, made = msgspec.json.schema_components([*concrete, ProblemDetails], ref_template="#/components/schemas/{name}")
-    made["ProblemDetails"]["example"] = _EXAMPLE
+    made["ProblemDetails"]["examples"] = [_EXAMPLE]
+    for one in made.values():
+        if not one.get("examples"):
+            one["examples"] = [examples.of_type(one, made)]
     return made
 
 
@@ -149,6 +237,10 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         names.append("bad-cursor")
     if any(one["name"].lower() == "if-match" for one in operation.get("parameters", ())):
         names.append("stale")
+    if path.startswith("/api/v1/"):
+        names.append("too-many-requests")
+    if method == "post" and path.startswith("/api/v1/"):
+        names += ["key-in-use", "key-reused"]
     if "requestBody" in operation:
         names += ["bad-json", "bad-body", "too-large", "bad-media-type"]
     names += {
@@ -163,6 +255,7 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         "sendCommand": ["bad-command", "station-offline", "no-answer"],
         "getReadiness": ["not-ready"],
         "streamLive": ["busy"],
+        "exportSessions": ["busy"],
         "putUser": ["last-admin"],
         "changeUser": ["last-admin"],
         "deleteUser": ["last-admin"],

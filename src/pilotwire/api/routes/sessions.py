@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Literal, cast
 
-from litestar import get
+import msgspec
+from litestar import Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import PathParameter, QueryParameter, SkipValidation
+from litestar.response import Stream
 
 from pilotwire.storage.session_list import SessionQuery, SessionSort
 
-from .. import types
+from .. import audit, exports, types
+from ..context import ApiContext
 from ..listing import SortText, instant, sort_of
 from ..live import hub_of
 from ..problems import problem
@@ -121,18 +125,68 @@ async def get_session(request: PlainRequest, session_id: SessionPath) -> types.S
     return await queries_of(request, "sessions:read").session(segment(session_id))
 
 
-@get("/sessions/{session_id:str}/samples", operation_id="listSamples", tags=["Sessions"], summary="Meter samples")
+@get(
+    "/sessions/{session_id:str}/samples",
+    operation_id="listSamples",
+    tags=["Sessions"],
+    summary="Meter samples",
+    exports=True,
+)
 async def list_samples(
     request: PlainRequest,
     session_id: SessionPath,
     measurand: Annotated[str | None, QueryParameter(max_length=100, description="Only this measurand")] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=100_000, description="At most so many")] = 10_000,
+    limit: Annotated[int, QueryParameter(ge=1, le=1_000_000, description="At most so many")] = 10_000,
+    format: Annotated[
+        Literal["json", "csv", "jsonl", "parquet"],
+        QueryParameter(description="json, or a file: csv, jsonl (JSON Lines) or parquet, which sessions:export allows"),
+    ] = "json",
 ) -> types.SamplePage:
-    """Every sampled value of a session in order of time, from the hot store and the history alike."""
-    found = await queries_of(request, "sessions:read").samples(
-        segment(session_id), measurand=text_or_400("measurand", measurand), limit=limit
-    )
-    return types.SamplePage(items=found)
+    """Every sampled value of a session in order of time, from the hot store and the history alike.
+
+    As JSON, or as a file whose columns are named like the fields: `value` is in the `unit` of its row.
+    """
+    wanted, only = segment(session_id), text_or_400("measurand", measurand)
+    if format == "json":
+        limit = min(limit, 100_000)
+        found = await queries_of(request, "sessions:read").samples(wanted, measurand=only, limit=limit)
+        return types.SamplePage(items=found)
+    context, queries = context_of(request), queries_of(request, "sessions:export")
+    pieces = await exports.samples(context, queries, wanted, only, limit, format)
+    return cast("types.SamplePage", _file(context, pieces, "samples", format))
+
+
+@get(
+    "/sessions/export",
+    operation_id="exportSessions",
+    tags=["Sessions"],
+    summary="Export sessions",
+    dependencies={"wanted": Provide(wanted_sessions)},
+    exports=True,
+)
+async def export_sessions(
+    request: PlainRequest,
+    wanted: NamedDependency[SkipValidation[SessionQuery]],
+    format: Annotated[
+        Literal["csv", "jsonl", "parquet"], QueryParameter(description="csv, jsonl (JSON Lines) or parquet")
+    ] = "csv",
+) -> Response[bytes]:
+    """Every session that fits, as a file: CSV (RFC 4180, UTF-8, with a head), JSON Lines or Parquet.
+
+    Filters and sort are those of the list. Columns carry their units in their names: energy_wh, duration_s,
+    soc_percent; times are RFC 3339, UTC. It is sent while it is read, however many sessions there are.
+    """
+    context, queries = context_of(request), queries_of(request, "sessions:export")
+    pieces = await exports.sessions(context, queries, wanted, format)
+    given = {name: value for name, value in msgspec.to_builtins(wanted).items() if value not in (None, "", [], ())}
+    await audit.record(context, queries.principal, "sessions.export", "sessions", detail={"format": format, **given})
+    return cast("Response[bytes]", _file(context, pieces, "sessions", format))
+
+
+def _file(context: ApiContext, pieces: AsyncIterator[bytes], what: str, form: exports.Format) -> Stream:
+    name = exports.file_name(what, form, context.scheduler.now())
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Stream(pieces, media_type=exports.MEDIA_TYPES[form], headers=headers)
 
 
 @get("/sessions/{session_id:str}/curve", operation_id="getCurve", tags=["Sessions"], summary="Power curve")
@@ -151,4 +205,4 @@ async def get_totals(request: PlainRequest) -> types.Totals:
     return await hub_of(context_of(request), principal_of(request, "reports:read")).totals()
 
 
-HANDLERS = [list_sessions, get_session, list_samples, get_curve, get_totals]
+HANDLERS = [list_sessions, export_sessions, get_session, list_samples, get_curve, get_totals]
