@@ -62,6 +62,11 @@ class Form:
         """Every value of a field that may have several."""
         return list(self.values.get(name, ()))
 
+    def has(self, prefix: str) -> bool:
+        """Whether any field whose name begins like this was filled, or is wrong."""
+        filled = any(name.startswith(prefix) and any(given) for name, given in self.values.items())
+        return filled or any(name.startswith(prefix) for name in self.errors)
+
     def flag(self, name: str) -> bool:
         """Whether a checkbox was ticked."""
         return bool(self.values.get(name))

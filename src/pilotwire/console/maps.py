@@ -1,4 +1,4 @@
-"""Pictures of where stations stand, as numbers for an SVG: sites by their coordinates, one site's plan, or a plain field.
+"""Pictures of where stations stand, as numbers for an SVG: sites by coordinates, one site's plan, or a plain field.
 
 Nothing is loaded from elsewhere. Coordinates are projected as web maps do (spherical Mercator), so that the tiles of a
 configured server lie under them.
@@ -49,9 +49,9 @@ class Drawing(NamedTuple):
     width: float
     height: float
     marks: list[Mark]
-    shapes: list[Shape] = []
+    shapes: list[Shape]
     geo: tuple[float, float, float] | None = None
-    """Of a map: the Mercator x and y (0 … 1 over the world) of its upper left corner, and of one unit of the drawing."""
+    """Of a map: the Mercator x and y (0 … 1 over the world) of its upper left corner, and of one unit of drawing."""
 
 
 def mercator(latitude: float, longitude: float) -> tuple[float, float]:
@@ -121,7 +121,7 @@ def of_sites(sites: Iterable[types.Site], summaries: dict[str, types.SiteSummary
             )
         )
     marks.sort(key=lambda mark: -mark.size)
-    return Drawing(WIDTH, HEIGHT, marks, geo=(left, top, 1 / scale))
+    return Drawing(WIDTH, HEIGHT, marks, [], geo=(left, top, 1 / scale))
 
 
 def of_plan(plan: types.SitePlan, stations: dict[str, types.Station], charging: set[str]) -> Drawing:
@@ -159,7 +159,7 @@ def of_field(stations: Sequence[types.Station], charging: set[str]) -> Drawing:
         _mark(one, (index % columns + 0.5) * cell, (index // columns + 0.5) * cell, cell * 0.4, charging)
         for index, one in enumerate(stations)
     ]
-    return Drawing(WIDTH, rows * cell, marks)
+    return Drawing(WIDTH, rows * cell, marks, [])
 
 
 def _mark(station: types.Station, x: float, y: float, size: float, charging: set[str]) -> Mark:

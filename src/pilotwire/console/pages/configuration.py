@@ -1,4 +1,4 @@
-"""The configuration of a station: the device model of 2.x or the keys of 1.6, explained, searched, edited, read anew."""
+"""The configuration of a station: the device model of 2.x or the keys of 1.6, explained, searched, edited."""
 
 from __future__ import annotations
 

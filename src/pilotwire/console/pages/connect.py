@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,8 +15,9 @@ from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
-from pilotwire.api.resources import evses, sites, stations
+from pilotwire.api.resources import evses, handshakes, sites, stations
 from pilotwire.api.routes.common import bad_body
+from pilotwire.core.time import from_datetime
 
 from ..forms import Form
 from ..language import N_, _
@@ -141,8 +143,20 @@ async def _arrival(context: ApiContext, principal: Principal, station_id: str) -
     return {
         "station": await Queries(context, principal).station(station_id),
         "details": await evses.details(context, principal, station_id),
+        "handshakes": (await handshakes.handshakes(context, principal, station_id))[:6],
+        "strangers": [
+            one for one in await handshakes.strangers(context, principal) if not one.accepted and _recent(context, one)
+        ][:3],
         "may": principal.may,
     }
+
+
+_RECENT_MS = 600_000
+
+
+def _recent(context: ApiContext, one: types.HandshakeShown) -> bool:
+    at = from_datetime(datetime.fromisoformat(one.time))
+    return context.scheduler.now() - at < _RECENT_MS
 
 
 @get("/connect/{station_id:str}")

@@ -10,7 +10,7 @@ from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.queries import Queries
-from pilotwire.api.resources import evses
+from pilotwire.api.resources import evses, handshakes
 
 from ..language import N_, _
 from .common import PlainRequest, Text, allowed, fragment, page, segment
@@ -19,6 +19,7 @@ TABS: list[tuple[str, str, str]] = [
     ("", N_("Now"), "stations:read"),
     ("sessions", N_("Sessions"), "sessions:read"),
     ("configuration", N_("Configuration"), "variables:read"),
+    ("commands", N_("Commands"), "commands:read"),
     ("network", N_("Network"), "stations:read"),
 ]
 """Path below the station, text, who may see it."""
@@ -110,8 +111,13 @@ async def network(request: PlainRequest, station_id: Text) -> Response[Any]:
     """How it is connected, and its account."""
     context, principal = allowed(request, "stations:read")
     station = await station_of(context, principal, station_id)
-    details = await evses.details(context, principal, station.id)
-    return page(request, "station/network.html", details=details, **frame(principal, station, "network"))
+    return page(
+        request,
+        "station/network.html",
+        details=await evses.details(context, principal, station.id),
+        handshakes=await handshakes.handshakes(context, principal, station.id),
+        **frame(principal, station, "network"),
+    )
 
 
 HANDLERS: list[Any] = [now, now_piece, head_piece, sessions, network]
