@@ -38,6 +38,8 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     message_rate: float = 20.0
     """Frames a second that a station may send for long; 0: no limit."""
     demo_stations: int = 12
+    private_webhooks: bool = False
+    """Webhooks may go to loopback and private addresses, and without TLS."""
 
 
 def store_for(data: Path, database: str | None) -> Store:
@@ -72,6 +74,7 @@ class Node:
 
         options = self.options
         scheduler, ids, self.bus = LoopScheduler(), SystemIds(), LocalBus()
+        self._began_at = scheduler.now()
         self.store = store_for(options.data, options.database)
         await self.store.open()
         self._stops.append(self.store.close)
@@ -125,7 +128,9 @@ class Node:
                 ocpps_url=f"wss://{outward(self.options.ocpps)}/ocpp/" if self.options.ocpps else "",
                 zone=datetime.now().astimezone().tzinfo or UTC,
                 version=__version__,
+                private_targets=self.options.private_webhooks,
             ),
+            began_at=self._began_at,
             metrics=lambda: collect(self.csms.counters, [server.counters for server in self.listeners]),
             process_key=self.key,
             secret=secret.installation(self.options.data),

@@ -56,6 +56,11 @@ def main(name: str, arguments: Sequence[str]) -> int:
         metavar="N",
         help="messages a second that one station may send for long; 0: any (%(default)s)",
     )
+    options.add_argument(
+        "--allow-private-webhooks",
+        action="store_true",
+        help="webhooks may go to loopback and private addresses, and without TLS",
+    )
     chosen = options.parse_args(arguments)
     from pilotwire.cli.compose import NodeOptions
 
@@ -68,6 +73,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         demo=name == "run" and not chosen.no_demo,
         lab=chosen.lab,
         message_rate=chosen.message_rate,
+        private_webhooks=chosen.allow_private_webhooks,
     )
     check_lab(node)
     raise_file_limit()

@@ -80,8 +80,11 @@ class Happenings:
 
     async def settle(self) -> None:
         """Everything that was published until now has had its consequences, and what is due by now is done."""
-        for _, one in self._subscriptions[0].drain(1_000):
+        refused, changes = self._subscriptions
+        for _, one in refused.drain(1_000):
             await self._refused(one)
+        if changes.drain(1):
+            self._all_changed()
         await self._follower.settle()
 
     def changed(self, tenant: str, *, stations: bool = False) -> None:
@@ -185,5 +188,8 @@ class Happenings:
 
     async def _hear_changes(self, subscription: Subscription) -> None:
         async for _ in subscription:
-            for tenant in self._desks:
-                self.changed(tenant, stations=True)
+            self._all_changed()
+
+    def _all_changed(self) -> None:
+        for tenant in self._desks:
+            self.changed(tenant, stations=True)
