@@ -435,6 +435,16 @@ async def test_settings_are_put_listed_replaced_and_deleted(store: Store) -> Non
     assert await store.setting("secret") == "b"
 
 
+async def test_the_journal_is_paged_newest_first(store: Store) -> None:
+    for _ in range(7):
+        await appended(store, entry())
+    newest = [row.seq async for row in store.journal(newest_first=True, limit=3)]
+    assert newest == [7, 6, 5]
+    before = {store.stream: 5, "elsewhere": 1}
+    assert [row.seq async for row in store.journal(newest_first=True, limit=3, before=before)] == [4, 3, 2]
+    assert [row.seq async for row in store.journal(after=2, before={store.stream: 5})] == [3, 4]
+
+
 async def test_many_tokens_are_put_at_once(store: Store) -> None:
     await store.put_token(Token(tenant="default", token="t0007", note="old"))
     many = [Token(tenant="default", token=f"t{n:04d}", note="new") for n in range(1_001)]

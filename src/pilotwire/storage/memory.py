@@ -11,7 +11,7 @@ Two ways of committing:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -446,15 +446,17 @@ class MemoryStore:
         after: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
+        before: Mapping[str, int] | None = None,
     ) -> AsyncIterator[JournalRow]:
-        """Entries by seq, those after `after`."""
+        """Entries by seq, those after `after`, before `before`."""
+        end = (before or {}).get(self.stream)
         first = self._seq - len(self._entries) + 1
         numbered = list(enumerate(self._entries, first))
         given = 0
         for seq, entry in reversed(numbered) if newest_first else numbered:
             if limit is not None and given >= limit:
                 return
-            if seq <= after or (tenant is not None and entry.tenant != tenant):
+            if seq <= after or (end is not None and seq >= end) or (tenant is not None and entry.tenant != tenant):
                 continue
             if station is not None and entry.station != station:
                 continue

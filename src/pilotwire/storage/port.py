@@ -8,7 +8,7 @@ message: those take callbacks so that actors run unchanged in simulated time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -216,8 +216,10 @@ class Store(Protocol):
         after: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
+        before: Mapping[str, int] | None = None,
     ) -> AsyncIterator[JournalRow]:
-        """Entries by seq. `tenant` None is for maintenance (verify, replay, backup) alone."""
+        """Entries by seq, of each stream those after `after` and, where it is named in `before`, before that seq: so a
+        page newest first is followed by the next. `tenant` None is for maintenance (verify, replay, backup) alone."""
         ...
 
     # -- settings (made by people, committed at once) -----------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -345,12 +345,15 @@ class SqlStore(ABC):
         after: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
+        before: Mapping[str, int] | None = None,
     ) -> AsyncIterator[JournalRow]:
         """Entries by seq, those after `after`; of several streams, merged by time of arrival, each in its own order.
 
         Raises msgspec.DecodeError at a row whose facts cannot be read (`pilotwire.storage.verify` names all of them).
         """
-        raw = self.raw_journal(tenant=tenant, station=station, after=after, limit=limit, newest_first=newest_first)
+        raw = self.raw_journal(
+            tenant=tenant, station=station, after=after, limit=limit, newest_first=newest_first, before=before
+        )
         async for row in raw:
             yield row.decoded()
 
@@ -362,13 +365,15 @@ class SqlStore(ABC):
         after: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
+        before: Mapping[str, int] | None = None,
     ) -> AsyncIterator[RawRow]:
         """As `journal`, undecoded."""
         given = 0
         sign = -1 if newest_first else 1
         heap: list[tuple[int, int, int, RawRow, AsyncIterator[RawRow]]] = []
         for place, stream in enumerate(await self.read(queries.streams())):
-            rows = self._stream_rows(stream, tenant, station, after, limit, newest_first)
+            end = (before or {}).get(stream[1], SEQ_MASK)
+            rows = self._stream_rows(stream, tenant, station, after, end, limit, newest_first)
             async for row in rows:
                 heapq.heappush(heap, (sign * row.recv_time, place, sign * row.seq, row, rows))
                 break
@@ -386,10 +391,11 @@ class SqlStore(ABC):
         tenant: str | None,
         station: str | None,
         after: int,
+        before: int,
         limit: int | None,
         newest_first: bool,
     ) -> AsyncIterator[RawRow]:
-        low, high = after, SEQ_MASK
+        low, high = after, before
         size = queries.JOURNAL_CHUNK if limit is None else min(queries.JOURNAL_CHUNK, max(1, limit))
         while True:
             chunk = await self.read(
