@@ -1,6 +1,7 @@
 """`make bench`: every figure of the issue's table, measured on this machine in one run.
 
-python -m bench [--only throughput,durable,deflate,memory,storm,startup,fleet] [--rounds N] [--quick]
+python -m bench [--only throughput,durable,deflate,memory,storm,startup,fleet,api,console] [--rounds N] [--quick]
+python -m bench dataset [--stations N] [--sessions N] [--data DIR]
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ def machine() -> str:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["dataset"]:
+        from . import dataset
+
+        return dataset.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", default=",".join(cases.CASES), help="which cases (%(default)s)")
     parser.add_argument(

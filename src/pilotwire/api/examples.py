@@ -35,7 +35,7 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "event_id": (ID,), "event_seq": (90_412,), "event_type": ("session.ended",), "events": (["session.ended"], []),
     "evse": (1,), "evse_s": (86400,), "example": ({},), "excluded_s": (0,), "expires_at": (TIME,),
     "fact": ({"session_id": ID},), "failed": (0,), "fault": ("",), "field": ("station_id",), "fields": ({},),
-    "firmware": ("1.4.2",), "firmware_status": ("Installed",), "flags": (["started-offline"],), "given_at": (TIME,),
+    "firmware": ("1.4.2",), "firmware_status": ("Installed",), "flags": (["started-offline"], "seq-gap"), "given_at": (TIME,),
     "head": ("5e1b0c9d",), "heartbeat_interval_s": (300,), "high": (86400,), "hold_s": (60,), "home_tenant": ("default",),
     "host": ("mail.example.com",), "id": (ID,), "ignored": ([],), "info": ("",), "issuer": ("https://login.example.com",),
     "key": ("pw_3rT9…",), "label": ("Company login",), "language": ("en",), "last_error": ("",), "latitude": (52.52,),
