@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from pilotwire.api import types
+from pilotwire.api.access import system
 from pilotwire.api.context import ApiConfig, ApiContext
+from pilotwire.api.resources import sites as sites_service
 from pilotwire.api.server import ApiServer
 from pilotwire.console.app import create_app
 from pilotwire.core.ids import SeededIds
@@ -25,6 +28,8 @@ MINUTE = 60_000
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 expect.set_options(timeout=30_000)
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "docs" / "images" / "console"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
@@ -217,9 +222,6 @@ class Site:
         )
 
 
-Shoot = Callable[..., Awaitable[Path]]
-
-
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
     """The dozen, served without login (lab)."""
@@ -241,17 +243,40 @@ async def empty_site() -> AsyncIterator[Site]:
     await made.server.stop()
 
 
+PASSWORD = "a long password"
+PEOPLE: dict[str, tuple[str, list[str] | None]] = {
+    "ada": ("admin", None),
+    "olga": ("operator", None),
+    "otto": ("site-owner", ["north"]),
+    "aude": ("auditor", None),
+}
+"""Name → (role, sites). All have the same password."""
+NORTH = ("AC-01", "AC-02", "DC-01")
+"""The stations of the site that otto owns."""
+
+
 @pytest.fixture
 async def locked_site() -> AsyncIterator[Site]:
-    """Not a lab: people have to log in."""
+    """Not a lab: people have to log in. The dozen, three of them at the site north, the others at south."""
     made = Site(lab=False)
-    await made.store.put_user(
-        records.User(
-            tenant="default", name="ada", password=PlainPasswords().hash_human("a long password"), role="admin"
+    for name, (role, sites) in PEOPLE.items():
+        await made.store.put_user(
+            records.User(
+                tenant="default", name=name, password=PlainPasswords().hash_human(PASSWORD), role=role, sites=sites
+            )
         )
-    )
+    for name, version, model, connectors in SITE:
+        made.add(name, version, model, connectors, online=name != "DC-04")
+        site = "north" if name in NORTH else "south"
+        await made.store.put_account(records.StationAccount(tenant="default", id=name, site=site))
     await made.server.start("127.0.0.1", 0)
+    desk = system("default")
+    for site_id, title, at in (("north", "North depot", (52.541, 13.383)), ("south", "South park", (52.468, 13.441))):
+        new = types.NewSite(id=site_id, name=title, latitude=at[0], longitude=at[1], power_limit_w=500_000)
+        await sites_service.create(made.context, desk, new)
+    end = made.bus.serve("command.default.>", made.answer)
     yield made
+    end()
     await made.server.stop()
 
 
@@ -286,33 +311,109 @@ class Watched:
 def watch(browser: Browser) -> Callable[..., Awaitable[Watched]]:
     """`await watch(url, viewport)`: the page, live."""
 
-    async def open_page(url: str, viewport: dict[str, int] = DESK, *, dark: bool = False, live: bool = True) -> Watched:
+    async def open_page(
+        url: str,
+        viewport: dict[str, int] = DESK,
+        *,
+        dark: bool = False,
+        live: bool = True,
+        locale: str = "en-GB",
+        zone: str = "UTC",
+    ) -> Watched:
         context = await browser.new_context(
-            viewport=viewport, color_scheme="dark" if dark else "light", timezone_id="UTC", locale="en-GB"
+            viewport=viewport, color_scheme="dark" if dark else "light", timezone_id=zone, locale=locale
         )
         watched = Watched(await context.new_page())
         await watched.page.goto(url)
         if live:
-            await watched.page.wait_for_selector("#link[data-state=live]")
+            await watched.page.wait_for_selector("#link[data-state=live]", state="attached")
         return watched
 
     return open_page
 
 
+Logged = Callable[..., Awaitable[Watched]]
+
+
 @pytest.fixture
-def take_screenshot(watch: Callable[..., Awaitable[Watched]]) -> Shoot:
-    """`await take_screenshot(url, path, viewport)` of a live page when its curves are drawn; returns the path."""
+def log_in(watch: Callable[..., Awaitable[Watched]]) -> Logged:
+    """`await log_in(site, "olga", "/stations")`: that page as that person sees it, through the login form."""
 
-    async def shoot(
-        url: str, path: Path, viewport: dict[str, int] = DESK, *, dark: bool = False, whole: bool = False
-    ) -> Path:
-        watched = await watch(url, viewport, dark=dark)
-        if await watched.page.locator(".card [data-curve]").count():
-            await watched.page.wait_for_selector(".card [data-curve] canvas")
-        await watched.page.wait_for_load_state("load")
-        await watched.page.wait_for_timeout(500)  # the last curves
-        await watched.page.screenshot(path=path, full_page=whole)
-        await watched.page.close()
-        return path
+    async def enter(
+        site: Site, name: str, path: str = "/", viewport: dict[str, int] = DESK, *, dark: bool = False
+    ) -> Watched:
+        watched = await watch(site.url + path, viewport, dark=dark, live=False)
+        await watched.page.fill("input[name=name]", name)
+        await watched.page.fill("input[name=password]", PASSWORD)
+        await watched.page.click("main button[type=submit]")
+        await expect(watched.page.locator(".shell")).to_be_visible()
+        return watched
 
-    return shoot
+    return enter
+
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+_FAULTS = """async () => {
+  const found = await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]});
+  return found.violations.filter((one) => ["serious", "critical"].includes(one.impact)).map(
+    (one) => `${one.id}: ${one.help}: ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+}"""
+
+
+async def axe(page: Page) -> list[str]:
+    """What axe-core calls serious or critical on this page."""
+    if not await page.evaluate("typeof window.axe !== 'undefined'"):
+        await page.evaluate(AXE.read_text("utf-8"))
+    return await page.evaluate(_FAULTS)
+
+
+async def sound(watched: Watched, *, wide: bool = True) -> None:
+    """No console error, no serious fault by axe, one heading of the first order, nothing wider than the screen."""
+    page = watched.page
+    await page.wait_for_load_state("load")
+    assert watched.wrong == []
+    assert await page.locator("h1").count() == 1, page.url
+    assert await axe(page) == [], page.url
+    if wide:
+        over = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert over <= 0, f"{page.url} is {over} px too wide"
+
+
+async def settled(page: Page) -> None:
+    """Fonts, curves and pieces are there: what a picture shows does not depend on when it is taken."""
+    await page.wait_for_load_state("load")
+    await page.wait_for_function("!document.querySelector('.htmx-request')")
+    for spark in await page.locator("[data-spark]:visible").all():
+        await expect(spark.locator("polyline")).to_have_count(1)
+
+
+async def picture(page: Page, name: str, *, whole: bool = False) -> None:
+    """Take docs/images/console/<name>.png, where PILOTWIRE_SCREENSHOTS=1 asks for it."""
+    if os.environ.get("PILOTWIRE_SCREENSHOTS") != "1":
+        return
+    await settled(page)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=PICTURES / f"{name}.png", full_page=whole, animations="disabled")
+
+
+@pytest.fixture
+def walk() -> Any:
+    """`await walk(watched, site, ["/", "/stations"])`: open each page and look whether it is sound.
+
+    `walk.axe(page)`, `walk.sound(watched)`, `walk.picture(page, name)` are its parts.
+    """
+
+    class Walk:
+        axe = staticmethod(axe)
+        sound = staticmethod(sound)
+        picture = staticmethod(picture)
+        settled = staticmethod(settled)
+
+        async def __call__(self, watched: Watched, site: Site, paths: list[str]) -> None:
+            for path in paths:
+                answer = await watched.page.goto(site.url + path)
+                assert answer is not None and answer.status == 200, f"{path}: {answer and answer.status}"
+                assert "script-src 'self'" in answer.headers["content-security-policy"]
+                await sound(watched)
+
+    return Walk()

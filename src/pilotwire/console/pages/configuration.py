@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import QueryParameter
+from litestar.params import FromQuery, QueryParameter
 
 from pilotwire.api import types
 from pilotwire.api.access import Principal
@@ -45,8 +45,8 @@ async def configuration(
     request: PlainRequest,
     station_id: Text,
     q: Annotated[str, QueryParameter(max_length=100)] = "",
-    component: str = "",
-    writable: str = "",
+    component: FromQuery[str] = "",
+    writable: FromQuery[str] = "",
 ) -> Response[Any]:
     """Browse it."""
     context, principal = allowed(request, "variables:read")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import segno
 from litestar import Response, get, post
+from litestar.params import FromQuery
 from markupsafe import Markup
 
 from pilotwire.api import types
@@ -90,7 +91,7 @@ async def _form_page(
 
 
 @get("/connect")
-async def connect(request: PlainRequest, id: str = "") -> Response[Any]:
+async def connect(request: PlainRequest, id: FromQuery[str] = "") -> Response[Any]:
     """What the charger is called and how it proves who it is."""
     context, principal = allowed(request, "stations:write")
     return await _form_page(request, context, principal, Form({"id": [id]} if id else {}))

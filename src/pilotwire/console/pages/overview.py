@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from litestar import Response, get
+from litestar.params import FromQuery
 
 from pilotwire.api import types
 from pilotwire.api.access import Principal
@@ -102,7 +103,7 @@ def _drawing(
 
 
 @get("/")
-async def index(request: PlainRequest, site: str = "") -> Response[Any]:
+async def index(request: PlainRequest, site: FromQuery[str] = "") -> Response[Any]:
     """The picture of now; live.js keeps it moving."""
     context, principal = allowed(request, "stations:read")
     values = await _now(context, principal, site, fresh=True)
@@ -112,7 +113,7 @@ async def index(request: PlainRequest, site: str = "") -> Response[Any]:
 
 
 @get("/ui/overview/now")
-async def now(request: PlainRequest, site: str = "") -> Response[Any]:
+async def now(request: PlainRequest, site: FromQuery[str] = "") -> Response[Any]:
     """What moves of it, drawn anew."""
     context, principal = allowed(request, "stations:read")
     values = await _now(context, principal, site, fresh=False)

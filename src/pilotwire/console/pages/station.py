@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get
+from litestar.params import FromQuery
 
 from pilotwire.api import types
 from pilotwire.api.access import Principal
@@ -72,7 +73,7 @@ async def _now(context: ApiContext, principal: Principal, station: types.Station
 
 
 @get("/stations/{station_id:str}")
-async def now(request: PlainRequest, station_id: Text, do: str = "") -> Response[Any]:
+async def now(request: PlainRequest, station_id: Text, do: FromQuery[str] = "") -> Response[Any]:
     """Its connectors and what they do; `do` opens the dialog of a command."""
     context, principal = allowed(request, "stations:read")
     station = await station_of(context, principal, station_id)
@@ -98,7 +99,7 @@ async def head_piece(request: PlainRequest, station_id: Text) -> Response[Any]:
 
 
 @get("/stations/{station_id:str}/sessions")
-async def sessions(request: PlainRequest, station_id: Text, cursor: str | None = None) -> Response[Any]:
+async def sessions(request: PlainRequest, station_id: Text, cursor: FromQuery[str | None] = None) -> Response[Any]:
     """Its sessions, newest first."""
     context, principal = allowed(request, "sessions:read")
     station = await station_of(context, principal, station_id)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Response, get
 from litestar.datastructures import Cookie
-from litestar.params import QueryParameter
+from litestar.params import FromQuery, QueryParameter
 
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
@@ -89,15 +89,15 @@ async def listing(
 async def table(
     request: PlainRequest,
     q: Annotated[str, QueryParameter(max_length=100)] = "",
-    show: str = "",
-    site: str = "",
-    model: str = "",
-    firmware: str = "",
-    ocpp_version: str = "",
-    vendor: str = "",
-    sort: str = "id",
-    cursor: str | None = None,
-    columns: list[str] | None = None,
+    show: FromQuery[str] = "",
+    site: FromQuery[str] = "",
+    model: FromQuery[str] = "",
+    firmware: FromQuery[str] = "",
+    ocpp_version: FromQuery[str] = "",
+    vendor: FromQuery[str] = "",
+    sort: FromQuery[str] = "id",
+    cursor: FromQuery[str | None] = None,
+    columns: FromQuery[list[str] | None] = None,
 ) -> Response[Any]:
     """The table."""
     context, principal = allowed(request, "stations:read")
