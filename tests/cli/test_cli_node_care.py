@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from pilotwire.api.resources.retention import HOT_DAYS
 from pilotwire.cli import care
-from pilotwire.cli.care import DAY_MS, HOT_DAYS, Care
+from pilotwire.cli.care import DAY_MS, Care
 from pilotwire.core.time import SimScheduler
 from pilotwire.domain.records import Sample
 from pilotwire.storage.memory import MemoryStore

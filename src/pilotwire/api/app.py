@@ -28,6 +28,7 @@ from .routes import (
     notifications,
     operations,
     people,
+    retention,
     sessions,
     settings,
     sites,
@@ -54,6 +55,7 @@ AREAS = (
     webhooks,
     people,
     settings,
+    retention,
     audit,
     streams,
 )

@@ -7,6 +7,7 @@ import contextlib
 
 import structlog
 
+from pilotwire.api.resources.retention import SETTING, read
 from pilotwire.core.errors import PilotwireError
 from pilotwire.core.time import Scheduler
 from pilotwire.storage.port import Store
@@ -16,8 +17,6 @@ _log = structlog.get_logger("pilotwire.care")
 LOOK_S = 5.0
 REOPEN_AFTER = 3
 """Looks in a row at which the store did not commit before it is opened anew (PostgreSQL comes back by itself)."""
-HOT_DAYS = 2
-"""Samples younger than this stay in the store."""
 DAY_MS = 86_400_000
 
 
@@ -67,7 +66,8 @@ class Care:
             return
         self._rolled_day = today
         try:
-            moved = await self._store.roll_off((today - HOT_DAYS) * DAY_MS)
+            days = read(await self._store.setting(SETTING)).hot_days
+            moved = await self._store.roll_off((today - days) * DAY_MS)
         except (PilotwireError, OSError) as error:
             _log.error("samples could not be moved to history; tomorrow again", error=str(error))
         else:

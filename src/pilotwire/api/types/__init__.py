@@ -12,6 +12,7 @@ from .handshakes import *  # noqa: F403
 from .notifications import *  # noqa: F403
 from .people import *  # noqa: F403
 from .reports import *  # noqa: F403
+from .retention import *  # noqa: F403
 from .sites import *  # noqa: F403
 from .stations import *  # noqa: F403
 from .tokens import *  # noqa: F403

@@ -1,0 +1,55 @@
+"""How long what is kept. It is set for the whole installation, by a platform admin."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .. import audit, types
+from ..access import Principal
+from ..context import ApiContext
+from ..edit import check, tag_of
+from .keeping import Tagged
+
+SETTING = "retention"
+"""The installation's setting: read by whoever moves samples to history."""
+HOT_DAYS = 2
+DELIVERY_DAYS = 7
+
+
+class Kept(msgspec.Struct, omit_defaults=True):
+    """What was chosen."""
+
+    hot_days: int = HOT_DAYS
+
+
+def read(text: str | None) -> Kept:
+    """The setting's text; what cannot be read counts as not chosen."""
+    try:
+        return msgspec.json.decode(text, type=Kept) if text else Kept()
+    except msgspec.DecodeError:
+        return Kept()
+
+
+def _shown(context: ApiContext, kept: Kept) -> Tagged[types.Retention]:
+    shown = types.Retention(hot_days=kept.hot_days, delivery_days=DELIVERY_DAYS, login_days=context.config.login_days)
+    return Tagged(shown, tag_of(kept))
+
+
+async def retention(whole: ApiContext, principal: Principal) -> Tagged[types.Retention]:
+    """What is kept how long. Raises Problem 403."""
+    principal.need("settings:read")
+    return _shown(whole, read(await whole.store.setting(SETTING)))
+
+
+async def change(
+    whole: ApiContext, principal: Principal, data: types.RetentionChange, *, if_match: str | None = None
+) -> Tagged[types.Retention]:
+    """Keep samples in the database for longer, or not so long. Raises Problem 403, 412."""
+    principal.need("tenants:write")
+    before = read(await whole.store.setting(SETTING))
+    check(if_match, tag_of(before))
+    kept = Kept(hot_days=data.hot_days)
+    await whole.store.put_setting(SETTING, msgspec.json.encode(kept).decode())
+    detail: dict[str, object] = {"hot_days": data.hot_days, "before": before.hot_days}
+    await audit.record(whole, principal, "retention.change", "retention", detail=detail)
+    return _shown(whole, kept)
