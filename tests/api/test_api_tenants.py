@@ -140,6 +140,7 @@ def test_the_whole_context_is_asked_for_where_it_is_needed_alone() -> None:
         "api/routes/settings.py",  # tenants themselves
         "api/resources/logins.py",  # a platform admin's own account, while working in another tenant
         "api/resources/tenants.py",
+        "api/routes/retention.py",  # of the whole installation: platform admins change it
         "console/pages/login.py",
         "console/pages/settings_tenants.py",
     }, "hand the bound context on instead, or say here why not"
