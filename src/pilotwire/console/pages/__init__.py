@@ -40,7 +40,9 @@ from . import (
     sessions,
     settings,
     settings_audit,
+    settings_system,
     settings_tenants,
+    settings_webhooks,
     shell,
     station,
     stations,
@@ -68,6 +70,8 @@ _MODULES = (
     settings,
     settings_audit,
     settings_tenants,
+    settings_webhooks,
+    settings_system,
     reference,
 )  # fmt: skip
 
