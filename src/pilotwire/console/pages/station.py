@@ -19,9 +19,13 @@ from .common import PlainRequest, Text, allowed, fragment, page, segment
 TABS: list[tuple[str, str, str]] = [
     ("", N_("Now"), "stations:read"),
     ("sessions", N_("Sessions"), "sessions:read"),
+    ("alarms", N_("Alarms"), "alarms:read"),
     ("configuration", N_("Configuration"), "variables:read"),
     ("commands", N_("Commands"), "commands:read"),
+    ("firmware", N_("Firmware and logs"), "stations:read"),
+    ("security", N_("Security"), "stations:read"),
     ("network", N_("Network"), "stations:read"),
+    ("account", N_("Account"), "stations:write"),
 ]
 """Path below the station, text, who may see it."""
 

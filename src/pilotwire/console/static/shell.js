@@ -175,6 +175,8 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("toast", (event) => toast(event.detail.level, event.detail.text));
 document.addEventListener("htmx:after:swap", (event) => {
   const at = event.detail.ctx?.target ?? event.target;
+  const after = event.detail.ctx?.sourceElement?.dataset?.dialogAfter;
+  if (after) open(after);
   tell(document);
   if (at.closest?.("#palette")) mark(0);
   else if (at.closest?.("dialog[open]")) $("[aria-invalid], [autofocus], input:not([type=hidden]), select, textarea", at)?.focus();
