@@ -73,7 +73,7 @@ class Member:
         self.id = id
         self.record = record
         self.account = account
-        self._power: dict[tuple[int, int], tuple[str, int]] = {}
+        self._power: dict[tuple[int, int], tuple[str, int]] | None = None
         self._shown: types.Station | None = None
         self._json: bytes | None = None
         self._text = ""
@@ -93,6 +93,8 @@ class Member:
 
     def power(self, news: PowerNow) -> bool:
         """Take in a present power; whether it is news."""
+        if self._power is None:
+            self._power = {}
         self._power[news.evse, news.connector] = (news.session_id, news.power_w)
         for one in self.record.connectors if self.record is not None else ():
             if (one.evse, one.connector) == (news.evse, news.connector):
@@ -113,6 +115,20 @@ class Member:
         if self._shown is None:
             self._shown = mapping.station(self.id, self.record, self.account)
         return self._shown
+
+    @property
+    def share(self) -> tuple[int, int, int]:
+        """What it adds to the totals: online, connectors, faulted connectors."""
+        record = self.record
+        if record is None:
+            return 0, 0, 0
+        connectors = faulted = 0
+        for one in record.connectors:
+            if one.evse > 0:
+                connectors += 1
+            if one.status == "Faulted":
+                faulted += 1
+        return int(record.connected), connectors, faulted
 
     @property
     def json(self) -> bytes:

@@ -39,10 +39,17 @@ def connector(record: records.Connector) -> types.Connector:
     )
 
 
+def _place(one: records.Connector) -> tuple[int, int]:
+    return one.evse, one.connector
+
+
 def station(station_id: str, record: records.Station | None, account: records.StationAccount | None) -> types.Station:
     """A station from what it told and from its account; either may be missing."""
     known = record or records.Station(tenant="", id=station_id)
-    connectors = [connector(one) for one in sorted(known.connectors, key=lambda one: (one.evse, one.connector))]
+    places = known.connectors
+    if len(places) > 1:
+        places = sorted(places, key=_place)
+    connectors = [connector(one) for one in places]
     return types.Station(
         id=station_id,
         connected=known.connected,

@@ -8,29 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pilotwire.core.time import to_rfc3339
 from pilotwire.transport.bus import PowerNow
 
 from . import types
 from .context import ApiContext
+from .fleet import Member
 from .queries import Queries
 
 NEWS: Final = 40
 """How many lines of news are kept."""
-EXACT: Final = 40
+EXACT: Final = 10
 """What a session delivered before midnight is read from its meter for so many at once; of the others it is reckoned by
 the time until `refine` has read it."""
 _DAYS: Final = 64
-
-
-class _Share(NamedTuple):
-    """What one station adds to the totals."""
-
-    online: int
-    connectors: int
-    faulted: int
+_NOTHING: Final = (0, 0, 0)
 
 
 class Picture:
@@ -45,8 +39,9 @@ class Picture:
         self.sessions: dict[str, types.Session] = {}
         """The running ones."""
         self.news: deque[types.Happening] = deque(maxlen=NEWS)
-        self._shares: dict[str, _Share] = {}
-        self._sum = _Share(0, 0, 0)
+        self._shares: dict[str, tuple[int, int, int]] = {}
+        """Station → what it adds to the totals: online, connectors, faulted ones."""
+        self._online = self._connectors = self._faulted = 0
         self._midnight = 0
         self._today: dict[str, int] = {}
         """Session → Wh, of those that have ended since midnight."""
@@ -61,9 +56,9 @@ class Picture:
         """Everything from the store."""
         self.stations.clear()
         self._shares.clear()
-        self._sum = _Share(0, 0, 0)
-        async for station in self._queries.every_station():
-            self._put(station.id, station)
+        self._online = self._connectors = self._faulted = 0
+        for member in await self._queries.fleet.members(await self._queries.visible()):
+            self._put(member.id, member)
         self._midnight = midnight = self._queries.midnight()
         self._today.clear()
         self._where.clear()
@@ -98,20 +93,18 @@ class Picture:
         """A new day has begun."""
         return self._queries.midnight() != self._midnight
 
-    def _put(self, id: str, station: types.Station | None) -> None:
-        old = self._shares.pop(id, None) or _Share(0, 0, 0)
-        new = _Share(0, 0, 0)
-        if station is None:
+    def _put(self, id: str, member: Member | None) -> None:
+        old = self._shares.pop(id, _NOTHING)
+        new = _NOTHING
+        if member is None:
             self.stations.pop(id, None)
         else:
-            self.stations[id] = station
-            places = station.connectors
-            new = self._shares[id] = _Share(
-                int(station.connected),
-                sum(1 for one in places if one.evse > 0),
-                sum(1 for one in places if one.status == "Faulted"),
-            )
-        self._sum = _Share(*(total - was + now for total, was, now in zip(self._sum, old, new, strict=True)))
+            self.stations[id] = member.shown
+            new = self._shares[id] = member.share
+        if old != new:
+            self._online += new[0] - old[0]
+            self._connectors += new[1] - old[1]
+            self._faulted += new[2] - old[2]
 
     def _count(self, session: types.Session) -> None:
         if session.ended_at and session.ended_at >= to_rfc3339(self._midnight):
@@ -132,7 +125,7 @@ class Picture:
                 there.append(member.shown)
             elif id in self.stations:
                 gone.append(id)
-            self._put(id, member.shown if member is not None else None)
+            self._put(id, member)
         # Whose station was put elsewhere may show it no longer, or again.
         touched = {*sessions, *(one.id for one in self.sessions.values() if one.station_id in gone)}
         found = {one.id: one for one in await self._queries.some_sessions(touched)} if touched else {}
@@ -157,7 +150,7 @@ class Picture:
             member = self._queries.fleet.known(news.station)
             if member is not None and member.shown is not self.stations[news.station]:
                 changed = member.shown
-                self._put(news.station, changed)
+                self._put(news.station, member)
         session = self.sessions.get(news.session_id)
         if session is not None:
             session.power_w = news.power_w
@@ -185,9 +178,9 @@ class Picture:
         return types.Totals(
             time=to_rfc3339(self._now()),
             stations=len(self.stations),
-            stations_online=self._sum.online,
-            connectors=self._sum.connectors,
-            connectors_faulted=self._sum.faulted,
+            stations_online=self._online,
+            connectors=self._connectors,
+            connectors_faulted=self._faulted,
             charging_now=sum(1 for one in sessions if one.power_w > 0),
             sessions_active=len(self.sessions),
             power_w=sum(one.power_w for one in sessions),

@@ -48,9 +48,9 @@ def groups_of(document: dict[str, Any]) -> list[Group]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if isinstance(operation, dict) and "operationId" in operation:
-                found[operation["tags"][0]].append(_operation(document, path, method, operation))
+                found.setdefault(operation["tags"][0], []).append(_operation(document, path, method, operation))
     texts = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
-    return [Group(name, texts[name], operations) for name, operations in found.items()]
+    return [Group(name, texts.get(name, ""), operations) for name, operations in found.items() if operations]
 
 
 def problems() -> list[tuple[str, int, str, str]]:

@@ -21,7 +21,7 @@ from .port import Page
 from .queries import Plan, Row
 
 SessionSort = Literal["started_at", "ended_at", "energy_wh"]
-WINDOW: Final = 20_000
+WINDOW: Final = 10_000
 """Rows looked at for one page."""
 COUNTED: Final = 10_000
 """What is counted exactly; more is "many"."""
@@ -188,6 +188,8 @@ def _question(tenant: str, wanted: SessionQuery) -> Plan[_Question | None]:
             lead.any_of("reason", sorted(wanted.reasons))
             lead.add("reason <> ''")
     _bound_by(lead if ordered else rest, "started_at", wanted.started_from, wanted.started_before)
+    if ordered and wanted.ended_before is not None and wanted.started_before is None:
+        lead.add("started_at <= {}", wanted.ended_before)  # what ends has begun: passes over all that came later
     ended = lead if wanted.sort == "ended_at" else rest
     _bound_by(ended, "ended_at", wanted.ended_from, wanted.ended_before)
     energy = lead if wanted.sort == "energy_wh" else rest

@@ -36,7 +36,7 @@ Note = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$", description="F
 Short = Annotated[str, Meta(max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 
-class Connector(msgspec.Struct, kw_only=True):
+class Connector(msgspec.Struct, kw_only=True, gc=False):
     """A connector and what it does now."""
 
     evse: Annotated[int, Meta(description="EVSE id; OCPP 1.6 connector n is EVSE n, connector 1")]
@@ -49,7 +49,7 @@ class Connector(msgspec.Struct, kw_only=True):
     session_id: Annotated[str | None, Meta(description="The running session")]
 
 
-class Station(msgspec.Struct, kw_only=True):
+class Station(msgspec.Struct, kw_only=True, gc=False):
     """A charging station: what it told of itself and whether it may connect."""
 
     id: Annotated[str, Meta(examples=["CP-1001"])]
@@ -143,7 +143,7 @@ class StationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     site: Short | msgspec.UnsetType = msgspec.UNSET
 
 
-class Session(msgspec.Struct, kw_only=True):
+class Session(msgspec.Struct, kw_only=True, gc=False):
     """A charging session. Exactly one for each transaction, whatever the wire did."""
 
     id: str
