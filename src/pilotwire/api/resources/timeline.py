@@ -39,7 +39,7 @@ async def timeline(context: ApiContext, principal: Principal, session_id: str) -
     begin = (session.received_at or session.started_at) - _BEFORE_MS
     end = (session.updated_at or context.scheduler.now()) + _AFTER_MS if session.status == "ended" else None
     store, found = context.store, list[types.SessionEvent]()
-    after = await _seq_before(store, principal.tenant, session.station_id, begin)
+    after = await seq_before(store, principal.tenant, session.station_id, begin)
     teller = _Teller(session)
     async for row in store.journal(tenant=principal.tenant, station=session.station_id, after=after, limit=_ROWS):
         if row.recv_time < begin:
@@ -52,7 +52,7 @@ async def timeline(context: ApiContext, principal: Principal, session_id: str) -
     return sorted(found, key=lambda one: one.time)
 
 
-async def _seq_before(store: Store, tenant: str, station: str, instant: int) -> int:
+async def seq_before(store: Store, tenant: str, station: str, instant: int) -> int:
     """A sequence number before the first entry of `station` that arrived at `instant` or later."""
 
     async def first(after: int, *, newest: bool = False) -> JournalRow | None:
