@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GATE = 8.0
-"""Half of what docs/benchmarks.md reports."""
+GATE = 10.0
+"""Half of what docs/benchmarks.md reports, which neighbours on the same cores can cost."""
 
 
 def test_the_handler_is_many_times_faster_than_the_baseline() -> None:
