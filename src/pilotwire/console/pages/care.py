@@ -27,7 +27,7 @@ from .station import frame, station_of
 _FIRMWARE = (
     "update-firmware", "UpdateFirmware", "SignedUpdateFirmware", "PublishFirmware", "UnpublishFirmware",
 )  # fmt: skip
-_LOGS = ("get-log", "GetDiagnostics", "GetLog", "SetMonitoringLevel", "CustomerInformation")
+_LOGS = ("get-log", "SetMonitoringLevel", "CustomerInformation", "GetDiagnostics", "GetLog")
 _CERTIFICATES = (
     "InstallCertificate", "DeleteCertificate", "GetInstalledCertificateIds", "CertificateSigned",
     "ExtendedTriggerMessage",
@@ -49,7 +49,8 @@ async def _of(
     context: ApiContext, principal: Principal, station: types.Station, names: tuple[str, ...]
 ) -> tuple[list[types.CommandForm], list[types.Command]]:
     """The commands of these that the station takes, and those that were sent lately."""
-    forms = [one for one in await commands.available(context, principal, station.id) if one.action in names]
+    known = {one.action: one for one in await commands.available(context, principal, station.id)}
+    forms = [known[name] for name in names if name in known and not (name.startswith("Get") and "get-log" in names)]
     sent = await Queries(context, principal).commands(station.id, limit=100) if principal.may("commands:read") else []
     return forms, [one for one in sent if one.action in names][:12]
 
