@@ -25,12 +25,14 @@ lint: setup-test ## ruff, pyright, import rules, generated code
 	@node_modules/.bin/pyright
 	@.venv/bin/lint-imports
 	@$(PY) tools/generate_ocpp.py --check
+	@$(PY) tools/generate_client.py --check
 
 pytest: setup-test
 	@$(PY) -m pytest -q --numprocesses auto --dist loadfile $(ARGS)
 
-generate: setup-test ## Make the OCPP message modules anew
+generate: setup-test ## Make the OCPP message modules and the client's operations anew
 	@$(PY) tools/generate_ocpp.py
+	@$(PY) tools/generate_client.py
 
 bench: setup-test ## Measure throughput, durability, memory and start-up; prints a table
 	@$(PY) -m bench $(ARGS)

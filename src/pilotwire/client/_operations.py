@@ -1,0 +1,406 @@
+"""Every operation of the API. Made by tools/generate_client.py: do not edit."""
+
+from __future__ import annotations
+
+from pilotwire.api import types
+
+from .request import Operation
+
+LIST_ALARM_MUTES: Operation[types.AlarmMutePage] = Operation(
+    "listAlarmMutes", "GET", "/api/v1/alarm-mutes", types.AlarmMutePage
+)
+MUTE_ALARMS: Operation[types.AlarmMute] = Operation("muteAlarms", "POST", "/api/v1/alarm-mutes", types.AlarmMute)
+UNMUTE_ALARMS: Operation[None] = Operation("unmuteAlarms", "DELETE", "/api/v1/alarm-mutes/{mute_id}", None)
+LIST_ALARM_RULES: Operation[types.AlarmRulePage] = Operation(
+    "listAlarmRules", "GET", "/api/v1/alarm-rules", types.AlarmRulePage
+)
+CREATE_ALARM_RULE: Operation[types.AlarmRule] = Operation(
+    "createAlarmRule", "POST", "/api/v1/alarm-rules", types.AlarmRule
+)
+GET_ALARM_VOCABULARY: Operation[types.AlarmVocabulary] = Operation(
+    "getAlarmVocabulary", "GET", "/api/v1/alarm-rules/vocabulary", types.AlarmVocabulary
+)
+DELETE_ALARM_RULE: Operation[None] = Operation("deleteAlarmRule", "DELETE", "/api/v1/alarm-rules/{rule_id}", None)
+GET_ALARM_RULE: Operation[types.AlarmRule] = Operation(
+    "getAlarmRule", "GET", "/api/v1/alarm-rules/{rule_id}", types.AlarmRule
+)
+CHANGE_ALARM_RULE: Operation[types.AlarmRule] = Operation(
+    "changeAlarmRule", "PATCH", "/api/v1/alarm-rules/{rule_id}", types.AlarmRule
+)
+LIST_ALARMS: Operation[types.AlarmPage] = Operation("listAlarms", "GET", "/api/v1/alarms", types.AlarmPage)
+COUNT_ALARMS: Operation[types.AlarmCounts] = Operation("countAlarms", "GET", "/api/v1/alarms/counts", types.AlarmCounts)
+GET_ALARM: Operation[types.Alarm] = Operation("getAlarm", "GET", "/api/v1/alarms/{alarm_id}", types.Alarm)
+ACKNOWLEDGE_ALARM: Operation[types.Alarm] = Operation(
+    "acknowledgeAlarm", "POST", "/api/v1/alarms/{alarm_id}/acknowledge", types.Alarm
+)
+LIST_API_KEYS: Operation[types.ApiKeyPage] = Operation("listApiKeys", "GET", "/api/v1/api-keys", types.ApiKeyPage)
+CREATE_API_KEY: Operation[types.ApiKeyCreated] = Operation(
+    "createApiKey", "POST", "/api/v1/api-keys", types.ApiKeyCreated
+)
+DELETE_API_KEY: Operation[None] = Operation("deleteApiKey", "DELETE", "/api/v1/api-keys/{key_id}", None)
+GET_API_KEY: Operation[types.ApiKey] = Operation("getApiKey", "GET", "/api/v1/api-keys/{key_id}", types.ApiKey)
+CHANGE_API_KEY: Operation[types.ApiKey] = Operation("changeApiKey", "PATCH", "/api/v1/api-keys/{key_id}", types.ApiKey)
+ROTATE_API_KEY: Operation[types.ApiKeyCreated] = Operation(
+    "rotateApiKey", "POST", "/api/v1/api-keys/{key_id}/rotate", types.ApiKeyCreated
+)
+LIST_AUDIT: Operation[types.AuditPage] = Operation("listAudit", "GET", "/api/v1/audit", types.AuditPage)
+EXPORT_AUDIT: Operation[None] = Operation("exportAudit", "GET", "/api/v1/audit/export", None)
+VERIFY_AUDIT: Operation[types.AuditVerdict] = Operation(
+    "verifyAudit", "GET", "/api/v1/audit/verify", types.AuditVerdict
+)
+GET_AUDIT: Operation[types.AuditEntry] = Operation("getAudit", "GET", "/api/v1/audit/{seq}", types.AuditEntry)
+GET_COMMAND: Operation[types.Command] = Operation("getCommand", "GET", "/api/v1/commands/{command_id}", types.Command)
+LIST_DRIVERS: Operation[types.DriverPage] = Operation("listDrivers", "GET", "/api/v1/drivers", types.DriverPage)
+CREATE_DRIVER: Operation[types.Driver] = Operation("createDriver", "POST", "/api/v1/drivers", types.Driver)
+DELETE_DRIVER: Operation[None] = Operation("deleteDriver", "DELETE", "/api/v1/drivers/{driver_id}", None)
+GET_DRIVER: Operation[types.Driver] = Operation("getDriver", "GET", "/api/v1/drivers/{driver_id}", types.Driver)
+CHANGE_DRIVER: Operation[types.Driver] = Operation("changeDriver", "PATCH", "/api/v1/drivers/{driver_id}", types.Driver)
+ERASE_DRIVER: Operation[types.Erasure] = Operation(
+    "eraseDriver", "POST", "/api/v1/drivers/{driver_id}/erase", types.Erasure
+)
+EXPORT_DRIVER: Operation[types.DriverExport] = Operation(
+    "exportDriver", "GET", "/api/v1/drivers/{driver_id}/export", types.DriverExport
+)
+STREAM_EVENTS: Operation[None] = Operation("streamEvents", "GET", "/api/v1/events", None)
+STREAM_FRAMES: Operation[None] = Operation("streamFrames", "GET", "/api/v1/frames", None)
+LIST_GROUPS: Operation[types.GroupPage] = Operation("listGroups", "GET", "/api/v1/groups", types.GroupPage)
+CREATE_GROUP: Operation[types.Group] = Operation("createGroup", "POST", "/api/v1/groups", types.Group)
+DELETE_GROUP: Operation[None] = Operation("deleteGroup", "DELETE", "/api/v1/groups/{group_id}", None)
+GET_GROUP: Operation[types.Group] = Operation("getGroup", "GET", "/api/v1/groups/{group_id}", types.Group)
+CHANGE_GROUP: Operation[types.Group] = Operation("changeGroup", "PATCH", "/api/v1/groups/{group_id}", types.Group)
+LIST_STRANGERS: Operation[types.HandshakePage] = Operation(
+    "listStrangers", "GET", "/api/v1/handshakes", types.HandshakePage
+)
+STREAM_LIVE: Operation[None] = Operation("streamLive", "GET", "/api/v1/live", None)
+DELETE_MAIL_SERVER: Operation[None] = Operation("deleteMailServer", "DELETE", "/api/v1/mail-server", None)
+GET_MAIL_SERVER: Operation[types.MailServer] = Operation(
+    "getMailServer", "GET", "/api/v1/mail-server", types.MailServer
+)
+SET_MAIL_SERVER: Operation[types.MailServer] = Operation(
+    "setMailServer", "PUT", "/api/v1/mail-server", types.MailServer
+)
+TEST_MAIL_SERVER: Operation[types.NotificationResult] = Operation(
+    "testMailServer", "POST", "/api/v1/mail-server/test", types.NotificationResult
+)
+GET_ME: Operation[types.Me] = Operation("getMe", "GET", "/api/v1/me", types.Me)
+CHANGE_ME: Operation[types.Me] = Operation("changeMe", "PATCH", "/api/v1/me", types.Me)
+END_MY_LOGINS: Operation[types.Ended] = Operation("endMyLogins", "DELETE", "/api/v1/me/logins", types.Ended)
+LIST_MY_LOGINS: Operation[types.LoginPage] = Operation("listMyLogins", "GET", "/api/v1/me/logins", types.LoginPage)
+END_MY_LOGIN: Operation[types.Ended] = Operation("endMyLogin", "DELETE", "/api/v1/me/logins/{login_id}", types.Ended)
+CHANGE_MY_PASSWORD: Operation[None] = Operation("changeMyPassword", "POST", "/api/v1/me/password", None)
+RENEW_RECOVERY_CODES: Operation[types.RecoveryCodes] = Operation(
+    "renewRecoveryCodes", "POST", "/api/v1/me/recovery-codes", types.RecoveryCodes
+)
+BEGIN_SECOND_FACTOR: Operation[types.SecondFactor] = Operation(
+    "beginSecondFactor", "POST", "/api/v1/me/second-factor", types.SecondFactor
+)
+CONFIRM_SECOND_FACTOR: Operation[types.RecoveryCodes] = Operation(
+    "confirmSecondFactor", "POST", "/api/v1/me/second-factor/confirm", types.RecoveryCodes
+)
+REMOVE_SECOND_FACTOR: Operation[None] = Operation("removeSecondFactor", "POST", "/api/v1/me/second-factor/remove", None)
+WORK_IN_TENANT: Operation[types.Me] = Operation("workInTenant", "POST", "/api/v1/me/tenant", types.Me)
+LIST_NOTIFICATIONS: Operation[types.NotificationPage] = Operation(
+    "listNotifications", "GET", "/api/v1/notifications", types.NotificationPage
+)
+DELETE_OIDC: Operation[None] = Operation("deleteOidc", "DELETE", "/api/v1/oidc", None)
+GET_OIDC: Operation[types.OidcShown] = Operation("getOidc", "GET", "/api/v1/oidc", types.OidcShown)
+PUT_OIDC: Operation[types.OidcShown] = Operation("putOidc", "PUT", "/api/v1/oidc", types.OidcShown)
+CHECK_OIDC: Operation[types.OidcCheck] = Operation("checkOidc", "POST", "/api/v1/oidc/check", types.OidcCheck)
+GET_RETENTION: Operation[types.Retention] = Operation("getRetention", "GET", "/api/v1/retention", types.Retention)
+CHANGE_RETENTION: Operation[types.Retention] = Operation(
+    "changeRetention", "PATCH", "/api/v1/retention", types.Retention
+)
+LIST_ROLES: Operation[types.RolePage] = Operation("listRoles", "GET", "/api/v1/roles", types.RolePage)
+LIST_SESSIONS: Operation[types.SessionPage] = Operation("listSessions", "GET", "/api/v1/sessions", types.SessionPage)
+EXPORT_SESSIONS: Operation[None] = Operation("exportSessions", "GET", "/api/v1/sessions/export", None)
+GET_SESSION: Operation[types.Session] = Operation("getSession", "GET", "/api/v1/sessions/{session_id}", types.Session)
+GET_CURVE: Operation[types.Curve] = Operation("getCurve", "GET", "/api/v1/sessions/{session_id}/curve", types.Curve)
+GET_SESSION_CURVES: Operation[types.SessionCurves] = Operation(
+    "getSessionCurves", "GET", "/api/v1/sessions/{session_id}/curves", types.SessionCurves
+)
+LIST_SESSION_EVENTS: Operation[types.SessionEventPage] = Operation(
+    "listSessionEvents", "GET", "/api/v1/sessions/{session_id}/events", types.SessionEventPage
+)
+LIST_SAMPLES: Operation[types.SamplePage] = Operation(
+    "listSamples", "GET", "/api/v1/sessions/{session_id}/samples", types.SamplePage
+)
+LIST_SITES: Operation[types.SitePage] = Operation("listSites", "GET", "/api/v1/sites", types.SitePage)
+CREATE_SITE: Operation[types.Site] = Operation("createSite", "POST", "/api/v1/sites", types.Site)
+LIST_SITE_SUMMARIES: Operation[types.SiteSummaryPage] = Operation(
+    "listSiteSummaries", "GET", "/api/v1/sites/summaries", types.SiteSummaryPage
+)
+DELETE_SITE: Operation[None] = Operation("deleteSite", "DELETE", "/api/v1/sites/{site_id}", None)
+GET_SITE: Operation[types.Site] = Operation("getSite", "GET", "/api/v1/sites/{site_id}", types.Site)
+CHANGE_SITE: Operation[types.Site] = Operation("changeSite", "PATCH", "/api/v1/sites/{site_id}", types.Site)
+GET_SITE_SUMMARY: Operation[types.SiteSummary] = Operation(
+    "getSiteSummary", "GET", "/api/v1/sites/{site_id}/summary", types.SiteSummary
+)
+GET_STATION_FACETS: Operation[types.StationFacets] = Operation(
+    "getStationFacets", "GET", "/api/v1/station-facets", types.StationFacets
+)
+LIST_STATIONS: Operation[types.StationPage] = Operation("listStations", "GET", "/api/v1/stations", types.StationPage)
+CREATE_STATION: Operation[types.StationCreated] = Operation(
+    "createStation", "POST", "/api/v1/stations", types.StationCreated
+)
+DELETE_STATION: Operation[None] = Operation("deleteStation", "DELETE", "/api/v1/stations/{station_id}", None)
+GET_STATION: Operation[types.Station] = Operation("getStation", "GET", "/api/v1/stations/{station_id}", types.Station)
+CHANGE_STATION: Operation[types.Station] = Operation(
+    "changeStation", "PATCH", "/api/v1/stations/{station_id}", types.Station
+)
+LIST_COMMANDS: Operation[types.CommandPage] = Operation(
+    "listCommands", "GET", "/api/v1/stations/{station_id}/commands", types.CommandPage
+)
+SEND_COMMAND: Operation[types.CommandAnswer] = Operation(
+    "sendCommand", "POST", "/api/v1/stations/{station_id}/commands", types.CommandAnswer
+)
+LIST_AVAILABLE_COMMANDS: Operation[types.CommandFormPage] = Operation(
+    "listAvailableCommands", "GET", "/api/v1/stations/{station_id}/commands/available", types.CommandFormPage
+)
+GET_AVAILABLE_COMMAND: Operation[types.CommandForm] = Operation(
+    "getAvailableCommand", "GET", "/api/v1/stations/{station_id}/commands/available/{action}", types.CommandForm
+)
+LIST_CONNECTORS: Operation[types.ConnectorPage] = Operation(
+    "listConnectors", "GET", "/api/v1/stations/{station_id}/connectors", types.ConnectorPage
+)
+GET_STATION_DETAILS: Operation[types.StationDetails] = Operation(
+    "getStationDetails", "GET", "/api/v1/stations/{station_id}/details", types.StationDetails
+)
+LIST_EVSES: Operation[types.EvsePage] = Operation(
+    "listEvses", "GET", "/api/v1/stations/{station_id}/evses", types.EvsePage
+)
+GET_EVSE: Operation[types.Evse] = Operation("getEvse", "GET", "/api/v1/stations/{station_id}/evses/{evse}", types.Evse)
+LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
+    "listHandshakes", "GET", "/api/v1/stations/{station_id}/handshakes", types.HandshakePage
+)
+LIST_MESSAGES: Operation[types.MessagePage] = Operation(
+    "listMessages", "GET", "/api/v1/stations/{station_id}/messages", types.MessagePage
+)
+LIST_VARIABLES: Operation[types.VariablePage] = Operation(
+    "listVariables", "GET", "/api/v1/stations/{station_id}/variables", types.VariablePage
+)
+SET_VARIABLES: Operation[types.VariableOutcomes] = Operation(
+    "setVariables", "PATCH", "/api/v1/stations/{station_id}/variables", types.VariableOutcomes
+)
+REFRESH_VARIABLES: Operation[types.VariableRefreshed] = Operation(
+    "refreshVariables", "POST", "/api/v1/stations/{station_id}/variables/refresh", types.VariableRefreshed
+)
+LIST_SUBSCRIPTIONS: Operation[types.SubscriptionPage] = Operation(
+    "listSubscriptions", "GET", "/api/v1/subscriptions", types.SubscriptionPage
+)
+CREATE_SUBSCRIPTION: Operation[types.Subscription] = Operation(
+    "createSubscription", "POST", "/api/v1/subscriptions", types.Subscription
+)
+DELETE_SUBSCRIPTION: Operation[None] = Operation(
+    "deleteSubscription", "DELETE", "/api/v1/subscriptions/{subscription_id}", None
+)
+GET_SUBSCRIPTION: Operation[types.Subscription] = Operation(
+    "getSubscription", "GET", "/api/v1/subscriptions/{subscription_id}", types.Subscription
+)
+CHANGE_SUBSCRIPTION: Operation[types.Subscription] = Operation(
+    "changeSubscription", "PATCH", "/api/v1/subscriptions/{subscription_id}", types.Subscription
+)
+TEST_SUBSCRIPTION: Operation[types.NotificationResult] = Operation(
+    "testSubscription", "POST", "/api/v1/subscriptions/{subscription_id}/test", types.NotificationResult
+)
+LIST_TENANTS: Operation[types.TenantPage] = Operation("listTenants", "GET", "/api/v1/tenants", types.TenantPage)
+CREATE_TENANT: Operation[types.Tenant] = Operation("createTenant", "POST", "/api/v1/tenants", types.Tenant)
+DELETE_TENANT: Operation[None] = Operation("deleteTenant", "DELETE", "/api/v1/tenants/{tenant_id}", None)
+GET_TENANT: Operation[types.Tenant] = Operation("getTenant", "GET", "/api/v1/tenants/{tenant_id}", types.Tenant)
+CHANGE_TENANT: Operation[types.Tenant] = Operation("changeTenant", "PATCH", "/api/v1/tenants/{tenant_id}", types.Tenant)
+LIST_TOKENS: Operation[types.TokenPage] = Operation("listTokens", "GET", "/api/v1/tokens", types.TokenPage)
+PUT_TOKEN: Operation[types.Token] = Operation("putToken", "POST", "/api/v1/tokens", types.Token)
+EXPORT_TOKENS: Operation[None] = Operation("exportTokens", "GET", "/api/v1/tokens/export", None)
+IMPORT_TOKENS: Operation[types.TokenImport] = Operation(
+    "importTokens", "POST", "/api/v1/tokens/import", types.TokenImport
+)
+DELETE_TOKEN: Operation[None] = Operation("deleteToken", "DELETE", "/api/v1/tokens/{token}", None)
+GET_TOKEN: Operation[types.Token] = Operation("getToken", "GET", "/api/v1/tokens/{token}", types.Token)
+CHANGE_TOKEN: Operation[types.Token] = Operation("changeToken", "PATCH", "/api/v1/tokens/{token}", types.Token)
+GET_TOTALS: Operation[types.Totals] = Operation("getTotals", "GET", "/api/v1/totals", types.Totals)
+LIST_USERS: Operation[types.UserPage] = Operation("listUsers", "GET", "/api/v1/users", types.UserPage)
+PUT_USER: Operation[types.User] = Operation("putUser", "POST", "/api/v1/users", types.User)
+DELETE_USER: Operation[None] = Operation("deleteUser", "DELETE", "/api/v1/users/{name}", None)
+GET_USER: Operation[types.User] = Operation("getUser", "GET", "/api/v1/users/{name}", types.User)
+CHANGE_USER: Operation[types.User] = Operation("changeUser", "PATCH", "/api/v1/users/{name}", types.User)
+END_USER_LOGINS: Operation[types.Ended] = Operation(
+    "endUserLogins", "DELETE", "/api/v1/users/{name}/logins", types.Ended
+)
+LIST_USER_LOGINS: Operation[types.LoginPage] = Operation(
+    "listUserLogins", "GET", "/api/v1/users/{name}/logins", types.LoginPage
+)
+RESET_SECOND_FACTOR: Operation[None] = Operation(
+    "resetSecondFactor", "DELETE", "/api/v1/users/{name}/second-factor", None
+)
+LIST_WEBHOOKS: Operation[types.WebhookPage] = Operation("listWebhooks", "GET", "/api/v1/webhooks", types.WebhookPage)
+CREATE_WEBHOOK: Operation[types.WebhookCreated] = Operation(
+    "createWebhook", "POST", "/api/v1/webhooks", types.WebhookCreated
+)
+LIST_WEBHOOK_EVENT_TYPES: Operation[types.WebhookEventTypePage] = Operation(
+    "listWebhookEventTypes", "GET", "/api/v1/webhooks/event-types", types.WebhookEventTypePage
+)
+DELETE_WEBHOOK: Operation[None] = Operation("deleteWebhook", "DELETE", "/api/v1/webhooks/{webhook_id}", None)
+GET_WEBHOOK: Operation[types.Webhook] = Operation("getWebhook", "GET", "/api/v1/webhooks/{webhook_id}", types.Webhook)
+CHANGE_WEBHOOK: Operation[types.Webhook] = Operation(
+    "changeWebhook", "PATCH", "/api/v1/webhooks/{webhook_id}", types.Webhook
+)
+LIST_WEBHOOK_DELIVERIES: Operation[types.WebhookDeliveryPage] = Operation(
+    "listWebhookDeliveries", "GET", "/api/v1/webhooks/{webhook_id}/deliveries", types.WebhookDeliveryPage
+)
+GET_WEBHOOK_DELIVERY: Operation[types.WebhookDelivery] = Operation(
+    "getWebhookDelivery", "GET", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", types.WebhookDelivery
+)
+RESEND_WEBHOOK_DELIVERY: Operation[types.WebhookDelivery] = Operation(
+    "resendWebhookDelivery",
+    "POST",
+    "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
+    types.WebhookDelivery,
+)
+PING_WEBHOOK: Operation[types.WebhookDelivery] = Operation(
+    "pingWebhook", "POST", "/api/v1/webhooks/{webhook_id}/ping", types.WebhookDelivery
+)
+RENEW_WEBHOOK_SECRET: Operation[types.WebhookSecret] = Operation(
+    "renewWebhookSecret", "POST", "/api/v1/webhooks/{webhook_id}/secret", types.WebhookSecret
+)
+GET_HEALTH: Operation[types.Health] = Operation("getHealth", "GET", "/healthz", types.Health)
+GET_METRICS: Operation[None] = Operation("getMetrics", "GET", "/metrics", None)
+GET_READINESS: Operation[types.Health] = Operation("getReadiness", "GET", "/readyz", types.Health)
+
+OPERATIONS: tuple[Operation[object], ...] = (
+    LIST_ALARM_MUTES,
+    MUTE_ALARMS,
+    UNMUTE_ALARMS,
+    LIST_ALARM_RULES,
+    CREATE_ALARM_RULE,
+    GET_ALARM_VOCABULARY,
+    DELETE_ALARM_RULE,
+    GET_ALARM_RULE,
+    CHANGE_ALARM_RULE,
+    LIST_ALARMS,
+    COUNT_ALARMS,
+    GET_ALARM,
+    ACKNOWLEDGE_ALARM,
+    LIST_API_KEYS,
+    CREATE_API_KEY,
+    DELETE_API_KEY,
+    GET_API_KEY,
+    CHANGE_API_KEY,
+    ROTATE_API_KEY,
+    LIST_AUDIT,
+    EXPORT_AUDIT,
+    VERIFY_AUDIT,
+    GET_AUDIT,
+    GET_COMMAND,
+    LIST_DRIVERS,
+    CREATE_DRIVER,
+    DELETE_DRIVER,
+    GET_DRIVER,
+    CHANGE_DRIVER,
+    ERASE_DRIVER,
+    EXPORT_DRIVER,
+    STREAM_EVENTS,
+    STREAM_FRAMES,
+    LIST_GROUPS,
+    CREATE_GROUP,
+    DELETE_GROUP,
+    GET_GROUP,
+    CHANGE_GROUP,
+    LIST_STRANGERS,
+    STREAM_LIVE,
+    DELETE_MAIL_SERVER,
+    GET_MAIL_SERVER,
+    SET_MAIL_SERVER,
+    TEST_MAIL_SERVER,
+    GET_ME,
+    CHANGE_ME,
+    END_MY_LOGINS,
+    LIST_MY_LOGINS,
+    END_MY_LOGIN,
+    CHANGE_MY_PASSWORD,
+    RENEW_RECOVERY_CODES,
+    BEGIN_SECOND_FACTOR,
+    CONFIRM_SECOND_FACTOR,
+    REMOVE_SECOND_FACTOR,
+    WORK_IN_TENANT,
+    LIST_NOTIFICATIONS,
+    DELETE_OIDC,
+    GET_OIDC,
+    PUT_OIDC,
+    CHECK_OIDC,
+    GET_RETENTION,
+    CHANGE_RETENTION,
+    LIST_ROLES,
+    LIST_SESSIONS,
+    EXPORT_SESSIONS,
+    GET_SESSION,
+    GET_CURVE,
+    GET_SESSION_CURVES,
+    LIST_SESSION_EVENTS,
+    LIST_SAMPLES,
+    LIST_SITES,
+    CREATE_SITE,
+    LIST_SITE_SUMMARIES,
+    DELETE_SITE,
+    GET_SITE,
+    CHANGE_SITE,
+    GET_SITE_SUMMARY,
+    GET_STATION_FACETS,
+    LIST_STATIONS,
+    CREATE_STATION,
+    DELETE_STATION,
+    GET_STATION,
+    CHANGE_STATION,
+    LIST_COMMANDS,
+    SEND_COMMAND,
+    LIST_AVAILABLE_COMMANDS,
+    GET_AVAILABLE_COMMAND,
+    LIST_CONNECTORS,
+    GET_STATION_DETAILS,
+    LIST_EVSES,
+    GET_EVSE,
+    LIST_HANDSHAKES,
+    LIST_MESSAGES,
+    LIST_VARIABLES,
+    SET_VARIABLES,
+    REFRESH_VARIABLES,
+    LIST_SUBSCRIPTIONS,
+    CREATE_SUBSCRIPTION,
+    DELETE_SUBSCRIPTION,
+    GET_SUBSCRIPTION,
+    CHANGE_SUBSCRIPTION,
+    TEST_SUBSCRIPTION,
+    LIST_TENANTS,
+    CREATE_TENANT,
+    DELETE_TENANT,
+    GET_TENANT,
+    CHANGE_TENANT,
+    LIST_TOKENS,
+    PUT_TOKEN,
+    EXPORT_TOKENS,
+    IMPORT_TOKENS,
+    DELETE_TOKEN,
+    GET_TOKEN,
+    CHANGE_TOKEN,
+    GET_TOTALS,
+    LIST_USERS,
+    PUT_USER,
+    DELETE_USER,
+    GET_USER,
+    CHANGE_USER,
+    END_USER_LOGINS,
+    LIST_USER_LOGINS,
+    RESET_SECOND_FACTOR,
+    LIST_WEBHOOKS,
+    CREATE_WEBHOOK,
+    LIST_WEBHOOK_EVENT_TYPES,
+    DELETE_WEBHOOK,
+    GET_WEBHOOK,
+    CHANGE_WEBHOOK,
+    LIST_WEBHOOK_DELIVERIES,
+    GET_WEBHOOK_DELIVERY,
+    RESEND_WEBHOOK_DELIVERY,
+    PING_WEBHOOK,
+    RENEW_WEBHOOK_SECRET,
+    GET_HEALTH,
+    GET_METRICS,
+    GET_READINESS,
+)  # type: ignore[assignment]
