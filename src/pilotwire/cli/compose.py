@@ -37,6 +37,8 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     lab: bool = False
     message_rate: float = 20.0
     """Frames a second that a station may send for long; 0: no limit."""
+    api_rate: float = 200.0
+    """Requests a second that one principal may make of the API for long; 0: no limit."""
     demo_stations: int = 12
     private_webhooks: bool = False
     """Webhooks may go to loopback and private addresses, and without TLS."""
@@ -127,6 +129,7 @@ class Node:
                 ocpp_url=f"ws://{outward(self.options.ocpp)}/ocpp/",
                 ocpps_url=f"wss://{outward(self.options.ocpps)}/ocpp/" if self.options.ocpps else "",
                 zone=datetime.now().astimezone().tzinfo or UTC,
+                rate_per_s=self.options.api_rate,
                 version=__version__,
                 private_targets=self.options.private_webhooks,
             ),

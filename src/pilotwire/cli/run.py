@@ -57,6 +57,13 @@ def main(name: str, arguments: Sequence[str]) -> int:
         help="messages a second that one station may send for long; 0: any (%(default)s)",
     )
     options.add_argument(
+        "--api-rate",
+        type=float,
+        default=200.0,
+        metavar="N",
+        help="requests a second that one login or API key may make for long; 0: any (%(default)s)",
+    )
+    options.add_argument(
         "--allow-private-webhooks",
         action="store_true",
         help="webhooks may go to loopback and private addresses, and without TLS",
@@ -73,6 +80,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         demo=name == "run" and not chosen.no_demo,
         lab=chosen.lab,
         message_rate=chosen.message_rate,
+        api_rate=chosen.api_rate,
         private_webhooks=chosen.allow_private_webhooks,
     )
     check_lab(node)
