@@ -37,8 +37,9 @@ def workers() -> list[Make]:
     from .happenings.deliver import Deliverer
     from .happenings.mail import Mailer
     from .happenings.worker import Happenings
+    from .job_runner import JobRunner
 
-    return [Deliverer, Mailer, Happenings]
+    return [JobRunner, Deliverer, Mailer, Happenings]
 
 
 class Workers:

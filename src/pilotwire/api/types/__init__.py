@@ -9,6 +9,7 @@ from .base import *  # noqa: F403
 from .commands import *  # noqa: F403
 from .course import *  # noqa: F403
 from .handshakes import *  # noqa: F403
+from .jobs import *  # noqa: F403
 from .messages import *  # noqa: F403
 from .notifications import *  # noqa: F403
 from .people import *  # noqa: F403
