@@ -25,7 +25,7 @@ from .queries import Queries
 
 Format = Literal["csv", "jsonl", "parquet"]
 MEDIA_TYPES: Final[dict[str, str]] = {
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
 }
