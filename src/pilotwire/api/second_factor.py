@@ -157,8 +157,8 @@ def qr_of(uri: str) -> str:
 
     out = io.BytesIO()
     segno.make(uri, error="m").save(
-        out, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False, svgclass="qr", lineclass=None,
-        title="QR code",
+        out, kind="svg", border=4, dark="#000", light="#fff", xmldecl=False, omitsize=True, svgclass="qr",
+        lineclass=None, title="QR code",
     )  # fmt: skip
     return out.getvalue().decode().strip()
 
