@@ -342,6 +342,50 @@ class AsyncOperations(AsyncCalls):
         """The last connections that named no station: TLS that failed, plain HTTP, other protocols."""
         return await self._answer(operations.LIST_STRANGERS)
 
+    async def list_jobs(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        status: Literal["queued", "running", "cancelling", "done", "failed", "cancelled"] | None = None,
+    ) -> types.JobPage:
+        """Bulk operations, newest first."""
+        return await self._answer(operations.LIST_JOBS, query={"cursor": cursor, "limit": limit, "status": status})
+
+    def iter_jobs(
+        self, *, status: Literal["queued", "running", "cancelling", "done", "failed", "cancelled"] | None = None
+    ) -> AsyncIterator[types.Job]:
+        """Bulk operations, newest first. All of them, page by page."""
+        return self._pages(operations.LIST_JOBS, query={"status": status})
+
+    async def create_job(self, body: types.NewJob, *, idempotency_key: str | None = None) -> types.Job:
+        """Order a job: a command, variables, changes of accounts, for stations by id or by filter."""
+        return await self._answer(operations.CREATE_JOB, body=body, idempotency_key=idempotency_key)
+
+    async def delete_job(self, job_id: str, *, if_match: Kept[Any] | str | None = None) -> None:
+        """Only a job that has ended can be forgotten."""
+        await self._nothing(operations.DELETE_JOB, job_id, if_match=if_match)
+
+    async def get_job(self, job_id: str) -> Kept[types.Job]:
+        """How far a job is."""
+        return await self._kept(operations.GET_JOB, job_id)
+
+    async def cancel_job(self, job_id: str, *, idempotency_key: str | None = None) -> types.Job:
+        """No further station is begun; what is under way is waited for."""
+        return await self._answer(operations.CANCEL_JOB, job_id, idempotency_key=idempotency_key)
+
+    async def list_job_outcomes(
+        self, job_id: str, *, cursor: str | None = None, limit: int | None = None, ok: bool | None = None
+    ) -> types.JobOutcomePage:
+        """What became of each station, in the job's order; written wave by wave."""
+        return await self._answer(
+            operations.LIST_JOB_OUTCOMES, job_id, query={"cursor": cursor, "limit": limit, "ok": ok}
+        )
+
+    def iter_job_outcomes(self, job_id: str, *, ok: bool | None = None) -> AsyncIterator[types.JobOutcome]:
+        """What became of each station, in the job's order; written wave by wave. All of them, page by page."""
+        return self._pages(operations.LIST_JOB_OUTCOMES, job_id, query={"ok": ok})
+
     def live(
         self, *, station: str | None = None, brief: bool | None = None, on_break: OnBreak | None = None
     ) -> AsyncIterator[types.Overview | types.LiveUpdate]:

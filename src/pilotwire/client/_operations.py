@@ -71,6 +71,14 @@ CHANGE_GROUP: Operation[types.Group] = Operation("changeGroup", "PATCH", "/api/v
 LIST_STRANGERS: Operation[types.HandshakePage] = Operation(
     "listStrangers", "GET", "/api/v1/handshakes", types.HandshakePage
 )
+LIST_JOBS: Operation[types.JobPage] = Operation("listJobs", "GET", "/api/v1/jobs", types.JobPage)
+CREATE_JOB: Operation[types.Job] = Operation("createJob", "POST", "/api/v1/jobs", types.Job)
+DELETE_JOB: Operation[None] = Operation("deleteJob", "DELETE", "/api/v1/jobs/{job_id}", None)
+GET_JOB: Operation[types.Job] = Operation("getJob", "GET", "/api/v1/jobs/{job_id}", types.Job)
+CANCEL_JOB: Operation[types.Job] = Operation("cancelJob", "POST", "/api/v1/jobs/{job_id}/cancel", types.Job)
+LIST_JOB_OUTCOMES: Operation[types.JobOutcomePage] = Operation(
+    "listJobOutcomes", "GET", "/api/v1/jobs/{job_id}/outcomes", types.JobOutcomePage
+)
 STREAM_LIVE: Operation[None] = Operation("streamLive", "GET", "/api/v1/live", None)
 DELETE_MAIL_SERVER: Operation[None] = Operation("deleteMailServer", "DELETE", "/api/v1/mail-server", None)
 GET_MAIL_SERVER: Operation[types.MailServer] = Operation(
@@ -305,6 +313,12 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_GROUP,
     CHANGE_GROUP,
     LIST_STRANGERS,
+    LIST_JOBS,
+    CREATE_JOB,
+    DELETE_JOB,
+    GET_JOB,
+    CANCEL_JOB,
+    LIST_JOB_OUTCOMES,
     STREAM_LIVE,
     DELETE_MAIL_SERVER,
     GET_MAIL_SERVER,
