@@ -118,7 +118,7 @@ class Node:
         from pilotwire.console.app import create_app
 
         self.key = f"pw_{secrets.token_urlsafe(32)}"
-        context = ApiContext(
+        context = self.context = ApiContext(
             store=self.store,
             bus=self.bus,
             scheduler=scheduler,

@@ -33,6 +33,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     the site and nothing else. Passwords are made anew at each start.
     """
     from pilotwire.cli.addresses import local
+    from pilotwire.cli.demo_site import SITE, make_site
     from pilotwire.station.storage import SqliteShelf
     from pilotwire.transport.ocpp.client import LoopDialer
     from pilotwire.twin.bays import Traffic
@@ -56,17 +57,13 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     )
     for account in world.accounts():
         key = StationKey(DEFAULT_TENANT, account.identity)
-        known = await node.store.account(key)
-        await node.store.put_account(
-            StationAccount(
-                tenant=key.tenant,
-                id=key.station,
-                security_profile=1,
-                password=passwords.hash_station(account.password.encode()),
-                created_at=known.created_at if known else scheduler.now(),
-                note="demo",
-            )
+        known = await node.store.account(key) or StationAccount(
+            tenant=key.tenant, id=key.station, created_at=scheduler.now(), site=SITE, note="demo"
         )
+        known.security_profile, known.password = 1, passwords.hash_station(account.password.encode())
+        await node.store.put_account(known)
+    names = [account.identity for account in world.accounts()]
+    await make_site(node.context, names, [name for name in names if name.startswith("DEMO-DC")])
     for token in world.tokens():
         note = f"demo, {token.holder}"
         await node.store.put_token(Token(tenant=DEFAULT_TENANT, token=token.id, note=note, created_at=scheduler.now()))
