@@ -1,4 +1,4 @@
-"""The place where the demo's stations stand: a car park with posts along two rows and an island of rapid chargers."""
+"""The place where the demo's stations stand: a car park with a row of posts and an island of rapid chargers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 SITE = "demo"
 _WIDTH, _HEIGHT = 120.0, 41.0
-_ROW_OF = 8
-"""Posts in one row of the car park."""
 
 
 async def make_site(context: ApiContext, stations: Sequence[str], rapid: Sequence[str]) -> None:
@@ -34,12 +32,11 @@ async def make_site(context: ApiContext, stations: Sequence[str], rapid: Sequenc
 def _site(stations: Sequence[str], rapid: Sequence[str]) -> types.NewSite:
     posts = [one for one in stations if one not in set(rapid)]
     places = [
-        types.PlanPlace(
-            station_id=name, x=_across(index % _ROW_OF, min(len(posts), _ROW_OF)), y=10.8 + 9 * (index // _ROW_OF)
-        )
-        for index, name in enumerate(posts)
+        types.PlanPlace(station_id=name, x=_across(index, len(posts)), y=10.8) for index, name in enumerate(posts)
     ]
-    places += [types.PlanPlace(station_id=name, x=_across(index, len(rapid), 94), y=32) for index, name in enumerate(rapid)]
+    places += [
+        types.PlanPlace(station_id=name, x=_across(index, len(rapid), 94), y=32) for index, name in enumerate(rapid)
+    ]
     return types.NewSite(
         id=SITE,
         name="Demo park",
