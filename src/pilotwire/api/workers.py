@@ -36,10 +36,11 @@ def workers() -> list[Make]:
     the API without a server need none of them."""
     from .happenings.deliver import Deliverer
     from .happenings.mail import Mailer
+    from .happenings.reporting import Reporting
     from .happenings.worker import Happenings
     from .job_runner import JobRunner
 
-    return [JobRunner, Deliverer, Mailer, Happenings]
+    return [JobRunner, Deliverer, Mailer, Happenings, Reporting]
 
 
 class Workers:

@@ -29,14 +29,15 @@ class ReportRow(msgspec.Struct, kw_only=True):
     average_duration_s: Annotated[int | None, Meta(description="Of the sessions that ended")]
     occupied_s: Annotated[int, Meta(description="Time with a session, summed over EVSEs")]
     charging_s: Annotated[int, Meta(description="Time in which energy was asked for and given, summed over EVSEs")]
-    evse_s: Annotated[int, Meta(description="Time that was watched, summed over EVSEs")]
+    evse_s: Annotated[int, Meta(description="Time of all EVSEs since they were first heard of")]
     utilisation_percent: Annotated[Percent, Meta(description="occupied_s of evse_s")]
     charging_percent: Annotated[Percent, Meta(description="charging_s of evse_s")]
+    watched_s: Annotated[int, Meta(description="Time in which statuses were watched, summed over EVSEs")]
     outage_s: Annotated[int, Meta(description="Time of EVSEs that could not be used: faulted, unavailable, offline")]
     excluded_s: Annotated[int, Meta(description="Part of outage_s that somebody excluded, with a reason")]
     offline_s: Annotated[int, Meta(description="Time of EVSEs whose station had no connection")]
-    availability_percent: Annotated[Percent, Meta(description="(evse_s − outage_s) of evse_s")]
-    uptime_percent: Annotated[Percent, Meta(description="(evse_s − (outage_s − excluded_s)) of evse_s")]
+    availability_percent: Annotated[Percent, Meta(description="(watched_s − outage_s) of watched_s")]
+    uptime_percent: Annotated[Percent, Meta(description="(watched_s − (outage_s − excluded_s)) of watched_s")]
 
 
 class Report(msgspec.Struct, kw_only=True):

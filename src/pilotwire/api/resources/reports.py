@@ -1,0 +1,757 @@
+"""Reports: figures of periods, by site and station; outages, and what of them is excluded."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pilotwire.core.time import from_datetime, to_datetime, to_rfc3339
+from pilotwire.domain.reports import (
+    CHARGING,
+    COLUMNS,
+    DURATION,
+    ENERGY,
+    EXCLUDED,
+    OCCUPIED,
+    OFFLINE,
+    OUTAGE,
+    SESSIONS,
+    WATCHED,
+    Outage,
+    Sums,
+    midnight,
+    percent,
+    period_end,
+    period_of,
+    zeros,
+)
+from pilotwire.storage.codec import encode_cursor
+from pilotwire.storage.documents import Change, Delete, Kept, put, sort_time, unpack
+
+from .. import audit, listing, types
+from ..access import Principal
+from ..context import ApiContext
+from ..happenings import reporting
+from ..happenings.books import every
+from ..happenings.reporting import (
+    DAY,
+    EXCLUSION,
+    MONTH,
+    TOTAL,
+    DayRows,
+    ExclusionRecord,
+    Meta,
+    Reporting,
+    Table,
+    TenantReports,
+    Totals,
+    shard_of,
+)
+from ..problems import not_found, problem
+from ..queries import Queries
+from ..scope import visible_stations
+from .keeping import Collection
+
+GROUPS = ("day", "week", "month", "total")
+EXCLUSIONS = Collection(EXCLUSION, ExclusionRecord, "exclusion")
+LONGEST_DAYS = 3_700
+FINE_DAYS = 62
+"""For how long stations are listed by day or week."""
+SORTS = (
+    "begin", "site_id", "station_id", "energy_wh", "sessions", "occupied_s", "charging_s", "outage_s",
+    "utilisation_percent", "availability_percent", "uptime_percent",
+)  # fmt: skip
+_EXCLUDED_AT_MOST = 1_000
+_DAY_MS = 86_400_000
+
+
+class _Line(NamedTuple):
+    """A row before it is shown."""
+
+    begin: date
+    end: date
+    site: str | None
+    station: str | None
+    sums: Sums
+    capacity_ms: int
+
+
+# -- asking -----------------------------------------------------------------------------------------------------------
+class Asked(NamedTuple):
+    """What a report is of, checked."""
+
+    begin: date
+    end: date
+    """The day after the last."""
+    group: str
+    by: str
+    site: str | None
+    station: str | None
+
+
+def _date(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        message = "a day is needed, as in 2026-03-14"
+        raise problem("bad-parameter", errors=[{"field": name, "message": message}]) from None
+
+
+async def _asked(
+    context: ApiContext,
+    principal: Principal,
+    begin: str | None,
+    end: str | None,
+    group: str,
+    by: str,
+    site: str | None,
+    station: str | None,
+) -> Asked:
+    """Raises Problem 400, 404, 403."""
+    principal.need("reports:read")
+    today = to_datetime(context.scheduler.now()).astimezone(context.config.zone).date()
+    last = _date("end", end) if end else today + timedelta(days=1)
+    first = _date("begin", begin) if begin else last - timedelta(days=30)
+    errors: list[dict[str, str]] = []
+    if not date(2000, 1, 1) <= first < last <= date(2200, 1, 1):
+        errors.append({"field": "begin", "message": "has to be before `end`, in this century or the next"})
+    elif (last - first).days > LONGEST_DAYS:
+        errors.append({"field": "begin", "message": f"at most {LONGEST_DAYS} days before `end`"})
+    elif by == "station" and station is None and group in ("day", "week") and (last - first).days > FINE_DAYS:
+        errors.append({"field": "group", "message": f"of all stations by {group} at most {FINE_DAYS} days at once"})
+    if group not in GROUPS:
+        errors.append({"field": "group", "message": f"one of {', '.join(GROUPS)}"})
+    if by not in ("all", "site", "station"):
+        errors.append({"field": "by", "message": "one of all, site, station"})
+    if errors:
+        raise problem("bad-parameter", "; ".join(f"{one['field']}: {one['message']}" for one in errors), errors=errors)
+    if station is not None:
+        await Queries(context, principal).station(station)
+        by = "station"
+    if site is not None and principal.sites is not None and site not in principal.sites:
+        raise not_found("site", site)
+    return Asked(first, last, group, by, site, station)
+
+
+async def report(
+    context: ApiContext,
+    principal: Principal,
+    *,
+    begin: str | None = None,
+    end: str | None = None,
+    group: str = "total",
+    by: str = "all",
+    site: str | None = None,
+    station: str | None = None,
+    sort: str | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> types.Report:
+    """Figures from `begin` to before `end` (days; the last thirty where left out), per `group` and `by`.
+
+    Raises Problem 400, 404, 403.
+    """
+    asked = await _asked(context, principal, begin, end, group, by, site, station)
+    lines, worker = await _lines(context, principal, asked)
+    totals = zeros()
+    for line in lines:
+        for place, value in enumerate(line.sums):
+            totals[place] += value
+    whole = _Line(asked.begin, asked.end, site, station, totals, sum(line.capacity_ms for line in lines))
+    keys: dict[str, Any] = {
+        "begin": lambda one: one.begin.isoformat(),
+        "site_id": lambda one: one.site,
+        "station_id": lambda one: one.station,
+        "energy_wh": lambda one: one.sums[ENERGY],
+        "sessions": lambda one: one.sums[SESSIONS],
+        "occupied_s": lambda one: one.sums[OCCUPIED],
+        "charging_s": lambda one: one.sums[CHARGING],
+        "outage_s": lambda one: one.sums[OUTAGE],
+        "utilisation_percent": lambda one: percent(one.sums[OCCUPIED], one.capacity_ms),
+        "availability_percent": lambda one: percent(one.sums[WATCHED] - one.sums[OUTAGE], one.sums[WATCHED]),
+        "uptime_percent": lambda one: percent(_up(one.sums), one.sums[WATCHED]),
+    }
+    page, after = listing.page_of(
+        lines,
+        name="reports",
+        sort=sort,
+        default="begin",
+        keys=keys,
+        id_of=lambda one: f"{one.begin}\n{one.site or ''}\n{one.station or ''}",
+        cursor=cursor,
+        limit=limit,
+        filters={"begin": str(asked.begin), "end": str(asked.end), "group": group, "by": by, "of": [site, station]},
+    )
+    meta = worker.meta if worker is not None else await _meta(context, principal.tenant)
+    return types.Report(
+        begin=asked.begin.isoformat(),
+        end=asked.end.isoformat(),
+        zone=str(context.config.zone),
+        group=group,  # type: ignore[arg-type]
+        by=asked.by,  # type: ignore[arg-type]
+        generated_at=to_rfc3339(context.scheduler.now()),
+        complete=meta.complete and not meta.rebuilding,
+        totals=_row(whole),
+        items=[_row(line) for line in page],
+        next=after,
+    )
+
+
+async def report_csv(
+    context: ApiContext,
+    principal: Principal,
+    *,
+    begin: str | None = None,
+    end: str | None = None,
+    group: str = "total",
+    by: str = "all",
+    site: str | None = None,
+    station: str | None = None,
+) -> AsyncIterator[bytes]:
+    """Every row of a report as CSV (RFC 4180), a line each, in order of period, site and station."""
+    asked = await _asked(context, principal, begin, end, group, by, site, station)
+    lines, _ = await _lines(context, principal, asked)
+    lines.sort(key=lambda one: (one.begin, one.site or "", one.station or ""))
+    names = [field.name for field in msgspec.structs.fields(types.ReportRow)]
+
+    async def chunks() -> AsyncIterator[bytes]:
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\r\n")
+        writer.writerow(names)
+        for place, line in enumerate(lines):
+            shown = msgspec.to_builtins(_row(line))
+            writer.writerow(["" if shown[name] is None else _cell(shown[name]) for name in names])
+            if place % 500 == 499:
+                yield out.getvalue().encode()
+                out.seek(0)
+                out.truncate()
+        yield out.getvalue().encode()
+
+    return chunks()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _up(sums: Sums) -> int:
+    return sums[WATCHED] - max(0, sums[OUTAGE] - sums[EXCLUDED])
+
+
+def _row(line: _Line) -> types.ReportRow:
+    sums = line.sums
+    count = sums[SESSIONS]
+    return types.ReportRow(
+        begin=line.begin.isoformat(),
+        end=line.end.isoformat(),
+        site_id=line.site,
+        station_id=line.station,
+        energy_wh=sums[ENERGY],
+        sessions=count,
+        average_energy_wh=sums[ENERGY] // count if count > 0 else None,
+        average_duration_s=sums[DURATION] // count // 1000 if count > 0 else None,
+        occupied_s=sums[OCCUPIED] // 1000,
+        charging_s=sums[CHARGING] // 1000,
+        evse_s=line.capacity_ms // 1000,
+        utilisation_percent=percent(sums[OCCUPIED], line.capacity_ms),
+        charging_percent=percent(sums[CHARGING], line.capacity_ms),
+        watched_s=sums[WATCHED] // 1000,
+        outage_s=sums[OUTAGE] // 1000,
+        excluded_s=min(sums[EXCLUDED], sums[OUTAGE]) // 1000,
+        offline_s=sums[OFFLINE] // 1000,
+        availability_percent=percent(sums[WATCHED] - sums[OUTAGE], sums[WATCHED]),
+        uptime_percent=percent(_up(sums), sums[WATCHED]),
+    )
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+async def _worker(context: ApiContext, tenant: str) -> TenantReports | None:
+    working: Reporting | None = context.parts.get(Reporting)
+    if working is None:
+        return None
+    await working.fresh(tenant)
+    return working.reports(tenant)
+
+
+async def _meta(context: ApiContext, tenant: str) -> Meta:
+    found = await reporting.read(context.store, tenant, reporting.META, f"meta.{context.store.stream}", Meta)
+    return found or Meta()
+
+
+async def _lines(context: ApiContext, principal: Principal, asked: Asked) -> tuple[list[_Line], TenantReports | None]:
+    worker = await _worker(context, principal.tenant)
+    reader = _Reader(context, principal, worker)
+    await reader.prepare()
+    if asked.station is not None:
+        return await reader.one_station(asked), worker
+    if asked.by == "station":
+        return await reader.stations(asked), worker
+    return await reader.sites(asked), worker
+
+
+class _Reader:
+    """Reads what is kept."""
+
+    def __init__(self, context: ApiContext, principal: Principal, worker: TenantReports | None) -> None:
+        self._context, self._principal, self._worker = context, principal, worker
+        self._store, self._tenant = context.store, principal.tenant
+        self._site_of: dict[str, str] = {}
+        self._visible: frozenset[str] | None = None
+        self._evses: dict[str, tuple[int, int]] = {}
+
+    async def prepare(self) -> None:
+        """Where stations stand, which are seen, how many EVSEs each has and since when."""
+        self._visible = await visible_stations(self._context, self._principal)
+        self._site_of = {one.id: one.site for one in await self._store.accounts(self._tenant) if one.site}
+        tracks = await self._tracks()
+        self._evses = {name: (max(1, len(track.evses)), track.first) for name, track in tracks.items()}
+
+    async def _tracks(self) -> dict[str, Any]:
+        if self._worker is not None:
+            return self._worker.ledger.tracks
+        made: dict[str, Any] = {}
+        for one in await every(self._store, self._tenant, reporting.STATE):
+            made |= unpack(one, reporting.State).value.tracks
+        return made
+
+    def _capacity(self, stations: Iterable[str], begin: date, end: date) -> int:
+        """Time (ms) of the EVSEs of these stations between two days, as far as they were known and it has passed."""
+        zone, now = self._context.config.zone, self._context.scheduler.now()
+        low, high = midnight(begin, zone), min(midnight(end, zone), now)
+        total = 0
+        for station in stations:
+            count, first = self._evses.get(station, (0, 0))
+            total += count * max(0, high - max(low, first))
+        return total
+
+    def _periods(self, asked: Asked) -> list[tuple[date, date]]:
+        if asked.group == "total":
+            return [(asked.begin, asked.end)]
+        periods: list[tuple[date, date]] = []
+        begin = period_of(asked.begin, asked.group)
+        while begin < asked.end:
+            end = period_end(begin, asked.group)
+            periods.append((max(begin, asked.begin), min(end, asked.end)))
+            begin = end
+        return periods
+
+    # -- all, by site -------------------------------------------------------------------------------------------------
+    async def sites(self, asked: Asked) -> list[_Line]:
+        """From the totals of each month."""
+        days = await self._totals(asked)
+        periods = self._periods(asked)
+        standing: dict[str, list[str]] = {}
+        for station in self._evses:
+            standing.setdefault(self._site_of.get(station, ""), []).append(station)
+        if asked.by == "site":
+            if asked.site is not None:
+                wanted = [asked.site]
+            elif self._principal.sites is not None:
+                wanted = sorted(self._principal.sites)
+            else:
+                wanted = sorted({*(name for name in days if name), *(name for name in standing if name)})
+        elif asked.site is not None:
+            wanted = [asked.site]
+        else:
+            wanted = [""] if self._principal.sites is None else sorted(self._principal.sites)
+        lines: list[_Line] = []
+        for begin, end in periods:
+            per_site = {name: _sum_days(days.get(name, {}), begin, end) for name in wanted}
+            if asked.by == "site":
+                lines += [
+                    _Line(begin, end, name, None, sums, self._capacity(standing.get(name, ()), begin, end))
+                    for name, sums in per_site.items()
+                ]
+            else:
+                stations = self._evses if wanted == [""] else [one for name in wanted for one in standing.get(name, ())]
+                capacity = self._capacity(stations, begin, end)
+                lines.append(_Line(begin, end, asked.site, None, _add(per_site.values()), capacity))
+        return lines
+
+    async def _totals(self, asked: Asked) -> dict[str, dict[str, Sums]]:
+        low, high = asked.begin.isoformat()[:7], (asked.end - timedelta(days=1)).isoformat()[:7]
+        found: dict[str, dict[str, Sums]] = {}
+        for document in await every(self._store, self._tenant, TOTAL, low, high + "~"):
+            for site, days in unpack(document, Totals).value.items():
+                found.setdefault(site, {}).update(days)
+        return found
+
+    # -- stations -----------------------------------------------------------------------------------------------------
+    def _sees(self, station: str, site: str | None) -> bool:
+        if self._visible is not None and station not in self._visible:
+            return False
+        return site is None or self._site_of.get(station, "") == site
+
+    async def one_station(self, asked: Asked) -> list[_Line]:
+        """From the days of its shard."""
+        assert asked.station is not None
+        days: dict[str, Sums] = {}
+        for day, rows in await self._days(shard_of(asked.station), asked.begin, asked.end):
+            evses = rows.get(asked.station)
+            if evses:
+                days[day] = _add(one[1:] for one in evses)
+        site = self._site_of.get(asked.station, "")
+        return [
+            _Line(
+                begin,
+                end,
+                site,
+                asked.station,
+                _sum_days(days, begin, end),
+                self._capacity((asked.station,), begin, end),
+            )
+            for begin, end in self._periods(asked)
+        ]
+
+    async def evses(self, station: str, begin: date, end: date) -> dict[int, Sums]:
+        """A station's EVSEs, summed."""
+        found: dict[int, Sums] = {}
+        for _, rows in await self._days(shard_of(station), begin, end):
+            for one in rows.get(station, ()):
+                found[one[0]] = _add((found.get(one[0], zeros()), one[1:]))
+        return found
+
+    async def _days(self, shard: str, begin: date, end: date) -> list[tuple[str, DayRows]]:
+        documents = await every(self._store, self._tenant, DAY, f"{shard} {begin}", f"{shard} {end}")
+        return [(one.id.partition(" ")[2], unpack(one, DayRows).value) for one in documents]
+
+    async def stations(self, asked: Asked) -> list[_Line]:
+        """Whole years and months from their tables, the days around them from the shards."""
+        if asked.group == "total":
+            sums = await self._between(asked.begin, asked.end)
+            return self._station_lines(asked, asked.begin, asked.end, sums)
+        if asked.group == "month":
+            lines: list[_Line] = []
+            for begin, end in self._periods(asked):
+                lines += self._station_lines(asked, begin, end, await self._between(begin, end))
+            return lines
+        by_day = await self._by_day(asked.begin, asked.end)
+        lines = []
+        for begin, end in self._periods(asked):
+            found: dict[str, Sums] = {}
+            for day, stations in by_day.items():
+                if begin.isoformat() <= day < end.isoformat():
+                    for station, values in stations.items():
+                        found[station] = _add((found[station], values)) if station in found else values
+            lines += self._station_lines(asked, begin, end, found)
+        return lines
+
+    def _station_lines(self, asked: Asked, begin: date, end: date, sums: dict[str, Sums]) -> list[_Line]:
+        nothing = zeros()
+        return [
+            _Line(
+                begin,
+                end,
+                self._site_of.get(station, ""),
+                station,
+                sums.get(station, nothing),
+                self._capacity((station,), begin, end),
+            )
+            for station in sorted(self._evses.keys() | sums.keys())
+            if self._sees(station, asked.site)
+        ]
+
+    async def _between(self, begin: date, end: date) -> dict[str, Sums]:
+        """Sums per station between two days."""
+        tables: list[Table] = []
+        rest: list[tuple[date, date]] = []
+        day = begin
+        while day < end:
+            year_end, month_end = date(day.year + 1, 1, 1), period_end(day.replace(day=1), "month")
+            if day.month == 1 and day.day == 1 and year_end <= end:
+                name, until = f"{day.year}", year_end
+            elif day.day == 1 and month_end <= end:
+                name, until = day.isoformat()[:7], month_end
+            else:
+                until = min(end, month_end)
+                rest.append((day, until))
+                day = until
+                continue
+            found = await reporting.read(self._store, self._tenant, MONTH, name, Table)
+            if found is not None:
+                tables.append(found)
+            day = until
+        sums = _add_tables(tables)
+        for low, high in rest:
+            for stations in (await self._by_day(low, high)).values():
+                for station, values in stations.items():
+                    sums[station] = _add((sums[station], values)) if station in sums else values
+        return sums
+
+    async def _by_day(self, begin: date, end: date) -> dict[str, dict[str, Sums]]:
+        found: dict[str, dict[str, Sums]] = {}
+        for number in range(reporting.SHARDS):
+            for day, rows in await self._days(f"{number:02x}", begin, end):
+                stations = found.setdefault(day, {})
+                for station, evses in rows.items():
+                    stations[station] = _add(one[1:] for one in evses)
+        return found
+
+
+def _add(several: Iterable[Sums]) -> Sums:
+    total = zeros()
+    for one in several:
+        for place, value in enumerate(one):
+            total[place] += value
+    return total
+
+
+def _sum_days(days: dict[str, Sums], begin: date, end: date) -> Sums:
+    low, high = begin.isoformat(), end.isoformat()
+    return _add(sums for day, sums in days.items() if low <= day < high)
+
+
+def _add_tables(tables: list[Table]) -> dict[str, Sums]:
+    """Tables list stations in one order as far as they go, so columns are added as a whole."""
+    if not tables:
+        return {}
+    longest = max(tables, key=lambda one: len(one.ids))
+    columns = [list(column) for column in longest.columns]
+    odd: list[Table] = []
+    for table in tables:
+        if table is longest:
+            continue
+        if table.ids != longest.ids[: len(table.ids)]:
+            odd.append(table)
+            continue
+        for place in range(COLUMNS):
+            mine = columns[place]
+            added = [a + b for a, b in zip(mine, table.columns[place], strict=False)]
+            mine[: len(added)] = added
+    sums: dict[str, Sums] = {station: list(values) for station, *values in zip(longest.ids, *columns, strict=True)}
+    for table in odd:
+        for station, *values in zip(table.ids, *table.columns, strict=True):
+            sums[station] = _add((sums[station], values)) if station in sums else list(values)
+    return sums
+
+
+# -- EVSEs ------------------------------------------------------------------------------------------------------------
+async def evses(
+    context: ApiContext, principal: Principal, station_id: str, *, begin: str | None = None, end: str | None = None
+) -> list[types.EvseUse]:
+    """How each EVSE of a station was used. Raises Problem 400, 404, 403."""
+    asked = await _asked(context, principal, begin, end, "total", "station", None, station_id)
+    worker = await _worker(context, principal.tenant)
+    reader = _Reader(context, principal, worker)
+    await reader.prepare()
+    found = await reader.evses(station_id, asked.begin, asked.end)
+    tracks = worker.ledger.tracks if worker is not None else {}
+    track = tracks.get(station_id)
+    numbers = sorted({*found, *(track.evses if track is not None else ())} - {0})
+    whole = reader._capacity((station_id,), asked.begin, asked.end) // max(1, len(numbers))
+    made: list[types.EvseUse] = []
+    for number in numbers:
+        sums = found.get(number, zeros())
+        made.append(
+            types.EvseUse(
+                station_id=station_id,
+                evse=number,
+                sessions=sums[SESSIONS],
+                energy_wh=sums[ENERGY],
+                occupied_s=sums[OCCUPIED] // 1000,
+                charging_s=sums[CHARGING] // 1000,
+                evse_s=whole // 1000,
+                utilisation_percent=percent(sums[OCCUPIED], whole),
+                outage_s=sums[OUTAGE] // 1000,
+                uptime_percent=percent(_up(sums), sums[WATCHED]),
+            )
+        )
+    return made
+
+
+# -- outages ----------------------------------------------------------------------------------------------------------
+def _outage(record: Outage, now: int) -> types.Outage:
+    return types.Outage(
+        id=reporting.outage_id(record),
+        station_id=record.station,
+        site_id=record.site,
+        evse=record.evse,
+        cause=record.cause,  # type: ignore[arg-type]
+        detail=record.detail,
+        began_at=to_rfc3339(record.began),
+        ended_at=to_rfc3339(record.ended) if record.ended else None,
+        duration_s=((record.ended or now) - record.began) // 1000,
+        excluded_s=record.excluded // 1000,
+    )
+
+
+async def outages(
+    context: ApiContext,
+    principal: Principal,
+    *,
+    station: str | None = None,
+    site: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> types.OutagePage:
+    """Outages of a minute and more: first those that last, then newest first. Raises Problem 403."""
+    principal.need("reports:read")
+    asked = listing.question("outages", "-began_at", {"station": station, "site": site})
+    place = listing.stored_cursor(cursor, asked)
+    visible = await visible_stations(context, principal)
+    worker = await _worker(context, principal.tenant)
+    now = context.scheduler.now()
+
+    def fits(one: Outage) -> bool:
+        return (
+            (visible is None or one.station in visible)
+            and station in (None, one.station)
+            and (site is None or one.site == site)
+        )
+
+    found: list[types.Outage] = []
+    if place is None and worker is not None:
+        lasting = [one for one in worker.ledger.lasting() if fits(one)]
+        lasting.sort(key=lambda one: (-one.began, one.station, one.evse))
+        found = [_outage(one, now) for one in lasting[:limit]]
+    for _ in range(25):
+        page = await context.store.documents(
+            principal.tenant, reporting.OUTAGE, cursor=place, limit=200, newest_first=True
+        )
+        for document in page.items:
+            if len(found) >= limit:
+                return types.OutagePage(items=found, next=listing.next_of(place, asked) if place else None)
+            place = encode_cursor(document.sort, document.id)
+            record = unpack(document, Outage).value
+            if fits(record):
+                found.append(_outage(record, now))
+        if page.next is None:
+            return types.OutagePage(items=found, next=None)
+    return types.OutagePage(items=found, next=listing.next_of(place, asked))
+
+
+# -- exclusions -------------------------------------------------------------------------------------------------------
+def _exclusion(name: str, record: ExclusionRecord) -> types.Exclusion:
+    return types.Exclusion(
+        id=name,
+        station_id=record.station or None,
+        site_id=record.site or None,
+        begin=to_rfc3339(record.begin),
+        end=to_rfc3339(record.end),
+        reason=record.reason,  # type: ignore[arg-type]
+        note=record.note,
+        by=record.by,
+        created_at=to_rfc3339(record.created_at),
+    )
+
+
+async def exclusions(context: ApiContext, principal: Principal) -> list[types.Exclusion]:
+    """Every exclusion that concerns what is seen, newest first. Raises Problem 403."""
+    principal.need("reports:read")
+    visible = await visible_stations(context, principal)
+    return [
+        _exclusion(name, kept.value)
+        async for name, kept in EXCLUSIONS.every(context, principal.tenant, newest_first=True)
+        if visible is None or kept.value.station in visible or kept.value.site in (principal.sites or ())
+    ]
+
+
+async def exclude(context: ApiContext, principal: Principal, data: types.NewExclusion) -> types.Exclusion:
+    """Let outages within a time not count, with a reason: those that were, and those that will be.
+
+    Raises Problem 404, 422, 403.
+    """
+    principal.need("reports:read")
+    principal.need("stations:write")
+    begin, end = from_datetime(data.begin), from_datetime(data.end)
+    errors: list[dict[str, str]] = []
+    if (data.station_id is None) == (data.site_id is None):
+        errors.append({"field": "station_id", "message": "give either a station or a site"})
+    if begin >= end:
+        errors.append({"field": "end", "message": "has to come after `begin`"})
+    if end - begin > 366 * _DAY_MS:
+        errors.append({"field": "end", "message": "at most a year after `begin`"})
+    if errors:
+        raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
+    if data.station_id is not None:
+        await Queries(context, principal).station(data.station_id)
+    elif await context.store.document(principal.tenant, "site", data.site_id or "") is None or (
+        principal.sites is not None and data.site_id not in principal.sites
+    ):
+        raise not_found("site", data.site_id or "")
+    if len(await every(context.store, principal.tenant, EXCLUSION)) >= _EXCLUDED_AT_MOST:
+        raise problem("too-many", f"There are {_EXCLUDED_AT_MOST} exclusions.")
+    record = ExclusionRecord(
+        station=data.station_id or "",
+        site=data.site_id or "",
+        begin=begin,
+        end=end,
+        reason=data.reason,
+        note=data.note,
+        by=principal.name,
+        created_at=context.scheduler.now(),
+    )
+    name = context.ids.new()
+    await _recount(context, principal.tenant, record, [put(EXCLUSION, name, record, sort=sort_time(begin), expected=0)])
+    await audit.record(
+        context,
+        principal,
+        "reports.exclude",
+        f"{'station' if record.station else 'site'} {record.station or record.site}",
+        detail={"begin": to_rfc3339(begin), "end": to_rfc3339(end), "reason": data.reason},
+    )
+    return _exclusion(name, record)
+
+
+async def remove_exclusion(context: ApiContext, principal: Principal, name: str) -> None:
+    """Let the outages within it count again. Raises Problem 404, 403."""
+    principal.need("reports:read")
+    principal.need("stations:write")
+    kept: Kept[ExclusionRecord] = await EXCLUSIONS.get(context, principal.tenant, name)
+    visible = await visible_stations(context, principal)
+    record = kept.value
+    if visible is not None and record.station not in visible and record.site not in (principal.sites or ()):
+        raise not_found("exclusion", name)
+    await _recount(context, principal.tenant, record, [Delete(EXCLUSION, name, kept.version)])
+    await audit.record(context, principal, "reports.include", f"exclusion {name}", detail={"reason": record.reason})
+
+
+async def _recount(context: ApiContext, tenant: str, about: ExclusionRecord, changes: list[Change]) -> None:
+    """Write a change of the exclusions, and with it what it means for outages that are over."""
+    working: Reporting | None = context.parts.get(Reporting)
+    if working is None:
+        raise problem("not-ready", "The figures of reports are not kept here.")
+    await working.fresh(tenant)
+    await working.recount(tenant, about, changes)
+
+
+# -- state ------------------------------------------------------------------------------------------------------------
+async def state(context: ApiContext, principal: Principal) -> types.ReportState:
+    """How far the figures reach. Raises Problem 403."""
+    principal.need("reports:read")
+    working: Reporting | None = context.parts.get(Reporting)
+    one = working.reports(principal.tenant) if working is not None else None
+    meta = one.meta if one is not None else await _meta(context, principal.tenant)
+    under_way = working is not None and principal.tenant in working.rebuilding
+    return types.ReportState(
+        zone=str(context.config.zone),
+        complete=meta.complete and not under_way,
+        rebuilding=under_way or (meta.horizon > 0 and not meta.complete),
+        done=meta.done,
+        since=to_rfc3339(meta.since) if meta.since else None,
+        position=meta.position,
+    )
+
+
+async def rebuild(context: ApiContext, principal: Principal) -> types.ReportState:
+    """Make all figures anew, from the journal and the sessions; they are incomplete meanwhile.
+
+    Raises Problem 409 (under way), 403, 503.
+    """
+    principal.need("reports:read")
+    principal.need("settings:write")
+    if principal.sites is not None:
+        raise problem("not-allowed", "This concerns every site, and you see some of them.")
+    working: Reporting | None = context.parts.get(Reporting)
+    if working is None:
+        raise problem("not-ready", "The figures of reports are not kept here.")
+    if not working.rebuild(principal.tenant):
+        raise problem("under-way", "The figures are being made anew.")
+    await audit.record(context, principal, "reports.rebuild", "reports")
+    return await state(context, principal)
