@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from pilotwire.api import types
+
+from .view import kw
 
 WIDTH, HEIGHT = 1000.0, 560.0
 FIELD = 1_200
@@ -131,21 +134,35 @@ def of_plan(plan: types.SitePlan, stations: dict[str, types.Station], charging: 
     shapes: list[Shape] = []
     for one in plan.shapes:
         points = [(round(x * unit, 1), round(y * unit, 1)) for x, y in one.points]
-        middle = (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         text = " ".join(f"{x},{y}" for x, y in points)
-        shapes.append(Shape(one.kind, one.label, text, one.closed, round(middle[0], 1), round(middle[1], 1)))
+        # What stands in the middle of an outline are stations: its name goes into the upper left corner.
+        corner = (min(x for x, _ in points) + 12, min(y for _, y in points) + 22)
+        shapes.append(Shape(one.kind, one.label, text, one.closed, round(corner[0], 1), round(corner[1], 1)))
+    placed = {one.station_id: (one.x * unit, one.y * unit) for one in plan.places if one.station_id in stations}
+    rest = [one for one in stations if one not in placed]
+    for index, name in enumerate(rest):
+        placed[name] = (40 + index % 12 * 80, high + 50 + index // 12 * 80)
+    below = 0 if not rest else 20 + 80 * ((len(rest) - 1) // 12 + 1)
+    size = _side(list(placed.values()))
+    texts = _without_common(placed)
     marks = [
-        _mark(stations[one.station_id], one.x * unit, one.y * unit, 15, charging)
-        for one in plan.places
-        if one.station_id in stations
+        _mark(stations[name], x, y, size, charging)._replace(text=text, hint=_power(stations[name]))
+        for (name, (x, y)), text in zip(placed.items(), texts, strict=True)
     ]
-    placed = {one.id for one in marks}
-    rest = [one for one in stations.values() if one.id not in placed]
-    for index, station in enumerate(rest):
-        column, row = index % 20, index // 20
-        marks.append(_mark(station, 30 + column * 49, high + 40 + row * 48, 15, charging))
-    below = 0 if not rest else 40 + 48 * ((len(rest) - 1) // 20 + 1)
     return Drawing(WIDTH, high + below, marks, shapes)
+
+
+def _side(places: Sequence[tuple[float, float]]) -> float:
+    """Half of the side that squares at these places may have without touching, between 9 and 34."""
+    nearest = min(
+        (
+            max(abs(x - other_x), abs(y - other_y))
+            for index, (x, y) in enumerate(places[:200])
+            for other_x, other_y in places[index + 1 : 200]
+        ),
+        default=100.0,
+    )
+    return max(9.0, min(34.0, nearest * 0.44))
 
 
 def of_field(stations: Sequence[types.Station], charging: set[str]) -> Drawing:
@@ -159,7 +176,26 @@ def of_field(stations: Sequence[types.Station], charging: set[str]) -> Drawing:
         _mark(one, (index % columns + 0.5) * cell, (index // columns + 0.5) * cell, cell * 0.4, charging)
         for index, one in enumerate(stations)
     ]
+    shorter = _without_common(one.text for one in marks)
+    marks = [
+        one._replace(text=text, hint=_power(station))
+        for one, text, station in zip(marks, shorter, stations, strict=True)
+    ]
     return Drawing(WIDTH, rows * cell, marks, [])
+
+
+def _without_common(texts: Iterable[str]) -> list[str]:
+    """Names without the beginning that all share, as far as its last separator, and none longer than nine letters."""
+    names = list(texts)
+    first, last = (min(names), max(names)) if len(names) > 1 else ("", "")
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    cut = max(first.rfind(sign, 0, same) for sign in "-_./ ") + 1
+    short = [one[cut:] for one in names]
+    return [one if len(one) < 10 else f"{one[:8]}…" for one in short]
+
+
+def _power(station: types.Station) -> str:
+    return f"{kw(station.power_w)} kW" if station.connected and station.power_w else ""
 
 
 def _mark(station: types.Station, x: float, y: float, size: float, charging: set[str]) -> Mark:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.params import FromQuery
 
 from pilotwire.api.access import Principal
@@ -65,10 +65,14 @@ async def tail(
     action: FromQuery[str] = "",
     direction: FromQuery[str] = "",
     errors: FromQuery[str] = "",
+    top: FromQuery[str] = "",
 ) -> Response[Any]:
-    """The newest, drawn anew."""
+    """The newest, drawn anew; nothing (204) while `top` is the newest still and not waiting for its answer."""
     context, principal = allowed(request, "messages:read")
     values = await _found(context, principal, station_id, action.strip(), direction, errors, "")
+    items = values["found"].items
+    if (items[0].id if items else "-") == top and not any(one.latency_ms is None for one in items[:1]):
+        return Response("", media_type=MediaType.HTML, status_code=204)
     return fragment(request, "station/message_rows.html", **values)
 
 

@@ -105,13 +105,13 @@ function take(stations, sessions, first) {
   }
 }
 
-const NEWS = 40;
+const NEWS = 20;
 function news(lines, anew = false) {
   const list = $("#news");
   if (!list) return;
   if (anew) list.replaceChildren();
   const known = new Set($$("li", list).map((line) => line.dataset.line));
-  for (const line of anew ? lines : [...lines].reverse()) {
+  for (const line of anew ? lines.slice(0, NEWS) : [...lines].reverse()) {
     const key = `${line.seq} ${line.type} ${line.summary}`;
     if (known.has(key)) continue;
     const item = document.createElement("li");
@@ -142,6 +142,7 @@ function snapshot(picture) {
   for (const id of before) if (!live.stations.has(id)) changed(id);
   known = true;
   totals(picture.totals);
+  live.counts = "";
   if (!("keep" in ($("#news")?.dataset ?? { keep: "" }))) news(picture.events, true);
   tell();
   document.dispatchEvent(new CustomEvent("live:snapshot", { detail: picture }));
@@ -149,6 +150,9 @@ function snapshot(picture) {
 function update(change) {
   take(change.stations, change.sessions, false);
   for (const id of change.removed) { live.stations.delete(id); shapes.delete(id); changed(id); }
+  const now = ["stations", "stations_online", "connectors", "connectors_faulted", "sessions_active"].map((name) => change.totals[name]).join();
+  if (live.counts !== now && live.counts) changed("*"); // of what the page has not seen before, the numbers tell
+  live.counts = now;
   totals(change.totals);
   news(change.events);
   document.dispatchEvent(new CustomEvent("live:update", { detail: change }));
