@@ -1,7 +1,8 @@
 """Examples for the OpenAPI document: of every parameter and every type, made of one table of values by name.
 
 A field that has an example, a default or an enum of its own keeps it. All others are looked up here; of several values
-the first of the right JSON type is taken. A test fails when a name is missing or an example does not fit its schema.
+the first of the right JSON type is taken. Text that is not found here makes a test fail, as does an example that does
+not fit its schema.
 """
 
 # ruff: noqa: E501 - the table
@@ -68,7 +69,8 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "user": ("CP-1001",), "username": ("pilotwire",), "utilisation_percent": (22.9,), "value": ("300", 300, 18250.0),
     "values": ([],), "variable": ("HeartbeatInterval",), "variable_instance": ("",), "variables": (212,),
     "vendor": ("Voltwerk",), "version": ("0.1.0", 7, 1), "waiting": (0,), "warning": (1,), "webhook_id": (ID,), "x": (0.25,),
-    "back": (80, "/sessions"), "client_secret": ("from the provider",), "expires_in_s": (3600,), "y": (0.5,), "zone": ("Europe/Berlin",),
+    "back": (80, "/sessions"), "client_secret": ("from the provider",), "expires_in_s": (3600,), "problem": ("CP-1001 is not connected.",), "kind": ("answered",), "message_id": ("17",), "error_description": ("",),
+    "job_id": (ID,), "exclusion_id": (ID,), "y": (0.5,), "zone": ("Europe/Berlin",),
     # parameters
     "acknowledged": (False,), "after": ("90412",), "alarm_id": (ID,), "brief": (True,), "changed_since": (TIME,),
     "connected": (True,), "cursor": ("WyJzZXNz…",), "delivery_id": (ID,), "dry_run": (True,), "enabled": (True,),
@@ -150,11 +152,22 @@ def _of(name: str, schema: dict[str, Any], schemas: Mapping[str, Any], within: f
             return value
     if "default" in schema:
         return schema["default"]
-    if kinds == "boolean":
-        return True
+    if (plain := _plain(schema, kinds)) is not None:
+        return plain
     if schema.get("format") == "date-time":
         return TIME
     raise NoExample(name or str(schema)[:200])
+
+
+def _plain(schema: dict[str, Any], kinds: Any) -> Any:
+    """What stands for a value that says little: a flag, a number, nothing in a list."""
+    if kinds == "boolean":
+        return True
+    if kinds in ("integer", "number"):
+        return max(schema.get("minimum", 1), min(1, schema.get("maximum", 1)))
+    if kinds == "array" and not schema.get("minItems"):
+        return []
+    return {} if kinds == "object" and "properties" not in schema else None
 
 
 def _of_union(name: str, unions: list[dict[str, Any]], schemas: Mapping[str, Any], within: frozenset[str]) -> Any:

@@ -25,7 +25,9 @@ async def list_alarms(
     in_state: Annotated[
         Literal["open", "cleared"] | None, QueryParameter(name="state", description="Only such")
     ] = None,
-    severity: Annotated[Literal["critical", "major", "minor", "warning"] | None, QueryParameter()] = None,
+    severity: Annotated[
+        Literal["critical", "major", "minor", "warning"] | None, QueryParameter(description="Only of this severity")
+    ] = None,
     site: Annotated[str | None, QueryParameter(max_length=64, description="At this site")] = None,
     station: Annotated[str | None, QueryParameter(max_length=64, description="Of this station")] = None,
     rule: Annotated[str | None, QueryParameter(max_length=64, description="Of this rule")] = None,
