@@ -18,7 +18,7 @@ from ..language import _, several
 from ..words import TABLES, word
 from .access_forms import ETAG, body, local, moment, zone_name
 from .common import PlainRequest, Text, allowed, page, redirect, segment
-from .lists import Address
+from .lists import Address, Asked, Cursor
 from .sessions_find import newest_with
 
 _PAGE = 50
@@ -74,10 +74,10 @@ _KEYS: dict[str, Any] = {
 async def token_list(
     request: PlainRequest,
     q: Annotated[str, QueryParameter(max_length=100)] = "",
-    status: str = "",
+    status: Asked = "",
     group: Annotated[str, QueryParameter(max_length=255)] = "",
-    sort: str = "token",
-    cursor: str | None = None,
+    sort: Asked = "token",
+    cursor: Cursor = None,
 ) -> Response[Any]:
     """Who may charge."""
     context, principal = allowed(request, "tokens:read")
@@ -156,7 +156,7 @@ async def _token_page(
 
 
 @get("/access/tokens/new")
-async def new_token(request: PlainRequest, token: str = "", group: str = "") -> Response[Any]:
+async def new_token(request: PlainRequest, token: Asked = "", group: Asked = "") -> Response[Any]:
     """A form for a new token."""
     allowed(request, "tokens:write")
     form = Form({"token": [token[:255]], "parent": [group[:36]], "status": ["Accepted"], "type": ["ISO14443"]})

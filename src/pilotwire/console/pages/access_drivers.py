@@ -17,7 +17,7 @@ from ..language import _, languages, several
 from .access import tabs
 from .access_forms import ETAG, body, lists, words_of
 from .common import PlainRequest, Text, allowed, page, redirect, segment
-from .lists import Address
+from .lists import Address, Asked, Cursor
 from .sessions_find import newest_with
 
 _PAGE = 50
@@ -28,8 +28,8 @@ _KEYS: dict[str, Any] = {"name": lambda one: one.name, "created_at": lambda one:
 async def driver_list(
     request: PlainRequest,
     q: Annotated[str, QueryParameter(max_length=100)] = "",
-    sort: str = "name",
-    cursor: str | None = None,
+    sort: Asked = "name",
+    cursor: Cursor = None,
 ) -> Response[Any]:
     """Who carries tokens."""
     context, principal = allowed(request, "drivers:read")
@@ -94,7 +94,7 @@ def _filled(driver: types.Driver) -> Form:
 
 
 @get("/access/drivers/new")
-async def new_driver(request: PlainRequest, token: str = "") -> Response[Any]:
+async def new_driver(request: PlainRequest, token: Asked = "") -> Response[Any]:
     """A form for somebody new."""
     allowed(request, "drivers:write")
     return await _driver_page(request, Form({"tokens": [token[:255]]}), None, "")

@@ -20,7 +20,7 @@ from ..language import N_, _
 from ..words import word
 from .access_forms import body
 from .common import PlainRequest, Text, allowed, page, redirect, segment
-from .lists import Address
+from .lists import Address, Cursor
 
 _PAGE = 50
 SEVERITIES = ("critical", "major", "minor", "warning")
@@ -57,7 +57,7 @@ async def alarm_list(
     severity: Short = "",
     station: Short = "",
     site: Short = "",
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> Response[Any]:
     """Open alarms, newest first; with `show=cleared` those that are over."""
     context, principal = allowed(request, "alarms:read")

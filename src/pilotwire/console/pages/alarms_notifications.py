@@ -17,7 +17,7 @@ from ..words import word
 from .access_forms import ETAG, body, lists, words_of
 from .alarms import SEVERITIES, site_names, tabs
 from .common import PlainRequest, Text, allowed, fragment, page, redirect, segment
-from .lists import Address
+from .lists import Address, Cursor
 
 _PAGE = 30
 
@@ -26,7 +26,7 @@ _PAGE = 30
 async def channels(
     request: PlainRequest,
     subscription: Annotated[str, QueryParameter(max_length=100)] = "",
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> Response[Any]:
     """Subscriptions, and the log of what was sent."""
     context, principal = allowed(request, "settings:read")

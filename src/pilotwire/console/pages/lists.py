@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
+
+from litestar.params import QueryParameter
+
+Asked = Annotated[str, QueryParameter(max_length=200)]
+"""A text of the address."""
+Cursor = Annotated[str | None, QueryParameter(max_length=2048)]
+"""Where a list goes on."""
 
 
 class Address:

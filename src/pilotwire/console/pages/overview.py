@@ -90,7 +90,9 @@ def _drawing(
     stations: list[types.Station],
     draws: set[str],
 ) -> maps.Drawing | None:
-    """The plan of the chosen site, else the map of the sites, else each station as a square, where they are few."""
+    """The plan of the chosen or only site, else the map of sites, else each station as a square, where they are few."""
+    if here is None and len(places) == 1 and places[0].plan is not None:
+        here = places[0]
     if here is not None and here.plan is not None and len(stations) <= maps.FIELD:
         return maps.of_plan(here.plan, {one.id: one for one in stations}, draws)
     if here is None:

@@ -263,8 +263,8 @@ async def stop(request: PlainRequest, session_id: Text) -> Response[Any]:
     except Problem as refused:
         if refused.status == 403:
             raise
-        return fragment(request, "answer.html", said=words.of_problem(refused), raw=refused.details.answer)
-    return fragment(request, "answer.html", said=words.of_answer("stop", answer), raw=answer.answer)
+        return fragment(request, "sessions/answer.html", said=words.of_problem(refused), raw=refused.details.answer)
+    return fragment(request, "sessions/answer.html", said=words.of_answer("stop", answer), raw=answer.answer)
 
 
 HANDLERS: list[Any] = [one, events_of, readings, stop]

@@ -20,7 +20,7 @@ from pilotwire.core.time import to_datetime
 from ..language import N_, _
 from ..words import TABLES, word
 from .common import PlainRequest, allowed, fragment, page
-from .lists import Address
+from .lists import Address, Cursor
 from .session import lasted, mean_power
 
 _PAGE = 50
@@ -116,7 +116,7 @@ async def _site_names(context: ApiContext, principal: Principal) -> dict[str, st
 async def session_list(
     request: PlainRequest,
     sort: Annotated[str, QueryParameter(max_length=40)] = "-started_at",
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> Response[Any]:
     """Live and past sessions."""
     context, principal = allowed(request, "sessions:read")
@@ -165,7 +165,7 @@ async def sums(request: PlainRequest) -> Response[Any]:
     queries = Queries(context, principal)
     energy = count = 0
     seconds = 0.0
-    cursor: str | None = None
+    cursor: Cursor = None
     now = context.scheduler.now() / 1000
     while count <= _SUMMED:
         found = await queries.sessions(wanted=wanted, cursor=cursor, limit=500)

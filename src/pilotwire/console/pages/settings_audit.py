@@ -13,7 +13,7 @@ from pilotwire.core.time import from_datetime
 
 from ..language import _
 from .common import PlainRequest, allowed, fragment, page
-from .lists import Address
+from .lists import Address, Cursor
 from .settings import crumbs
 from .settings_tabs import tabs
 
@@ -38,7 +38,7 @@ async def audit_log(
     target: Short = "",
     since: Short = "",
     until: Short = "",
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> Response[Any]:
     """Rows, the newest first."""
     context, principal = allowed(request, "audit:read")

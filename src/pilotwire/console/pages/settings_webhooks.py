@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Response, get, post
-from litestar.params import QueryParameter
 
 from pilotwire.api import types
 from pilotwire.api.problems import Problem, problem
@@ -16,7 +15,7 @@ from ..language import _
 from ..words import word
 from .access_forms import ETAG, body, lists
 from .common import PlainRequest, Text, allowed, fragment, page, redirect, segment
-from .lists import Address
+from .lists import Address, Cursor
 from .settings import crumbs, sites_to_give
 from .settings_tabs import tabs
 
@@ -48,7 +47,7 @@ async def _page(
     *,
     status: int = 200,
     secret: str = "",
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> Response[Any]:
     context, principal = allowed(request, "webhooks:read")
     only = request.query_params.get("state", "")
@@ -126,7 +125,7 @@ def _place_errors(form: Form) -> None:
 
 @get("/settings/webhooks/{hook_id:str}")
 async def one_hook(
-    request: PlainRequest, hook_id: Text, cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None
+    request: PlainRequest, hook_id: Text, cursor: Cursor = None
 ) -> Response[Any]:
     """A webhook, and the log of what was sent to it."""
     context, principal = allowed(request, "webhooks:read")

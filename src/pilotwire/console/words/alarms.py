@@ -71,3 +71,19 @@ RULES: Final[dict[str, Word]] = {
     "webhook-failing": Word("Webhook failing", "A webhook has taken nothing for an hour."),
 }
 """The built-in rules' own names and descriptions, word for word, so that other languages have them."""
+CAUSES: Final[dict[str, Word]] = {
+    "offline": Word("No connection", "", "warn"),
+    "faulted": Word("Faulted", "", "bad"),
+    "unavailable": Word("Out of service", "", "warn"),
+}
+"""What an outage began with."""
+EXCUSES: Final[dict[str, Word]] = {
+    "maintenance": Word("Maintenance that was announced"),
+    "utility": Word("The grid failed"),
+    "vandalism": Word("Vandalism"),
+    "vehicle": Word("A car's fault"),
+    "nature": Word("Storm, flood, fire"),
+    "closed": Word("The place was closed"),
+    "other": Word("Another reason"),
+}
+"""Why outages within a time do not count."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from pilotwire.api.words import spaced
 
-from .alarms import CHANNELS, CLEARED, DELIVERIES, GAUGES, MUTED, SEVERITIES
+from .alarms import CAUSES, CHANNELS, CLEARED, DELIVERIES, EXCUSES, GAUGES, MUTED, SEVERITIES
 from .codes import (
     CHARGING_STATES,
     COMMAND_OUTCOMES,
@@ -43,6 +43,8 @@ TABLES: Final[dict[str, dict[str, Word]]] = {
     "gauge": GAUGES,
     "delivery": DELIVERIES,
     "channel": CHANNELS,
+    "cause": CAUSES,
+    "excuse": EXCUSES,
     "role": ROLES,
     "scope": SCOPES,
     "permission": PERMISSIONS,

@@ -1,0 +1,143 @@
+"""What the pages of the desk have to show: a session with everything in it, tokens, drivers, alarms."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from pilotwire.api import types
+from pilotwire.api.access import system
+from pilotwire.api.resources import drivers, groups
+from pilotwire.domain import facts, records
+from pilotwire.storage.port import Entry
+
+MINUTE = 60_000
+SESSION = "01kdvym0c0m5n0q8x2r4t6v8w0"
+TOKEN = "04A1B2C3D4"
+TOKENS = [
+    (TOKEN, "Accepted", "FLEET-7", "Van 12"),
+    ("04FF0012AB", "Blocked", "FLEET-7", "lost in June"),
+    ("DE-ABC-C12345678-X", "Accepted", "", ""),
+    ("04C0FFEE01", "Accepted", "FAMILY", "Kim"),
+    ("04C0FFEE02", "Expired", "FAMILY", ""),
+]
+
+
+def _samples(begin: int, rng: random.Random) -> tuple[list[records.Sample], int, int]:
+    """Readings of a DC session with a pause; (samples, Wh at the end, SoC at the end in 0.1 %)."""
+    found: list[records.Sample] = []
+    register, soc = 1_204_100.0, 18.0
+
+    def add(at: int, measurand: str, value: float, unit: str, phase: str = "", location: str = "") -> None:
+        context = {0: "Transaction.Begin", 90: "Transaction.End"}.get((at - begin) // 30_000, "Sample.Periodic")
+        found.append(
+            records.Sample(
+                1, 1, at, measurand, round(value) * 1000, unit, phase=phase, location=location, context=context,
+                session_id=SESSION,
+            )
+        )  # fmt: skip
+
+    for step in range(91):
+        at = begin + step * 30_000
+        power = 0.0 if step < 3 or 40 <= step < 46 else min(30_000.0 * (step - 2), 140_000 * (1.25 - soc / 100))
+        power *= 0.99 + 0.02 * rng.random()
+        register += power / 120
+        soc = min(81.5, soc + power / 92_400)
+        add(at, "Energy.Active.Import.Register", register, "Wh")
+        add(at, "Power.Active.Import", power, "W")
+        add(at, "Power.Offered", 100_000 if step > 60 else 150_000, "W")
+        add(at, "SoC", soc, "Percent", location="EV")
+        for number, phase in enumerate(("L1", "L2", "L3")):
+            add(at, "Current.Import", power / 692 + number, "A", phase)
+            add(at, "Voltage", 231 - number - power / 37_500, "V", f"{phase}-N")
+    return found, round(register), round(soc * 10)
+
+
+def past_session(site: Any) -> records.Session:
+    """A session of the past at DC-01 with curves, events, a fault, a lost connection and something odd; the
+    clock goes on by so much, for a journal grows by time."""
+    site.clock.run_for(100 * MINUTE)
+    now = site.clock.now()
+    begin, end = now - 95 * MINUTE, now - 50 * MINUTE
+    samples, register, soc = _samples(begin, random.Random(4))
+    session = records.Session(
+        tenant="default", id=SESSION, station_id="DC-01", transaction="8f2c1b", ocpp_version="2.0.1", evse=1,
+        connector=1, token=TOKEN, token_type="ISO14443", status="ended", started_at=begin, ended_at=end,
+        received_at=begin, updated_at=end, meter_start_wh=1_204_100, meter_stop_wh=register,
+        energy_wh=register - 1_204_100, soc=soc, stop_reason="SOCLimitReached", flags=["seq-gap", "started-offline"],
+        seen=[[0, 40], [42, 90]],
+    )  # fmt: skip
+
+    def commit(at: int, *said: facts.AnyFact, **more: Any) -> None:
+        entry = Entry(
+            tenant="default", station="DC-01", recv_time=at, epoch=1, direction="in", facts=said, **more
+        )  # fmt: skip
+        site.store.append(entry)
+
+    def update(at: int, trigger: str, state: str = "", **more: Any) -> None:
+        commit(
+            at, facts.SessionUpdated(event_time=at, session_id=SESSION, trigger=trigger, charging_state=state, **more)
+        )
+
+    shown = begin - 20_000
+    commit(
+        shown,
+        facts.TokenPresented(event_time=shown, token=TOKEN, token_type="ISO14443", verdict="Accepted", evse=1),
+    )
+    commit(
+        begin,
+        facts.SessionStarted(
+            event_time=begin, session_id=SESSION, transaction="8f2c1b", start_key="k", ocpp_version="2.0.1", evse=1,
+            connector=1, token=TOKEN, trigger="CablePluggedIn", charging_state="EVConnected", offline=True,
+        ),
+        touched=(session,),
+        samples=tuple(samples),
+    )  # fmt: skip
+    update(begin + 90_000, "ChargingStateChanged", "Charging")
+    pause = begin + 20 * MINUTE
+    update(pause, "ChargingStateChanged", "SuspendedEVSE")
+    fault = facts.ConnectorStatusChanged(
+        event_time=pause + 500, evse=1, connector=1, status="Faulted", error_code="HighTemperature"
+    )
+    commit(pause + 500, fault)
+    commit(pause + MINUTE, facts.StationDisconnected(event_time=pause + MINUTE, code=1006))
+    commit(pause + 2 * MINUTE, facts.StationConnected(event_time=pause + 2 * MINUTE, ocpp_version="2.0.1"))
+    update(pause + 3 * MINUTE, "ChargingStateChanged", "Charging", offline=True)
+    asked = facts.CommandRequested(
+        event_time=begin + 31 * MINUTE, command_id="c9", action="SetChargingProfile", payload="{}", expires_at=0,
+        by="ada",
+    )  # fmt: skip
+    commit(begin + 31 * MINUTE, asked)
+    stopped = facts.SessionEnded(event_time=end, session_id=SESSION, reason="SOCLimitReached", trigger="StopAuthorized")
+    commit(end, stopped)
+    return session
+
+
+async def people_with_tokens(site: Any) -> None:
+    """Tokens, two groups (one of them named) and two drivers."""
+    for number, (token, status, group, note) in enumerate(TOKENS):
+        record = records.Token(
+            tenant="default", token=token, status=status, parent=group, note=note,
+            type="eMAID" if token.startswith("DE") else "ISO14443", created_at=site.clock.now() - number * 86_400_000,
+        )  # fmt: skip
+        await site.store.put_token(record)
+    desk = system("default")
+    kim = types.NewDriver(name="Kim Example", email="kim@example.com", language="de", tokens=["04C0FFEE01"])
+    await drivers.create(site.context, desk, kim)
+    await drivers.create(site.context, desk, types.NewDriver(name="Noor Sample", tokens=[TOKEN]))
+    await groups.create(site.context, desk, types.NewGroup(id="FLEET-7", name="Fleet North"))
+
+
+async def ask(page: Any, path: str) -> Any:
+    """The API's own answer to whoever is logged in."""
+    origin = "/".join(page.url.split("/", 3)[:3])
+    answer = await page.request.get(origin + path)
+    assert answer.ok, f"{path}: {answer.status}"
+    return await answer.json()
+
+
+async def refused(page: Any, path: str, **form: str) -> int:
+    """What posting a form without the page's offering it is answered."""
+    origin = "/".join(page.url.split("/", 3)[:3])
+    answer = await page.request.post(origin + path, form=form, headers={"Origin": origin}, max_redirects=0)
+    return answer.status
