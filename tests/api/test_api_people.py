@@ -746,3 +746,63 @@ async def test_a_digest_is_all_that_is_kept_of_a_login(world, people) -> None:
     token = ada.cookies[COOKIE]
     kept = str(world.store._documents._rows)
     assert token not in kept and digest(token) in kept
+
+
+# -- streams ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("how", ["logged out", "switched off", "other role", "other sites", "removed", "suspended"])
+async def test_a_stream_ends_with_the_login(sited, people, how: str) -> None:
+    """A live page that stays open must not go on telling somebody who was shut out."""
+    client = await people.come("olga", "site-owner", sites=["yard"])
+    access = access_of(sited.context)
+    let = await access.by_login(client.cookies[COOKIE])
+    assert let is not None
+    closed = []
+
+    async def endless() -> Any:
+        try:
+            while True:
+                yield b"x"
+        finally:
+            closed.append(True)
+
+    stream = access.while_in(let.principal, endless())
+    for _ in range(3):
+        sited.clock.run_for(10_000)
+        assert await anext(stream) == b"x"
+    user = await sited.store.user("default", "olga")
+    match how:
+        case "logged out":
+            await client.post("/logout")
+        case "removed":
+            await sited.store.delete_user("default", "olga")
+        case "suspended":
+            from pilotwire.api.access import TENANT_KIND, TenantRecord
+            from pilotwire.api.tenancy import PLATFORM
+            from pilotwire.storage.documents import put as document
+
+            body = document(TENANT_KIND, "default", TenantRecord(suspended=True))
+            await sited.store.write_documents(PLATFORM, [body])
+        case "switched off":
+            user.enabled = False
+            await sited.store.put_user(user)
+        case "other role":
+            user.role = "operator"
+            await sited.store.put_user(user)
+        case _:
+            user.sites = ["pier"]
+            await sited.store.put_user(user)
+    sited.clock.run_for(5_000)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+    assert closed == [True]
+
+
+async def test_a_stream_ends_with_the_key(world, api) -> None:
+    made = (await api.post("/api/v1/api-keys", json={"name": "k", "role": "viewer"})).json()
+    access = access_of(world.context)
+    principal = await access.by_key(made["key"])
+    assert principal is not None and await access.still(principal)
+    await api.delete(f"/api/v1/api-keys/{made['id']}")
+    assert not await access.still(principal)
+    mine = await access.by_key(KEY)
+    assert mine is not None and await access.still(mine) and await access.still(access.lab())

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -35,6 +35,8 @@ KEY_USE_KIND = "key-use"
 TENANT_KIND = "tenant"
 _FRESH_MS = 2_000
 """How long a key that another process revoked, or a tenant that it suspended, may still be let in."""
+_STREAM_MS = 5_000
+"""How often it is asked whether the reader of a stream may still read."""
 _USE_MS = 300_000
 """When a key was last used is written down at most so often."""
 
@@ -53,7 +55,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     home: str = ""
     """The tenant of a platform's admin who works in another one; else empty."""
     login: str = ""
-    """Id of the login."""
+    """Id of the login, or of the key."""
     machine: bool = False
     """Whoever may read the data directory: the command line on the machine itself."""
 
@@ -274,6 +276,7 @@ class Access:
             by="key",
             sites=reach(role, record.sites),
             tokens=frozenset() if driver else None,
+            login=record.id,
         )
 
     async def _read_keys(self, now: int) -> None:
@@ -296,6 +299,47 @@ class Access:
     def forget_keys(self) -> None:
         """A key was made or revoked here: look again at once."""
         self._keys_at = self._now() - _FRESH_MS
+
+    # -- while a stream is open ---------------------------------------------------------------------------------------
+    async def still(self, principal: Principal) -> bool:
+        """Whether somebody who was let in would be let in as the same now: for streams, which outlast a request."""
+        home = principal.home or principal.tenant
+        record = await self.tenant(home)
+        if principal.machine or principal.by in ("lab", "system"):
+            return True
+        if record is not None and record.suspended:
+            return False
+        if principal.by == "key":
+            now = self._now()
+            keys = [one for one in await self.context.store.api_keys(home) if one.id == principal.login]
+            return bool(keys) and not (keys[0].expires_at is not None and keys[0].expires_at <= now)
+        user = await self.context.store.user(home, principal.name)
+        if user is None or not user.enabled:
+            return False
+        as_now = self.principal_of(user)
+        if as_now.role != principal.role or as_now.tokens != principal.tokens:
+            return False
+        if not principal.home and as_now.sites != principal.sites:
+            return False
+        stamp = stamp_of(user)
+        logins = await self.logins.of(home, principal.name)
+        return any(one.id == principal.login and one.stamp == stamp for one in logins)
+
+    async def while_in(self, principal: Principal, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A stream that ends when its reader is shut out; whoever logs out hears nothing more within 20 s."""
+        looked = self._now()
+        try:
+            async for piece in pieces:
+                now = self._now()
+                if now - looked >= _STREAM_MS:
+                    looked = now
+                    if not await self.still(principal):
+                        return
+                yield piece
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
 
     def lab(self) -> Principal:
         """Whoever sits at a lab's own machine."""

@@ -137,7 +137,7 @@ async def record(
     action: str,
     target: str,
     *,
-    detail: dict[str, object] | None = None,
+    detail: Mapping[str, object] | None = None,
     reason: str = "",
 ) -> None:
     """Append a row to the tenant's chain; durable when this returns. No secret belongs into `detail`."""

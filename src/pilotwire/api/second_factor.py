@@ -143,10 +143,10 @@ async def remove(context: ApiContext, tenant: str, name: str) -> bool:
 
 def uri_of(name: str, tenant: str, secret: str) -> str:
     """What an authenticator reads from a QR code."""
-    import pyotp
+    from pyotp.totp import TOTP
 
     issuer = "Pilotwire" if tenant == "default" else f"Pilotwire {tenant}"
-    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
+    return TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
 
 
 def qr_of(uri: str) -> str:
@@ -165,11 +165,11 @@ def qr_of(uri: str) -> str:
 
 def _step_of(context: ApiContext, factor: Factor, code: str) -> int | None:
     """The step that a code was made for, if it is near and newer than all that were taken."""
-    import pyotp
+    from pyotp.totp import TOTP
 
     if len(code) != 6 or not (code.isascii() and code.isdigit()):
         return None
-    totp = pyotp.TOTP(vault_of(context).open(_PURPOSE, factor.secret))
+    totp = TOTP(vault_of(context).open(_PURPOSE, factor.secret))
     now = context.scheduler.now() // (STEP_S * 1000)
     for offset in _WINDOW:
         step = now + offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from litestar import get
@@ -9,6 +10,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from .. import frames as tap
+from ..access import Principal, access_of
 from ..events import Wanted, stream
 from ..live import hub_of
 from ..problems import problem
@@ -28,6 +30,12 @@ def _seq(name: str, text: str | None) -> int | None:
             errors=[{"field": name, "message": "a seq of the journal: a whole number, 0 for its beginning"}],
         )
     return int(text)
+
+
+def _stream(request: PlainRequest, principal: Principal, pieces: AsyncIterator[bytes]) -> Stream:
+    """A stream that ends with the login or key that it was opened with."""
+    kept = access_of(context_of(request)).while_in(principal, pieces)
+    return Stream(kept, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
 @get(
@@ -60,7 +68,7 @@ async def stream_events(
         station=text_or_400("station", station),
         kinds=frozenset(kind.strip() for kind in (types or "").split(",") if kind.strip()),
     )
-    return Stream(stream(context_of(request), wanted), media_type=MEDIA_TYPE, headers=_HEADERS)
+    return _stream(request, wanted.principal, stream(context_of(request), wanted))
 
 
 @get("/live", operation_id="streamLive", tags=["Live"], summary="The live picture", media_type=MEDIA_TYPE)
@@ -77,11 +85,11 @@ async def stream_live(
 
     A client that reads too slowly gets a `snapshot` again instead of the updates that it missed.
     """
-    hub = hub_of(context_of(request), principal_of(request, "events:read"))
+    principal = principal_of(request, "events:read")
+    hub = hub_of(context_of(request), principal)
     if hub.full:
         raise problem("busy", headers={"Retry-After": "10"})
-    watching = hub.watch(only=text_or_400("station", station), brief=brief)
-    return Stream(watching, media_type=MEDIA_TYPE, headers=_HEADERS)
+    return _stream(request, principal, hub.watch(only=text_or_400("station", station), brief=brief))
 
 
 @get("/frames", operation_id="streamFrames", tags=["Live"], summary="OCPP frames as they pass", media_type=MEDIA_TYPE)
@@ -95,7 +103,7 @@ async def stream_frames(
     """
     principal = principal_of(request, "messages:read")
     frames = tap.stream(context_of(request), principal, text_or_400("station", station))
-    return Stream(frames, media_type=MEDIA_TYPE, headers=_HEADERS)
+    return _stream(request, principal, frames)
 
 
 HANDLERS = [stream_events, stream_live, stream_frames]
