@@ -248,6 +248,50 @@ def fleet(rounds: int, quick: bool) -> list[Row]:
     ]
 
 
+def api(rounds: int, quick: bool) -> list[Row]:
+    """Reads over HTTP with an API key, and lists at 10,000 stations and a million sessions."""
+    from . import web
+
+    ours, theirs, size = web.reads(rounds, quick)
+    rows = []
+    for what, figure in ours.items():
+        first = what == "a list of 50 stations"
+        remark = f"{figure / theirs:.2f} x a bare litestar handler that answers {size / 1000:.0f} kB ({theirs:,.0f})"
+        rows.append(
+            Row(f"API: {what}", f"{figure:,.0f} per CPU-s", "≥ 3,000" if first else "", remark if first else "")
+        )
+    return rows
+
+
+def console(rounds: int, quick: bool) -> list[Row]:
+    """First paint of every page and every list, open consoles, live updates: on the data set."""
+    from . import web
+
+    lists, pages, first_page, first_list = web.times(quick)
+    rows = [
+        Row("console: the first page after a start", f"{first_page:.0f} ms", "< 200 ms", "nothing in memory yet"),
+        Row("API: the first list of stations after a start", f"{first_list:.0f} ms", "", "reads all of them"),
+    ]
+    for goal, name, timed in (("< 200 ms", "page", pages), ("< 50 ms", "list", lists)):
+        for one in timed:
+            remark = f"{one.kilobytes:.0f} kB; first {one.first_ms:.0f} ms"
+            rows.append(
+                Row(
+                    f"{name}: {one.what}",
+                    f"{one.median_ms:.0f} ms",
+                    goal,
+                    remark + (f"; STATUS {one.status}" if one.status >= 400 else ""),
+                )
+            )
+    one, beyond, latencies, rate = web.consoles(quick)
+    for number, cost in beyond.items():
+        remark = f"of a core, with {rate:.0f} meter values a second; one costs {one:.1f} %"
+        rows.append(Row(f"{number} open consoles beyond one", f"{cost:.1f} %", "≤ 10 %", remark))
+    worst = f"worst of {len(latencies)} {1000 * max(latencies):.0f} ms"
+    rows.append(Row("meter value to the open page", f"{1000 * median(latencies):.0f} ms", "< 500 ms", worst))
+    return rows
+
+
 CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "throughput": throughput,
     "durable": durable,
@@ -256,4 +300,6 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "storm": storm,
     "startup": startup,
     "fleet": fleet,
+    "api": api,
+    "console": console,
 }
