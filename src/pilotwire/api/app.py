@@ -19,6 +19,7 @@ from .problems import HANDLERS
 from .routes import (
     alarms,
     audit,
+    checks,
     commands,
     course,
     drivers,
@@ -39,6 +40,7 @@ from .routes import (
     streams,
     tokens,
     variables,
+    views,
     webhooks,
 )
 
@@ -49,6 +51,8 @@ AREAS = (
     commands,
     messages,
     handshakes,
+    checks,
+    views,
     jobs,
     sites,
     tokens,
