@@ -49,6 +49,7 @@ from . import (
     shell,
     station,
     stations,
+    views,
 )
 from .common import prepare
 
@@ -73,6 +74,7 @@ _MODULES = (
     alarms_rules,
     alarms_notifications,
     reports,
+    views,
     settings,
     settings_audit,
     settings_tenants,

@@ -20,6 +20,7 @@ from .access_forms import ETAG, body, local, moment, zone_name
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .lists import Address, Asked, Cursor
 from .sessions_find import newest_with
+from .views import views_of
 
 _PAGE = 50
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid")
@@ -94,6 +95,7 @@ async def token_list(
         limit=_PAGE,
         filters={"search": q, "status": chosen, "group": group},
     )
+    address = Address("/access", q=q, status=chosen, group=group, sort="" if sort == "token" else sort)
     return page(
         request,
         "access/tokens.html",
@@ -104,7 +106,8 @@ async def token_list(
         items=items,
         drivers=await names_of(context, principal, {one.driver_id for one in items if one.driver_id}),
         total=len(found),
-        address=Address("/access", q=q, status=chosen, group=group, sort=sort),
+        address=address,
+        saved=await views_of(context, principal, "tokens", address),
         q=q,
         only=chosen,
         group=group,

@@ -22,6 +22,7 @@ from ..words import TABLES, word
 from .common import PlainRequest, allowed, fragment, page
 from .lists import Address, Cursor
 from .session import lasted, mean_power
+from .views import views_of
 
 _PAGE = 50
 _SUMMED = 2_000
@@ -126,6 +127,7 @@ async def session_list(
     wanted = await wanted_sessions(request, **question)
     found = await queries.sessions(wanted=wanted, cursor=cursor, limit=_PAGE, count=True)
     now = context.scheduler.now()
+    address = Address("/sessions", **asked, sort="" if sort == "-started_at" else sort)
     return page(
         request,
         "sessions/list.html",
@@ -137,7 +139,8 @@ async def session_list(
         cursor=cursor,
         asked=asked,
         sort=question.get("sort", "-started_at"),
-        address=Address("/sessions", **asked, sort="" if sort == "-started_at" else sort),
+        address=address,
+        saved=await views_of(context, principal, "sessions", address),
         query=_query({name: value for name, value in question.items() if name != "sort"}),
         lasted={one.id: lasted(one.started_at, one.ended_at, now) for one in found.items},
         mean={one.id: mean_power(one, now) for one in found.items},
