@@ -2,11 +2,11 @@
 
 What is kept (`pilotwire.domain.reports` says what is booked):
 
-    report-day    by shard and day     station → EVSEs with their columns
-    report-month  by month and by year stations in one order, a list per column: a table of ten thousand is one document
-    report-total  by month             site ("" is the whole tenant) → day → columns
-    report-state  by shard             what the ledger remembers of stations and running sessions
-    report-meta                        how far the figures reach
+    report-day    by shard and day: station → EVSEs with their columns
+    report-table  by year, month and, for `FINE_DAYS`, by day: stations in one order, a list per column
+    report-total  by month and site ("" is the whole tenant)   day → columns
+    report-state  by shard: what the ledger remembers of stations and running sessions
+    report-meta   how far the figures reach
 
 All of a flush is one transaction with the place in the journal, so nothing is booked twice or lost. Sessions that were
 there before the first start, or that a rebuild goes through, are booked in the background.
@@ -52,7 +52,7 @@ from .worker import CHANGED
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DAY, MONTH, TOTAL, STATE, META = "report-day", "report-month", "report-total", "report-state", "report-meta"
+DAY, TABLE, TOTAL, STATE, META = "report-day", "report-table", "report-total", "report-state", "report-meta"
 OUTAGE, EXCLUSION = "outage", "exclusion"
 SHARDS = 64
 FLUSH_MS = 60_000
@@ -60,6 +60,8 @@ LARGE_FLUSH_MS = 300_000
 LARGE = 3_000
 """Pending rows from which on a flush is worth waiting with."""
 PAGE = 500
+FINE_DAYS = 100
+"""For how many days back there are tables of single days."""
 PASS_ROWS = 20_000
 """Rows that the pass over old sessions gathers before they are written."""
 BOOKS_MS = 60_000
@@ -111,8 +113,8 @@ class ExclusionRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 DayRows = dict[str, list[list[int]]]
 """Station → [evse, columns …] of one day."""
-Totals = dict[str, dict[str, Sums]]
-"""Site → day → columns, of one month."""
+Totals = dict[str, Sums]
+"""Day → columns, of one month and site."""
 
 
 def shard_of(station: str) -> str:
@@ -152,7 +154,7 @@ class TenantReports:
         self.stale = True
         self.flushed_at = 0
         self._order: dict[str, int] = {}
-        self._states: set[str] = set()
+        self._swept = ""
 
     def _site_of(self, station: str) -> str:
         return self._sites.get(station, "")
@@ -280,30 +282,40 @@ class TenantReports:
 
     async def _rows(self, pending: dict[Row, Sums]) -> list[Change]:
         days: dict[str, dict[Row, Sums]] = {}
-        months: dict[str, dict[str, Sums]] = {}
-        totals: dict[str, dict[tuple[str, str], Sums]] = {}
+        tables: dict[str, dict[str, Sums]] = {}
+        totals: dict[tuple[str, str], dict[str, Sums]] = {}
+        fine = self._default.day(max(0, self._context.scheduler.now() - FINE_DAYS * 86_400_000))
         for row, sums in pending.items():
             days.setdefault(f"{shard_of(row.station)} {row.day}", {})[row] = sums
-            for period in (row.day[:7], row.day[:4]):
-                _into(months.setdefault(period, {}), row.station, sums)
-            month = totals.setdefault(row.day[:7], {})
-            _into(month, ("", row.day), sums)
-            site = self._site_of(row.station)
+            periods = (row.day[:4], row.day[:7], row.day)
+            for period in periods if row.day >= fine else periods[:2]:
+                _into(tables.setdefault(period, {}), row.station, sums)
+            month, site = row.day[:7], self._site_of(row.station)
+            _into(totals.setdefault((month, ""), {}), row.day, sums)
             if site:
-                _into(month, (site, row.day), sums)
+                _into(totals.setdefault((month, site), {}), row.day, sums)
         changes: list[Change] = []
         for name, rows in sorted(days.items()):
             changes.append(await self._merge_day(name, rows))
             await asyncio.sleep(0)
-        for name, sums in sorted(months.items()):
-            changes.append(await self._merge_month(name, sums))
+        for name, sums in sorted(tables.items()):
+            changes.append(await self._merge_table(name, sums))
             await asyncio.sleep(0)
-        for name, cells in sorted(totals.items()):
+        for (month, site), cells in sorted(totals.items()):
+            name = total_id(month, site)
             known = await read(self._store, self.tenant, TOTAL, name, Totals) or {}
-            for (site, day), sums in cells.items():
-                _into(known.setdefault(site, {}), day, sums)
+            for day, sums in cells.items():
+                _into(known, day, sums)
             changes.append(put(TOTAL, name, known, sort=name))
-        return changes
+        return [*changes, *await self._old_tables(fine)]
+
+    async def _old_tables(self, fine: str) -> list[Change]:
+        """Tables of single days that nobody needs any more; looked for once a day."""
+        if self._swept == fine:
+            return []
+        self._swept = fine
+        found = await every(self._store, self.tenant, TABLE, "d", f"d {fine}")
+        return [Delete(TABLE, one.id) for one in found]
 
     async def _merge_day(self, name: str, rows: dict[Row, Sums]) -> Change:
         known = await read(self._store, self.tenant, DAY, name, DayRows) or {}
@@ -317,15 +329,15 @@ class TenantReports:
                 evses.append([row.evse, *sums])
         return put(DAY, name, known, sort=name)
 
-    async def _merge_month(self, name: str, sums: dict[str, Sums]) -> Change:
+    async def _merge_table(self, name: str, sums: dict[str, Sums]) -> Change:
         """Every table lists stations in one order, as far as it goes, so that tables can be added column by column."""
         if not self._order:
-            for one in await every(self._store, self.tenant, MONTH):
+            for one in await every(self._store, self.tenant, TABLE, "m"):  # of months and years: each names more
                 for station in unpack(one, Table).value.ids:
                     self._order.setdefault(station, len(self._order))
         for station in sorted(sums):
             self._order.setdefault(station, len(self._order))
-        table = await read(self._store, self.tenant, MONTH, name, Table) or Table()
+        table = await read(self._store, self.tenant, TABLE, name, Table) or Table()
         last = max(self._order[station] for station in sums)
         if last >= len(table.ids):
             more = [station for station, place in self._order.items() if len(table.ids) <= place <= last]
@@ -336,7 +348,7 @@ class TenantReports:
             place = self._order[station]
             for column, value in zip(table.columns, values, strict=True):
                 column[place] += value
-        return put(MONTH, name, table, sort=name)
+        return put(TABLE, name, table, sort=f"{'d' if len(name) == 10 else 'm'} {name}")
 
     async def recount(self, about: ExclusionRecord) -> None:
         """Exclusions of this time and place have changed: book what that means for outages that are over."""
@@ -356,7 +368,7 @@ class TenantReports:
 
     async def clear(self) -> None:
         """Forget every figure."""
-        for kind in (DAY, MONTH, TOTAL, STATE, OUTAGE, META):
+        for kind in (DAY, TABLE, TOTAL, STATE, OUTAGE, META):
             documents = await every(self._store, self.tenant, kind)
             for place in range(0, len(documents), 500):
                 gone = [Delete(kind, one.id) for one in documents[place : place + 500]]
@@ -369,6 +381,11 @@ class TenantReports:
 def _into(table: dict[Any, Sums], key: Any, sums: Sums) -> None:
     known = table.get(key)
     table[key] = list(sums) if known is None else [a + b for a, b in zip(known, sums, strict=True)]
+
+
+def total_id(month: str, site: str) -> str:
+    """The id of the document of a month and a site."""
+    return f"{month} {site}"
 
 
 def outage_id(one: Outage) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date, timedelta
+from itertools import accumulate
+from operator import add
 from typing import Any, NamedTuple
 
 import msgspec
@@ -41,9 +44,8 @@ from ..happenings.books import every
 from ..happenings.reporting import (
     DAY,
     EXCLUSION,
-    MONTH,
+    TABLE,
     TOTAL,
-    DayRows,
     ExclusionRecord,
     Meta,
     Reporting,
@@ -51,6 +53,7 @@ from ..happenings.reporting import (
     TenantReports,
     Totals,
     shard_of,
+    total_id,
 )
 from ..problems import not_found, problem
 from ..queries import Queries
@@ -158,35 +161,9 @@ async def report(
     """
     asked = await _asked(context, principal, begin, end, group, by, site, station)
     lines, worker = await _lines(context, principal, asked)
-    totals = zeros()
-    for line in lines:
-        for place, value in enumerate(line.sums):
-            totals[place] += value
+    totals = [sum(column) for column in zip(*(line.sums for line in lines), strict=True)] if lines else zeros()
     whole = _Line(asked.begin, asked.end, site, station, totals, sum(line.capacity_ms for line in lines))
-    keys: dict[str, Any] = {
-        "begin": lambda one: one.begin.isoformat(),
-        "site_id": lambda one: one.site,
-        "station_id": lambda one: one.station,
-        "energy_wh": lambda one: one.sums[ENERGY],
-        "sessions": lambda one: one.sums[SESSIONS],
-        "occupied_s": lambda one: one.sums[OCCUPIED],
-        "charging_s": lambda one: one.sums[CHARGING],
-        "outage_s": lambda one: one.sums[OUTAGE],
-        "utilisation_percent": lambda one: percent(one.sums[OCCUPIED], one.capacity_ms),
-        "availability_percent": lambda one: percent(one.sums[WATCHED] - one.sums[OUTAGE], one.sums[WATCHED]),
-        "uptime_percent": lambda one: percent(_up(one.sums), one.sums[WATCHED]),
-    }
-    page, after = listing.page_of(
-        lines,
-        name="reports",
-        sort=sort,
-        default="begin",
-        keys=keys,
-        id_of=lambda one: f"{one.begin}\n{one.site or ''}\n{one.station or ''}",
-        cursor=cursor,
-        limit=limit,
-        filters={"begin": str(asked.begin), "end": str(asked.end), "group": group, "by": by, "of": [site, station]},
-    )
+    page, after = _page(lines, asked, sort, cursor, limit)
     meta = worker.meta if worker is not None else await _meta(context, principal.tenant)
     return types.Report(
         begin=asked.begin.isoformat(),
@@ -200,6 +177,47 @@ async def report(
         items=[_row(line) for line in page],
         next=after,
     )
+
+
+_KEYS: dict[str, Callable[[_Line], Any]] = {
+    "begin": lambda one: one.begin.toordinal(),
+    "site_id": lambda one: one.site or "",
+    "station_id": lambda one: one.station or "",
+    "energy_wh": lambda one: one.sums[ENERGY],
+    "sessions": lambda one: one.sums[SESSIONS],
+    "occupied_s": lambda one: one.sums[OCCUPIED],
+    "charging_s": lambda one: one.sums[CHARGING],
+    "outage_s": lambda one: one.sums[OUTAGE],
+    "utilisation_percent": lambda one: percent(one.sums[OCCUPIED], one.capacity_ms),
+    "availability_percent": lambda one: percent(one.sums[WATCHED] - one.sums[OUTAGE], one.sums[WATCHED]),
+    "uptime_percent": lambda one: percent(_up(one.sums), one.sums[WATCHED]),
+}
+
+
+def _page(
+    lines: list[_Line], asked: Asked, sort: str | None, cursor: str | None, limit: int
+) -> tuple[list[_Line], str | None]:
+    """A page of the lines in order; those without a figure come last. Figures move while somebody pages, so a cursor
+    names the line after which to go on, and where that is gone, its value."""
+    chosen = listing.sort_of(sort, _KEYS, "begin")
+    question = listing.question("reports", chosen, {name: str(value) for name, value in asked._asdict().items()})
+    place = listing.place_in(cursor, question, tuple[str | float | None, str])
+    key, sign = _KEYS[chosen.field], -1 if chosen.descending else 1
+    lines.sort(key=_name)
+    if chosen.field in ("site_id", "station_id"):
+        lines.sort(key=key, reverse=chosen.descending)
+    else:
+        lines.sort(key=lambda one: (1, 0) if (value := key(one)) is None else (0, sign * value))
+    start = 0
+    if place is not None:
+        start = next((at + 1 for at, one in enumerate(lines) if _name(one) == place[1]), len(lines))
+    page = lines[start : start + limit]
+    more = start + limit < len(lines)
+    return page, listing.cursor_after(question, (key(page[-1]), _name(page[-1]))) if more and page else None
+
+
+def _name(line: _Line) -> str:
+    return f"{line.begin}\n{line.site or ''}\n{line.station or ''}"
 
 
 async def report_csv(
@@ -295,6 +313,28 @@ async def _lines(context: ApiContext, principal: Principal, asked: Asked) -> tup
     return await reader.sites(asked), worker
 
 
+class _Known:
+    """Time of the EVSEs of many stations, as far as they were known; summed up beforehand for many periods."""
+
+    def __init__(self, stations: Iterable[tuple[int, int]]) -> None:
+        """`stations`: (EVSEs, since when, ms)."""
+        ordered = sorted((first, count) for count, first in stations)
+        self._firsts = [first for first, _ in ordered]
+        self._counts = [0, *accumulate(count for _, count in ordered)]
+        self._weighted = [0, *accumulate(first * count for first, count in ordered)]
+
+    def between(self, low: int, high: int) -> int:
+        """EVSE time (ms) between two instants."""
+        if high <= low:
+            return 0
+        before, within = bisect_right(self._firsts, low), bisect_left(self._firsts, high)
+        whole = self._counts[before] * (high - low)
+        if within <= before:
+            return whole
+        count = self._counts[within] - self._counts[before]
+        return whole + count * high - (self._weighted[within] - self._weighted[before])
+
+
 class _Reader:
     """Reads what is kept."""
 
@@ -320,15 +360,17 @@ class _Reader:
             made |= unpack(one, reporting.State).value.tracks
         return made
 
-    def _capacity(self, stations: Iterable[str], begin: date, end: date) -> int:
-        """Time (ms) of the EVSEs of these stations between two days, as far as they were known and it has passed."""
-        zone, now = self._context.config.zone, self._context.scheduler.now()
-        low, high = midnight(begin, zone), min(midnight(end, zone), now)
-        total = 0
-        for station in stations:
-            count, first = self._evses.get(station, (0, 0))
-            total += count * max(0, high - max(low, first))
-        return total
+    def _known(self, stations: Iterable[str]) -> _Known:
+        return _Known(self._evses[one] for one in stations if one in self._evses)
+
+    def _span(self, begin: date, end: date) -> tuple[int, int]:
+        """From one day to another (ms), as far as time has come."""
+        zone = self._context.config.zone
+        return midnight(begin, zone), min(midnight(end, zone), self._context.scheduler.now())
+
+    def _capacity(self, station: str, low: int, high: int) -> int:
+        count, first = self._evses.get(station, (0, 0))
+        return count * max(0, high - max(low, first))
 
     def _periods(self, asked: Asked) -> list[tuple[date, date]]:
         if asked.group == "total":
@@ -361,25 +403,51 @@ class _Reader:
         else:
             wanted = [""] if self._principal.sites is None else sorted(self._principal.sites)
         lines: list[_Line] = []
-        for begin, end in periods:
-            per_site = {name: _sum_days(days.get(name, {}), begin, end) for name in wanted}
-            if asked.by == "site":
+        if asked.by == "site":
+            known = {name: self._known(standing.get(name, ())) for name in wanted}
+            for begin, end in periods:
+                low, high = self._span(begin, end)
                 lines += [
-                    _Line(begin, end, name, None, sums, self._capacity(standing.get(name, ()), begin, end))
-                    for name, sums in per_site.items()
+                    _Line(
+                        begin,
+                        end,
+                        name,
+                        None,
+                        _sum_days(days.get(name, {}), begin, end),
+                        known[name].between(low, high),
+                    )
+                    for name in wanted
                 ]
-            else:
-                stations = self._evses if wanted == [""] else [one for name in wanted for one in standing.get(name, ())]
-                capacity = self._capacity(stations, begin, end)
-                lines.append(_Line(begin, end, asked.site, None, _add(per_site.values()), capacity))
+            return lines
+        whole = self._known(
+            self._evses if wanted == [""] else [one for name in wanted for one in standing.get(name, ())]
+        )
+        for begin, end in periods:
+            sums = _add(_sum_days(days.get(name, {}), begin, end) for name in wanted)
+            lines.append(_Line(begin, end, asked.site, None, sums, whole.between(*self._span(begin, end))))
         return lines
 
     async def _totals(self, asked: Asked) -> dict[str, dict[str, Sums]]:
+        """Site → day → columns."""
         low, high = asked.begin.isoformat()[:7], (asked.end - timedelta(days=1)).isoformat()[:7]
         found: dict[str, dict[str, Sums]] = {}
-        for document in await every(self._store, self._tenant, TOTAL, low, high + "~"):
-            for site, days in unpack(document, Totals).value.items():
-                found.setdefault(site, {}).update(days)
+        if asked.by == "site" and asked.site is None:
+            for document in await every(self._store, self._tenant, TOTAL, low, high + "~"):
+                site = document.id.partition(" ")[2]
+                if self._principal.sites is None or site in self._principal.sites:
+                    found.setdefault(site, {}).update(unpack(document, Totals).value)
+            return found
+        if asked.site is not None:
+            sites = [asked.site]
+        else:
+            sites = [""] if self._principal.sites is None else sorted(self._principal.sites)
+        for site in sites:
+            days = found.setdefault(site, {})
+            month = asked.begin.replace(day=1)
+            while month < asked.end:
+                name = total_id(month.isoformat()[:7], site)
+                days |= await reporting.read(self._store, self._tenant, TOTAL, name, Totals) or {}
+                month = period_end(month, "month")
         return found
 
     # -- stations -----------------------------------------------------------------------------------------------------
@@ -391,11 +459,10 @@ class _Reader:
     async def one_station(self, asked: Asked) -> list[_Line]:
         """From the days of its shard."""
         assert asked.station is not None
-        days: dict[str, Sums] = {}
-        for day, rows in await self._days(shard_of(asked.station), asked.begin, asked.end):
-            evses = rows.get(asked.station)
-            if evses:
-                days[day] = _add(one[1:] for one in evses)
+        days = {
+            day: _add(one[1:] for one in evses)
+            for day, evses in await self._days_of(asked.station, asked.begin, asked.end)
+        }
         site = self._site_of.get(asked.station, "")
         return [
             _Line(
@@ -404,7 +471,7 @@ class _Reader:
                 site,
                 asked.station,
                 _sum_days(days, begin, end),
-                self._capacity((asked.station,), begin, end),
+                self._capacity(asked.station, *self._span(begin, end)),
             )
             for begin, end in self._periods(asked)
         ]
@@ -412,38 +479,40 @@ class _Reader:
     async def evses(self, station: str, begin: date, end: date) -> dict[int, Sums]:
         """A station's EVSEs, summed."""
         found: dict[int, Sums] = {}
-        for _, rows in await self._days(shard_of(station), begin, end):
-            for one in rows.get(station, ()):
+        for _, evses in await self._days_of(station, begin, end):
+            for one in evses:
                 found[one[0]] = _add((found.get(one[0], zeros()), one[1:]))
         return found
 
-    async def _days(self, shard: str, begin: date, end: date) -> list[tuple[str, DayRows]]:
-        documents = await every(self._store, self._tenant, DAY, f"{shard} {begin}", f"{shard} {end}")
-        return [(one.id.partition(" ")[2], unpack(one, DayRows).value) for one in documents]
+    def capacity(self, station: str, begin: date, end: date) -> int:
+        """Time (ms) of a station's EVSEs between two days."""
+        return self._capacity(station, *self._span(begin, end))
+
+    async def _days_of(self, station: str, begin: date, end: date) -> list[tuple[str, list[list[int]]]]:
+        """(day, EVSEs with their columns). The other stations of the shard are passed over unread."""
+        shard = shard_of(station)
+        found: list[tuple[str, list[list[int]]]] = []
+        for one in await every(self._store, self._tenant, DAY, f"{shard} {begin}", f"{shard} {end}"):
+            mine = _raw_rows.decode(one.body).get(station)
+            if mine is not None:
+                found.append((one.id.partition(" ")[2], _evse_rows.decode(mine)))
+        return found
 
     async def stations(self, asked: Asked) -> list[_Line]:
-        """Whole years and months from their tables, the days around them from the shards."""
-        if asked.group == "total":
-            sums = await self._between(asked.begin, asked.end)
-            return self._station_lines(asked, asked.begin, asked.end, sums)
-        if asked.group == "month":
+        """Whole years and months from their tables, the days around them from the tables of days."""
+        if asked.group in ("total", "month"):
             lines: list[_Line] = []
             for begin, end in self._periods(asked):
                 lines += self._station_lines(asked, begin, end, await self._between(begin, end))
             return lines
-        by_day = await self._by_day(asked.begin, asked.end)
         lines = []
         for begin, end in self._periods(asked):
-            found: dict[str, Sums] = {}
-            for day, stations in by_day.items():
-                if begin.isoformat() <= day < end.isoformat():
-                    for station, values in stations.items():
-                        found[station] = _add((found[station], values)) if station in found else values
-            lines += self._station_lines(asked, begin, end, found)
+            lines += self._station_lines(asked, begin, end, _add_tables(await self._day_tables(begin, end)))
         return lines
 
     def _station_lines(self, asked: Asked, begin: date, end: date, sums: dict[str, Sums]) -> list[_Line]:
         nothing = zeros()
+        low, high = self._span(begin, end)
         return [
             _Line(
                 begin,
@@ -451,16 +520,15 @@ class _Reader:
                 self._site_of.get(station, ""),
                 station,
                 sums.get(station, nothing),
-                self._capacity((station,), begin, end),
+                self._capacity(station, low, high),
             )
-            for station in sorted(self._evses.keys() | sums.keys())
+            for station in self._evses.keys() | sums.keys()
             if self._sees(station, asked.site)
         ]
 
     async def _between(self, begin: date, end: date) -> dict[str, Sums]:
         """Sums per station between two days."""
         tables: list[Table] = []
-        rest: list[tuple[date, date]] = []
         day = begin
         while day < end:
             year_end, month_end = date(day.year + 1, 1, 1), period_end(day.replace(day=1), "month")
@@ -470,28 +538,38 @@ class _Reader:
                 name, until = day.isoformat()[:7], month_end
             else:
                 until = min(end, month_end)
-                rest.append((day, until))
+                tables += await self._day_tables(day, until)
                 day = until
                 continue
-            found = await reporting.read(self._store, self._tenant, MONTH, name, Table)
+            found = await reporting.read(self._store, self._tenant, TABLE, name, Table)
             if found is not None:
                 tables.append(found)
             day = until
-        sums = _add_tables(tables)
-        for low, high in rest:
-            for stations in (await self._by_day(low, high)).values():
-                for station, values in stations.items():
-                    sums[station] = _add((sums[station], values)) if station in sums else values
-        return sums
+        return _add_tables(tables)
 
-    async def _by_day(self, begin: date, end: date) -> dict[str, dict[str, Sums]]:
-        found: dict[str, dict[str, Sums]] = {}
+    async def _day_tables(self, begin: date, end: date) -> list[Table]:
+        """A table for each day; of days that are too long ago to have one, one of them all, from the shards."""
+        fine = to_datetime(self._context.scheduler.now()).astimezone(self._context.config.zone).date()
+        fine -= timedelta(days=reporting.FINE_DAYS - 2)
+        tables = [await self._gathered(begin, min(end, fine))] if begin < fine else []
+        found = await every(self._store, self._tenant, TABLE, f"d {max(begin, fine)}", f"d {end}")
+        return [*tables, *(unpack(one, Table).value for one in found)]
+
+    async def _gathered(self, begin: date, end: date) -> Table:
+        sums: dict[str, Sums] = {}
         for number in range(reporting.SHARDS):
-            for day, rows in await self._days(f"{number:02x}", begin, end):
-                stations = found.setdefault(day, {})
-                for station, evses in rows.items():
-                    stations[station] = _add(one[1:] for one in evses)
-        return found
+            shard = f"{number:02x}"
+            for one in await every(self._store, self._tenant, DAY, f"{shard} {begin}", f"{shard} {end}"):
+                for station, evses in unpack(one, reporting.DayRows).value.items():
+                    known = sums.setdefault(station, zeros())
+                    for row in evses:
+                        for place in range(COLUMNS):
+                            known[place] += row[place + 1]
+        return Table(ids=list(sums), columns=[list(column) for column in zip(*sums.values(), strict=True)])
+
+
+_raw_rows = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_evse_rows = msgspec.json.Decoder(list[list[int]])
 
 
 def _add(several: Iterable[Sums]) -> Sums:
@@ -520,11 +598,9 @@ def _add_tables(tables: list[Table]) -> dict[str, Sums]:
         if table.ids != longest.ids[: len(table.ids)]:
             odd.append(table)
             continue
-        for place in range(COLUMNS):
-            mine = columns[place]
-            added = [a + b for a, b in zip(mine, table.columns[place], strict=False)]
-            mine[: len(added)] = added
-    sums: dict[str, Sums] = {station: list(values) for station, *values in zip(longest.ids, *columns, strict=True)}
+        for mine, more in zip(columns, table.columns, strict=False):
+            mine[: len(more)] = map(add, mine, more)
+    sums: dict[str, Sums] = dict(zip(longest.ids, map(list, zip(*columns, strict=True)), strict=True))
     for table in odd:
         for station, *values in zip(table.ids, *table.columns, strict=True):
             sums[station] = _add((sums[station], values)) if station in sums else list(values)
@@ -544,7 +620,7 @@ async def evses(
     tracks = worker.ledger.tracks if worker is not None else {}
     track = tracks.get(station_id)
     numbers = sorted({*found, *(track.evses if track is not None else ())} - {0})
-    whole = reader._capacity((station_id,), asked.begin, asked.end) // max(1, len(numbers))
+    whole = reader.capacity(station_id, asked.begin, asked.end) // max(1, len(numbers))
     made: list[types.EvseUse] = []
     for number in numbers:
         sums = found.get(number, zeros())
