@@ -133,6 +133,7 @@ function news(lines, anew = false) {
   tell(list);
 }
 
+const countsOf = (given) => ["stations", "stations_online", "connectors", "connectors_faulted", "sessions_active"].map((name) => given[name]).join();
 let known = false;
 function snapshot(picture) {
   const before = [...live.stations.keys()];
@@ -142,7 +143,7 @@ function snapshot(picture) {
   for (const id of before) if (!live.stations.has(id)) changed(id);
   known = true;
   totals(picture.totals);
-  live.counts = "";
+  live.counts = countsOf(picture.totals);
   if (!("keep" in ($("#news")?.dataset ?? { keep: "" }))) news(picture.events, true);
   tell();
   document.dispatchEvent(new CustomEvent("live:snapshot", { detail: picture }));
@@ -150,9 +151,9 @@ function snapshot(picture) {
 function update(change) {
   take(change.stations, change.sessions, false);
   for (const id of change.removed) { live.stations.delete(id); shapes.delete(id); changed(id); }
-  const now = ["stations", "stations_online", "connectors", "connectors_faulted", "sessions_active"].map((name) => change.totals[name]).join();
-  if (live.counts !== now && live.counts) changed("*"); // of what the page has not seen before, the numbers tell
-  live.counts = now;
+  const before = live.counts;
+  live.counts = countsOf(change.totals);
+  if (live.counts !== before) changed("*"); // of what the page has not seen before, the numbers tell
   totals(change.totals);
   news(change.events);
   document.dispatchEvent(new CustomEvent("live:update", { detail: change }));

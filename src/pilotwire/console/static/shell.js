@@ -71,7 +71,7 @@ const open = (id) => { const box = document.getElementById(id); if (box && !box.
 function side(show) {
   document.body.classList.toggle("menu-open", show);
   $("[data-menu]")?.setAttribute("aria-expanded", String(show));
-  if (show) $(".side a").focus();
+  if (show) $(".side nav a").focus();
 }
 document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest?.(selector);
@@ -137,12 +137,12 @@ $("#palette")?.addEventListener("keydown", (event) => {
   const now = list.findIndex((one) => one.getAttribute("aria-selected") === "true");
   if (event.key === "ArrowDown") mark((now + 1) % list.length);
   else if (event.key === "ArrowUp") mark((now - 1 + list.length) % list.length);
-  else if (event.key === "Enter") $("a", list[Math.max(0, now)])?.click();
+  else if (event.key === "Enter") list[Math.max(0, now)]?.click();
+  else if (event.key === "Escape") $("#palette").close(); // not first to empty the field
   else return;
   event.preventDefault();
 });
 $("#palette")?.addEventListener("open", () => $("#palette-input").select());
-$("#palette-list")?.addEventListener("click", (event) => { if (!event.target.closest("a")) $("a", event.target.closest("li"))?.click(); });
 
 // --- shortcuts ------------------------------------------------------------------------------------------------------
 let went = 0;
