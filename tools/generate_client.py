@@ -124,7 +124,7 @@ def methods(operations: list[Op]) -> str:
     body = "".join(part for one in operations for part in parts(one))
     return (
         HEAD.format(text="Every operation of the API as a method.")
-        + "from collections.abc import AsyncIterator, Sequence\nfrom datetime import datetime\n"
+        + "from collections.abc import AsyncGenerator, AsyncIterator, Sequence\nfrom datetime import datetime\n"
         + "from typing import Any, Literal\n"
         + "\nfrom pilotwire.api import types\n\nfrom . import _operations as operations\nfrom . import sse\n"
         + "from .async_calls import AsyncCalls, AsyncDownload, OnBreak\nfrom .request import Kept\n\n\n"
@@ -261,7 +261,7 @@ def stream(one: Op) -> str:
     listed = signature(one, query, change=False).removeprefix("self, *, ")
     given = "{" + ", ".join(f'"{it["name"]}": {it["name"]}' for it in query) + "}"
     return (
-        f"    def {one.name}(self, *, {more}{listed}, on_break: OnBreak | None = None) -> AsyncIterator[{kind}]:\n"
+        f"    def {one.name}(self, *, {more}{listed}, on_break: OnBreak | None = None) -> AsyncGenerator[{kind}, None]:\n"
         f"{docstring(one, text)}"
         f"        return self._stream(operations.{one.constant}, {given}, {read}{place}, on_break=on_break)\n\n"
     )
@@ -275,8 +275,9 @@ SYNC = [
     (r"await asyncio\.to_thread\(([\w.]+)(?:, )?", r"\1("),
     (r"Callable\[\[float\], Awaitable\[None\]\] = asyncio\.sleep", "Callable[[float], None] = time.sleep"),
     (r"import asyncio\nimport random\n", "import random\nimport time\n"),
-    (r"AsyncIterator, Awaitable, Callable", "Callable, Iterator"),
-    (r"AsyncIterator, Sequence", "Iterator, Sequence"),
+    (r"AsyncGenerator, AsyncIterator, Awaitable, Callable", "Callable, Generator, Iterator"),
+    (r"AsyncGenerator, AsyncIterator, Sequence", "Generator, Iterator, Sequence"),
+    (r"AsyncGenerator\[([^\[\]]+), None\]", r"Generator[\1, None, None]"),
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"__a(enter|exit|iter)__", r"__\1__"),

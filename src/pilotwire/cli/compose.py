@@ -70,6 +70,7 @@ class Node:
 
     async def _start(self) -> None:
         from pilotwire.cli.care import Care
+        from pilotwire.cli.lag import Lag
         from pilotwire.csms.service import CentralSystem, CsmsConfig
         from pilotwire.transport.ocpp.limits import EdgeLimits
         from pilotwire.transport.ocpp.picows_server import PicowsServer
@@ -102,6 +103,9 @@ class Node:
             await listen(server, address, self.csms.endpoint, ssl=context, limits=limits)
             self.listeners.append(server)
             self._stops.append(server.stop)
+        self.lag = Lag(self.store)
+        await self.lag.start()
+        self._stops.append(self.lag.stop)
         self.api = await self._serve_api(scheduler, ids, passwords)
         self._stops.append(self.api.stop)
         care = Care(self.store, scheduler)
@@ -134,12 +138,15 @@ class Node:
                 private_targets=self.options.private_webhooks,
             ),
             began_at=self._began_at,
-            metrics=lambda: collect(self.csms.counters, [server.counters for server in self.listeners]),
+            metrics=lambda: [
+                *collect(self.csms.counters, [server.counters for server in self.listeners]),
+                *self.lag.metrics(),
+            ],
             process_key=self.key,
             secret=secret.installation(self.options.data),
             ready=self._readiness,
         )
-        server = ApiServer(create_app(context))
+        server = ApiServer(create_app(context), warm=True)
         await listen_api(server, self.options.http)
         workers = Workers(context)
         self._stops.append(workers.stop)

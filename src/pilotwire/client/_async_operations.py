@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -288,7 +288,7 @@ class AsyncOperations(AsyncCalls):
         station: str | None = None,
         types: str | None = None,
         on_break: OnBreak | None = None,
-    ) -> AsyncIterator[types.JournalEvent]:
+    ) -> AsyncGenerator[types.JournalEvent, None]:
         """Server-sent events. `last_id`: the journal's seq after which to begin, '0' for its beginning; without it,
         from now on. After a break it goes on from where it was, without gap or repeat.
         """
@@ -302,7 +302,7 @@ class AsyncOperations(AsyncCalls):
 
     def frames(
         self, *, station: str | None = None, on_break: OnBreak | None = None
-    ) -> AsyncIterator[types.FrameShown | sse.Lagged]:
+    ) -> AsyncGenerator[types.FrameShown | sse.Lagged, None]:
         """Server-sent events: one `frame` (FrameShown) per OCPP frame in either direction, none kept, none
         replayed. Breaks are mended; it ends when you leave it.
         """
@@ -388,7 +388,7 @@ class AsyncOperations(AsyncCalls):
 
     def live(
         self, *, station: str | None = None, brief: bool | None = None, on_break: OnBreak | None = None
-    ) -> AsyncIterator[types.Overview | types.LiveUpdate]:
+    ) -> AsyncGenerator[types.Overview | types.LiveUpdate, None]:
         """Server-sent events for a live page: one `snapshot` (Overview), then at most four `update`s (LiveUpdate) a
         second. Breaks are mended; it ends when you leave it.
         """
@@ -503,6 +503,121 @@ class AsyncOperations(AsyncCalls):
     async def check_oidc(self, *, idempotency_key: str | None = None) -> types.OidcCheck:
         """Reads what the provider says of itself."""
         return await self._answer(operations.CHECK_OIDC, idempotency_key=idempotency_key)
+
+    async def get_report(
+        self,
+        *,
+        begin: str | None = None,
+        end: str | None = None,
+        group: Literal["day", "week", "month", "total"] | None = None,
+        by: Literal["all", "site", "station"] | None = None,
+        site: str | None = None,
+        station: str | None = None,
+        sort: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> types.Report:
+        """Figures of the days from `begin` to before `end`, per period and per site or station, and what they sum
+        up to.
+        """
+        return await self._answer(
+            operations.GET_REPORT,
+            query={
+                "begin": begin,
+                "end": end,
+                "group": group,
+                "by": by,
+                "site": site,
+                "station": station,
+                "sort": sort,
+                "cursor": cursor,
+                "limit": limit,
+            },
+        )
+
+    def iter_get_report(
+        self,
+        *,
+        begin: str | None = None,
+        end: str | None = None,
+        group: Literal["day", "week", "month", "total"] | None = None,
+        by: Literal["all", "site", "station"] | None = None,
+        site: str | None = None,
+        station: str | None = None,
+        sort: str | None = None,
+    ) -> AsyncIterator[types.ReportRow]:
+        """Figures of the days from `begin` to before `end`, per period and per site or station, and what they sum
+        up to. All of them, page by page.
+        """
+        return self._pages(
+            operations.GET_REPORT,
+            query={
+                "begin": begin,
+                "end": end,
+                "group": group,
+                "by": by,
+                "site": site,
+                "station": station,
+                "sort": sort,
+            },
+        )
+
+    def export_report(
+        self,
+        *,
+        begin: str | None = None,
+        end: str | None = None,
+        group: Literal["day", "week", "month", "total"] | None = None,
+        by: Literal["all", "site", "station"] | None = None,
+        site: str | None = None,
+        station: str | None = None,
+    ) -> AsyncDownload:
+        """Every row of a report, in order of period, site and station. As a file."""
+        return self._download(
+            operations.EXPORT_REPORT,
+            query={"begin": begin, "end": end, "group": group, "by": by, "site": site, "station": station},
+        )
+
+    async def list_exclusions(self) -> types.ExclusionPage:
+        """Times in which outages do not count against uptime, newest first."""
+        return await self._answer(operations.LIST_EXCLUSIONS)
+
+    async def create_exclusion(
+        self, body: types.NewExclusion, *, idempotency_key: str | None = None
+    ) -> types.Exclusion:
+        """Exclude a time."""
+        return await self._answer(operations.CREATE_EXCLUSION, body=body, idempotency_key=idempotency_key)
+
+    async def delete_exclusion(self, exclusion_id: str) -> None:
+        """The outages within it count again."""
+        await self._nothing(operations.DELETE_EXCLUSION, exclusion_id)
+
+    async def list_outages(
+        self,
+        *,
+        station: str | None = None,
+        site: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> types.OutagePage:
+        """Times of a minute and more in which an EVSE could not be used: first those that last, then newest first."""
+        return await self._answer(
+            operations.LIST_OUTAGES, query={"station": station, "site": site, "cursor": cursor, "limit": limit}
+        )
+
+    def iter_outages(self, *, station: str | None = None, site: str | None = None) -> AsyncIterator[types.Outage]:
+        """Times of a minute and more in which an EVSE could not be used: first those that last, then newest first.
+        All of them, page by page.
+        """
+        return self._pages(operations.LIST_OUTAGES, query={"station": station, "site": site})
+
+    async def rebuild_reports(self, *, idempotency_key: str | None = None) -> types.ReportState:
+        """From the journal and the sessions."""
+        return await self._answer(operations.REBUILD_REPORTS, idempotency_key=idempotency_key)
+
+    async def get_report_state(self) -> types.ReportState:
+        """Whether older sessions are still being gone through, and since when statuses were watched."""
+        return await self._answer(operations.GET_REPORT_STATE)
 
     async def get_retention(self) -> Kept[types.Retention]:
         """How long meter samples stay in the database, and what else is not kept for good."""
@@ -915,6 +1030,12 @@ class AsyncOperations(AsyncCalls):
             station_id,
             query={"action": action, "direction": direction, "errors": errors, "since": since, "until": until},
         )
+
+    async def list_evse_use(
+        self, station_id: str, *, begin: str | None = None, end: str | None = None
+    ) -> types.EvseUsePage:
+        """Each EVSE over the whole period."""
+        return await self._answer(operations.LIST_EVSE_USE, station_id, query={"begin": begin, "end": end})
 
     async def list_variables(
         self,

@@ -114,6 +114,24 @@ DELETE_OIDC: Operation[None] = Operation("deleteOidc", "DELETE", "/api/v1/oidc",
 GET_OIDC: Operation[types.OidcShown] = Operation("getOidc", "GET", "/api/v1/oidc", types.OidcShown)
 PUT_OIDC: Operation[types.OidcShown] = Operation("putOidc", "PUT", "/api/v1/oidc", types.OidcShown)
 CHECK_OIDC: Operation[types.OidcCheck] = Operation("checkOidc", "POST", "/api/v1/oidc/check", types.OidcCheck)
+GET_REPORT: Operation[types.Report] = Operation("getReport", "GET", "/api/v1/reports", types.Report)
+EXPORT_REPORT: Operation[None] = Operation("exportReport", "GET", "/api/v1/reports.csv", None)
+LIST_EXCLUSIONS: Operation[types.ExclusionPage] = Operation(
+    "listExclusions", "GET", "/api/v1/reports/exclusions", types.ExclusionPage
+)
+CREATE_EXCLUSION: Operation[types.Exclusion] = Operation(
+    "createExclusion", "POST", "/api/v1/reports/exclusions", types.Exclusion
+)
+DELETE_EXCLUSION: Operation[None] = Operation(
+    "deleteExclusion", "DELETE", "/api/v1/reports/exclusions/{exclusion_id}", None
+)
+LIST_OUTAGES: Operation[types.OutagePage] = Operation("listOutages", "GET", "/api/v1/reports/outages", types.OutagePage)
+REBUILD_REPORTS: Operation[types.ReportState] = Operation(
+    "rebuildReports", "POST", "/api/v1/reports/rebuild", types.ReportState
+)
+GET_REPORT_STATE: Operation[types.ReportState] = Operation(
+    "getReportState", "GET", "/api/v1/reports/state", types.ReportState
+)
 GET_RETENTION: Operation[types.Retention] = Operation("getRetention", "GET", "/api/v1/retention", types.Retention)
 CHANGE_RETENTION: Operation[types.Retention] = Operation(
     "changeRetention", "PATCH", "/api/v1/retention", types.Retention
@@ -182,6 +200,9 @@ LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
 )
 LIST_MESSAGES: Operation[types.MessagePage] = Operation(
     "listMessages", "GET", "/api/v1/stations/{station_id}/messages", types.MessagePage
+)
+LIST_EVSE_USE: Operation[types.EvseUsePage] = Operation(
+    "listEvseUse", "GET", "/api/v1/stations/{station_id}/use", types.EvseUsePage
 )
 LIST_VARIABLES: Operation[types.VariablePage] = Operation(
     "listVariables", "GET", "/api/v1/stations/{station_id}/variables", types.VariablePage
@@ -340,6 +361,14 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_OIDC,
     PUT_OIDC,
     CHECK_OIDC,
+    GET_REPORT,
+    EXPORT_REPORT,
+    LIST_EXCLUSIONS,
+    CREATE_EXCLUSION,
+    DELETE_EXCLUSION,
+    LIST_OUTAGES,
+    REBUILD_REPORTS,
+    GET_REPORT_STATE,
     GET_RETENTION,
     CHANGE_RETENTION,
     LIST_ROLES,
@@ -373,6 +402,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_EVSE,
     LIST_HANDSHAKES,
     LIST_MESSAGES,
+    LIST_EVSE_USE,
     LIST_VARIABLES,
     SET_VARIABLES,
     REFRESH_VARIABLES,

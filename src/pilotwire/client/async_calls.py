@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -130,7 +130,7 @@ class AsyncCalls:
         *,
         last_id: str = "",
         on_break: OnBreak | None = None,
-    ) -> AsyncIterator[T]:
+    ) -> AsyncGenerator[T, None]:
         """Messages for ever; a break is mended from where it was. Raises ApiProblem for what waiting does not mend."""
         request = shape.build(operation, query=query, accept="text/event-stream")
         attempt = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -126,7 +126,7 @@ class SyncCalls:
         *,
         last_id: str = "",
         on_break: OnBreak | None = None,
-    ) -> Iterator[T]:
+    ) -> Generator[T, None, None]:
         """Messages for ever; a break is mended from where it was. Raises ApiProblem for what waiting does not mend."""
         request = shape.build(operation, query=query, accept="text/event-stream")
         attempt = 0

@@ -118,6 +118,16 @@ class SqlStore(ABC):
         """True while commits succeed."""
         return self._ready
 
+    @property
+    def appended(self) -> int:
+        """Entries that were taken since it was opened."""
+        return self._appended
+
+    @property
+    def settled(self) -> int:
+        """Of these: those that are durable, or refused."""
+        return self._settled
+
     # -- appending (loop's thread) ------------------------------------------------------------------------------------
     def append(self, entry: Entry, done: Done | None = None) -> None:
         """Queue one entry for the next group. Raises StoreFailed when the queue is full or the store not ready."""
