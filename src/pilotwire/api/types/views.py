@@ -35,7 +35,7 @@ class View(msgspec.Struct, kw_only=True):
     query: ViewQuery
     columns: ViewColumns
     shared: Annotated[bool, Meta(description="Everybody in the tenant sees it")]
-    owner: str
+    owner: Annotated[str, Meta(description="Whose it is", examples=["ada"])]
     mine: bool
     created_at: Time
     updated_at: Time
