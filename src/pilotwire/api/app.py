@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Router
@@ -14,6 +15,7 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from . import openapi
 from .context import ApiContext
 from .conventions import Conventions
+from .fleet import warm_fleet
 from .guard import Guard
 from .problems import HANDLERS
 from .routes import (
@@ -115,4 +117,10 @@ def _openapi_config(context: ApiContext) -> OpenAPIConfig:
 def create_app(context: ApiContext, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The API under `/api/v1`, the operations' addresses beside it, and `extra` handlers (the console's)."""
     versioned = Router(path="/api/v1", route_handlers=[handler for area in AREAS for handler in area.HANDLERS])
-    return Api(context, [versioned, *operations.HANDLERS, *login.HANDLERS, *extra])
+    app = Api(context, [versioned, *operations.HANDLERS, *login.HANDLERS, *extra])
+
+    async def large_fleet() -> None:
+        await warm_fleet(context, context.config.tenant)
+
+    app.state["warm"] = [large_fleet, partial(openapi.schema_of, app)]
+    return app

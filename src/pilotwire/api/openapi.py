@@ -7,6 +7,7 @@ once, by rules.
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any
 
 import msgspec
@@ -79,7 +80,18 @@ def config(version: str) -> OpenAPIConfig:
 
 
 def schema_of(app: Litestar) -> dict[str, Any]:
-    """The document as JSON values; made once for an app."""
+    """The document as JSON values; made once for an app, whichever thread asks first."""
+    made: dict[str, Any] | None = app.state.get("openapi_document")
+    if made is None:
+        with _making:
+            made = _schema_of(app)
+    return made
+
+
+_making = threading.Lock()
+
+
+def _schema_of(app: Litestar) -> dict[str, Any]:
     made: dict[str, Any] | None = app.state.get("openapi_document")
     if made is None:
         bodies = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from .context import ApiContext
 from .live import close_hubs
 from .wire import Wire
 
+log = logging.getLogger(__name__)
+
 
 class _Quiet(uvicorn.Server):
     """Signals belong to the composition root."""
@@ -27,10 +31,16 @@ class _Quiet(uvicorn.Server):
 
 
 class ApiServer:
-    """uvicorn without its signal handlers and logs. `stop` ends streams first, so that it takes no time."""
+    """uvicorn without its signal handlers and logs. `stop` ends streams first, so that it takes no time.
 
-    def __init__(self, app: Litestar) -> None:
+    `warm`: what is made on first use (the document, templates, the index of a large fleet) is made right after the
+    start, beside the first requests, so that nobody has to wait for it.
+    """
+
+    def __init__(self, app: Litestar, *, warm: bool = False) -> None:
         self._app = app
+        self._warm = warm
+        self._warming: asyncio.Task[None] | None = None
         self._server: _Quiet | None = None
         self._task: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None
@@ -58,6 +68,18 @@ class ApiServer:
                 self._task.result()
                 raise ConfigError(f"the API did not start on {host}:{port}")
             await asyncio.sleep(0.005)
+        if self._warm:
+            self._warming = asyncio.get_running_loop().create_task(self._make_warm(), name="api warm-up")
+
+    async def _make_warm(self) -> None:
+        for work in self._app.state.get("warm", ()):
+            try:
+                if inspect.iscoroutinefunction(work):
+                    await work()
+                else:
+                    await asyncio.to_thread(work)
+            except Exception:  # it will be tried again by whoever needs it, and fail in their face
+                log.exception("something could not be made in advance")
 
     @property
     def port(self) -> int:
@@ -70,6 +92,10 @@ class ApiServer:
         state: Any = self._app.state
         context: ApiContext = state.context
         close_hubs(context)
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait((self._warming,))
+            self._warming = None
         if self._server is None or self._task is None:
             return
         self._server.should_exit = True

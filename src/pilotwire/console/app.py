@@ -13,7 +13,7 @@ from pilotwire.api.context import ApiContext
 
 from .pages import HANDLERS
 from .pages.errors import unrouted
-from .view import STATIC, missing_libraries
+from .view import STATIC, compile_templates, missing_libraries
 
 log = logging.getLogger(__name__)
 
@@ -27,4 +27,5 @@ def create_app(context: ApiContext) -> Litestar:
     )
     app = create_api(context, extra=[*HANDLERS, files])
     app.exception_handlers[HTTPException] = unrouted
+    app.state.warm.insert(0, compile_templates)
     return app

@@ -200,5 +200,11 @@ _environment.filters.update(
 )
 
 
+def compile_templates() -> None:
+    """All of them, before anybody waits for one."""
+    for name in _environment.list_templates(extensions=["html"]):
+        _environment.get_template(name)
+
+
 def render(template: str, **values: Any) -> str:
     return _environment.get_template(template).render(**values)
