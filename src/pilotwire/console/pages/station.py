@@ -20,6 +20,7 @@ TABS: list[tuple[str, str, str]] = [
     ("", N_("Now"), "stations:read"),
     ("sessions", N_("Sessions"), "sessions:read"),
     ("alarms", N_("Alarms"), "alarms:read"),
+    ("checks", N_("Checks"), "stations:read"),
     ("messages", N_("Messages"), "messages:read"),
     ("configuration", N_("Configuration"), "variables:read"),
     ("commands", N_("Commands"), "commands:read"),

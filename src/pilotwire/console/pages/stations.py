@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Response, get
+import msgspec
+from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.params import FromQuery, QueryParameter
 
+from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.fleet import SORTS, StationQuery
+from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
-from pilotwire.api.resources import sites
+from pilotwire.api.resources import sites, views
+from pilotwire.api.routes.common import bad_body
+from pilotwire.api.routes.login import own_path
 
+from ..forms import Form
 from ..language import N_, _
-from .common import PlainRequest, allowed, page
+from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .lists import Address
 
 PAGE = 50
@@ -85,6 +91,13 @@ async def listing(
     return {"found": found, "facets": facets, "names": names, "sessions": running, "everything": wanted.everything}
 
 
+def _bulk(principal: Principal) -> dict[str, str]:
+    """What may be done to many: action → title."""
+    from .jobs import actions_of
+
+    return {key: told[0] for key, told in actions_of(principal).items()}
+
+
 @get("/stations")
 async def table(
     request: PlainRequest,
@@ -121,6 +134,8 @@ async def table(
         shown=shown,
         cursor=cursor,
         may=principal.may,
+        bulk=_bulk(principal),
+        views=await views.views(context, principal, table="stations"),
         **await listing(context, principal, asked, sort, cursor),
     )
     if columns is not None:
@@ -130,4 +145,30 @@ async def table(
     return made
 
 
-HANDLERS: list[Any] = [table]
+@post("/stations/views", status_code=200)
+async def save_view(request: PlainRequest) -> Response[Any]:
+    """Keep what the table shows under a name."""
+    context, principal = allowed(request, "stations:read")
+    form = await Form.read(request)
+    back = own_path("/stations?" + form.get("query"))
+    if not form.get("name"):
+        return redirect(request, back, "warn", _("A view needs a name."))
+    wanted = {"table": "stations", "name": form.get("name"), "query": form.get("query"), "shared": form.flag("shared")}
+    try:
+        await views.create(context, principal, msgspec.convert(wanted, types.NewView))
+    except msgspec.ValidationError as error:
+        return redirect(request, back, "bad", bad_body(error).details.detail)
+    except Problem as refused:
+        return redirect(request, back, "bad", refused.details.detail)
+    return redirect(request, back, "good", _("The view is saved."))
+
+
+@post("/stations/views/{view_id:str}/delete", status_code=200)
+async def forget_view(request: PlainRequest, view_id: Text) -> Response[Any]:
+    """Forget one."""
+    context, principal = allowed(request, "stations:read")
+    await views.remove(context, principal, segment(view_id))
+    return redirect(request, "/stations", "good", _("The view is gone."))
+
+
+HANDLERS: list[Any] = [table, save_view, forget_view]
