@@ -18,7 +18,7 @@ class Check(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(examples=["handshake"])]
     title: Annotated[str, Meta(description="What was looked at", examples=["The last attempts to connect"])]
     verdict: Annotated[Verdict, Meta(description="unknown: there is nothing to judge by")]
-    seen: Annotated[str, Meta(description="What was seen")]
+    seen: Annotated[str, Meta(description="What was seen", examples=["The password is wrong."])]
     advice: Annotated[str, Meta(description="What to do; empty where all is well")]
     at: Annotated[Time | None, Meta(description="When it was seen, where that matters")]
     details: Annotated[list[str], Meta(description="More of the same, newest first")]
