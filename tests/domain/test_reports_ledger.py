@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -30,6 +30,7 @@ from pilotwire.domain.reports import (
     period_end,
     period_of,
     shares,
+    tiles,
     zeros,
 )
 
@@ -287,3 +288,19 @@ def test_periods() -> None:
     assert period_end(date(2026, 3, 9), "week") == date(2026, 3, 16)
     assert percent(1, 0) is None and percent(3, 2) == 100.0 and percent(-1, 2) == 0.0
     assert zeros() == [0] * 9
+
+
+@given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 1_500))
+def test_tiles_cover_every_day_once(begin: date, length: int) -> None:
+    end = begin + timedelta(days=length)
+    at = begin
+    for period, first in tiles(begin, end):
+        assert first == at and period_of(first, period) == first
+        at = period_end(first, period)
+    assert at == end
+
+
+def test_a_year_is_read_in_few_tiles() -> None:
+    assert tiles(date(2026, 1, 1), date(2027, 1, 1)) == [("year", date(2026, 1, 1))]
+    assert [period for period, _ in tiles(date(2025, 7, 1), date(2026, 7, 1))] == ["quarter"] * 4
+    assert len(tiles(date(2026, 5, 20), date(2026, 6, 19))) <= 12

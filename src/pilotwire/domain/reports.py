@@ -453,13 +453,21 @@ _SEEN: Final = frozenset(
 
 
 # -- periods ----------------------------------------------------------------------------------------------------------
+PERIODS: Final = ("year", "quarter", "month", "week", "day")
+"""Longest first. Weeks begin on Monday."""
+
+
 def period_of(day: date, group: str) -> date:
-    """The first day of the period that a day belongs to: day, week (from Monday), month."""
+    """The first day of the period that a day belongs to."""
     match group:
-        case "week":
-            return day - timedelta(days=day.weekday())
+        case "year":
+            return day.replace(month=1, day=1)
+        case "quarter":
+            return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
         case "month":
             return day.replace(day=1)
+        case "week":
+            return day - timedelta(days=day.weekday())
         case _:
             return day
 
@@ -467,12 +475,28 @@ def period_of(day: date, group: str) -> date:
 def period_end(begin: date, group: str) -> date:
     """The day after the last of the period that begins with `begin`."""
     match group:
+        case "year":
+            return begin.replace(year=begin.year + 1)
+        case "quarter":
+            return (begin + timedelta(days=93)).replace(day=1)
+        case "month":
+            return (begin + timedelta(days=32)).replace(day=1)
         case "week":
             return begin + timedelta(days=7)
-        case "month":
-            return (begin.replace(day=28) + timedelta(days=4)).replace(day=1)
         case _:
             return begin + timedelta(days=1)
+
+
+def tiles(begin: date, end: date) -> list[tuple[str, date]]:
+    """Periods that cover the days from `begin` to before `end`, each once: (period, its first day)."""
+    made: list[tuple[str, date]] = []
+    while begin < end:
+        for period in PERIODS:
+            if period_of(begin, period) == begin and (until := period_end(begin, period)) <= end:
+                made.append((period, begin))
+                begin = until
+                break
+    return made
 
 
 def percent(part: int, whole: int) -> float | None:

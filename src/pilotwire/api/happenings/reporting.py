@@ -3,7 +3,8 @@
 What is kept (`pilotwire.domain.reports` says what is booked):
 
     report-day    by shard and day: station → EVSEs with their columns
-    report-table  by year, month and, for `FINE_DAYS`, by day: stations in one order, a list per column
+    report-table  by year, quarter, month, week and, for `FINE_DAYS`, day: stations (or sites) in one order, a list
+                  per column, so that a table of ten thousand is read at once and several are added quickly
     report-total  by month and site ("" is the whole tenant)   day → columns
     report-state  by shard: what the ledger remembers of stations and running sessions
     report-meta   how far the figures reach
@@ -18,7 +19,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
-from datetime import tzinfo
+from datetime import date, tzinfo
 from typing import Any, TypeVar
 from zlib import crc32
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,6 +31,7 @@ from pilotwire.domain.reports import (
     COLUMNS,
     EXCLUDED,
     KEEP_ENDED_MS,
+    PERIODS,
     Booked,
     Days,
     Ledger,
@@ -38,6 +40,7 @@ from pilotwire.domain.reports import (
     Sums,
     Track,
     Window,
+    period_of,
 )
 from pilotwire.storage.documents import Change, Delete, put, sort_time, unpack
 from pilotwire.transport.bus import Event, Subscription
@@ -46,7 +49,7 @@ from ..context import ApiContext
 from ..tenancy import PLATFORM
 from .books import every, every_of
 from .follow import Follower
-from .records import CURSOR, CursorRecord
+from .records import CURSOR, END, CursorRecord
 from .worker import CHANGED
 
 log = logging.getLogger(__name__)
@@ -153,7 +156,8 @@ class TenantReports:
         self._books_at = -BOOKS_MS
         self.stale = True
         self.flushed_at = 0
-        self._order: dict[str, int] = {}
+        self._orders: dict[str, dict[str, int]] = {}
+        """Of stations and of sites: id → place in every table."""
         self._swept = ""
 
     def _site_of(self, station: str) -> str:
@@ -281,28 +285,35 @@ class TenantReports:
         return [put(STATE, shard, state) for shard, state in sorted(states.items())]
 
     async def _rows(self, pending: dict[Row, Sums]) -> list[Change]:
+        """What pending rows change. Gives way now and then: a large fleet has tens of thousands of them."""
         days: dict[str, dict[Row, Sums]] = {}
-        tables: dict[str, dict[str, Sums]] = {}
-        totals: dict[tuple[str, str], dict[str, Sums]] = {}
-        fine = self._default.day(max(0, self._context.scheduler.now() - FINE_DAYS * 86_400_000))
-        for row, sums in pending.items():
+        stations: dict[str, dict[str, Sums]] = {}
+        sites: dict[str, dict[str, Sums]] = {}
+        for count, (row, sums) in enumerate(pending.items()):
             days.setdefault(f"{shard_of(row.station)} {row.day}", {})[row] = sums
-            periods = (row.day[:4], row.day[:7], row.day)
-            for period in periods if row.day >= fine else periods[:2]:
-                _into(tables.setdefault(period, {}), row.station, sums)
-            month, site = row.day[:7], self._site_of(row.station)
-            _into(totals.setdefault((month, ""), {}), row.day, sums)
-            if site:
-                _into(totals.setdefault((month, site), {}), row.day, sums)
+            _into(stations.setdefault(row.day, {}), row.station, sums)
+            _into(sites.setdefault(row.day, {}), self._site_of(row.station), sums)
+            if count % 2_000 == 1_999:
+                await asyncio.sleep(0)
         changes: list[Change] = []
         for name, rows in sorted(days.items()):
             changes.append(await self._merge_day(name, rows))
             await asyncio.sleep(0)
-        for name, sums in sorted(tables.items()):
-            changes.append(await self._merge_table(name, sums))
+        fine = self._default.day(max(0, self._context.scheduler.now() - FINE_DAYS * 86_400_000))
+        tables: dict[str, list[dict[str, Sums]]] = {}
+        totals: dict[str, dict[str, Sums]] = {}
+        for day in sorted(stations):
+            for of_stations, of_sites in table_names(day, fine):
+                tables.setdefault(of_stations, []).append(stations[day])
+                tables.setdefault(of_sites, []).append(sites[day])
+            for site, sums in sites[day].items():
+                _into(totals.setdefault(total_id(day[:7], ""), {}), day, sums)
+                if site:
+                    _into(totals.setdefault(total_id(day[:7], site), {}), day, sums)
+        for name, several in sorted(tables.items()):
+            changes.append(await self._merge_table(name, several))
             await asyncio.sleep(0)
-        for (month, site), cells in sorted(totals.items()):
-            name = total_id(month, site)
+        for name, cells in sorted(totals.items()):
             known = await read(self._store, self.tenant, TOTAL, name, Totals) or {}
             for day, sums in cells.items():
                 _into(known, day, sums)
@@ -314,7 +325,8 @@ class TenantReports:
         if self._swept == fine:
             return []
         self._swept = fine
-        found = await every(self._store, self.tenant, TABLE, "d", f"d {fine}")
+        found = await every(self._store, self.tenant, TABLE, "day ", f"day {fine}")
+        found += await every(self._store, self.tenant, TABLE, "site-day ", f"site-day {fine}")
         return [Delete(TABLE, one.id) for one in found]
 
     async def _merge_day(self, name: str, rows: dict[Row, Sums]) -> Change:
@@ -329,26 +341,33 @@ class TenantReports:
                 evses.append([row.evse, *sums])
         return put(DAY, name, known, sort=name)
 
-    async def _merge_table(self, name: str, sums: dict[str, Sums]) -> Change:
-        """Every table lists stations in one order, as far as it goes, so that tables can be added column by column."""
-        if not self._order:
-            for one in await every(self._store, self.tenant, TABLE, "m"):  # of months and years: each names more
-                for station in unpack(one, Table).value.ids:
-                    self._order.setdefault(station, len(self._order))
-        for station in sorted(sums):
-            self._order.setdefault(station, len(self._order))
+    async def _merge_table(self, name: str, several: list[dict[str, Sums]]) -> Change:
+        """Every table lists its ids in one order, as far as it goes, so that tables can be added column by column."""
+        kind = "site-year " if name.startswith("site-") else "year "
+        order = self._orders.get(kind)
+        if order is None:
+            longest: list[str] = []
+            for one in await every(self._store, self.tenant, TABLE, kind, kind + END):
+                longest = max(longest, unpack(one, Table).value.ids, key=len)
+            order = self._orders[kind] = {id: place for place, id in enumerate(longest)}
+        last = 0
+        for sums in several:
+            for id in sorted(sums.keys() - order.keys()):
+                order[id] = len(order)
+            last = max(last, max(order[id] for id in sums))
         table = await read(self._store, self.tenant, TABLE, name, Table) or Table()
-        last = max(self._order[station] for station in sums)
         if last >= len(table.ids):
-            more = [station for station, place in self._order.items() if len(table.ids) <= place <= last]
+            more = list(order)[len(table.ids) : last + 1]
             table.ids += more
             for column in table.columns:
                 column += [0] * len(more)
-        for station, values in sums.items():
-            place = self._order[station]
-            for column, value in zip(table.columns, values, strict=True):
-                column[place] += value
-        return put(TABLE, name, table, sort=f"{'d' if len(name) == 10 else 'm'} {name}")
+        for sums in several:
+            for id, values in sums.items():
+                place = order[id]
+                for column, value in zip(table.columns, values, strict=True):
+                    column[place] += value
+            await asyncio.sleep(0)
+        return put(TABLE, name, table, sort=name)
 
     async def recount(self, about: ExclusionRecord) -> None:
         """Exclusions of this time and place have changed: book what that means for outages that are over."""
@@ -374,13 +393,24 @@ class TenantReports:
                 gone = [Delete(kind, one.id) for one in documents[place : place + 500]]
                 await self._store.write_documents(self.tenant, gone)
         self.ledger = Ledger(self._days_of, self._site_of)
-        self.touched, self._order = set(), {}
+        self.touched, self._orders = set(), {}
         await self.read_books(force=True)
 
 
 def _into(table: dict[Any, Sums], key: Any, sums: Sums) -> None:
     known = table.get(key)
     table[key] = list(sums) if known is None else [a + b for a, b in zip(known, sums, strict=True)]
+
+
+def table_names(day: str, fine: str) -> list[tuple[str, str]]:
+    """The ids of the tables that a day goes into: of stations, and of sites."""
+    of = date.fromisoformat(day)
+    return [
+        (name, f"site-{name}")
+        for period in PERIODS
+        if period != "day" or day >= fine
+        for name in (f"{period} {period_of(of, period)}",)
+    ]
 
 
 def total_id(month: str, site: str) -> str:

@@ -16,7 +16,6 @@ import msgspec
 from pilotwire.core.time import from_datetime, to_datetime, to_rfc3339
 from pilotwire.domain.reports import (
     CHARGING,
-    COLUMNS,
     DURATION,
     ENERGY,
     EXCLUDED,
@@ -31,6 +30,7 @@ from pilotwire.domain.reports import (
     percent,
     period_end,
     period_of,
+    tiles,
     zeros,
 )
 from pilotwire.storage.codec import encode_cursor
@@ -41,6 +41,7 @@ from ..access import Principal
 from ..context import ApiContext
 from ..happenings import reporting
 from ..happenings.books import every
+from ..happenings.records import END
 from ..happenings.reporting import (
     DAY,
     EXCLUSION,
@@ -71,6 +72,8 @@ SORTS = (
 )  # fmt: skip
 _EXCLUDED_AT_MOST = 1_000
 _DAY_MS = 86_400_000
+_FRESH_MS = 2_000
+"""For how long it is believed where stations stand and how many EVSEs they have."""
 
 
 class _Line(NamedTuple):
@@ -348,9 +351,16 @@ class _Reader:
     async def prepare(self) -> None:
         """Where stations stand, which are seen, how many EVSEs each has and since when."""
         self._visible = await visible_stations(self._context, self._principal)
-        self._site_of = {one.id: one.site for one in await self._store.accounts(self._tenant) if one.site}
-        tracks = await self._tracks()
-        self._evses = {name: (max(1, len(track.evses)), track.first) for name, track in tracks.items()}
+        kept: dict[str, tuple[int, dict[str, str], dict[str, tuple[int, int]]]]
+        kept = self._context.parts.setdefault(_Reader, {})
+        now = self._context.scheduler.now()
+        at, site_of, evses = kept.get(self._tenant, (0, {}, {}))
+        if not 0 <= now - at < _FRESH_MS or self._worker is None or len(self._worker.ledger.tracks) != len(evses):
+            site_of = {one.id: one.site for one in await self._store.accounts(self._tenant) if one.site}
+            tracks = await self._tracks()
+            evses = {name: (max(1, len(track.evses)), track.first) for name, track in tracks.items()}
+            kept[self._tenant] = (now, site_of, evses)
+        self._site_of, self._evses = site_of, evses
 
     async def _tracks(self) -> dict[str, Any]:
         if self._worker is not None:
@@ -385,70 +395,54 @@ class _Reader:
 
     # -- all, by site -------------------------------------------------------------------------------------------------
     async def sites(self, asked: Asked) -> list[_Line]:
-        """From the totals of each month."""
-        days = await self._totals(asked)
-        periods = self._periods(asked)
+        """All of them or each, of each period."""
         standing: dict[str, list[str]] = {}
         for station in self._evses:
             standing.setdefault(self._site_of.get(station, ""), []).append(station)
-        if asked.by == "site":
-            if asked.site is not None:
-                wanted = [asked.site]
-            elif self._principal.sites is not None:
-                wanted = sorted(self._principal.sites)
-            else:
-                wanted = sorted({*(name for name in days if name), *(name for name in standing if name)})
-        elif asked.site is not None:
+        if asked.by == "site" and asked.site is None:
+            return await self._each_site(asked, standing)
+        if asked.site is not None:
             wanted = [asked.site]
         else:
             wanted = [""] if self._principal.sites is None else sorted(self._principal.sites)
-        lines: list[_Line] = []
-        if asked.by == "site":
-            known = {name: self._known(standing.get(name, ())) for name in wanted}
-            for begin, end in periods:
-                low, high = self._span(begin, end)
-                lines += [
-                    _Line(
-                        begin,
-                        end,
-                        name,
-                        None,
-                        _sum_days(days.get(name, {}), begin, end),
-                        known[name].between(low, high),
-                    )
-                    for name in wanted
-                ]
-            return lines
-        whole = self._known(
-            self._evses if wanted == [""] else [one for name in wanted for one in standing.get(name, ())]
-        )
-        for begin, end in periods:
-            sums = _add(_sum_days(days.get(name, {}), begin, end) for name in wanted)
-            lines.append(_Line(begin, end, asked.site, None, sums, whole.between(*self._span(begin, end))))
+        days = [await self._total(asked, name) for name in wanted]
+        stations = self._evses if wanted == [""] else [one for name in wanted for one in standing.get(name, ())]
+        known = self._known(stations)
+        return [
+            _Line(
+                begin,
+                end,
+                asked.site,
+                None,
+                _add(_sum_days(one, begin, end) for one in days),
+                known.between(*self._span(begin, end)),
+            )
+            for begin, end in self._periods(asked)
+        ]
+
+    async def _each_site(self, asked: Asked, standing: dict[str, list[str]]) -> list[_Line]:
+        nothing, lines = zeros(), list[_Line]()
+        known = {name: self._known(stations) for name, stations in standing.items() if self._sees_site(name)}
+        for begin, end in self._periods(asked):
+            sums = await self._between(begin, end, "site-")
+            low, high = self._span(begin, end)
+            for name in {*known, *(one for one in sums if self._sees_site(one))}:
+                capacity = known[name].between(low, high) if name in known else 0
+                lines.append(_Line(begin, end, name, None, sums.get(name, nothing), capacity))
         return lines
 
-    async def _totals(self, asked: Asked) -> dict[str, dict[str, Sums]]:
-        """Site → day → columns."""
-        low, high = asked.begin.isoformat()[:7], (asked.end - timedelta(days=1)).isoformat()[:7]
-        found: dict[str, dict[str, Sums]] = {}
-        if asked.by == "site" and asked.site is None:
-            for document in await every(self._store, self._tenant, TOTAL, low, high + "~"):
-                site = document.id.partition(" ")[2]
-                if self._principal.sites is None or site in self._principal.sites:
-                    found.setdefault(site, {}).update(unpack(document, Totals).value)
-            return found
-        if asked.site is not None:
-            sites = [asked.site]
-        else:
-            sites = [""] if self._principal.sites is None else sorted(self._principal.sites)
-        for site in sites:
-            days = found.setdefault(site, {})
-            month = asked.begin.replace(day=1)
-            while month < asked.end:
-                name = total_id(month.isoformat()[:7], site)
-                days |= await reporting.read(self._store, self._tenant, TOTAL, name, Totals) or {}
-                month = period_end(month, "month")
-        return found
+    def _sees_site(self, site: str) -> bool:
+        return self._principal.sites is None or site in self._principal.sites
+
+    async def _total(self, asked: Asked, site: str) -> dict[str, Sums]:
+        """Day → columns, of one site or ("") of all."""
+        days: dict[str, Sums] = {}
+        month = asked.begin.replace(day=1)
+        while month < asked.end:
+            name = total_id(month.isoformat()[:7], site)
+            days |= await reporting.read(self._store, self._tenant, TOTAL, name, Totals) or {}
+            month = period_end(month, "month")
+        return days
 
     # -- stations -----------------------------------------------------------------------------------------------------
     def _sees(self, station: str, site: str | None) -> bool:
@@ -499,15 +493,10 @@ class _Reader:
         return found
 
     async def stations(self, asked: Asked) -> list[_Line]:
-        """Whole years and months from their tables, the days around them from the tables of days."""
-        if asked.group in ("total", "month"):
-            lines: list[_Line] = []
-            for begin, end in self._periods(asked):
-                lines += self._station_lines(asked, begin, end, await self._between(begin, end))
-            return lines
-        lines = []
+        """Of each period, from tables."""
+        lines: list[_Line] = []
         for begin, end in self._periods(asked):
-            lines += self._station_lines(asked, begin, end, _add_tables(await self._day_tables(begin, end)))
+            lines += self._station_lines(asked, begin, end, await self._between(begin, end))
         return lines
 
     def _station_lines(self, asked: Asked, begin: date, end: date, sums: dict[str, Sums]) -> list[_Line]:
@@ -526,46 +515,40 @@ class _Reader:
             if self._sees(station, asked.site)
         ]
 
-    async def _between(self, begin: date, end: date) -> dict[str, Sums]:
-        """Sums per station between two days."""
+    async def _between(self, begin: date, end: date, prefix: str = "") -> dict[str, Sums]:
+        """Sums per station (with the prefix `site-` per site) between two days, from the longest tables that fit."""
+        today = to_datetime(self._context.scheduler.now()).astimezone(self._context.config.zone).date()
+        fine = today - timedelta(days=reporting.FINE_DAYS - 2)
         tables: list[Table] = []
-        day = begin
-        while day < end:
-            year_end, month_end = date(day.year + 1, 1, 1), period_end(day.replace(day=1), "month")
-            if day.month == 1 and day.day == 1 and year_end <= end:
-                name, until = f"{day.year}", year_end
-            elif day.day == 1 and month_end <= end:
-                name, until = day.isoformat()[:7], month_end
-            else:
-                until = min(end, month_end)
-                tables += await self._day_tables(day, until)
-                day = until
+        old: list[date] = []
+        for period, first in tiles(begin, min(end, today + timedelta(days=2))):
+            if period == "day" and first < fine:
+                old.append(first)
                 continue
-            found = await reporting.read(self._store, self._tenant, TABLE, name, Table)
+            found = await reporting.read(self._store, self._tenant, TABLE, f"{prefix}{period} {first}", Table)
             if found is not None:
                 tables.append(found)
-            day = until
-        return _add_tables(tables)
+        sums = _add_tables(tables)
+        for first in old:
+            for name, values in (await self._gathered(first, prefix)).items():
+                sums[name] = _add((sums[name], values)) if name in sums else values
+        return sums
 
-    async def _day_tables(self, begin: date, end: date) -> list[Table]:
-        """A table for each day; of days that are too long ago to have one, one of them all, from the shards."""
-        fine = to_datetime(self._context.scheduler.now()).astimezone(self._context.config.zone).date()
-        fine -= timedelta(days=reporting.FINE_DAYS - 2)
-        tables = [await self._gathered(begin, min(end, fine))] if begin < fine else []
-        found = await every(self._store, self._tenant, TABLE, f"d {max(begin, fine)}", f"d {end}")
-        return [*tables, *(unpack(one, Table).value for one in found)]
-
-    async def _gathered(self, begin: date, end: date) -> Table:
+    async def _gathered(self, day: date, prefix: str) -> dict[str, Sums]:
+        """The same of a day that is too long ago to have a table."""
         sums: dict[str, Sums] = {}
+        if prefix:
+            month = day.isoformat()[:7]
+            for one in await every(self._store, self._tenant, TOTAL, f"{month} ", f"{month} {END}"):
+                found = unpack(one, Totals).value.get(day.isoformat())
+                if found is not None:
+                    sums[one.id.partition(" ")[2]] = found
+            return sums
         for number in range(reporting.SHARDS):
-            shard = f"{number:02x}"
-            for one in await every(self._store, self._tenant, DAY, f"{shard} {begin}", f"{shard} {end}"):
+            for one in await every(self._store, self._tenant, DAY, f"{number:02x} {day}", f"{number:02x} {day}{END}"):
                 for station, evses in unpack(one, reporting.DayRows).value.items():
-                    known = sums.setdefault(station, zeros())
-                    for row in evses:
-                        for place in range(COLUMNS):
-                            known[place] += row[place + 1]
-        return Table(ids=list(sums), columns=[list(column) for column in zip(*sums.values(), strict=True)])
+                    sums[station] = _add(row[1:] for row in evses)
+        return sums
 
 
 _raw_rows = msgspec.json.Decoder(dict[str, msgspec.Raw])
