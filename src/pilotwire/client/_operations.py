@@ -173,6 +173,9 @@ GET_STATION: Operation[types.Station] = Operation("getStation", "GET", "/api/v1/
 CHANGE_STATION: Operation[types.Station] = Operation(
     "changeStation", "PATCH", "/api/v1/stations/{station_id}", types.Station
 )
+CHECK_STATION: Operation[types.StationChecks] = Operation(
+    "checkStation", "GET", "/api/v1/stations/{station_id}/checks", types.StationChecks
+)
 LIST_COMMANDS: Operation[types.CommandPage] = Operation(
     "listCommands", "GET", "/api/v1/stations/{station_id}/commands", types.CommandPage
 )
@@ -260,6 +263,11 @@ LIST_USER_LOGINS: Operation[types.LoginPage] = Operation(
 RESET_SECOND_FACTOR: Operation[None] = Operation(
     "resetSecondFactor", "DELETE", "/api/v1/users/{name}/second-factor", None
 )
+LIST_VIEWS: Operation[types.ViewPage] = Operation("listViews", "GET", "/api/v1/views", types.ViewPage)
+CREATE_VIEW: Operation[types.View] = Operation("createView", "POST", "/api/v1/views", types.View)
+DELETE_VIEW: Operation[None] = Operation("deleteView", "DELETE", "/api/v1/views/{view_id}", None)
+GET_VIEW: Operation[types.View] = Operation("getView", "GET", "/api/v1/views/{view_id}", types.View)
+CHANGE_VIEW: Operation[types.View] = Operation("changeView", "PATCH", "/api/v1/views/{view_id}", types.View)
 LIST_WEBHOOKS: Operation[types.WebhookPage] = Operation("listWebhooks", "GET", "/api/v1/webhooks", types.WebhookPage)
 CREATE_WEBHOOK: Operation[types.WebhookCreated] = Operation(
     "createWebhook", "POST", "/api/v1/webhooks", types.WebhookCreated
@@ -392,6 +400,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     DELETE_STATION,
     GET_STATION,
     CHANGE_STATION,
+    CHECK_STATION,
     LIST_COMMANDS,
     SEND_COMMAND,
     LIST_AVAILABLE_COMMANDS,
@@ -433,6 +442,11 @@ OPERATIONS: tuple[Operation[object], ...] = (
     END_USER_LOGINS,
     LIST_USER_LOGINS,
     RESET_SECOND_FACTOR,
+    LIST_VIEWS,
+    CREATE_VIEW,
+    DELETE_VIEW,
+    GET_VIEW,
+    CHANGE_VIEW,
     LIST_WEBHOOKS,
     CREATE_WEBHOOK,
     LIST_WEBHOOK_EVENT_TYPES,

@@ -923,6 +923,12 @@ class SyncOperations(SyncCalls):
         """Change what is given, keep the rest."""
         return self._kept(operations.CHANGE_STATION, station_id, body=body, if_match=if_match)
 
+    def check_station(self, station_id: str) -> types.StationChecks:
+        """Look a station through from the outside in: account, last attempts to connect, certificate, connection,
+        start, clock, signs of life, connectors, tokens, meter values, messages, firmware, commands.
+        """
+        return self._answer(operations.CHECK_STATION, station_id)
+
     def list_commands(self, station_id: str, *, limit: int | None = None) -> types.CommandPage:
         """The newest commands to a station and what became of them."""
         return self._answer(operations.LIST_COMMANDS, station_id, query={"limit": limit})
@@ -1274,6 +1280,33 @@ class SyncOperations(SyncCalls):
     def reset_second_factor(self, name: str) -> None:
         """For a phone that is lost: the password alone is asked for again, and every login of the person ends."""
         self._nothing(operations.RESET_SECOND_FACTOR, name)
+
+    def list_views(
+        self,
+        *,
+        table: Literal["stations", "sessions", "tokens", "drivers", "sites", "alarms", "jobs", "messages"]
+        | None = None,
+    ) -> types.ViewPage:
+        """Your own views and those that are shared, by name."""
+        return self._answer(operations.LIST_VIEWS, query={"table": table})
+
+    def create_view(self, body: types.NewView, *, idempotency_key: str | None = None) -> types.View:
+        """Save filters, order and columns of a table, for yourself or shared."""
+        return self._answer(operations.CREATE_VIEW, body=body, idempotency_key=idempotency_key)
+
+    def delete_view(self, view_id: str, *, if_match: Kept[Any] | str | None = None) -> None:
+        """Your own; an admin's right also for shared ones."""
+        self._nothing(operations.DELETE_VIEW, view_id, if_match=if_match)
+
+    def get_view(self, view_id: str) -> Kept[types.View]:
+        """A saved view."""
+        return self._kept(operations.GET_VIEW, view_id)
+
+    def change_view(
+        self, view_id: str, body: types.ViewChange, *, if_match: Kept[types.View] | str | None = None
+    ) -> Kept[types.View]:
+        """Change what is given, keep the rest."""
+        return self._kept(operations.CHANGE_VIEW, view_id, body=body, if_match=if_match)
 
     def list_webhooks(self) -> types.WebhookPage:
         """Every webhook by name, and how it does."""
