@@ -202,25 +202,38 @@ def _sum(
     active: dict[str, int],
     energy: dict[str, int],
 ) -> types.SiteSummary:
-    connectors = [(one.id, connector) for one in stations for connector in one.connectors if connector.evse]
-    power = sum(one.power_w for one in stations)
+    # One pass, for there may be ten thousand stations and a page waits for this.
+    online = connectors = available = faulted = power = sessions = delivered = 0
+    drawing: set[tuple[str, int]] = set()
+    for one in stations:
+        name, connected = one.id, one.connected
+        online += connected
+        power += one.power_w
+        sessions += active.get(name, 0)
+        delivered += energy.get(name, 0)
+        for connector in one.connectors:
+            status, evse = connector.status, connector.evse
+            available += connected and status == "Available"
+            if evse:
+                connectors += 1
+                faulted += status == "Faulted"
+                if charging and (name, evse) in charging:
+                    drawing.add((name, evse))
     limit = record.power_limit_w if record else None
     return types.SiteSummary(
         site_id=site_id,
         name=record.name if record else "",
         stations=len(stations),
-        stations_online=sum(one.connected for one in stations),
-        connectors=len(connectors),
-        connectors_available=sum(
-            connector.status == "Available" for one in stations if one.connected for connector in one.connectors
-        ),
-        connectors_charging=len({(name, one.evse) for name, one in connectors} & charging),
-        connectors_faulted=sum(connector.status == "Faulted" for _, connector in connectors),
-        sessions_active=sum(active[one.id] for one in stations if one.id in active),
+        stations_online=online,
+        connectors=connectors,
+        connectors_available=available,
+        connectors_charging=len(drawing),
+        connectors_faulted=faulted,
+        sessions_active=sessions,
         power_w=power,
         power_limit_w=limit,
         load_percent=round(power * 100 / limit, 1) if limit else None,
-        energy_today_wh=sum(energy.get(one.id, 0) for one in stations),
+        energy_today_wh=delivered,
     )
 
 
