@@ -15,7 +15,6 @@ from pilotwire.storage.documents import Change, Conflict, Delete, Kept
 
 from .. import audit, mapping, types
 from ..access import Principal
-from ..commands import settings_changed
 from ..context import ApiContext
 from ..edit import check, of_conflict, tag_of
 from ..listing import wanted
@@ -158,7 +157,7 @@ async def erase(context: ApiContext, principal: Principal, driver_id: str, order
             kept += 1
             token.note = ""
             await context.store.put_token(token)
-    await settings_changed(context)
+    await tokens_resource.changed(context, principal.tenant)
     detail: dict[str, object] = {"tokens_deleted": deleted, "tokens_kept": kept}
     await audit.record(context, principal, "drivers.erase", f"driver {driver_id}", detail=detail, reason=order.reason)
     return types.Erasure(driver_id=driver_id, tokens_deleted=deleted, tokens_kept=kept, sessions_kept=sessions)
@@ -247,7 +246,7 @@ async def _write(
     changes += [Delete(CARRIES, name) for name in sorted(had - has)]
     changes += [documents.put(CARRIES, name, driver_id, expected=0) for name in sorted(has - had)]
     try:
-        return (await context.store.write_documents(tenant, changes))[0]
+        version = (await context.store.write_documents(tenant, changes))[0]
     except Conflict as conflict:
         if conflict.kind != CARRIES:
             raise of_conflict(conflict) from None
@@ -258,6 +257,8 @@ async def _write(
             f"The token {names[0]} has a driver.",
             errors=[{"field": f"tokens[{number}]", "message": "is carried by another driver"}],
         ) from None
+    tokens_resource.forget_book(context, tenant)
+    return version
 
 
 async def _forget(context: ApiContext, tenant: str, driver_id: str, before: Kept[DriverRecord]) -> None:
@@ -267,3 +268,4 @@ async def _forget(context: ApiContext, tenant: str, driver_id: str, before: Kept
         await context.store.write_documents(tenant, changes)
     except Conflict as conflict:
         raise of_conflict(conflict) from None
+    tokens_resource.forget_book(context, tenant)

@@ -18,6 +18,7 @@ from ..edit import check, tag_of
 from ..listing import wanted
 from ..problems import not_found, problem
 from .keeping import Collection, Tagged
+from .tokens import book
 
 
 class GroupRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -45,7 +46,7 @@ def _shown(group_id: str, record: GroupRecord | None, tokens: int) -> types.Grou
 
 
 async def _counts(context: ApiContext, tenant: str) -> Counter[str]:
-    return Counter(one.parent for one in await context.store.tokens(tenant) if one.parent)
+    return (await book(context, tenant)).groups
 
 
 async def groups(context: ApiContext, principal: Principal, *, search: str | None = None) -> list[types.Group]:

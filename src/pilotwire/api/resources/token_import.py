@@ -18,9 +18,9 @@ from pilotwire.domain.records import Token
 
 from .. import audit, types
 from ..access import Principal
-from ..commands import settings_changed
 from ..context import ApiContext
 from ..problems import problem
+from .tokens import changed
 
 MAX_ROWS = 50_000
 MAX_BYTES = 16 << 20
@@ -96,7 +96,7 @@ async def import_tokens(
         return told
     if fresh:
         await context.store.put_tokens(fresh)
-        await settings_changed(context)
+        await changed(context, principal.tenant)
     told.applied = True
     detail: dict[str, object] = {"created": told.created, "changed": told.changed, "failed": told.failed}
     await audit.record(context, principal, "tokens.import", "tokens", detail=detail)

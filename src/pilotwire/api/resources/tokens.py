@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -24,6 +25,8 @@ from .keeping import Tagged
 
 CARRIES = "token-driver"
 """Kind of the documents that say whose a token is: id the token without case, body the driver's id."""
+FRESH_MS = 2_000
+"""How long a change that another process made may be missing in lists."""
 _RESERVED = frozenset({"import", "export"})
 """Last parts of addresses of ours."""
 EXPORT_COLUMNS = ("token", "type", "status", "group", "expires_at", "note", "created_at")
@@ -37,6 +40,59 @@ def instant(field: str, value: datetime | None) -> int | None:
         return from_datetime(value)
     except OverflowError:
         raise problem("bad-body", errors=[{"field": field, "message": "out of range"}]) from None
+
+
+class _Books:
+    """The books by tenant, and how often each was forgotten: one read before a change must not be kept after it."""
+
+    def __init__(self) -> None:
+        self.by_tenant: dict[str, Book] = {}
+        self.forgotten: Counter[str] = Counter()
+
+
+def _books(context: ApiContext) -> _Books:
+    return context.parts.setdefault(_Books, _Books())
+
+
+class Book:
+    """The tokens of one tenant as they are shown, for lists: read anew every `FRESH_MS` at most, and when one was
+    changed here. What decides about charging never looks into it."""
+
+    __slots__ = ("at", "groups", "shown")
+
+    def __init__(self, at: int, shown: list[types.Token]) -> None:
+        self.at = at
+        self.shown = shown
+        """By token. Never to be changed."""
+        self.groups = Counter(one.parent for one in shown if one.parent)
+        """Group → how many tokens are in it."""
+
+
+async def book(context: ApiContext, tenant: str) -> Book:
+    """The book of a tenant."""
+    books = _books(context)
+    now, forgotten = context.scheduler.now(), books.forgotten[tenant]
+    known = books.by_tenant.get(tenant)
+    if known is None or not 0 <= now - known.at < FRESH_MS:
+        whose = await carriers(context, tenant)
+        shown = [mapping.token(one, whose.get(one.token.casefold())) for one in await context.store.tokens(tenant)]
+        known = Book(now, shown)
+        if books.forgotten[tenant] == forgotten:
+            books.by_tenant[tenant] = known
+    return known
+
+
+def forget_book(context: ApiContext, tenant: str) -> None:
+    """Tokens, or who carries them, were changed."""
+    books = _books(context)
+    books.by_tenant.pop(tenant, None)
+    books.forgotten[tenant] += 1
+
+
+async def changed(context: ApiContext, tenant: str) -> None:
+    """Tokens were changed: lists show it, and the gateway counts it, before we answer."""
+    forget_book(context, tenant)
+    await settings_changed(context)
 
 
 async def carriers(context: ApiContext, tenant: str) -> dict[str, str]:
@@ -68,10 +124,9 @@ async def tokens(
 ) -> list[types.Token]:
     """Every token, as far as wanted; `search` is part of token, group or note."""
     principal.need("tokens:read")
-    whose = await carriers(context, principal.tenant)
     return [
-        mapping.token(one, whose.get(one.token.casefold()))
-        for one in await context.store.tokens(principal.tenant)
+        one
+        for one in (await book(context, principal.tenant)).shown
         if (status is None or one.status == status)
         and (group is None or one.parent == group)
         and (type is None or one.type == type)
@@ -124,7 +179,7 @@ async def put(context: ApiContext, principal: Principal, data: types.NewToken) -
         created_at=known.created_at if known else context.scheduler.now(),
     )
     await context.store.put_token(record)
-    await settings_changed(context)
+    await changed(context, principal.tenant)
     action = "tokens.change" if known else "tokens.create"
     detail: dict[str, object] = {"status": record.status, "group": record.parent}
     await audit.record(context, principal, action, f"token {record.token}", detail=detail)
@@ -148,7 +203,7 @@ async def change(
         record.expires_at = instant("expires_at", data.expires_at)
         detail["expires_at"] = record.expires_at
     await context.store.put_token(record)
-    await settings_changed(context)
+    await changed(context, principal.tenant)
     await audit.record(context, principal, "tokens.change", f"token {record.token}", detail=detail)
     return await _tagged(context, record)
 
@@ -159,7 +214,7 @@ async def remove(context: ApiContext, principal: Principal, name: str, *, if_mat
     record = await _get(context, principal.tenant, name)
     check(if_match, tag_of(record))
     await context.store.delete_token(record.tenant, record.token)
-    await settings_changed(context)
+    await changed(context, principal.tenant)
     await audit.record(context, principal, "tokens.delete", f"token {record.token}")
 
 
