@@ -71,6 +71,22 @@ def sort_time(ms: int) -> str:
     return f"{ms:013d}"
 
 
+class Counter:
+    """How often documents of a kind were changed, by (tenant, kind)."""
+
+    def __init__(self) -> None:
+        self._changes: dict[tuple[str, str], int] = {}
+
+    def count(self, tenant: str, changes: Sequence[Change]) -> None:
+        """These were made."""
+        for kind in {one.kind for one in changes}:
+            self._changes[tenant, kind] = self._changes.get((tenant, kind), 0) + 1
+
+    def of(self, tenant: str, kind: str) -> int:
+        """How many there were."""
+        return self._changes.get((tenant, kind), 0)
+
+
 # -- plans of the SQL stores ------------------------------------------------------------------------------------------
 def write_plan(tenant: str, changes: Sequence[Change]) -> Plan[list[int]]:
     """All changes or, when one conflicts, none. Returns the new versions, 0 for what is deleted. Raises Conflict."""

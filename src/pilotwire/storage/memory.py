@@ -32,7 +32,7 @@ from .codec import (
     sample_order,
     variable_order,
 )
-from .documents import Change, Document, DocumentPage, DocumentTable
+from .documents import Change, Counter, Document, DocumentPage, DocumentTable
 from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
 from .session_list import EndedRow, SessionQuery, StationTotal, fits, sort_key
 
@@ -75,6 +75,7 @@ class MemoryStore:
         self._seq = 0
         self.position = 0
         self.account_changes = 0
+        self._document_changes = Counter()
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._dirty: dict[int, Record] = {}
         """Touched records by identity, not yet keyed: the cheapest thing that `append` can do with them."""
@@ -554,7 +555,13 @@ class MemoryStore:
     # -- documents ----------------------------------------------------------------------------------------------------
     async def write_documents(self, tenant: str, changes: Sequence[Change]) -> list[int]:
         """As the port says."""
-        return self._documents.write(tenant, changes)
+        versions = self._documents.write(tenant, changes)
+        self._document_changes.count(tenant, changes)
+        return versions
+
+    def document_changes(self, tenant: str, kind: str) -> int:
+        """Rises when a document of a kind is written or deleted through this store."""
+        return self._document_changes.of(tenant, kind)
 
     async def document(self, tenant: str, kind: str, id: str) -> Document | None:
         """One document."""

@@ -252,6 +252,10 @@ class Store(Protocol):
         """Make all changes or none; returns the new versions, 0 for what was deleted. Raises `Conflict`."""
         ...
 
+    def document_changes(self, tenant: str, kind: str) -> int:
+        """Rises when a document of a kind is written or deleted through this store, for those who keep sums."""
+        ...
+
     async def document(self, tenant: str, kind: str, id: str) -> Document | None: ...
 
     async def documents(

@@ -50,6 +50,7 @@ class SqlStore(ABC):
         self._open = self._ready = self._writing = False
         self._failure: BaseException | None = None
         self._rolling = asyncio.Lock()
+        self._document_changes = documents.Counter()
         self.account_changes = 0
         """Rises when an account is written or deleted through this store."""
         self.groups = 0
@@ -534,7 +535,13 @@ class SqlStore(ABC):
     # -- documents ----------------------------------------------------------------------------------------------------
     async def write_documents(self, tenant: str, changes: Sequence[Change]) -> list[int]:
         """As the port says."""
-        return await self.change(documents.write_plan(tenant, changes))
+        versions = await self.change(documents.write_plan(tenant, changes))
+        self._document_changes.count(tenant, changes)
+        return versions
+
+    def document_changes(self, tenant: str, kind: str) -> int:
+        """Rises when a document of a kind is written or deleted through this store."""
+        return self._document_changes.of(tenant, kind)
 
     async def document(self, tenant: str, kind: str, id: str) -> Document | None:
         """One document."""
