@@ -370,6 +370,14 @@ async def test_a_provider_that_is_down_is_told_clearly(world, api) -> None:
         assert f"{gone.issuer} cannot be reached" in browser.why()
 
 
+async def test_nobody_begins_as_many_logins_as_they_like(site, browser) -> None:
+    answers = [await browser.here.get("/login/oidc") for _ in range(61)]
+    assert not any(refused(one) for one in answers[:60])
+    assert refused(answers[60]) and "Wait" in browser.why()
+    site.clock.run_for(60_000)
+    assert not refused(await browser.here.get("/login/oidc"))
+
+
 # -- settings ---------------------------------------------------------------------------------------------------------
 async def test_settings_never_show_the_secret(site, api, provider) -> None:
     shown = await api.get("/api/v1/oidc")

@@ -26,6 +26,12 @@ The public API of a Pilotwire central system.
 **Logging in.** Programs send `Authorization: Bearer pw_…` (make a key with `pilotwire users key NAME`); the console
 uses a cookie. With `--lab` no login is needed on the machine itself.
 
+**Tenants.** Everything that you see is of one tenant, your own. A platform admin works in another one with the header
+`X-Tenant`, or the parameter `tenant` where a header cannot be sent.
+
+**Reasons.** Commands that can cut a station off, take it out of service or change whom it trusts need a `reason`. It
+is kept in the audit log.
+
 **Lists** answer `{"items": [...], "next": cursor or null}`; ask again with `cursor=<next>`. Query parameters that
 are not known are ignored.
 

@@ -15,6 +15,7 @@ from .. import audit, oidc, types
 from ..access import Principal, access_of, system
 from ..context import ApiContext
 from ..edit import check, of_conflict, tag_of
+from ..limiter import FailureLimiter
 from ..logins import LoginRecord
 from ..oidc import Attempt, Client, Identity, claim, provider_of, texts
 from ..passwords import wrong
@@ -29,6 +30,8 @@ KIND = "oidc"
 ID = "provider"
 ATTEMPT_KIND = "oidc-attempt"
 ATTEMPT_MS = 600_000
+_BEGUN_A_MINUTE = 60
+"""Logins that one address may begin: an office may share one."""
 CALLBACK = "/login/oidc/callback"
 _SECRET = "OpenID client secret"  # noqa: S105 - the name of a purpose
 _LOGOUT = "logout address"
@@ -160,8 +163,14 @@ def _key(state: str) -> str:
     return hashlib.sha256(state.encode()).hexdigest()
 
 
-async def begin(whole: ApiContext, tenant: str, next: str, base: str) -> tuple[str, str]:
-    """(where to send the browser, the state that its cookie keeps). Raises Problem 404, 502."""
+async def begin(whole: ApiContext, tenant: str, next: str, base: str, client: str) -> tuple[str, str]:
+    """(where to send the browser, the state that its cookie keeps). Raises Problem 404, 429, 502."""
+    limiter: FailureLimiter = whole.parts.setdefault(
+        Attempt, FailureLimiter(whole.scheduler.now, limit=_BEGUN_A_MINUTE)
+    )
+    if wait := limiter.wait_ms(client):
+        raise problem("too-many-attempts", headers={"Retry-After": str(-(-wait // 1000))})
+    limiter.failed(client)  # each leaves a record for ten minutes, so nobody begins as many as they like
     _, kept = await _find(whole, tenant)
     if kept is None or not kept.enabled:
         raise not_found("login provider", tenant)

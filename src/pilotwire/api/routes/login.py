@@ -124,7 +124,9 @@ async def to_provider(request: PlainRequest, next: FromQuery[str] = "/", tenant:
     """On to the login provider of the tenant."""
     context = whole_context(request)
     try:
-        url, state = await oidc.begin(context, tenant or context.config.tenant, own_path(next), base_of(request))
+        url, state = await oidc.begin(
+            context, tenant or context.config.tenant, own_path(next), base_of(request), caller_of(request).client
+        )
     except Problem as refused:
         return _sorry(request, refused, next, tenant)
     kept = cookies.made(cookies.OIDC, state, max_age=oidc.ATTEMPT_MS // 1000, secure=secure(request))
