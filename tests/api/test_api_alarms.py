@@ -363,3 +363,24 @@ async def test_alarms_of_a_station_that_is_taken_away_are_over(running, api) -> 
 async def _is_closed(running: Any, api: httpx.AsyncClient) -> bool:
     await running.settle()
     return ("connector-faulted", "CP-B") not in await rules_open(api)
+
+
+async def test_the_live_picture_counts_alarms_and_names_those_that_change(running, api) -> None:
+    from pilotwire.api.live import hub_of
+
+    hub = hub_of(running.world.context, "default")
+    stream = hub.watch()
+    try:
+        first = (await anext(stream)).decode()
+        assert '"alarms_open":2' in first and '"alarms_critical":0' in first
+        fault = facts.ConnectorStatusChanged(event_time=0, evse=9, connector=1, status="Faulted")
+        running.world.commit("CP-A", fault)
+        await running.settle()
+        alarm = (await api.get("/api/v1/alarms", params={"station": "CP-A"})).json()["items"][0]
+        while alarm["id"] not in (message := (await anext(stream)).decode()):
+            assert message
+        assert '"alarms_open":3' in message
+    finally:
+        await stream.aclose()
+    totals = (await api.get("/api/v1/totals")).json()
+    assert totals["alarms_open"] == 3

@@ -17,7 +17,7 @@ from itertools import islice
 import msgspec
 
 from pilotwire.domain.facts import SessionEnded, SessionStarted, SessionUpdated
-from pilotwire.transport.bus import Event, PowerNow, Subscription
+from pilotwire.transport.bus import AlarmNews, Event, PowerNow, Subscription
 
 from . import types
 from .access import Principal, system
@@ -25,7 +25,7 @@ from .context import ApiContext
 from .fleet import fleet_of
 from .picture import EXACT, NEWS, Picture
 from .queries import Queries
-from .scope import forget_sites
+from .scope import forget_sites, sees_site
 from .words import happening
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,8 @@ class LiveHub:
         self._powered: set[str] = set()
         self._moved: set[str] = set()
         self._fresh_news: list[types.Happening] = []
+        self._alarms: dict[str, None] = {}
+        """Alarms of which something is to be told."""
         self._wake = asyncio.Event()
         self._subscriptions: list[Subscription] = []
         self._large = False
@@ -227,10 +229,12 @@ class LiveHub:
         bus = self._context.bus
         facts = bus.subscribe(f"facts.{self._tenant}.>", limit=50_000)
         powers = bus.subscribe(f"power.{self._tenant}.>", limit=50_000)
-        self._subscriptions = [facts, powers]
+        alarms = bus.subscribe(f"alarms.{self._tenant}.>", limit=1_000)
+        self._subscriptions = [facts, powers, alarms]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._hear(facts))
             group.create_task(self._hear(powers))
+            group.create_task(self._hear(alarms))
             shed = -1
             while True:
                 try:
@@ -265,6 +269,10 @@ class LiveHub:
                     self._powered.add(station.id)
                 if session is not None:
                     self._moved.add(session.id)
+            elif isinstance(news, AlarmNews):
+                if not sees_site(self._queries.principal, news.site):
+                    continue
+                self._alarms[news.alarm] = None
             elif isinstance(news, Event):
                 self._dirty[news.station] = None
                 # What changes a session names it; a station that is not shown here has none that is.
@@ -315,6 +323,7 @@ class LiveHub:
         powered, self._powered = self._powered, set()
         moved, self._moved = self._moved, set()
         news, self._fresh_news = self._fresh_news[-NEWS:], []
+        alarms, self._alarms = list(self._alarms), {}
         removed: list[str] = []
         sessions: dict[str, types.Session] = {}
         if batch or changed:
@@ -331,7 +340,7 @@ class LiveHub:
             if (session := picture.sessions.get(session_id)) is not None:
                 sessions[session_id] = session
         stations = [picture.stations[name] for name in sorted(powered) if name in picture.stations]
-        if not self._watchers or not (stations or sessions or removed or news):
+        if not self._watchers or not (stations or sessions or removed or news or alarms):
             return
         update = types.LiveUpdate(
             totals=picture.totals(),
@@ -339,6 +348,7 @@ class LiveHub:
             sessions=list(sessions.values()),
             removed=removed,
             events=news[::-1],
+            alarms=alarms,
         )
         encoded: dict[str | None, bytes | None] = {}
         for watcher in self._watchers:
@@ -365,8 +375,9 @@ def _of_station(update: types.LiveUpdate, station_id: str) -> types.LiveUpdate |
         sessions=[one for one in update.sessions if one.station_id == station_id],
         removed=[one for one in update.removed if one == station_id],
         events=[one for one in update.events if one.station_id == station_id],
+        alarms=update.alarms,
     )
-    return part if part.stations or part.sessions or part.removed or part.events else None
+    return part if part.stations or part.sessions or part.removed or part.events or part.alarms else None
 
 
 def hub_of(context: ApiContext, whose: Principal | str) -> LiveHub:

@@ -16,6 +16,7 @@ from pilotwire.transport.bus import PowerNow
 from . import types
 from .context import ApiContext
 from .fleet import Member
+from .happenings.worker import open_alarms
 from .queries import Queries
 
 NEWS: Final = 40
@@ -31,6 +32,7 @@ class Picture:
     """What is known now, in the types of the API."""
 
     def __init__(self, context: ApiContext, queries: Queries) -> None:
+        self._context = context
         self._queries = queries
         self._now = context.scheduler.now
         self._known = _known_before(context, queries.tenant, queries.midnight())
@@ -174,6 +176,7 @@ class Picture:
     def totals(self) -> types.Totals:
         """Sums of all that is shown."""
         sessions = self.sessions.values()
+        alarms = open_alarms(self._context, self._queries.principal)
         running = sum(max(0, one.energy_wh - self._before.get(one.id, 0)) for one in sessions)
         return types.Totals(
             time=to_rfc3339(self._now()),
@@ -186,6 +189,8 @@ class Picture:
             power_w=sum(one.power_w for one in sessions),
             energy_today_wh=running + sum(max(0, wh - self._before.get(id, 0)) for id, wh in self._today.items()),
             sessions_today=len(self.sessions) + len(self._today),
+            alarms_open=alarms.total(),
+            alarms_critical=alarms["critical"],
         )
 
     def overview(self) -> types.Overview:

@@ -38,6 +38,8 @@ COLUMNS: Final = 9
 DOWN: Final = frozenset(("Faulted", "Unavailable"))
 SHORTEST_OUTAGE_MS: Final = 60_000
 """Shorter ones count, but are not listed one by one."""
+RECENT_MS: Final = 900_000
+"""A session that told something so recently occupies its EVSE still."""
 KEEP_ENDED_MS: Final = 3 * 86_400_000
 """How long a session is remembered after its end, so that what comes late is booked as a correction."""
 
@@ -396,7 +398,9 @@ class Ledger:
             done = Booked(session.station_id, session.evse, session.started_at)
         station, evse = session.station_id, session.evse
         end = session.ended_at if session.status == "ended" and session.ended_at is not None else 0
-        until = max(end, session.started_at) if end else max(done.until, min(now, session.updated_at or now))
+        told = session.updated_at or now
+        seen = now if now - told < RECENT_MS else min(now, told)  # it goes on between two messages
+        until = max(end, session.started_at) if end else max(done.until, seen)
         wh = session.energy_wh - done.wh
         days = self.days_of(station)
         if until > done.until:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 
 import msgspec
@@ -81,6 +82,7 @@ class Desk:
         self._digested: set[str] = set()
         """Subscriptions whose digest is to be written."""
         self._cursor = CURSOR
+        self._open: dict[frozenset[str] | None, Counter[str]] = {}
         self._suspects: dict[str, None] = {}
         self._skewed: set[str] = set()
 
@@ -315,6 +317,7 @@ class Desk:
         documents.append(put(CURSOR, self._cursor, CursorRecord(position)))
         await self._write(records, versions, documents, changes)
         self.position = position
+        self._open.clear()
         woken, self._woken = self._woken, set()
         self._deliveries = []
         self._digested.clear()
@@ -404,6 +407,23 @@ class Desk:
                 made.append(Delete(CELL, name))
                 self._kept.discard(name)
         return made
+
+    def count_open(self, sites: frozenset[str] | None) -> Counter[str]:
+        """Open alarms by severity, of all or of some sites. Counted anew when something has changed."""
+        counted = self._open.get(sites)
+        if counted is None:
+            counted = Counter()
+            for (rule_id, station, part), cell in self.engine.cells.items():
+                rule = self.engine.rules.get(rule_id)
+                if not cell.alarm or rule is None:
+                    continue
+                site = self.books.site_of(station) if station else self._site_part(rule_id, part)
+                if sites is None or site in sites:
+                    counted[rule.severity] += 1
+            if len(self._open) > 100:
+                self._open.clear()
+            self._open[sites] = counted
+        return counted
 
     # -- people -------------------------------------------------------------------------------------------------------
     def _tell_people(self, change: Change, record: AlarmRecord, now: int) -> None:

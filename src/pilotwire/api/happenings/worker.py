@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pilotwire.domain.alarms import Place
 from pilotwire.storage.documents import put, unpack
 from pilotwire.transport.bus import Event, Refused, Subscription
 
+from ..access import Principal
 from ..context import ApiContext
 from ..tenancy import PLATFORM, tenant_name
 from .desk import Counters, Desk
@@ -106,6 +108,13 @@ class Happenings:
         desk = self._desks.get(tenant)
         return open_by(desk.engine.cells) if desk is not None else {}
 
+    def count_open(self, tenant: str, sites: frozenset[str] | None) -> Counter[str]:
+        """Open alarms by severity, of all or of some sites."""
+        desk = self._desks.get(tenant)
+        if desk is None:
+            return Counter()
+        return desk.count_open(sites)
+
     def metrics(self) -> Iterator[Metric]:
         """Counters of this process, and how many alarms are open."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -193,3 +202,11 @@ class Happenings:
     def _all_changed(self) -> None:
         for tenant in self._desks:
             self.changed(tenant, stations=True)
+
+
+def open_alarms(context: ApiContext, principal: Principal) -> Counter[str]:
+    """How many alarms are open now, by severity, of those that a principal sees; none where no worker runs."""
+    happenings: Happenings | None = context.parts.get(Happenings)
+    if happenings is None or principal.tokens is not None:
+        return Counter()
+    return happenings.count_open(principal.tenant, principal.sites)

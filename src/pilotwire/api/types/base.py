@@ -300,6 +300,8 @@ class Totals(msgspec.Struct, kw_only=True):
     power_w: int
     energy_today_wh: Annotated[int, Meta(description="Delivered since midnight by the server's zone")]
     sessions_today: Annotated[int, Meta(description="Sessions that were running at some time today")]
+    alarms_open: Annotated[int, Meta(description="Alarms that are open, of those that you may see", examples=[2])] = 0
+    alarms_critical: Annotated[int, Meta(description="Critical ones among them", examples=[0])] = 0
 
 
 class FactShown(msgspec.Struct, kw_only=True):
@@ -356,6 +358,7 @@ class LiveUpdate(msgspec.Struct, kw_only=True):
     sessions: Annotated[list[Session], Meta(description="Changed ones; one that has ended comes once more, as ended")]
     removed: Annotated[list[str], Meta(description="Stations that are gone")]
     events: list[Happening]
+    alarms: Annotated[list[str], Meta(description="Ids of alarms that were raised, acknowledged or cleared")] = []
 
 
 class Health(msgspec.Struct, kw_only=True):
