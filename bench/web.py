@@ -88,6 +88,17 @@ def served(folder: Path) -> Iterator[tuple[psutil.Process, str, str]]:
         yield process, f"http://127.0.0.1:{http}", f"ws://127.0.0.1:{ocpp}/ocpp"
 
 
+def wait_for_rest(process: psutil.Process, limit_s: float = 120) -> None:
+    """Until what the server does by itself after its start (alarms, reports caught up with the journal) is done."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        before = cpu_seconds(process)
+        time.sleep(1.5)
+        if cpu_seconds(process) - before < 0.1:
+            return
+    raise RuntimeError(f"the server is still at work by itself {limit_s:.0f} s after its start")
+
+
 def per_cpu_second(process: psutil.Process, port: int, path: str, seconds: float, *headers: str) -> tuple[float, int]:
     """(requests per CPU-second of the server, bytes of an answer) over 16 connections that stay open."""
     command = [sys.executable, "-m", "bench.http_load", "127.0.0.1", str(port), path, str(seconds), "16", *headers]
@@ -117,6 +128,7 @@ def reads(rounds: int, quick: bool) -> tuple[dict[str, float], float, int]:
         size = 0
         for _ in range(1 if quick else rounds):
             with served(folder) as (process, url, _):
+                wait_for_rest(process)
                 port = int(url.rpartition(":")[2])
                 answer = httpx.get(f"{url}/api/v1/stations", headers=dict([key.split(": ", 1)]), timeout=60)
                 tag = answer.headers["etag"]
@@ -178,18 +190,18 @@ def timed(client: httpx.Client, what: str, path: str, names: dict[str, str], tim
 
 
 def times(quick: bool) -> tuple[list[Timed], list[Timed], float, float]:
-    """(lists of the API, pages, the first page the moment the server listens, the same three seconds later), in ms."""
+    """(lists of the API, pages, the first page the moment the server listens, the first one of a server at rest), ms."""
     repeat = 3 if quick else 6
     with data_set(quick) as folder:
-        with served(folder) as (_, url, _), httpx.Client(base_url=url, timeout=60) as client:
+        with served(folder) as (process, url, _), httpx.Client(base_url=url, timeout=60) as client:
             begun = time.perf_counter()
             client.get("/").raise_for_status()
             at_once = 1000 * (time.perf_counter() - begun)
-            time.sleep(3)
+            wait_for_rest(process)
             names = _names(client)
             lists = [timed(client, what, path, names, repeat) for what, path in LISTS]
-        with served(folder) as (_, url, _), httpx.Client(base_url=url, timeout=60) as client:
-            time.sleep(3)
+        with served(folder) as (process, url, _), httpx.Client(base_url=url, timeout=60) as client:
+            wait_for_rest(process)
             begun = time.perf_counter()
             client.get("/").raise_for_status()
             first_page = 1000 * (time.perf_counter() - begun)
@@ -282,6 +294,7 @@ def consoles(quick: bool) -> tuple[float, dict[int, float], list[float], float]:
     seconds, stations, rate = (2.0, 50, 50.0) if quick else (8.0, 1_000, 100.0)
     cost: dict[int, float] = {}
     with data_set(quick) as folder, served(folder) as (process, url, ocpp):
+        wait_for_rest(process)
         latencies = asyncio.run(_latency(url, ocpp, 5 if quick else 30))
         found = re.search(r'data-live="(/api/[^"]+)"', httpx.get(url, timeout=60).text)
         path = found[1].replace("&amp;", "&") if found else "/api/v1/live"
