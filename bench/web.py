@@ -190,7 +190,7 @@ def timed(client: httpx.Client, what: str, path: str, names: dict[str, str], tim
 
 
 def times(quick: bool) -> tuple[list[Timed], list[Timed], float, float]:
-    """(lists of the API, pages, the first page the moment the server listens, the first one of a server at rest), ms."""
+    """(lists of the API, pages, the first page the moment the server listens, that of a server at rest), ms."""
     repeat = 3 if quick else 6
     with data_set(quick) as folder:
         with served(folder) as (process, url, _), httpx.Client(base_url=url, timeout=60) as client:
