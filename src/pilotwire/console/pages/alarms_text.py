@@ -76,7 +76,7 @@ def _match(line: str, facts: dict[str, dict[str, str]]) -> types.AlarmMatch:
 def _read(text: str, fact: str, fields: dict[str, str]) -> types.AlarmTest:
     found = _TEST.fullmatch(text)
     if found is None:
-        raise BadLine(_("{text} is no test: write field = value", text=text.strip()[:60]))
+        raise BadLine(_("{given} is no test: write field = value", given=text.strip()[:60]))
     field, op, rest = found[1], _OPS[re.sub(r"\s+", " ", found[2])], found[3]
     if field not in fields:
         raise BadLine(
@@ -93,11 +93,11 @@ def _typed(text: str, kind: str) -> int | bool | str:
         return text[1:-1]
     if kind == "boolean" or text.lower() in ("true", "false"):
         if text.lower() not in _YES:
-            raise BadLine(_("{text} is neither yes nor no", text=text[:40]))
+            raise BadLine(_("{given} is neither yes nor no", given=text[:40]))
         return _YES[text.lower()]
     if kind == "number":
         if not re.fullmatch(r"-?\d{1,15}", text):
-            raise BadLine(_("{text} is no whole number", text=text[:40]))
+            raise BadLine(_("{given} is no whole number", given=text[:40]))
         return int(text)
     return text
 

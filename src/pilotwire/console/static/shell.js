@@ -107,7 +107,7 @@ document.addEventListener("htmx:confirm", (event) => {
 
 // --- selection: input[data-select] in rows, input[data-select-all], [data-chosen] shows how many ----------------------
 function chosen(box) {
-  const table = box.closest("form, .table");
+  const table = (box.closest("form") ?? box.closest(".table"));
   const all = $$("input[data-select]", table);
   const picked = all.filter((one) => one.checked).length;
   const head = $("input[data-select-all]", table);
@@ -119,7 +119,7 @@ function chosen(box) {
 }
 document.addEventListener("change", (event) => {
   const box = event.target;
-  if (box.matches("[data-select-all]")) for (const one of $$("input[data-select]", box.closest("form, .table"))) one.checked = box.checked;
+  if (box.matches("[data-select-all]")) for (const one of $$("input[data-select]", (box.closest("form") ?? box.closest(".table")))) one.checked = box.checked;
   if (box.matches("[data-select], [data-select-all], [data-select-matching]")) chosen(box);
   if (box.matches("[data-submit]")) box.form.requestSubmit();
 });
