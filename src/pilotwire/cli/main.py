@@ -17,12 +17,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit", "read, export or verify the audit log"),
     "sessions": ("sessions", "list charging sessions"),
     "send": ("send", "send a command to a station and print its answer"),
+    "top": ("top", "watch stations, sessions, messages, lag and alarms in the terminal"),
     "tail": ("tail", "watch frames as they pass"),
     "decode": ("decode", "explain an OCPP frame"),
     "doctor": ("doctor", "check this machine and this installation"),
     "backup": ("backup", "copy the store while it is running"),
     "restore": ("backup", "bring a backup back into an empty store"),
     "journal": ("journal", "verify the journal, or rebuild all state from it"),
+    "docs": ("docs", "read the guides in a browser, or build them as a site"),
     "bench": ("bench", "measure what this machine can do"),
 }
 

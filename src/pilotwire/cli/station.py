@@ -32,6 +32,9 @@ def main(name: str, arguments: Sequence[str]) -> int:
         "--passwords", type=Path, metavar="FILE", help="a password for each: lines of identity and password"
     )
     options.add_argument("--token", action="append", default=[], help="card of a driver; may be given more than once")
+    options.add_argument(
+        "--no-card", action="store_true", help="drivers plug in at once and wait to be started by the central system"
+    )
     options.add_argument("--evses", type=positive, default=1, help="EVSEs per station (%(default)s)")
     options.add_argument("--dc", action="store_true", help="DC outlets instead of AC")
     options.add_argument("--no-cars", action="store_true", help="idle stations")
@@ -63,6 +66,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
 
 def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
     from pilotwire.station.config import EvseConfig
+    from pilotwire.twin.bays import Traffic
     from pilotwire.twin.fleet import FleetConfig
 
     dc = EvseConfig(dc=True, max_ma=300_000, max_w=150_000, connector_type="cCCS2", fixed_cable=True)
@@ -73,7 +77,8 @@ def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
         evses=(dc if chosen.dc else EvseConfig(),) * chosen.evses,
         ramp_per_s=chosen.ramp,
         cars=not chosen.no_cars,
-        tokens=tuple(chosen.token) or ("DEADBEEF",),
+        tokens=() if chosen.no_card else tuple(chosen.token) or ("DEADBEEF",),
+        traffic=Traffic(busy_at_start=100) if chosen.no_card else Traffic(),
         security_profile=3 if chosen.cert else 2 if chosen.url.startswith("wss:") else 1,
     )
 

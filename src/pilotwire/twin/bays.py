@@ -114,17 +114,19 @@ class Bay:
         car = Vehicle(kind, soc, max_taken_wh=ask)
         self.cars += 1
         self._station.plug(self._evse, car)
-        token = random.choice(self._tokens)
+        token = random.choice(self._tokens) if self._tokens else ""
         self._later(random.randint(300, 1_500), lambda: self._authorize(car, token, _PATIENCE))
 
     def _authorize(self, car: Vehicle, token: str, tries: int) -> None:
-        """Show the card once the station is ready; try again, or go."""
+        """Show the card once the station is ready; try again, or go. Without one, wait to be started from elsewhere."""
         evse = self._station.evse(self._evse)
         if evse.car is not car:
             self._later(self._gap(), self._arrive)
         elif evse.session is not None:
             self._until = int(self._scheduler.now()) + self._random.randint(*self._traffic.stay_s) * 1000
             self._watch(car, token)
+        elif not token:
+            self._later(_LOOK_MS // 5, lambda: self._authorize(car, token, tries))
         elif not tries:
             self._leave(car)
         elif not self._station.online and tries == _PATIENCE:
@@ -151,7 +153,7 @@ class Bay:
     def _finish(self, car: Vehicle, token: str) -> None:
         """Most drivers stop with their card, some just pull the cable."""
         evse = self._station.evse(self._evse)
-        if evse.session is not None and self._random.randrange(100) < 65:
+        if token and evse.session is not None and self._random.randrange(100) < 65:
             self._station.tap(self._evse, token)
             self._later(self._random.randint(1_500, 6_000), lambda: self._leave(car))
         else:
