@@ -76,6 +76,26 @@ async def test_filters_sort_and_search_stay_in_the_address(desk, log_in) -> None
     await expect(page.locator(".empty h2")).to_have_text("No session fits")
 
 
+async def test_a_view_is_kept_found_again_and_forgotten(desk, log_in) -> None:
+    page = (await log_in(desk, "aude", "/sessions?status=ended&sort=-energy_wh")).page
+    menu = page.locator(".views")
+    await menu.locator("summary").click()
+    await expect(menu.get_by_text("for all")).to_have_count(0)  # only who may change stations shares views
+    await menu.locator("input[name=name]").fill("Ended, most first")
+    await menu.get_by_role("button", name="Keep").click()
+    await expect(menu.locator("summary")).to_have_text("Ended, most first")
+    (view,) = (await kit.ask(page, "/api/v1/views?table=sessions"))["items"]
+    assert (view["query"], view["owner"]) == ("status=ended&sort=-energy_wh", "aude")
+    await page.goto(desk.url + "/sessions")
+    await menu.locator("summary").click()
+    await menu.get_by_role("link", name="Ended, most first").click()
+    await expect(page).to_have_url(f"{desk.url}/sessions?status=ended&sort=-energy_wh")
+    await menu.locator("summary").click()
+    await menu.get_by_role("button", name="Forget Ended, most first").click()
+    await expect(page.locator(".toast")).to_contain_text("The view is forgotten.")
+    assert (await kit.ask(page, "/api/v1/views"))["items"] == []
+
+
 async def test_a_session_tells_what_happened_and_why(desk, log_in, walk) -> None:
     watched = await log_in(desk, "olga", f"/sessions/{kit.SESSION}")
     page = watched.page
@@ -147,7 +167,7 @@ async def test_exports_hold_what_the_list_holds(desk, log_in, tmp_path: Path) ->
     found = (await kit.ask(page, "/api/v1/sessions?status=ended"))["items"]
     files: dict[str, bytes] = {}
     for kind in ("CSV", "JSON Lines", "Parquet"):
-        await page.locator(".head details.menu summary").click()
+        await page.locator(".head summary", has_text="Export").click()
         async with page.expect_download() as download:
             await page.get_by_role("link", name=kind).click()
         path = tmp_path / kind
@@ -161,7 +181,7 @@ async def test_exports_hold_what_the_list_holds(desk, log_in, tmp_path: Path) ->
     table = pyarrow.parquet.read_table(io.BytesIO(files["Parquet"]))
     assert table.column("id").to_pylist() == [kit.SESSION]
     await page.goto(f"{desk.url}/sessions/{kit.SESSION}")
-    await page.locator(".head details.menu summary").click()
+    await page.locator(".head summary", has_text="Export").click()
     async with page.expect_download() as download:
         await page.get_by_role("link", name="CSV").click()
     await (await download.value).save_as(tmp_path / "samples.csv")

@@ -66,7 +66,7 @@ def _days(period: str, today: date) -> tuple[date, date]:
 def _named(begin: str, group: str) -> str:
     day = date.fromisoformat(begin)
     month = _(MONTHS[day.month - 1])
-    return f"{month} {day.year}" if group == "month" else f"{day.day} {month}"
+    return f"{month} {day.year}" if group == "month" else _("{day} {month}", day=day.day, month=month)
 
 
 def hours(seconds: int | None) -> str:
@@ -164,8 +164,8 @@ async def overview(
     long = (after - first).days
     grouped = group if group in GROUPS else ("day" if long <= 45 else "week" if long <= 200 else "month")
     listed = by if by in ("site", "station") else "site"
-    where = {"site": site or None, "station": station or None}
-    span = {"begin": first.isoformat(), "end": after.isoformat()}
+    where: dict[str, Any] = {"site": site or None, "station": station or None}
+    span: dict[str, Any] = {"begin": first.isoformat(), "end": after.isoformat()}
     found = await reports.report(context, principal, **span, group=grouped, limit=_BARS, **where)
     order = sort if sort.removeprefix("-") in _SORTS else "-energy_wh"
     rows = await reports.report(
