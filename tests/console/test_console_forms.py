@@ -8,11 +8,18 @@ from pilotwire.console.forms import Form
 
 
 def test_what_was_typed_is_kept() -> None:
-    form = Form({"id": ["  CP-1 "], "sites": ["a", "b"], "on": ["on"], "limit": ["-12"], "odd": ["1e3"], "big": ["9" * 20]})
+    form = Form(
+        {"id": ["  CP-1 "], "sites": ["a", "b"], "on": ["on"], "limit": ["-12"], "odd": ["1e3"], "big": ["9" * 20]}
+    )
     assert (form.get("id"), form.get("nothing", "x")) == ("CP-1", "x")
     assert form.all("sites") == ["a", "b"]
     assert (form.flag("on"), form.flag("off")) == (True, False)
-    assert (form.number("limit"), form.number("odd"), form.number("big"), form.number("none")) == (-12, None, None, None)
+    assert (form.number("limit"), form.number("odd"), form.number("big"), form.number("none")) == (
+        -12,
+        None,
+        None,
+        None,
+    )
     assert not form.bad
 
 

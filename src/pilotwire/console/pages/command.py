@@ -138,6 +138,8 @@ async def do(request: PlainRequest, station_id: Text, verb: Text) -> Response[An
     context, principal = allowed(request, "commands:send")
     if verb not in VERBS:
         raise not_found("button", verb)
+    if dangerous(verb):
+        principal.need("commands:dangerous")
     form = await Form.read(request)
     payload = payload_of(verb, form)
     if dangerous(verb) and not form.get("reason"):
