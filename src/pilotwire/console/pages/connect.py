@@ -171,7 +171,9 @@ async def guide(request: PlainRequest, station_id: Text) -> Response[Any]:
 async def arrival(request: PlainRequest, station_id: Text) -> Response[Any]:
     """How far it has come, drawn anew."""
     context, principal = allowed(request, "stations:write")
-    return fragment(request, "connect/arrival.html", **await _arrival(context, principal, segment(station_id)))
+    return fragment(
+        request, "connect/arrival.html", piece=True, **await _arrival(context, principal, segment(station_id))
+    )
 
 
 @post("/connect/{station_id:str}/password", status_code=200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.params import FromQuery
 
 from pilotwire.api import types
@@ -16,6 +16,7 @@ from pilotwire.api.resources import alarms, sites
 
 from .. import maps
 from ..language import _, speaking
+from ..view import count
 from .common import PlainRequest, allowed, fragment, page
 
 _ROWS = 40
@@ -139,4 +140,12 @@ async def now(request: PlainRequest, site: FromQuery[str] = "") -> Response[Any]
     return fragment(request, "overview/now.html", may=principal.may, **values)
 
 
-HANDLERS: list[Any] = [index, now]
+@get("/ui/alarms/open")
+async def alarms_open(request: PlainRequest) -> Response[Any]:
+    """How many alarms are open, for the navigation; nothing where none is."""
+    context, principal = allowed(request, "alarms:read")
+    number = await _alarms_open(context, principal)
+    return Response(count(number) if number else "", media_type=MediaType.HTML)
+
+
+HANDLERS: list[Any] = [index, now, alarms_open]

@@ -10,7 +10,7 @@ const fixed = (value, digits) => value.toLocaleString(lang, { minimumFractionDig
 const kw = (watts) => fixed(Math.round(watts / 100) / 10, 1);
 const kwh = (wh) => wh < 100000 ? fixed(Math.round(wh / 10) / 100, 2) : fixed(Math.round(wh / 100) / 10, 1);
 
-// --- time -----------------------------------------------------------------------------------------------------------
+// --- time
 const clocks = {
   clock: new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }),
   when: new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
@@ -47,7 +47,7 @@ function tell(root = document) {
   }
 }
 
-// --- toasts, banner -------------------------------------------------------------------------------------------------
+// --- toasts, banner
 function toast(level, text) {
   const said = document.createElement("p");
   said.className = `toast ${level}`;
@@ -66,7 +66,7 @@ function reachable(yes) {
 addEventListener("offline", () => reachable(false));
 addEventListener("online", () => reachable(true));
 
-// --- dialogs and menus ----------------------------------------------------------------------------------------------
+// --- dialogs and menus
 const open = (id) => { const box = document.getElementById(id); if (box && !box.open) { box.showModal(); box.dispatchEvent(new Event("open")); } };
 function side(show) {
   document.body.classList.toggle("menu-open", show);
@@ -105,7 +105,7 @@ document.addEventListener("htmx:confirm", (event) => {
   box.showModal();
 });
 
-// --- selection: input[data-select] in rows, input[data-select-all], [data-chosen] shows how many ----------------------
+// --- selection: input[data-select] in rows, input[data-select-all], [data-chosen] shows how many
 function chosen(box) {
   const table = (box.closest("form") ?? box.closest(".table"));
   const all = $$("input[data-select]", table);
@@ -124,7 +124,7 @@ document.addEventListener("change", (event) => {
   if (box.matches("[data-submit]")) box.form.requestSubmit();
 });
 
-// --- palette --------------------------------------------------------------------------------------------------------
+// --- palette
 const options = () => $$("#palette-list [role=option]");
 function mark(index) {
   const list = options();
@@ -144,7 +144,7 @@ $("#palette")?.addEventListener("keydown", (event) => {
 });
 $("#palette")?.addEventListener("open", () => $("#palette-input").select());
 
-// --- shortcuts ------------------------------------------------------------------------------------------------------
+// --- shortcuts
 let went = 0;
 function step(by) {
   const rows = $$("main tr[data-href]");
@@ -171,7 +171,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// --- htmx -----------------------------------------------------------------------------------------------------------
+// --- htmx
 document.addEventListener("toast", (event) => toast(event.detail.level, event.detail.text));
 document.addEventListener("htmx:after:swap", (event) => {
   const at = event.detail.ctx?.target ?? event.target;
