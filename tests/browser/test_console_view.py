@@ -19,7 +19,8 @@ def station(*, connected: bool = True) -> Station:
     return Station(
         id="CP", connected=connected, ocpp_version="2.1", vendor="", model="", serial="", firmware="",
         firmware_status="", boot_status=None, booted_at=None, connected_at=None, disconnected_at=None, last_seen=None,
-        peer="", security_profile=1, clock_skew_ms=0, power_w=0, registered=True, enabled=True, note="", connectors=[],
+        peer="", security_profile=1, clock_skew_ms=0, power_w=0, registered=True, enabled=True, note="",
+        site="", connectors=[],
     )  # fmt: skip
 
 
