@@ -31,6 +31,7 @@ from .words import happening
 log = logging.getLogger(__name__)
 
 TICK_MS = 250
+GATHER_MS = 20
 HEARTBEAT_S = 15
 RETRY_S = 2
 """How long after a failure of the store the picture is read anew."""
@@ -236,11 +237,14 @@ class LiveHub:
             group.create_task(self._hear(powers))
             group.create_task(self._hear(alarms))
             shed = -1
+            loop = asyncio.get_running_loop()
+            ticked = loop.time()
             while True:
                 try:
                     if facts.shed != shed or self._picture.outdated:
                         shed = facts.shed
                         await self._reload()
+                    ticked = loop.time()
                     await self._tick()
                     if self._picture.reckoned:
                         await self._picture.refine(EXACT)
@@ -259,7 +263,8 @@ class LiveHub:
                 self._wake.clear()
                 if self._idle:
                     self._stop()
-                await asyncio.sleep(TICK_MS / 1000)
+                # After a silence almost at once, so that what belongs together comes together; else a tick apart.
+                await asyncio.sleep(max(GATHER_MS / 1000, TICK_MS / 1000 - (loop.time() - ticked)))
 
     async def _hear(self, subscription: Subscription) -> None:
         async for _, news in subscription:
