@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -377,8 +378,9 @@ async def test_the_live_picture_counts_alarms_and_names_those_that_change(runnin
         running.world.commit("CP-A", fault)
         await running.settle()
         alarm = (await api.get("/api/v1/alarms", params={"station": "CP-A"})).json()["items"][0]
-        while alarm["id"] not in (message := (await anext(stream)).decode()):
-            assert message
+        async with asyncio.timeout(kit.LIMIT_S):
+            while alarm["id"] not in (message := (await anext(stream)).decode()):
+                assert message
         assert '"alarms_open":3' in message
     finally:
         await stream.aclose()

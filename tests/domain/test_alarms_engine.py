@@ -226,6 +226,17 @@ def test_rules_are_set_again_and_again_without_growing() -> None:
     assert len(made._heap) < 5
 
 
+def test_many_that_are_due_at_once_can_be_taken_in_parts() -> None:
+    made = engine()
+    for number in range(50):
+        made.fact(T, f"S{number:02}", lost(T))
+    parts = []
+    while made.next_due is not None and made.next_due <= T + 600 * SECOND:
+        parts.append(told(made.advance(T + 600 * SECOND, 20)))
+    assert [len(part) for part in parts] == [20, 20, 10]
+    assert sorted(one[3] for part in parts for one in part) == [f"S{number:02}" for number in range(50)]
+
+
 def test_severities_are_ordered() -> None:
     assert at_least("critical", "minor") and at_least("minor", "minor") and not at_least("warning", "minor")
 

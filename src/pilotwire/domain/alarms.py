@@ -379,9 +379,12 @@ class Engine:
         cell = self.cells.get(key)
         return cell is not None and bool(cell.alarm)
 
-    def advance(self, at: int) -> list[Change]:
-        """Time has come to `at`: raise and clear what is due, in the order in which it is due."""
-        return self._begin(at)
+    def advance(self, at: int, limit: int | None = None) -> list[Change]:
+        """Time has come to `at`: raise and clear what is due, in the order in which it is due.
+
+        `limit`: look at so many timers at most; while `next_due` is not after `at`, there is more to do.
+        """
+        return self._begin(at, limit)
 
     @property
     def next_due(self) -> int | None:
@@ -389,11 +392,15 @@ class Engine:
         return self._heap[0][0] if self._heap else None
 
     # -- cells --------------------------------------------------------------------------------------------------------
-    def _begin(self, at: int) -> list[Change]:
+    def _begin(self, at: int, limit: int | None = None) -> list[Change]:
         changes = self._changes = []
         at = max(at, self.now)
         heap = self._heap
         while heap and heap[0][0] <= at:
+            if limit is not None:
+                if limit <= 0:
+                    return changes
+                limit -= 1
             due, _, key = heapq.heappop(heap)
             self.now = max(self.now, due)
             if isinstance(key, str):

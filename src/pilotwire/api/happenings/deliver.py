@@ -33,6 +33,7 @@ from .records import (
     WebhookState,
     delivery_sort,
 )
+from .tasks import end
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -265,11 +266,7 @@ class Deliverer:
     async def stop(self) -> None:
         """What is under way is broken off; it is sent again."""
         self.context.parts.pop(Deliverer, None)
-        for pump in self._pumps.values():
-            pump.task.cancel()
-        for pump in self._pumps.values():
-            with contextlib.suppress(asyncio.CancelledError):
-                await pump.task
+        await end(*(pump.task for pump in self._pumps.values()))
         self._pumps.clear()
         await self._outbound.close()
 

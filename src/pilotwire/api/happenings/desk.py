@@ -237,12 +237,14 @@ class Desk:
     async def tick(self) -> None:
         """Time has passed: raise and clear what is due, look at clocks, send what was gathered."""
         now = self._context.scheduler.now()
+        # A fleet that lost its connection is due at once: some hundreds a transaction, so that stations wait for none.
+        while (due := self.engine.next_due) is not None and due <= now:
+            self._changes += self.engine.advance(now, FLUSH)
+            if len(self._changes) >= FLUSH:
+                await self.flush()
         if self.books.aged(now):
             await self._read_books(now)
         await self._look_at_clocks(now)
-        due = self.engine.next_due
-        if due is not None and due <= now:
-            self._changes += self.engine.advance(now)
         if any(digest.due and digest.due <= now for digest in self.digests.values()):
             self._send_digests(now)
         if self._changes or self._deliveries or self.engine.dirty or self._digested:

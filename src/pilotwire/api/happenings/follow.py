@@ -8,7 +8,6 @@ after a restart is the consumer's to keep, in the same transaction as what it ma
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import Protocol
 
@@ -17,6 +16,7 @@ import msgspec
 from pilotwire.transport.bus import Event
 
 from ..context import ApiContext
+from .tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +76,7 @@ class Follower:
         """Take in what is queued, then end."""
         if self._task is None:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
         self._task = None
         if not self._behind:
             try:

@@ -28,6 +28,7 @@ from .records import (
     NotificationRecord,
     notification_sort,
 )
+from .tasks import end
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -127,9 +128,7 @@ class Mailer:
         """What is being sent is sent, and may be sent again."""
         self._context.parts.pop(Mailer, None)
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
             self._task = None
 
     def wake(self) -> None:

@@ -16,7 +16,6 @@ there before the first start, or that a rebuild goes through, are booked in the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
 from datetime import date, tzinfo
@@ -50,6 +49,7 @@ from ..tenancy import PLATFORM
 from .books import every, every_of
 from .follow import Follower
 from .records import CURSOR, END, CursorRecord
+from .tasks import end
 from .worker import CHANGED
 
 log = logging.getLogger(__name__)
@@ -462,10 +462,7 @@ class Reporting:
     async def stop(self) -> None:
         """Keep what is booked and end."""
         self._context.parts.pop(Reporting, None)
-        for task in [*self._work, *([self._passing] if self._passing is not None else [])]:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(*self._work, self._passing)
         await self._follower.stop()
         try:
             await self.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from ..tenancy import PLATFORM, tenant_name
 from .desk import Counters, Desk
 from .follow import Follower
 from .records import CURSOR, CursorRecord
+from .tasks import end
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -65,10 +65,7 @@ class Happenings:
 
     async def stop(self) -> None:
         """Keep what is queued and end."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
         self._tasks = []
         await self._follower.stop()
         if self._desks:
