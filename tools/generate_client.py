@@ -261,7 +261,8 @@ def stream(one: Op) -> str:
     listed = signature(one, query, change=False).removeprefix("self, *, ")
     given = "{" + ", ".join(f'"{it["name"]}": {it["name"]}' for it in query) + "}"
     return (
-        f"    def {one.name}(self, *, {more}{listed}, on_break: OnBreak | None = None) -> AsyncGenerator[{kind}, None]:\n"
+        f"    def {one.name}(self, *, {more}{listed}, on_break: OnBreak | None = None)"
+        f" -> AsyncGenerator[{kind}, None]:\n"
         f"{docstring(one, text)}"
         f"        return self._stream(operations.{one.constant}, {given}, {read}{place}, on_break=on_break)\n\n"
     )

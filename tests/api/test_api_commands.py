@@ -24,7 +24,8 @@ def serve(world, outcome: str, answer: dict | None = None, command_id: str = "c-
 async def test_the_answer_comes_back(world, api) -> None:
     asked = serve(world, "answered", {"status": "Accepted"})
     answer = await api.post(
-        PATH, json={"action": "reset", "reason": "test", "payload": {"type": "soft"}, "timeout_s": 2, "expires_in_s": 60}
+        PATH,
+        json={"action": "reset", "reason": "test", "payload": {"type": "soft"}, "timeout_s": 2, "expires_in_s": 60},
     )
     assert answer.status_code == 200
     assert answer.json() == {
@@ -112,5 +113,7 @@ async def test_bad_commands_never_reach_the_station(world, api, body: dict, fiel
 
 async def test_an_unknown_station_is_404(world, api) -> None:
     asked = serve(world, "answered")
-    assert (await api.post("/api/v1/stations/none/commands", json={"action": "Reset", "reason": "test"})).status_code == 404
+    assert (
+        await api.post("/api/v1/stations/none/commands", json={"action": "Reset", "reason": "test"})
+    ).status_code == 404
     assert asked == []

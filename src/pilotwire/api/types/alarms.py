@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 from .base import PRINTABLE, Note, PageOf, Time
 
@@ -175,14 +175,14 @@ class NewAlarmRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class AlarmRuleChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays."""
 
-    name: _RuleName | UnsetType = UNSET
-    description: Note | UnsetType = UNSET
-    severity: AlarmSeverity | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
-    condition: AlarmCondition | UnsetType = UNSET
-    sites: _Sites | UnsetType = UNSET
-    stations: _Patterns | UnsetType = UNSET
-    hold_s: _Seconds | UnsetType = UNSET
+    name: _RuleName | UnsetType = msgspec.UNSET
+    description: Note | UnsetType = msgspec.UNSET
+    severity: AlarmSeverity | UnsetType = msgspec.UNSET
+    enabled: bool | UnsetType = msgspec.UNSET
+    condition: AlarmCondition | UnsetType = msgspec.UNSET
+    sites: _Sites | UnsetType = msgspec.UNSET
+    stations: _Patterns | UnsetType = msgspec.UNSET
+    hold_s: _Seconds | UnsetType = msgspec.UNSET
 
 
 class AlarmFact(msgspec.Struct, kw_only=True):

@@ -374,7 +374,7 @@ class PageOf(msgspec.Struct, Generic[T], kw_only=True):
     items: list[T]
     next: Annotated[str | None, Meta(description="Cursor of the next page; null on the last", examples=[None])] = None
     total: Annotated[
-        int | None | msgspec.UnsetType,
+        int | msgspec.UnsetType | None,
         Meta(description="With `count=true`: how many there are in all; null where there are too many to count"),
     ] = msgspec.UNSET
 

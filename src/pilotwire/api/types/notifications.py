@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 from .alarms import AlarmSeverity
 from .base import PRINTABLE, PageOf, Time
@@ -53,7 +53,7 @@ class NewMailServer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=1, le=65535)] = 587
     security: Literal["none", "starttls", "tls"] = "starttls"
     username: _Secret = ""
-    password: _Secret | UnsetType = UNSET
+    password: _Secret | UnsetType = msgspec.UNSET
     sender: EmailAddress
     sender_name: Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = "Pilotwire"
 
@@ -112,15 +112,15 @@ class NewSubscription(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class SubscriptionChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays. The channel stays what it is."""
 
-    name: _SubscriptionName | UnsetType = UNSET
-    to: Annotated[list[EmailAddress], Meta(max_length=50)] | UnsetType = UNSET
-    webhook_id: Annotated[str, Meta(min_length=1, max_length=48, pattern=PRINTABLE)] | UnsetType = UNSET
-    min_severity: AlarmSeverity | UnsetType = UNSET
-    sites: _Ids | UnsetType = UNSET
-    rules: _Ids | UnsetType = UNSET
-    cleared: bool | UnsetType = UNSET
-    digest_min: Annotated[int, Meta(ge=0, le=1440)] | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
+    name: _SubscriptionName | UnsetType = msgspec.UNSET
+    to: Annotated[list[EmailAddress], Meta(max_length=50)] | UnsetType = msgspec.UNSET
+    webhook_id: Annotated[str, Meta(min_length=1, max_length=48, pattern=PRINTABLE)] | UnsetType = msgspec.UNSET
+    min_severity: AlarmSeverity | UnsetType = msgspec.UNSET
+    sites: _Ids | UnsetType = msgspec.UNSET
+    rules: _Ids | UnsetType = msgspec.UNSET
+    cleared: bool | UnsetType = msgspec.UNSET
+    digest_min: Annotated[int, Meta(ge=0, le=1440)] | UnsetType = msgspec.UNSET
+    enabled: bool | UnsetType = msgspec.UNSET
 
 
 class Notification(msgspec.Struct, kw_only=True):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 from .base import PRINTABLE, Note, PageOf, Time
 
@@ -89,9 +89,9 @@ class NewTenant(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class TenantChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of a tenant; what is left out stays."""
 
-    name: Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | UnsetType = UNSET
-    suspended: bool | UnsetType = UNSET
-    note: Note | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | UnsetType = msgspec.UNSET
+    suspended: bool | UnsetType = msgspec.UNSET
+    note: Note | UnsetType = msgspec.UNSET
 
 
 class TenantPage(PageOf[Tenant], kw_only=True):
@@ -122,23 +122,23 @@ class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     name: UserName
     password: Password
     role: RoleField = "operator"
-    sites: SiteIds | UnsetType | None = UNSET
-    tokens: TokenIds | UnsetType = UNSET
-    email: Email | UnsetType = UNSET
-    language: Language | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
+    sites: SiteIds | UnsetType | None = msgspec.UNSET
+    tokens: TokenIds | UnsetType = msgspec.UNSET
+    email: Email | UnsetType = msgspec.UNSET
+    language: Language | UnsetType = msgspec.UNSET
+    enabled: bool | UnsetType = msgspec.UNSET
 
 
 class UserChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of a person; what is left out stays."""
 
-    password: Password | UnsetType = UNSET
-    role: RoleField | UnsetType = UNSET
-    sites: SiteIds | UnsetType | None = UNSET
-    tokens: TokenIds | UnsetType = UNSET
-    email: Email | UnsetType = UNSET
-    language: Language | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
+    password: Password | UnsetType = msgspec.UNSET
+    role: RoleField | UnsetType = msgspec.UNSET
+    sites: SiteIds | UnsetType | None = msgspec.UNSET
+    tokens: TokenIds | UnsetType = msgspec.UNSET
+    email: Email | UnsetType = msgspec.UNSET
+    language: Language | UnsetType = msgspec.UNSET
+    enabled: bool | UnsetType = msgspec.UNSET
 
 
 class UserPage(PageOf[User], kw_only=True):
@@ -183,8 +183,8 @@ class Me(msgspec.Struct, kw_only=True):
 class MeChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What a person may change of themselves."""
 
-    email: Email | UnsetType = UNSET
-    language: Language | UnsetType = UNSET
+    email: Email | UnsetType = msgspec.UNSET
+    language: Language | UnsetType = msgspec.UNSET
 
 
 class PasswordChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -287,8 +287,8 @@ class NewApiKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class ApiKeyChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of a key; what is left out stays. Role and reach are for a new key."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)] | UnsetType = UNSET
-    expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)] | UnsetType = msgspec.UNSET
+    expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = msgspec.UNSET
 
 
 class KeyRotation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 from .base import PRINTABLE, Note, PageOf, Short, Time
 
@@ -119,16 +119,16 @@ class NewSite(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class SiteChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays, null takes a value away."""
 
-    name: Name | UnsetType = UNSET
-    address: Address | UnsetType = UNSET
-    latitude: Latitude | UnsetType | None = UNSET
-    longitude: Longitude | UnsetType | None = UNSET
-    time_zone: Zone | UnsetType = UNSET
-    power_limit_w: Watts | UnsetType | None = UNSET
-    current_limit_a: Amperes | UnsetType | None = UNSET
-    plan: SitePlan | UnsetType | None = UNSET
-    contacts: Annotated[list[Contact], Meta(max_length=20)] | UnsetType = UNSET
-    note: Note | UnsetType = UNSET
+    name: Name | UnsetType = msgspec.UNSET
+    address: Address | UnsetType = msgspec.UNSET
+    latitude: Latitude | UnsetType | None = msgspec.UNSET
+    longitude: Longitude | UnsetType | None = msgspec.UNSET
+    time_zone: Zone | UnsetType = msgspec.UNSET
+    power_limit_w: Watts | UnsetType | None = msgspec.UNSET
+    current_limit_a: Amperes | UnsetType | None = msgspec.UNSET
+    plan: SitePlan | UnsetType | None = msgspec.UNSET
+    contacts: Annotated[list[Contact], Meta(max_length=20)] | UnsetType = msgspec.UNSET
+    note: Note | UnsetType = msgspec.UNSET
 
 
 class SiteSummary(msgspec.Struct, kw_only=True):

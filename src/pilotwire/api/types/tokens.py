@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 from .base import PRINTABLE, Note, PageOf, Short, Time
 
@@ -27,11 +27,11 @@ _PERSONAL = {"x-personal-data": True}
 class TokenChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of a token; what is left out stays, null takes a value away."""
 
-    type: TokenType | UnsetType = UNSET
-    status: TokenStatus | UnsetType = UNSET
-    parent: Annotated[Short, Meta(description="Group: parentIdTag, groupIdToken")] | UnsetType = UNSET
-    expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
-    note: Note | UnsetType = UNSET
+    type: TokenType | UnsetType = msgspec.UNSET
+    status: TokenStatus | UnsetType = msgspec.UNSET
+    parent: Annotated[Short, Meta(description="Group: parentIdTag, groupIdToken")] | UnsetType = msgspec.UNSET
+    expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = msgspec.UNSET
+    note: Note | UnsetType = msgspec.UNSET
 
 
 class ImportFault(msgspec.Struct, kw_only=True):
@@ -95,8 +95,8 @@ class NewGroup(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class GroupChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of a group."""
 
-    name: Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | UnsetType = UNSET
-    note: Note | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | UnsetType = msgspec.UNSET
+    note: Note | UnsetType = msgspec.UNSET
 
 
 class Consent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -171,13 +171,13 @@ class NewDriver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class DriverChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of a driver; what is left out stays."""
 
-    name: PersonName | UnsetType = UNSET
-    email: Email | UnsetType = UNSET
-    phone: Phone | UnsetType = UNSET
-    language: Language | UnsetType = UNSET
-    note: PersonalNote | UnsetType = UNSET
-    tokens: DriverTokens | UnsetType = UNSET
-    consents: Consents | UnsetType = UNSET
+    name: PersonName | UnsetType = msgspec.UNSET
+    email: Email | UnsetType = msgspec.UNSET
+    phone: Phone | UnsetType = msgspec.UNSET
+    language: Language | UnsetType = msgspec.UNSET
+    note: PersonalNote | UnsetType = msgspec.UNSET
+    tokens: DriverTokens | UnsetType = msgspec.UNSET
+    consents: Consents | UnsetType = msgspec.UNSET
 
 
 class ErasureOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

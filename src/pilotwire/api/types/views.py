@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 from .base import PRINTABLE, PageOf, Time
 
@@ -54,10 +54,10 @@ class NewView(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class ViewChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of a view; what is left out stays."""
 
-    name: ViewName | UnsetType = UNSET
-    query: ViewQuery | UnsetType = UNSET
-    columns: ViewColumns | UnsetType = UNSET
-    shared: bool | UnsetType = UNSET
+    name: ViewName | UnsetType = msgspec.UNSET
+    query: ViewQuery | UnsetType = msgspec.UNSET
+    columns: ViewColumns | UnsetType = msgspec.UNSET
+    shared: bool | UnsetType = msgspec.UNSET
 
 
 class ViewPage(PageOf[View], kw_only=True):

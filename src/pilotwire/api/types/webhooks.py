@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 from .base import PRINTABLE, PageOf, Time
 
@@ -71,11 +71,11 @@ class NewWebhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class WebhookChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays. Enabling one that was switched off lets it begin anew."""
 
-    name: _HookName | UnsetType = UNSET
-    url: _Url | UnsetType = UNSET
-    events: _Events | UnsetType = UNSET
-    sites: _HookSites | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
+    name: _HookName | UnsetType = msgspec.UNSET
+    url: _Url | UnsetType = msgspec.UNSET
+    events: _Events | UnsetType = msgspec.UNSET
+    sites: _HookSites | UnsetType = msgspec.UNSET
+    enabled: bool | UnsetType = msgspec.UNSET
 
 
 class WebhookCreated(msgspec.Struct, kw_only=True):

@@ -124,9 +124,7 @@ def _place_errors(form: Form) -> None:
 
 
 @get("/settings/webhooks/{hook_id:str}")
-async def one_hook(
-    request: PlainRequest, hook_id: Text, cursor: Cursor = None
-) -> Response[Any]:
+async def one_hook(request: PlainRequest, hook_id: Text, cursor: Cursor = None) -> Response[Any]:
     """A webhook, and the log of what was sent to it."""
     context, principal = allowed(request, "webhooks:read")
     found = await webhooks.webhook(context, principal, segment(hook_id))
