@@ -23,8 +23,6 @@ _ROWS = 40
 """So many running sessions are shown, those that draw most first."""
 _SITES = 12
 _ALARMS = 6
-_MANY = 500
-_COUNTED_S = 10.0
 _FRESH_S = 1.0
 """What a hundred consoles ask for at the same time is put together once."""
 
@@ -34,7 +32,6 @@ class _Kept:
 
     def __init__(self) -> None:
         self.pieces: dict[Any, tuple[float, dict[str, Any]]] = {}
-        self.alarms: dict[Any, tuple[float, int]] = {}
 
 
 async def _now(context: ApiContext, principal: Principal, site: str, *, fresh: bool) -> dict[str, Any]:
@@ -81,24 +78,10 @@ async def _gather(context: ApiContext, principal: Principal, site: str) -> dict[
         "summaries": sorted(summaries, key=lambda one: -(one.load_percent or 0))[:_SITES],
         "more_sites": max(0, len(summaries) - _SITES),
         "alarms": opened,
-        "alarms_open": await _alarms_open(context, principal) if opened is not None else 0,
+        "alarms_open": overview.totals.alarms_open if opened is not None else 0,
         "drawing": _drawing(places, here, summaries, stations, draws),
         "stations": len(overview.stations),
     }
-
-
-async def _alarms_open(context: ApiContext, principal: Principal) -> int:
-    """How many are open. Of thousands, counting takes long: then the number may be a few seconds old."""
-    kept: _Kept = context.parts.setdefault(_Kept, _Kept())
-    key = (principal.tenant, principal.sites)
-    now = asyncio.get_running_loop().time()
-    at, number = kept.alarms.get(key, (0.0, 0))
-    if number > _MANY and now - at < _COUNTED_S:
-        return number
-    number = (await alarms.counts(context, principal)).open
-    kept.alarms = {one: counted for one, counted in kept.alarms.items() if now - counted[0] < _COUNTED_S}
-    kept.alarms[key] = (now, number)
-    return number
 
 
 def _drawing(
@@ -144,7 +127,7 @@ async def now(request: PlainRequest, site: FromQuery[str] = "") -> Response[Any]
 async def alarms_open(request: PlainRequest) -> Response[Any]:
     """How many alarms are open, for the navigation; nothing where none is."""
     context, principal = allowed(request, "alarms:read")
-    number = await _alarms_open(context, principal)
+    number = (await hub_of(context, principal).picture()).totals().alarms_open
     return Response(count(number) if number else "", media_type=MediaType.HTML)
 
 

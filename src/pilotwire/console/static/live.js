@@ -15,7 +15,7 @@ function totals(given) {
   for (const place of $$("[data-total]")) {
     const name = place.dataset.total;
     if (given[name] === undefined) continue;
-    put(place, (shown[name] ?? ((value) => value.toLocaleString(lang)))(given[name]));
+    put(place, place.matches(".count") && !given[name] ? "" : (shown[name] ?? ((value) => value.toLocaleString(lang)))(given[name]));
   }
   const load = $("[data-load]");
   if (load) load.value = given.power_w;

@@ -23,7 +23,7 @@ function move(svg, x, y) {
   drawing.box = [box[0] + x * box[2], box[1] + y * box[3], box[2], box[3]];
   apply(svg);
 }
-/** Images {z}/{x}/{y} of the server that the operator chose, where they lie in the drawing. */
+/** Images of the server that the operator chose, where they lie in the drawing. */
 function tiles(svg) {
   if (!svg.dataset.tiles) return;
   const [left, top, unit] = svg.dataset.geo.split(" ").map(Number);
@@ -51,7 +51,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("wheel", (event) => {
   const svg = event.target.closest?.("#drawing");
-  if (!svg || !(event.ctrlKey || document.activeElement === svg)) return; // the page scrolls until the drawing is meant
+  if (!svg || !(event.ctrlKey || document.activeElement === svg)) return; // else the page scrolls
   event.preventDefault();
   const frame = svg.getBoundingClientRect();
   zoom(svg, event.deltaY < 0 ? 1.2 : 1 / 1.2, (event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height);
