@@ -45,6 +45,17 @@ def cpu_seconds(process: psutil.Process) -> float:
     return total
 
 
+def wait_for_rest(process: psutil.Process, limit_s: float = 120) -> None:
+    """Until what the server does by itself after its start (templates, alarms, reports) is done."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        before = cpu_seconds(process)
+        time.sleep(1.5)
+        if cpu_seconds(process) - before < 0.1:
+            return
+    raise RuntimeError(f"the server is still at work by itself {limit_s:.0f} s after its start")
+
+
 def rss(process: psutil.Process) -> int:
     """Resident memory in bytes, children included."""
     return sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])
@@ -128,6 +139,7 @@ class Load:
 
 def closed_loop(process: psutil.Process, url: str, *more: str, stations: int, seconds: float) -> dict[str, Any]:
     """Capacity under a closed loop: the load's report with `per_cpu_s`, answered messages per CPU-second."""
+    wait_for_rest(process)
     load = Load(url, "closed", "--stations", stations, "--seconds", seconds, *more)
     load.line()
     load.line()

@@ -27,7 +27,7 @@ import httpx
 import psutil
 
 from . import dataset
-from .harness import ENVIRONMENT, ROOT, Load, _pin, cpu_seconds, free_port, server
+from .harness import ENVIRONMENT, ROOT, Load, _pin, cpu_seconds, free_port, server, wait_for_rest
 
 DATA = "PILOTWIRE_BENCH_DATA"
 LISTS = (
@@ -86,17 +86,6 @@ def served(folder: Path) -> Iterator[tuple[psutil.Process, str, str]]:
     command += ["--http", f"127.0.0.1:{http}", "--ocpp", f"127.0.0.1:{ocpp}"]
     with server(command, http, ocpp, quiet=True) as process:
         yield process, f"http://127.0.0.1:{http}", f"ws://127.0.0.1:{ocpp}/ocpp"
-
-
-def wait_for_rest(process: psutil.Process, limit_s: float = 120) -> None:
-    """Until what the server does by itself after its start (alarms, reports caught up with the journal) is done."""
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        before = cpu_seconds(process)
-        time.sleep(1.5)
-        if cpu_seconds(process) - before < 0.1:
-            return
-    raise RuntimeError(f"the server is still at work by itself {limit_s:.0f} s after its start")
 
 
 def per_cpu_second(process: psutil.Process, port: int, path: str, seconds: float, *headers: str) -> tuple[float, int]:

@@ -386,3 +386,18 @@ async def test_the_live_picture_counts_alarms_and_names_those_that_change(runnin
         await stream.aclose()
     totals = (await api.get("/api/v1/totals")).json()
     assert totals["alarms_open"] == 3
+
+
+async def test_the_first_alarm_of_a_new_station_belongs_to_its_site(api, world, running) -> None:
+    """Between its making and its first fault nothing but a moment may have passed."""
+    await api.post("/api/v1/sites", json={"id": "yard", "name": "Yard"})
+    await running.settle()
+    made = await api.post("/api/v1/stations", json={"id": "CP-NEW", "site": "yard"})
+    assert made.status_code == 201
+    fault = facts.ConnectorStatusChanged(
+        event_time=world.clock.now(), evse=1, connector=1, status="Faulted", error_code="GroundFailure"
+    )
+    world.commit("CP-NEW", fault)
+    await running.settle()
+    (alarm,) = (await api.get("/api/v1/alarms?station=CP-NEW")).json()["items"]
+    assert alarm["site"] == "yard"

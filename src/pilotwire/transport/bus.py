@@ -216,33 +216,48 @@ class _Everything:
         return True
 
 
+ROUTES = 100_000
+"""Subjects whose listeners are remembered at most."""
+
+
 class LocalBus:
     """The bus within one process and one event loop."""
 
     def __init__(self) -> None:
         self.topics: Container[str] = frozenset()
         self._subscriptions: dict[str, set[Subscription]] = {}
+        self._routes: dict[str, tuple[Subscription, ...]] = {}
+        """Subject → who listens, as found the last time: a message of a large fleet costs one look."""
         self._servers: dict[str, Handler] = {}
 
     def publish(self, subject: str, message: Any) -> None:
-        for pattern, subscriptions in self._subscriptions.items():
-            if matches(pattern, subject):
-                for subscription in subscriptions:
-                    subscription.offer(subject, message)
+        route = self._routes.get(subject)
+        for subscription in self._route(subject) if route is None else route:
+            subscription.offer(subject, message)
 
     def wanted(self, subject: str) -> bool:
-        return any(matches(pattern, subject) for pattern in self._subscriptions)
+        route = self._routes.get(subject)
+        return bool(self._route(subject) if route is None else route)
+
+    def _route(self, subject: str) -> tuple[Subscription, ...]:
+        if len(self._routes) >= ROUTES:
+            self._routes.clear()
+        found = [one for pattern, some in self._subscriptions.items() if matches(pattern, subject) for one in some]
+        route = self._routes[subject] = tuple(found)
+        return route
 
     def subscribe(self, pattern: str, *, limit: int = 1000) -> Subscription:
         def close(subscription: Subscription) -> None:
             remaining = self._subscriptions.get(pattern, set())
             remaining.discard(subscription)
+            self._routes.clear()
             if not remaining:
                 self._subscriptions.pop(pattern, None)
                 self._note_topics()
 
         subscription = Subscription(limit, close)
         self._subscriptions.setdefault(pattern, set()).add(subscription)
+        self._routes.clear()
         self._note_topics()
         return subscription
 

@@ -109,6 +109,8 @@ class Follower:
         return 0
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = 0.0
         while True:
             try:
                 if self._behind:
@@ -117,8 +119,13 @@ class Follower:
                 if await self._subscription.wait(TICK_S):
                     await asyncio.sleep(GATHER_S)
                 async with self._lock:
-                    await self._hand_over([one for _, one in self._subscription.drain(BATCH)])
-                    await self._consumer.tick()
+                    while batch := self._subscription.drain(BATCH):
+                        await self._hand_over([one for _, one in batch])
+                        await asyncio.sleep(0)  # stations are answered between two batches
+                    now = loop.time()
+                    if now >= due:
+                        due = now + TICK_S
+                        await self._consumer.tick()
             except asyncio.CancelledError:
                 raise
             except Exception:  # a store that is away for a moment: what was not kept is read from the journal again
