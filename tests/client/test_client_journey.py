@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import subprocess
 import sys
+import threading
 import typing
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -563,11 +564,21 @@ async def test_the_async_form_round_trips_every_resource(server: Server, tmp_pat
 async def test_the_sync_form_round_trips_every_resource(server: Server, tmp_path: Path):
     hook = await Receiver().start()
 
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    tell = asyncio.get_running_loop().call_soon_threadsafe
+
     def walk() -> None:
-        with Client(server.url, server.key, retry=Retry(first_s=0.1)) as client:
-            asyncio.run(travel(client, server, "s", tmp_path, hook))
+        try:
+            with Client(server.url, server.key, retry=Retry(first_s=0.1)) as client:
+                asyncio.run(travel(client, server, "s", tmp_path, hook))
+        except BaseException as error:  # whatever it is, it belongs to the test
+            tell(ended.set_exception, error)
+        else:
+            tell(ended.set_result, None)
 
     try:
-        await asyncio.to_thread(walk)  # it blocks, while the receiver answers here
+        # It blocks, while the receiver answers here; a thread of its own, which nothing waits for if it hangs.
+        threading.Thread(target=walk, daemon=True).start()
+        await asyncio.wait_for(ended, 240)
     finally:
         await hook.stop()
