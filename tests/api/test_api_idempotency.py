@@ -23,8 +23,8 @@ async def kept(world: Any) -> list[Any]:
 
 
 async def test_the_second_gets_the_first_ones_answer(world, api) -> None:
-    first = await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))
-    again = await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))
+    first = await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))
+    again = await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))
     assert first.status_code == again.status_code == 201
     assert again.json() == first.json() and again.json()["password"], "the password too"
     assert again.headers["idempotent-replayed"] == "true" and "idempotent-replayed" not in first.headers
@@ -34,31 +34,33 @@ async def test_the_second_gets_the_first_ones_answer(world, api) -> None:
 
 
 async def test_no_secret_lies_in_the_store(world, api) -> None:
-    made = await api.post("/api/v1/api-keys", json={"name": "n"}, headers=key("k1"))
+    made = await api.post("/api/v1/api-keys", json={"name": "n"}, headers=key("told-by-the-client-1"))
     secret = made.json()["key"].encode()
     page = await world.store.documents("default", idempotency.KIND)
     assert len(page.items) == 1
     import base64
 
     body = page.items[0].body
-    assert secret not in body and base64.b64encode(secret)[:20] not in body and b"k1" not in body
-    again = await api.post("/api/v1/api-keys", json={"name": "n"}, headers=key("k1"))
+    assert secret not in body and base64.b64encode(secret)[:20] not in body and b"told-by-the-client-1" not in body
+    again = await api.post("/api/v1/api-keys", json={"name": "n"}, headers=key("told-by-the-client-1"))
     assert again.json()["key"].encode() == secret
     assert len((await api.get("/api/v1/api-keys")).json()["items"]) == 1
 
 
 async def test_the_same_key_with_another_request(api) -> None:
-    await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))
+    await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))
     for path, body in (("/api/v1/stations", {"id": "NEW-2"}), ("/api/v1/tokens", {"token": "T"})):
-        answer = await api.post(path, json=body, headers=key("k1"))
+        answer = await api.post(path, json=body, headers=key("told-by-the-client-1"))
         assert (answer.status_code, answer.json()["type"]) == (422, "/api#problem-key-reused"), path
     assert (await api.get("/api/v1/stations/NEW-2")).status_code == 404
 
 
 async def test_what_was_refused_can_be_mended_and_sent_again(world, api) -> None:
-    bad = await api.post("/api/v1/stations", json={"id": "a:b"}, headers=key("k1"))
+    bad = await api.post("/api/v1/stations", json={"id": "a:b"}, headers=key("told-by-the-client-1"))
     assert bad.status_code == 422 and await kept(world) == []
-    assert (await api.post("/api/v1/stations", json={"id": "ab"}, headers=key("k1"))).status_code == 201
+    assert (
+        await api.post("/api/v1/stations", json={"id": "ab"}, headers=key("told-by-the-client-1"))
+    ).status_code == 201
 
 
 async def test_two_at_once_are_done_once(world, api) -> None:
@@ -76,7 +78,7 @@ async def test_two_at_once_are_done_once(world, api) -> None:
 
     def send() -> Any:
         body = {"action": "Heartbeat"}
-        return api.post("/api/v1/stations/CP-A/commands", json=body, headers=key("k1"))
+        return api.post("/api/v1/stations/CP-A/commands", json=body, headers=key("told-by-the-client-1"))
 
     first = asyncio.ensure_future(send())
     while not asked:
@@ -101,36 +103,38 @@ async def test_a_command_that_nobody_answered_is_not_sent_again(world, api) -> N
 
     world.bus.serve("command.default.CP-A", silent)
     for replayed in (False, True):
-        answer = await api.post("/api/v1/stations/CP-A/commands", json={"action": "Heartbeat"}, headers=key("k1"))
+        answer = await api.post(
+            "/api/v1/stations/CP-A/commands", json={"action": "Heartbeat"}, headers=key("told-by-the-client-1")
+        )
         assert answer.status_code == 504
         assert ("idempotent-replayed" in answer.headers) is replayed
     assert len(sent) == 1
 
 
 async def test_another_process_that_works_on_it_is_respected_until_it_must_have_died(world, api) -> None:
-    await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))
+    await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))
     page = await world.store.documents("default", idempotency.KIND)
     there = unpack(page.items[0], idempotency._Remembered).value
     there.state, there.sealed = "running", b""
     from pilotwire.storage.documents import put
 
     await world.store.write_documents("default", [put(idempotency.KIND, page.items[0].id, there)])
-    again = await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))
+    again = await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))
     assert again.json()["type"] == "/api#problem-key-in-use"
     world.clock.run_for(idempotency.LEASE_MS)
-    assert (await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))).json()[
+    assert (await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))).json()[
         "type"
     ] == "/api#problem-exists"
 
 
 async def test_a_key_lasts_a_day_and_is_swept_then(world, api, monkeypatch) -> None:
     monkeypatch.setattr(idempotency, "_SWEEP_EVERY", 2)
-    await api.post("/api/v1/tokens", json={"token": "T1"}, headers=key("k1"))
+    await api.post("/api/v1/tokens", json={"token": "T1"}, headers=key("told-by-the-client-1"))
     world.clock.run_for(DAY - 1)
-    again = await api.post("/api/v1/tokens", json={"token": "T1"}, headers=key("k1"))
+    again = await api.post("/api/v1/tokens", json={"token": "T1"}, headers=key("told-by-the-client-1"))
     assert again.headers["idempotent-replayed"] == "true"
     world.clock.run_for(1)
-    late = await api.post("/api/v1/tokens", json={"token": "T1"}, headers=key("k1"))
+    late = await api.post("/api/v1/tokens", json={"token": "T1"}, headers=key("told-by-the-client-1"))
     assert "idempotent-replayed" not in late.headers
     world.clock.run_for(2 * DAY)
     for n in range(4):
@@ -167,9 +171,9 @@ async def test_keys_that_are_none(api, bad: str) -> None:
 
 async def test_an_answer_too_long_to_keep_is_given_once(world, api, monkeypatch) -> None:
     monkeypatch.setattr(idempotency, "MAX_BODY", 60)
-    first = await api.post("/api/v1/tokens", json={"token": "T"}, headers=key("k1"))
+    first = await api.post("/api/v1/tokens", json={"token": "T"}, headers=key("told-by-the-client-1"))
     assert first.status_code == 200 and len(first.content) > 60
-    again = await api.post("/api/v1/tokens", json={"token": "T"}, headers=key("k1"))
+    again = await api.post("/api/v1/tokens", json={"token": "T"}, headers=key("told-by-the-client-1"))
     assert again.status_code == 409 and "cannot be shown again" in again.json()["detail"]
 
 
@@ -180,6 +184,10 @@ async def test_a_handler_that_breaks_frees_the_key(world, api, monkeypatch) -> N
         raise OSError("disk gone")
 
     monkeypatch.setattr(world.store, "put_account", broken)
-    assert (await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))).status_code == 500
+    assert (
+        await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))
+    ).status_code == 500
     monkeypatch.setattr(world.store, "put_account", put)
-    assert (await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("k1"))).status_code == 201
+    assert (
+        await api.post("/api/v1/stations", json={"id": "NEW-1"}, headers=key("told-by-the-client-1"))
+    ).status_code == 201

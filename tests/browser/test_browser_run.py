@@ -74,7 +74,7 @@ async def test_a_newcomer_sees_cars_charge(
     assert {each["station_id"] for each in active} <= {each["id"] for each in stations}
     assert len(active) >= 3
     for station in stations:
-        assert await page.get_by_text(station["id"], exact=True).count() >= 1
+        assert await page.locator(f'[data-mark="{station["id"]}"]').count() == 1
     picture = tmp_path / "console.png"
     if os.environ.get("PILOTWIRE_SCREENSHOTS"):
         await page.wait_for_timeout(120_000)

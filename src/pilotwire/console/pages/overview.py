@@ -31,20 +31,21 @@ class _Kept:
     """Pieces that were just made, by what they show."""
 
     def __init__(self) -> None:
-        self.pieces: dict[Any, tuple[float, dict[str, Any]]] = {}
+        self.pieces: dict[Any, tuple[float, int, dict[str, Any]]] = {}
 
 
 async def _now(context: ApiContext, principal: Principal, site: str, *, fresh: bool) -> dict[str, Any]:
     kept: _Kept = context.parts.setdefault(_Kept, _Kept())
     rights = (principal.may("sessions:read"), principal.may("alarms:read"), principal.may("sites:read"))
     key = (principal.tenant, principal.sites, principal.tokens, rights, site, speaking())
-    now = asyncio.get_running_loop().time()
+    # Made before the last change was told, it would be shown until the next one.
+    now, ticks = asyncio.get_running_loop().time(), hub_of(context, principal).ticks
     found = kept.pieces.get(key)
-    if found is not None and not fresh and now - found[0] < _FRESH_S:
-        return found[1]
+    if found is not None and not fresh and now - found[0] < _FRESH_S and found[1] == ticks:
+        return found[2]
     kept.pieces = {one: piece for one, piece in kept.pieces.items() if now - piece[0] < _FRESH_S}
     values = await _gather(context, principal, site)
-    kept.pieces[key] = (now, values)
+    kept.pieces[key] = (now, ticks, values)
     return values
 
 
