@@ -199,7 +199,6 @@ async def subscribe(running: Any, api: httpx.AsyncClient, **more: Any) -> dict[s
     data = {"name": "Night shift", "channel": "email", "to": ["night@example.com", "desk@example.com"], **more}
     made = await api.post("/api/v1/subscriptions", json=data)
     assert made.status_code == 201, made.text
-    await running.settle()
     return made.json()
 
 

@@ -138,7 +138,6 @@ async def test_a_rule_is_made_and_keeps_what_was_typed(running, log_in, walk) ->
     hot = facts.ConnectorStatusChanged(
         event_time=site.clock.now(), evse=1, connector=1, status="Charging", error_code="HighTemperature"
     )
-    await running.settle()  # the worker knows the rule
     site.commit("AC-02", hot)
     await running.settle()
     found = (await kit.ask(page, "/api/v1/alarms?rule=too-hot"))["items"]

@@ -13,7 +13,7 @@ import msgspec
 
 from pilotwire.core.errors import LocalError
 from pilotwire.domain.facts import AnyFact
-from pilotwire.domain.records import Command, Sample, Session, Station, Variable
+from pilotwire.domain.records import ApiKey, Command, Sample, Session, Station, StationAccount, Token, User, Variable
 
 Record = Session | Station | Command | Variable
 """What an entry may touch."""
@@ -34,7 +34,12 @@ encode: Final = msgspec.json.Encoder().encode
 _facts_decoder = msgspec.json.Decoder(tuple[AnyFact, ...])
 
 T = TypeVar("T")
-_decoders: dict[type, msgspec.json.Decoder[object]] = {}
+_decoders: Final[dict[type, msgspec.json.Decoder[object]]] = {
+    kind: msgspec.json.Decoder(kind)
+    for kind in (ApiKey, Command, Sample, Session, Station, StationAccount, Token, User, Variable)
+}
+"""Of every kind of row, made here once: rows are read in several threads, and msgspec ends the process when one of them
+uses a struct whose decoder another is just making."""
 
 
 class BadCursor(LocalError):
@@ -52,11 +57,8 @@ def encode_facts(facts: tuple[AnyFact, ...]) -> bytes:
 
 
 def decode_as(kind: type[T], data: bytes) -> T:
-    """`data` as one record of `kind`."""
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
-    return decoder.decode(data)  # type: ignore[return-value]
+    """`data` as one record of `kind`, in any thread. Raises KeyError for what is no kind of row."""
+    return _decoders[kind].decode(data)  # type: ignore[return-value]
 
 
 def row_crc(

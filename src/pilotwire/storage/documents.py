@@ -9,13 +9,13 @@ stands for "not there": `expected=0` inserts only. `sort` is text that orders a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from pilotwire.core.errors import LocalError
 
-from .codec import decode_as, decode_cursor, encode, encode_cursor
+from .codec import decode_cursor, encode, encode_cursor
 from .queries import Plan
 
 T = TypeVar("T")
@@ -221,9 +221,15 @@ class Kept(msgspec.Struct, Generic[T], frozen=True):
     value: T
 
 
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+
+
 def unpack(document: Document, kind: type[T]) -> Kept[T]:
-    """A document's body as `kind`. Raises msgspec.DecodeError."""
-    return Kept(document.version, decode_as(kind, document.body))
+    """A document's body as `kind`. Raises msgspec.DecodeError. Of the event loop alone: see `codec.decode_as`."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    return Kept(document.version, decoder.decode(document.body))
 
 
 def put(kind: str, id: str, value: object, *, sort: str = "", expected: int | None = None) -> Put:

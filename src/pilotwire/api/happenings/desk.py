@@ -184,7 +184,7 @@ class Desk:
     async def take(self, events: Iterable[Event]) -> None:
         """Take in events of this tenant, in order, and keep what follows."""
         last = self.position
-        if self.books.stations_stale:  # a station that was just made: what it says belongs to its site from the first
+        if self.books.stale or self.books.stations_stale:  # what was set up before a fact counts for it
             await self._read_books(self._context.scheduler.now())
         for event in events:
             if event.seq <= self.position:

@@ -87,8 +87,8 @@ class Happenings:
         await self._follower.settle()
 
     def changed(self, tenant: str, *, stations: bool = False) -> None:
-        """Somebody changed a rule, a mute, a webhook or a subscription (or where stations stand): it counts from the
-        next tick on."""
+        """Somebody changed a rule, a mute, a webhook or a subscription (or where stations stand): it counts for
+        whatever is taken in from now on."""
         desk = self._desks.get(tenant)
         if desk is not None:
             desk.books.stale = True
