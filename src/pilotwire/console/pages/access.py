@@ -16,8 +16,8 @@ from pilotwire.api.resources import drivers, groups, tokens
 from ..forms import Form
 from ..language import _, several
 from ..words import TABLES, word
-from .access_forms import ETAG, body, local, moment, zone_name
 from .common import PlainRequest, Text, allowed, page, redirect, segment
+from .editing import ETAG, again, body, local, moment, unless_in_use, zone_name
 from .lists import Address, Asked, Cursor
 from .sessions_find import newest_with
 from .views import views_of
@@ -208,11 +208,7 @@ async def save_token(request: PlainRequest, token: Text) -> Response[Any]:
             raise problem("bad-body")
         await tokens.change(context, principal, name, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 404:
-            raise
-        form.fail(refused)
-        now = await tokens.token(context, principal, name)
-        return await _token_page(request, form, now.value, now.etag, refused.status)
+        return await again(request, form, refused, _token_page, lambda: tokens.token(context, principal, name))
     return redirect(request, "/access", "good", _("Saved."))
 
 
@@ -333,11 +329,7 @@ async def save_group(request: PlainRequest, group_id: Text) -> Response[Any]:
         data = body(types.GroupChange, {"name": form.get("name"), "note": form.get("note")})
         await groups.change(context, principal, name, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 404:
-            raise
-        form.fail(refused)
-        now = await groups.group(context, principal, name)
-        return await _one_group(request, form, now.value, now.etag, refused.status)
+        return await again(request, form, refused, _one_group, lambda: groups.group(context, principal, name))
     return redirect(request, "/access/groups", "good", _("Saved."))
 
 
@@ -345,13 +337,10 @@ async def save_group(request: PlainRequest, group_id: Text) -> Response[Any]:
 async def delete_group(request: PlainRequest, group_id: Text) -> Response[Any]:
     """Forget it, where no token is in it."""
     context, principal = allowed(request, "tokens:write")
-    try:
-        await groups.remove(context, principal, segment(group_id))
-    except Problem as refused:
-        if refused.status != 409:
-            raise
-        return redirect(request, f"/access/groups/{group_id}", "bad", refused.details.detail)
-    return redirect(request, "/access/groups", "good", _("The group is forgotten."))
+    work = groups.remove(context, principal, segment(group_id))
+    return await unless_in_use(
+        request, work, stay=f"/access/groups/{group_id}", then="/access/groups", said=_("The group is forgotten.")
+    )
 
 
 HANDLERS: list[Any] = [

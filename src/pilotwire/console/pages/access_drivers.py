@@ -15,8 +15,8 @@ from pilotwire.core.time import to_datetime
 from ..forms import Form
 from ..language import _, languages, several
 from .access import tabs
-from .access_forms import ETAG, body, lists, words_of
 from .common import PlainRequest, Text, allowed, page, redirect, segment
+from .editing import ETAG, again, body, lists, words_of
 from .lists import Address, Asked, Cursor
 from .sessions_find import newest_with
 
@@ -133,12 +133,9 @@ async def save_driver(request: PlainRequest, driver_id: Text) -> Response[Any]:
         data = body(types.DriverChange, _driver_body(form))
         await drivers.change(context, principal, name, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 404:
-            raise
-        form.fail(refused)
-        lists(form, "tokens")
-        now = await drivers.driver(context, principal, name)
-        return await _driver_page(request, form, now.value, now.etag, refused.status)
+        return await again(
+            request, form, refused, _driver_page, lambda: drivers.driver(context, principal, name), listed=("tokens",)
+        )
     return redirect(request, f"/access/drivers/{driver_id}", "good", _("Saved."))
 
 

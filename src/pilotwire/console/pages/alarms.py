@@ -18,8 +18,8 @@ from pilotwire.core.time import to_datetime
 from ..forms import Form
 from ..language import N_, _
 from ..words import word
-from .access_forms import body
 from .common import PlainRequest, Text, allowed, page, redirect, segment
+from .editing import body
 from .lists import Address, Cursor
 
 _PAGE = 50

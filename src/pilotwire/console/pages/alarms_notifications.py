@@ -14,9 +14,9 @@ from pilotwire.api.resources import alarms, notifications, webhooks
 from ..forms import Form
 from ..language import _
 from ..words import word
-from .access_forms import ETAG, body, lists, words_of
 from .alarms import SEVERITIES, site_names, tabs
 from .common import PlainRequest, Text, allowed, fragment, page, redirect, segment
+from .editing import ETAG, again, body, lists, words_of
 from .lists import Address, Cursor
 
 _PAGE = 30
@@ -170,13 +170,15 @@ async def save_subscription(request: PlainRequest, name: Text) -> Response[Any]:
             raise problem("bad-body")
         await notifications.change(context, principal, which, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status in (403, 404):
-            raise
-        form.fail(refused)
-        for one in ("to", "sites", "rules"):
-            lists(form, one)
-        now = await notifications.subscription(context, principal, which)
-        return await _page(request, form, now.value, now.etag, refused.status)
+        return await again(
+            request,
+            form,
+            refused,
+            _page,
+            lambda: notifications.subscription(context, principal, which),
+            passing=(403, 404),
+            listed=("to", "sites", "rules"),
+        )
     return redirect(request, "/alarms/notifications", "good", _("Saved."))
 
 

@@ -14,10 +14,10 @@ from pilotwire.api.resources import alarms
 from ..forms import Form
 from ..language import N_, _
 from ..words import word
-from .access_forms import ETAG, body, lists, words_of
 from .alarms import COLOURS, SEVERITIES, site_names, tabs
 from .alarms_text import BadLine, lines_of, matches_of
 from .common import PlainRequest, Text, allowed, page, redirect, segment
+from .editing import ETAG, body, lists, words_of
 
 KINDS = {
     "facts": N_("Something happens"),

@@ -19,8 +19,8 @@ from ..forms import Form
 from ..language import N_, _
 from ..view import kwh, numeral
 from ..words import TABLES
-from .access_forms import body, moment, zone_name
 from .common import PlainRequest, Text, allowed, page, redirect, segment
+from .editing import body, moment, zone_name
 from .lists import Address, Asked, Cursor
 from .reports_plot import Plot, bars
 

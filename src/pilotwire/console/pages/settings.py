@@ -18,8 +18,8 @@ from pilotwire.domain.permissions import ROLES, covers
 from ..forms import Form
 from ..language import _, languages, several
 from ..words import PERMISSIONS, word
-from .access_forms import ETAG, body, lists, local, moment, words_of, zone_name
 from .common import PlainRequest, Text, allowed, page, redirect, segment, whoever
+from .editing import ETAG, again, body, lists, local, moment, words_of, zone_name
 from .settings_tabs import tabs
 
 
@@ -160,13 +160,14 @@ async def save_person(request: PlainRequest, name: Text) -> Response[Any]:
             given["password"] = password
         await users.change(context, principal, who, body(types.UserChange, given), if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 404:
-            raise
-        form.fail(refused)
-        lists(form, "sites")
-        lists(form, "tokens")
-        now = await users.user(context, principal, who)
-        return await _person_page(request, form, now.value, now.etag, refused.status)
+        return await again(
+            request,
+            form,
+            refused,
+            _person_page,
+            lambda: users.user(context, principal, who),
+            listed=("sites", "tokens"),
+        )
     return redirect(request, "/settings/people", "good", _("Saved."))
 
 
@@ -302,11 +303,7 @@ async def save_key(request: PlainRequest, key_id: Text) -> Response[Any]:
             raise problem("bad-body")
         await keys.change(context, principal, which, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 404:
-            raise
-        form.fail(refused)
-        now = await keys.key(context, principal, which)
-        return await _key_page(request, form, now.value, now.etag, refused.status)
+        return await again(request, form, refused, _key_page, lambda: keys.key(context, principal, which))
     return redirect(request, "/settings/keys", "good", _("Saved."))
 
 

@@ -21,8 +21,8 @@ from ..forms import Form
 from ..language import N_, _
 from ..view import STATIC
 from ..words import Word, word
-from .access_forms import ETAG, body, zone_name
 from .common import PlainRequest, allowed, fragment, page, principal_of, redirect
+from .editing import ETAG, again, body, zone_name
 from .settings import crumbs
 from .settings_tabs import tabs
 
@@ -34,7 +34,7 @@ SECURITY = [
 
 
 # -- e-mail -----------------------------------------------------------------------------------------------------------
-async def _mail_page(request: PlainRequest, form: Form, etag: str, shown: types.MailServer, status: int = 200) -> Any:
+async def _mail_page(request: PlainRequest, form: Form, shown: types.MailServer, etag: str, status: int = 200) -> Any:
     _context, principal = allowed(request, "settings:read")
     return page(
         request,
@@ -56,7 +56,7 @@ async def mail(request: PlainRequest) -> Response[Any]:
     """The server that sends our e-mail."""
     context, principal = allowed(request, "settings:read")
     found = await notifications.mail_server(context, principal)
-    return await _mail_page(request, Form.of(found.value), found.etag, found.value)
+    return await _mail_page(request, Form.of(found.value), found.value, found.etag)
 
 
 @post("/settings/mail")
@@ -75,11 +75,9 @@ async def save_mail(request: PlainRequest) -> Response[Any]:
         data = body(types.NewMailServer, given)
         await notifications.set_mail_server(context, principal, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 403:
-            raise
-        form.fail(refused)
-        now = await notifications.mail_server(context, principal)
-        return await _mail_page(request, form, now.etag, now.value, refused.status)
+        return await again(
+            request, form, refused, _mail_page, lambda: notifications.mail_server(context, principal), passing=(403,)
+        )
     return redirect(request, "/settings/mail", "good", _("Saved. Send a test to see that it arrives."))
 
 
@@ -290,11 +288,9 @@ async def save_kept(request: PlainRequest) -> Response[Any]:
         data = body(types.RetentionChange, {"hot_days": days if days is not None else form.get("hot_days")})
         await retention.change(whole, principal, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 403:
-            raise
-        form.fail(refused)
-        now = await retention.retention(whole, principal)
-        return await _retention_page(request, form, now.value, now.etag, refused.status)
+        return await again(
+            request, form, refused, _retention_page, lambda: retention.retention(whole, principal), passing=(403,)
+        )
     return redirect(request, "/settings/retention", "good", _("Saved. It counts from the next night on."))
 
 

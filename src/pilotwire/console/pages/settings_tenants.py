@@ -16,8 +16,8 @@ from pilotwire.api.routes.people import token_of
 
 from ..forms import Form
 from ..language import _
-from .access_forms import ETAG, body
 from .common import PlainRequest, Text, context_of, page, principal_of, redirect, segment
+from .editing import ETAG, again, body, unless_in_use
 from .settings import crumbs
 from .settings_tabs import tabs
 
@@ -99,11 +99,7 @@ async def save_tenant(request: PlainRequest, tenant_id: Text) -> Response[Any]:
         data = body(types.TenantChange, given)
         await tenants.change(context, principal, which, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        if refused.status == 404:
-            raise
-        form.fail(refused)
-        now = await tenants.tenant(context, principal, which)
-        return await _one(request, form, now.value, now.etag, refused.status)
+        return await again(request, form, refused, _one, lambda: tenants.tenant(context, principal, which))
     return redirect(request, "/settings/tenants", "good", _("Saved."))
 
 
@@ -111,13 +107,8 @@ async def save_tenant(request: PlainRequest, tenant_id: Text) -> Response[Any]:
 async def delete_tenant(request: PlainRequest, tenant_id: Text) -> Response[Any]:
     """Delete one that is empty."""
     context, principal = _whole(request, "tenants:write")
-    try:
-        await tenants.remove(context, principal, segment(tenant_id))
-    except Problem as refused:
-        if refused.status != 409:
-            raise
-        return redirect(request, f"/settings/tenants/{tenant_id}", "bad", refused.details.detail)
-    return redirect(request, "/settings/tenants", "good", _("The tenant is deleted."))
+    work, stay = tenants.remove(context, principal, segment(tenant_id)), f"/settings/tenants/{tenant_id}"
+    return await unless_in_use(request, work, stay=stay, then="/settings/tenants", said=_("The tenant is deleted."))
 
 
 @post("/settings/tenants/{tenant_id:str}/work")

@@ -13,8 +13,8 @@ from pilotwire.api.resources import webhooks
 from ..forms import Form
 from ..language import _
 from ..words import word
-from .access_forms import ETAG, body, lists
 from .common import PlainRequest, Text, allowed, fragment, page, redirect, segment
+from .editing import ETAG, body, lists
 from .lists import Address, Cursor
 from .settings import crumbs, sites_to_give
 from .settings_tabs import tabs

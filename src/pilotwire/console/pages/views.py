@@ -14,8 +14,8 @@ from pilotwire.api.resources import views
 
 from ..forms import Form
 from ..language import _
-from .access_forms import body
 from .common import PlainRequest, Text, context_of, redirect, segment, whoever
+from .editing import body
 from .lists import Address
 
 PATHS = {"stations": "/stations", "sessions": "/sessions", "tokens": "/access", "alarms": "/alarms"}

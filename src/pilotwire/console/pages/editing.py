@@ -1,20 +1,23 @@
-"""What the forms of Access, Alarms and Settings share: bodies of the API made from what was typed, with every wrong
-field told in plain words; times as people type them."""
+"""What forms share: bodies of the API made from what was typed, with every wrong field told in plain words; a form
+drawn again when what it wants is refused; times as people type them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from datetime import datetime, tzinfo
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
+from litestar import Response
 
-from pilotwire.api.problems import problem
+from pilotwire.api.problems import Problem, problem
+from pilotwire.api.resources.keeping import Tagged
 
 from ..forms import Form
 from ..language import _
+from .common import PlainRequest, redirect
 
 T = TypeVar("T")
 ETAG = "etag"
@@ -108,3 +111,35 @@ def lists(form: Form, name: str) -> None:
     """Errors of a list's items (`tokens[2]`) as errors of the one field where the list is typed."""
     for key in [key for key in form.errors if key.startswith(f"{name}[")]:
         form.wrong(name, form.errors.pop(key))
+
+
+async def again(
+    request: PlainRequest,
+    form: Form,
+    refused: Problem,
+    draw: Callable[[PlainRequest, Form, T, str, int], Awaitable[Response[Any]]],
+    read: Callable[[], Awaitable[Tagged[T]]],
+    *,
+    passing: Container[int] = (404,),
+    listed: Iterable[str] = (),
+) -> Response[Any]:
+    """The form of a thing once more after its change was refused: what was typed, what is wrong with it, and over it
+    the thing as it is kept now. Problems of a status in `passing` are raised on; `listed` are fields of lists."""
+    if refused.status in passing:
+        raise refused
+    form.fail(refused)
+    for name in listed:
+        lists(form, name)
+    now = await read()
+    return await draw(request, form, now.value, now.etag, refused.status)
+
+
+async def unless_in_use(request: PlainRequest, work: Awaitable[object], *, stay: str, then: str, said: str) -> Any:
+    """Take something away and say so at `then`; where something still uses it (409), say that at `stay`."""
+    try:
+        await work
+    except Problem as refused:
+        if refused.status != 409:
+            raise
+        return redirect(request, stay, "bad", refused.details.detail)
+    return redirect(request, then, "good", said)
