@@ -302,8 +302,8 @@ async def test_views_are_saved(site, watch) -> None:
     page = (await watch(site.url + "/stations?q=rapid&sort=-power_w")).page
     await page.locator("summary", has_text="Views").click()
     await page.fill("#view-name", "Rapid ones")
-    await page.get_by_role("button", name="Save the view").click()
-    await expect(page.locator(".toast")).to_have_text("The view is saved.")
+    await page.locator("details.views").get_by_role("button", name="Keep").click()
+    await expect(page.locator(".toast")).to_have_text("The view Rapid ones is kept.")
     await page.goto(site.url + "/stations")
     await page.locator("summary", has_text="Views").click()
     await page.get_by_role("link", name="Rapid ones").click()

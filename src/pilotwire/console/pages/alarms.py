@@ -21,6 +21,7 @@ from ..words import word
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import body
 from .lists import Address, Cursor
+from .views import views_of
 
 _PAGE = 50
 SEVERITIES = ("critical", "major", "minor", "warning")
@@ -74,6 +75,7 @@ async def alarm_list(
         cursor=cursor,
         limit=_PAGE,
     )
+    address = Address("/alarms", show="" if kind == "open" else kind, severity=worst, station=station, site=site)
     return page(
         request,
         "alarms/list.html",
@@ -85,7 +87,8 @@ async def alarm_list(
         first=cursor is not None,
         counts=await alarms.counts(context, principal),
         asked={"show": kind, "severity": worst, "station": station, "site": site},
-        address=Address("/alarms", show="" if kind == "open" else kind, severity=worst, station=station, site=site),
+        address=address,
+        saved=await views_of(context, principal, "alarms", address),
         sites=await site_names(context, principal),
         colours=COLOURS,
         severities=SEVERITIES,

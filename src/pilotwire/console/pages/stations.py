@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.datastructures import Cookie
 from litestar.params import FromQuery, QueryParameter
 
-from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.fleet import SORTS, StationQuery
-from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
-from pilotwire.api.resources import sites, views
-from pilotwire.api.routes.common import bad_body
-from pilotwire.api.routes.login import own_path
+from pilotwire.api.resources import sites
 
-from ..forms import Form
 from ..language import N_, _
-from .common import PlainRequest, Text, allowed, page, redirect, segment
+from .common import PlainRequest, allowed, page
 from .lists import Address
+from .views import views_of
 
 PAGE = 50
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -135,7 +130,7 @@ async def table(
         cursor=cursor,
         may=principal.may,
         bulk=_bulk(principal),
-        views=await views.views(context, principal, table="stations"),
+        saved=await views_of(context, principal, "stations", address),
         **await listing(context, principal, asked, sort, cursor),
     )
     if columns is not None:
@@ -145,30 +140,4 @@ async def table(
     return made
 
 
-@post("/stations/views", status_code=200)
-async def save_view(request: PlainRequest) -> Response[Any]:
-    """Keep what the table shows under a name."""
-    context, principal = allowed(request, "stations:read")
-    form = await Form.read(request)
-    back = own_path("/stations?" + form.get("query"))
-    if not form.get("name"):
-        return redirect(request, back, "warn", _("A view needs a name."))
-    wanted = {"table": "stations", "name": form.get("name"), "query": form.get("query"), "shared": form.flag("shared")}
-    try:
-        await views.create(context, principal, msgspec.convert(wanted, types.NewView))
-    except msgspec.ValidationError as error:
-        return redirect(request, back, "bad", bad_body(error).details.detail)
-    except Problem as refused:
-        return redirect(request, back, "bad", refused.details.detail)
-    return redirect(request, back, "good", _("The view is saved."))
-
-
-@post("/stations/views/{view_id:str}/delete", status_code=200)
-async def forget_view(request: PlainRequest, view_id: Text) -> Response[Any]:
-    """Forget one."""
-    context, principal = allowed(request, "stations:read")
-    await views.remove(context, principal, segment(view_id))
-    return redirect(request, "/stations", "good", _("The view is gone."))
-
-
-HANDLERS: list[Any] = [table, save_view, forget_view]
+HANDLERS: list[Any] = [table]
