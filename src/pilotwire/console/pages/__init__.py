@@ -7,7 +7,7 @@ How to add one (a module of this package, its templates in `templates/<module>/`
   says something on the page that comes next; `fragment(request, "…", toast=("good", _("Saved.")))` answers htmx.
 - Its template extends `base.html` and fills `title`, `content` and, for tools on the right of the heading, uses
   `kit.head(…)`. `{% import "kit.html" as kit %}` has the parts: head, badge, field, select, check, area, facts, empty,
-  tabs, pager, sorted_th, code, dialog, timeline, when/ago/since (times), note. Write no part anew; extend the kit.
+  tabs, pager, sorted_th, code, dialog, when/ago/since (times), note. Write no part anew; extend the kit.
 - Texts: `_("Text")` in templates and Python (`from ..language import _`), with the German added to `languages/de.json`
   (`python tools/console_words.py` lists what is missing and merges what it is given).
 - Raise Problems as the services do: a page becomes the readable error page, a fragment the same as a note. Forms:
