@@ -177,7 +177,7 @@ def test_a_killed_station_says_no_goodbye(make_world):
 
 def test_the_truth_is_bounded(make_world):
     world = make_world("1.6", settings={"sample_interval": "0"})
-    world.station.truth_limit = 3
+    world.station.transactions.truth_limit = 3
     world.station.power_on()
     world.run(2)
     for number in range(6):

@@ -1,7 +1,7 @@
 """What a protocol version must do for the station program. `dialect_16` and `dialect_2` implement it.
 
 The program tells a dialect what happened; the dialect turns it into messages and hands them to the conversation or the
-outbox. Commands of the CSMS come the other way: `serve` turns a request into calls of the program's methods.
+outbox. Commands of the CSMS come the other way, see `blocks`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from typing import Any, Protocol
 import msgspec
 
 from .authorization import Grant
-from .conversation import BootVerdict, Reply
 from .evse import Evse
+from .host import BootVerdict
 from .outbox import Queued
 from .sessions import Reading, Session
 
 
 class Dialect(Protocol):
     """One version line."""
+
+    m: Any
+    """The version's message types."""
 
     def boot_request(self, reason: str) -> msgspec.Struct: ...
 
@@ -67,8 +70,6 @@ class Dialect(Protocol):
     def delivered(self, entry: Queued, response: Any) -> None: ...
 
     def given_up(self, entry: Queued) -> None: ...
-
-    def serve(self, action: str, request: Any) -> Reply: ...
 
     def firmware_status(self, status: str, request_id: int | None) -> None: ...
 

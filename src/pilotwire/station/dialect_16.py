@@ -16,9 +16,8 @@ from pilotwire.protocols.ocpp import v16
 from pilotwire.protocols.ocpp.v16 import messages as m
 
 from .authorization import ACCEPTED, Grant
-from .commands_16 import Commands16
-from .conversation import BootVerdict, OnAnswer, Reply
 from .evse import Evse
+from .host import BootVerdict, OnAnswer
 from .outbox import Queued
 from .sessions import Reading, Session
 from .states import status_16
@@ -42,11 +41,11 @@ _FAULTS = frozenset(
 class Dialect16:
     """See `pilotwire.station.dialect.Dialect`."""
 
-    __slots__ = ("_commands", "_minus_one", "_station", "_transactions")
+    __slots__ = ("_minus_one", "_station", "_transactions", "m")
 
     def __init__(self, station: Station) -> None:
+        self.m = m
         self._station = station
-        self._commands = Commands16(station)
         self._transactions: dict[str, int] = {}
         """transactionId by session key, as long as messages of it may have to be sent."""
         self._minus_one: set[str] = set()
@@ -89,7 +88,7 @@ class Dialect16:
 
     def report_status(self, evse: Evse, status: str) -> None:
         error = (evse.fault if evse.fault in _FAULTS else "OtherError") if evse.fault else "NoError"
-        self._status(evse.id, status, error, self._station.status_told(evse, status))
+        self._status(evse.id, status, error, self._station.availability.told(evse, status))
 
     def _status(self, connector: int, status: str, error: str, on_answer: OnAnswer | None = None) -> None:
         self._station.conversation.call(
@@ -176,8 +175,8 @@ class Dialect16:
         station = self._station
         self._transactions[entry.session] = response.transaction_id
         station.store({f"transaction.{entry.session}": str(response.transaction_id).encode()})
-        station.name_transaction(entry.session, str(response.transaction_id))
-        session = station.session_of_key(entry.session)
+        station.transactions.name(entry.session, str(response.transaction_id))
+        session = station.transactions.of_key(entry.session)
         grant = grant_of(response.id_tag_info)
         request: Any = self.prepare(entry)
         station.authorizer.learn(request.id_tag, grant)
@@ -188,7 +187,7 @@ class Dialect16:
             session.group = grant.group
         station.store_session(session)
         if grant.status != ACCEPTED:
-            station.not_accepted(session)
+            station.transactions.not_accepted(session)
 
     def given_up(self, entry: Queued) -> None:
         """A refused StartTransaction leaves the transaction without an id; what follows is sent under -1."""
@@ -201,9 +200,6 @@ class Dialect16:
         return None
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def serve(self, action: str, request: Any) -> Reply:
-        return self._commands.serve(action, request)
 
     def firmware_status(self, status: str, request_id: int | None) -> None:
         if request_id is None:

@@ -16,9 +16,8 @@ from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.protocols.ocpp.version import Version
 
 from .authorization import ACCEPTED, Grant
-from .commands_2 import Commands2
-from .conversation import BootVerdict, Reply
 from .evse import Evse
+from .host import BootVerdict
 from .outbox import Queued
 from .sessions import Reading, Session
 from .states import charging_state, status_2
@@ -33,14 +32,13 @@ _MODULE = {"2.0.1": "v201", "2.1": "v21"}
 class Dialect2:
     """See `pilotwire.station.dialect.Dialect`. `m` is the version's message module."""
 
-    __slots__ = ("_commands", "_station", "_version", "m")
+    __slots__ = ("_station", "_version", "m")
 
     def __init__(self, station: Station, version: Version) -> None:
         self._station = station
         self._version = version
         # Both versions name their types alike, so one dialect builds either's.
         self.m: Any = import_module(f"pilotwire.protocols.ocpp.{_MODULE[version.name]}.messages")
-        self._commands = Commands2(station, self.m)
 
     # ── boot, heartbeat, authorization ───────────────────────────────────────────────────────────────────────────
 
@@ -82,7 +80,7 @@ class Dialect2:
             self.m.StatusNotificationRequest(
                 timestamp=self._station.clock.wall(), connector_status=status, evse_id=evse.id, connector_id=1
             ),
-            self._station.status_told(evse, status),
+            self._station.availability.told(evse, status),
         )
 
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,22 +187,19 @@ class Dialect2:
         request: Any = self.prepare(entry)
         if request.id_token is not None and request.id_token.id_token:
             station.authorizer.learn(request.id_token.id_token, grant)
-        session = station.session_of_key(entry.session)
+        session = station.transactions.of_key(entry.session)
         if session is None:
             return
         if grant.group and not session.group:
             session.group = grant.group
             station.store_session(session)
         if grant.status != ACCEPTED:
-            station.not_accepted(session)
+            station.transactions.not_accepted(session)
 
     def given_up(self, entry: Queued) -> None:
         """The gap in seqNo tells the CSMS."""
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def serve(self, action: str, request: Any) -> Reply:
-        return self._commands.serve(action, request)
 
     def firmware_status(self, status: str, request_id: int | None) -> None:
         self._station.conversation.call(

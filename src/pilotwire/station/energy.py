@@ -146,7 +146,7 @@ class Energy:
                 flows = evse.drive(limit)
                 event = "evse-pause" if flows is None else "energize" if flows else "ev-pause"
             before = evse.phase
-            station.advance(evse, event)
+            station.availability.advance(evse, event)
             if evse.phase != before:
                 self.rebalance(evse)
         self.rearm(evse, until)
@@ -183,7 +183,7 @@ class Energy:
         if evse.pending is not None and evse.pending.deadline <= now and evse.session is None:
             evse.pending = None
             station.entrance.forget(evse)
-            station.advance(evse, "deauthorize")
+            station.availability.advance(evse, "deauthorize")
         session = evse.session
         if session is not None:
             if session.next_ended_sample is not None and session.next_ended_sample <= now:

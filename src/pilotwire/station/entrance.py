@@ -77,17 +77,17 @@ class Entrance:
         deadline = int(station.scheduler.now()) + station.settings.number("connection_timeout") * 1000
         pending = PendingStart(token, token_type, grant.group, trigger, remote_start_id, deadline)
         if evse.car is not None:
-            station.start_session(evse, pending, trigger or "Authorized")
+            station.transactions.start(evse, pending, trigger or "Authorized")
         else:
             evse.pending = pending
-            station.advance(evse, "authorize")
+            station.availability.advance(evse, "authorize")
             station.energy.rearm(evse)
 
     def stop_by_group(self, evse: Evse, session: Session, token: str, grant: Grant) -> None:
         """Another card of the session's group may end it."""
         station = self._station
         if grant.status == ACCEPTED and grant.group and grant.group == session.group and evse.session is session:
-            station.end_session(evse, "Local", "StopAuthorized", token=token)
+            station.transactions.end(evse, "Local", "StopAuthorized", token=token)
 
     def autostart(self, evse: Evse) -> None:
         """The cable alone starts a session, where the station is set up so."""

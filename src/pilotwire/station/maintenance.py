@@ -87,7 +87,7 @@ class Maintenance:
 
     def reset(self, stop_reason: str, boot_reason: str = "RemoteReset") -> None:
         """End the sessions, let their last messages out, restart."""
-        self._station.stop_all(stop_reason, "ResetCommand")
+        self._station.transactions.stop_all(stop_reason, "ResetCommand")
         self._station.finish()
         self._await_flush(boot_reason, int(self._station.scheduler.now()) + _FLUSH_MS)
 
@@ -97,10 +97,10 @@ class Maintenance:
 
     def session_ended(self) -> None:
         """Something may have waited for this."""
-        if self._on_idle and not self._station.busy and self._reset_timer is None:
+        if self._on_idle and not self._station.transactions.busy and self._reset_timer is None:
             reason, self._on_idle = self._on_idle, ""
             self._await_flush(reason, int(self._station.scheduler.now()) + _FLUSH_MS)
-        if self.update is not None and self.update.status == "InstallScheduled" and not self._station.busy:
+        if self.update is not None and self.update.status == "InstallScheduled" and not self._station.transactions.busy:
             self._later(0, self._install)
 
     def _await_flush(self, boot_reason: str, deadline: int) -> None:
@@ -164,7 +164,7 @@ class Maintenance:
         update = self.update
         if update is None:
             return
-        if self._station.busy:
+        if self._station.transactions.busy:
             # No car is thrown out for an update; `session_ended` takes it up again.
             if self._station.config.version != "1.6" and update.status != "InstallScheduled":
                 self._firmware("InstallScheduled")

@@ -12,13 +12,14 @@ Callback code: it runs live over an asyncio loop and in simulated time over `Sim
 method below, a timer, a frame) ends with `_finish`: first everything that changed is stored in one write, then the next
 message is sent. So a killed station knows at least what it has told.
 
-How the versions say it is in `dialect_16` and `dialect_2`; what flows, and when, in `energy` and `evse`; who is let in
-in `entrance` and `authorization`; the connection in `conversation`; resets and updates in `maintenance`.
+How the versions say it is in `dialect_16` and `dialect_2`; what the CSMS may ask in `blocks`; sessions in
+`transactions`; what flows, and when, in `energy` and `evse`; who is let in in `entrance` and `authorization`; the
+states in `availability`; the talk in `conversation`; resets and updates in `maintenance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -28,29 +29,29 @@ from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import Ids
 from pilotwire.core.time import Scheduler, Timer
 from pilotwire.protocols.ocpp import version as ocpp
-from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.transport.port import Dialer
 
 from .authorization import ACCEPTED, Authorizer
+from .availability import Availability
+from .blocks import table
 from .clock import StationClock
 from .config import StationConfig
-from .conversation import BootVerdict, Conversation, OnAnswer, Reply
+from .conversation import Conversation
 from .energy import Energy
 from .entrance import Entrance
-from .evse import Evse, PendingStart
+from .evse import Evse
+from .host import BootVerdict, Reply
 from .maintenance import Maintenance
 from .meter import Meter
 from .outbox import Queued, TransactionQueue
 from .ports import Car
-from .profiles import TX, Profile
+from .profiles import Profile
 from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
-from .states import IN_SESSION, Event, after
 from .storage import StationStorage
+from .transactions import Transactions
 
 _json = msgspec.json.encode
-_session_decoder = msgspec.json.Decoder(Session)
-_truth_decoder = msgspec.json.Decoder(Truth)
 _profiles_decoder = msgspec.json.Decoder(list[Profile])
 
 _TOKEN_LENGTH = {"1.6": 20, "2.0.1": 36, "2.1": 255}
@@ -62,14 +63,13 @@ class Station:
     __slots__ = (
         "_announced",
         "_changes",
-        "_ids",
         "_offline_since",
         "_on_password",
         "_powered",
         "_reboot_timer",
         "_storage",
-        "_truth_count",
         "authorizer",
+        "availability",
         "boot_reason",
         "clock",
         "config",
@@ -78,13 +78,14 @@ class Station:
         "energy",
         "entrance",
         "evses",
+        "ids",
         "maintenance",
+        "messages",
         "outbox",
         "random",
         "scheduler",
         "settings",
-        "truth",
-        "truth_limit",
+        "transactions",
     )  # fmt: skip
 
     def __init__(
@@ -105,7 +106,7 @@ class Station:
         """
         self.config = config
         self.scheduler = scheduler
-        self._ids = ids
+        self.ids = ids
         self.random = random
         self._storage = storage
         self._on_password = on_password
@@ -116,10 +117,6 @@ class Station:
         self.evses = tuple(
             Evse(number, evse, Meter(0, int(scheduler.now()))) for number, evse in enumerate(config.evses, 1)
         )
-        self.truth: list[Truth] = []
-        """Every session, oldest first; open ones have no end."""
-        self.truth_limit = truth_limit
-        self._truth_count = 0
         self._changes: dict[str, bytes | None] = {}
         self._powered = False
         self._announced = False
@@ -130,6 +127,8 @@ class Station:
         self.conversation = Conversation(
             self, config, version, scheduler, dialer, ids, random, self.settings, self.outbox
         )
+        self.availability = Availability(self)
+        self.transactions = Transactions(self, truth_limit)
         self.energy = Energy(self)
         self.entrance = Entrance(self)
         self.maintenance = Maintenance(self)
@@ -141,12 +140,19 @@ class Station:
             from .dialect_2 import Dialect2
 
             self.dialect = Dialect2(self, version)
+        self.messages: Any = self.dialect.m
+        """The message types of the station's version."""
 
     # ── power ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def powered(self) -> bool:
         return self._powered
+
+    @property
+    def truth(self) -> list[Truth]:
+        """Every session, oldest first; open ones have no end."""
+        return self.transactions.truth
 
     @property
     def online(self) -> bool:
@@ -172,7 +178,7 @@ class Station:
             evse.open()
         self._use_password()
         self.maintenance.restore(stored)
-        self._recover(stored)
+        self.transactions.recover(stored)
         self.energy.align()
         self.conversation.start()
         for evse in self.evses:
@@ -200,7 +206,7 @@ class Station:
         for evse in self.evses:
             evse.settle(now)
             evse.open()
-            self._store_meter(evse)
+            self.store_meter(evse)
         self.energy.stop()
         self.maintenance.stop()
         self.entrance.forget()
@@ -229,19 +235,7 @@ class Station:
             evse.meter = Meter(int(stored.get(f"meter.{evse.id}", b"0")), now)
             evse.available = stored.get(f"inoperative.{evse.id}") is None
             evse.scheduled = None
-        self.truth = [_truth_decoder.decode(stored[key]) for key in sorted(stored) if key.startswith("truth.")]
-        self._truth_count = int(stored.get("truth-count", b"0"))
-
-    def _recover(self, stored: dict[str, bytes]) -> None:
-        """End the sessions that a loss of power interrupted (1.6 PowerLoss; 2.x PowerLoss, AbnormalCondition)."""
-        for evse in self.evses:
-            left = stored.get(f"session.{evse.id}")
-            if left is None:
-                continue
-            evse.session = _session_decoder.decode(left)
-            evse.phase = "Charging"
-            self.end_session(evse, "PowerLoss" if self.boot_reason == "PowerUp" else "Reboot", "AbnormalCondition")
-            evse.phase = "Finishing" if evse.car is not None else "Idle"
+        self.transactions.restore(stored)
 
     # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -258,11 +252,11 @@ class Station:
             # 1.6 with StopTransactionOnEVSideDisconnect false: the cable is back, charging goes on.
             self.energy.refresh(evse)
         else:
-            self.advance(evse, "plug")
+            self.availability.advance(evse, "plug")
             pending = evse.pending
             if pending is not None and evse.available and not evse.fault:
                 evse.pending = None
-                self.start_session(evse, pending, pending.trigger or "CablePluggedIn")
+                self.transactions.start(evse, pending, pending.trigger or "CablePluggedIn")
             else:
                 self.entrance.autostart(evse)
         self._finish()
@@ -283,8 +277,8 @@ class Station:
                 self.energy.refresh(evse)
                 self._finish()
                 return car
-            self.end_session(evse, "EVDisconnected", "EVCommunicationLost")
-        self.advance(evse, "unplug")
+            self.transactions.end(evse, "EVDisconnected", "EVCommunicationLost")
+        self.availability.advance(evse, "unplug")
         self._finish()
         return car
 
@@ -300,7 +294,7 @@ class Station:
         evse = self.evse(evse_id)
         session = evse.session
         if session is not None and token == session.token:
-            self.end_session(evse, "Local", "StopAuthorized", token=token)
+            self.transactions.end(evse, "Local", "StopAuthorized", token=token)
         elif session is not None:
             self.entrance.authorize(
                 token, token_type, lambda grant: self.entrance.stop_by_group(evse, session, token, grant)
@@ -330,8 +324,8 @@ class Station:
         if not self._powered:
             return
         if evse.session is not None:
-            self.end_session(evse, "Other", "AbnormalCondition")
-        self._report(evse)
+            self.transactions.end(evse, "Other", "AbnormalCondition")
+        self.availability.report(evse)
         self._finish()
 
     def repair(self, evse_id: int) -> None:
@@ -339,7 +333,7 @@ class Station:
         evse = self.evse(evse_id)
         evse.fault = ""
         if self._powered:
-            self._report(evse)
+            self.availability.report(evse)
             self._finish()
 
     def evse(self, evse_id: int) -> Evse:
@@ -347,189 +341,6 @@ class Station:
         if not 1 <= evse_id <= len(self.evses):
             raise LocalError(f"{self.config.identity} has no EVSE {evse_id}")
         return self.evses[evse_id - 1]
-
-    # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def start_session(self, evse: Evse, pending: PendingStart, trigger: str) -> None:
-        now = int(self.scheduler.now())
-        evse.settle(now)
-        self.advance(evse, "authorize", quiet=True)
-        session = Session(
-            key=self._ids.new(),
-            evse=evse.id,
-            token=pending.token,
-            token_type=pending.token_type,
-            group=pending.group,
-            started_at=self.clock.now(),
-            true_start=now,
-            register_start=evse.meter.register_wh,
-            last_interval_wh=evse.meter.register_wh,
-            offline_start=not self.online,
-            remote_start_id=pending.remote_start_id,
-        )
-        evse.session = session
-        self._plan_samples(session, now)
-        if session.next_sample is not None and self.config.first_sample_ms is not None:
-            session.next_sample = now + self.config.first_sample_ms
-        self.entrance.began(session)
-        self._truth_count += 1
-        truth = Truth(
-            n=self._truth_count,
-            session=session.key,
-            evse=evse.id,
-            token=session.token,
-            started_at=now,
-            register_start=session.register_start,
-            transaction="" if self.config.version == "1.6" else session.key,
-        )
-        self.truth.append(truth)
-        reading = self.energy.read(evse, "started", "Transaction.Begin")
-        if self.settings.members("ended"):
-            session.kept.append(self.energy.read(evse, "ended", "Transaction.Begin"))
-        self.dialect.started(evse, session, trigger, reading)
-        self._store_truth(truth)
-        self.energy.refresh(evse)
-        self.energy.rebalance(evse)
-
-    def _plan_samples(self, session: Session, now: int) -> None:
-        interval = self.settings.number("sample_interval") * 1000
-        session.next_sample = now + interval if interval else None
-        interval = self.settings.number("ended_interval") * 1000
-        session.next_ended_sample = now + interval if interval else None
-
-    def stop_session(self, session_key: str, reason: str, trigger: str) -> bool:
-        """End the session of that key; False when it does not run."""
-        for evse in self.evses:
-            if evse.session is not None and evse.session.key == session_key:
-                self.end_session(evse, reason, trigger)
-                return True
-        return False
-
-    def stop_all(self, reason: str, trigger: str, evse_id: int | None = None) -> None:
-        """End every session, or the one on `evse_id`."""
-        for evse in self.evses:
-            if evse.session is not None and evse_id in (None, evse.id):
-                self.end_session(evse, reason, trigger)
-
-    def end_session(self, evse: Evse, reason: str, trigger: str, *, token: str = "") -> None:
-        session = evse.session
-        if session is None:
-            return
-        now = int(self.scheduler.now())
-        evse.settle(now)
-        evse.open()
-        session.ending = True
-        ended = self.energy.read(evse, "ended", "Transaction.End")
-        self.dialect.stopped(evse, session, reason, trigger, token, [*session.kept, ended] if ended.values else [])
-        truth = next((t for t in reversed(self.truth) if t.session == session.key), None)
-        if truth is not None:
-            truth.ended_at = now
-            truth.register_end = evse.meter.register_wh
-            truth.reason = reason
-            self._store_truth(truth)
-        evse.session = None
-        self._changes[f"session.{evse.id}"] = None
-        self._store_meter(evse)
-        if self.energy.profiles.clear(lambda p: p.purpose == TX and p.session == session.key):
-            self.energy.profiles_changed()
-        self.advance(evse, "end", quiet=True)
-        if evse.car is None:
-            evse.phase = "Idle"
-        if evse.scheduled is not None:
-            self.set_available(evse, evse.scheduled)
-        self._report(evse)
-        self.energy.rearm(evse)
-        self.energy.rebalance(evse)
-        self.maintenance.session_ended()
-
-    def not_accepted(self, session: Session) -> None:
-        """The CSMS does not accept the token of a running session: end it (1.6 StopTransactionOnInvalidId, 2.x
-        StopTxOnInvalidId), or stop the energy when it may not be ended (E05.FR.02)."""
-        if self.settings.flag("stop_on_invalid"):
-            self.stop_session(session.key, "DeAuthorized", "Deauthorized")
-            return
-        evse = self.evses[session.evse - 1]
-        if evse.session is session and not session.held:
-            session.held = True
-            self.energy.refresh(evse)
-            self.dialect.deauthorized(evse, session)
-            self.store_session(session)
-
-    def session_of_key(self, key: str) -> Session | None:
-        """The running session with that key."""
-        return next((e.session for e in self.evses if e.session is not None and e.session.key == key), None)
-
-    def truth_of(self, key: str) -> Truth | None:
-        return next((truth for truth in reversed(self.truth) if truth.session == key), None)
-
-    def name_transaction(self, key: str, transaction: str) -> None:
-        """1.6: the CSMS's id for the session is known now."""
-        truth = self.truth_of(key)
-        if truth is not None:
-            truth.transaction = transaction
-            self._store_truth(truth)
-
-    @property
-    def busy(self) -> bool:
-        """A session runs."""
-        return any(evse.session is not None for evse in self.evses)
-
-    # ── states ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def advance(self, evse: Evse, event: Event, *, quiet: bool = False) -> None:
-        phase = after(evse.phase, event)
-        if phase == evse.phase:
-            return
-        evse.phase = phase
-        if quiet:
-            return
-        if evse.session is not None and phase in IN_SESSION:
-            self.dialect.state_changed(evse, evse.session)
-        self._report(evse)
-
-    def _report(self, evse: Evse) -> None:
-        """Tell the CSMS the status of the connector, if it does not know it."""
-        status = self.dialect.status(evse)
-        if self.online and evse.reported != status:
-            evse.reported = status
-            self.dialect.report_status(evse, status)
-
-    def status_told(self, evse: Evse, status: str) -> OnAnswer:
-        """The answer to a StatusNotification: without one the CSMS may not know, so it is told again."""
-
-        def answered(response: Any, error: RpcError | None) -> None:
-            if response is None and error is None and evse.reported == status:
-                evse.reported = ""
-
-        return answered
-
-    def set_available(self, evse: Evse, available: bool) -> None:
-        """Operative or not; survives a restart (G03.FR.08)."""
-        evse.scheduled = None
-        evse.available = available
-        self._changes[f"inoperative.{evse.id}"] = None if available else b"1"
-        if not available and evse.pending is not None:
-            evse.pending = None
-            self.advance(evse, "deauthorize", quiet=True)
-        self._report(evse)
-
-    def change_availability(self, evses: Sequence[Evse], available: bool) -> str:
-        """Accepted, or Scheduled when a session has to end first."""
-        scheduled = False
-        for evse in evses:
-            if evse.available == available:
-                evse.scheduled = None
-            elif evse.session is not None:
-                evse.scheduled = available
-                scheduled = True
-        return "Scheduled" if scheduled else "Accepted"
-
-    def apply_availability(self, evses: Sequence[Evse], available: bool) -> None:
-        """What `change_availability` has accepted; after the answer."""
-        for evse in evses:
-            if evse.session is None and evse.available != available:
-                self.set_available(evse, available)
-        self.dialect.report_station()
 
     # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -557,7 +368,7 @@ class Station:
             now = int(self.scheduler.now())
             for evse in self.evses:
                 if evse.session is not None:
-                    self._plan_samples(evse.session, now)
+                    self.transactions.plan_samples(evse.session, now)
                     self.energy.refresh(evse)
 
     # ── Host: what the conversation asks ─────────────────────────────────────────────────────────────────────────
@@ -596,7 +407,7 @@ class Station:
             for evse in self.evses:
                 evse.reported = ""
         for evse in self.evses:
-            self._report(evse)
+            self.availability.report(evse)
         if booted:
             self.maintenance.booted()
 
@@ -605,7 +416,7 @@ class Station:
             self._offline_since = int(self.scheduler.now())
 
     def serve(self, action: str, request: Any) -> Reply:
-        return self.dialect.serve(action, request)
+        return table.serve(self, action, request)
 
     def prepare(self, entry: Queued) -> msgspec.Struct:
         return self.dialect.prepare(entry)
@@ -621,7 +432,9 @@ class Station:
         self._forget_if_done(entry)
 
     def _forget_if_done(self, entry: Queued) -> None:
-        if self.session_of_key(entry.session) is None and not self.outbox.any(lambda e: e.session == entry.session):
+        if self.transactions.of_key(entry.session) is None and not self.outbox.any(
+            lambda e: e.session == entry.session
+        ):
             self.dialect.forget(entry.session)
 
     # ── storage ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -631,7 +444,7 @@ class Station:
         self.outbox.push(self._changes, action=action, session=session.key, payload=payload, periodic=periodic)
         if not session.ending:
             self.store_session(session)
-        self._store_meter(evse)
+        self.store_meter(evse)
 
     def store(self, changes: dict[str, bytes | None]) -> None:
         self._changes.update(changes)
@@ -640,14 +453,8 @@ class Station:
         if not session.ending:
             self._changes[f"session.{session.evse}"] = _json(session)
 
-    def _store_meter(self, evse: Evse) -> None:
+    def store_meter(self, evse: Evse) -> None:
         self._changes[f"meter.{evse.id}"] = str(evse.meter.energy_uj).encode()
-
-    def _store_truth(self, truth: Truth) -> None:
-        self._changes[f"truth.{truth.n:010d}"] = _json(truth)
-        self._changes["truth-count"] = str(self._truth_count).encode()
-        while len(self.truth) > self.truth_limit:
-            self._changes[f"truth.{self.truth.pop(0).n:010d}"] = None
 
     def commit(self) -> None:
         if self.authorizer.dirty:

@@ -1,0 +1,1 @@
+"""What the station does when the CSMS calls: one module per functional block of OCPP, see `table`."""

@@ -1,0 +1,131 @@
+"""F Remote control: start, stop and unlock from afar (1.6 section 5.11, 5.12, 5.18; 2.x F01 to F05)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pilotwire.protocols.ocpp.v16 import messages as v16
+from pilotwire.station.host import Reply
+from pilotwire.station.profiles import TX
+from pilotwire.station.sessions import Session
+
+from . import smart_charging
+from .handling import V2, V16, evse_of, on
+
+if TYPE_CHECKING:
+    from pilotwire.station.program import Station
+
+
+def remote_start_16(station: Station, request: v16.RemoteStartTransactionRequest) -> Reply:
+    profile = request.charging_profile
+    then: Callable[[Session], None] | None = None
+    if profile is not None:
+        # 5.11: only a TxProfile, and it names no transaction yet.
+        if profile.charging_profile_purpose != TX or not smart_charging.valid_16(station, profile):
+            return Reply(v16.RemoteStartTransactionResponse(status="Rejected"))
+        wanted = profile
+
+        def install(session: Session) -> None:
+            station.energy.profiles.put(smart_charging.profile_16(wanted, session.evse, session.key))
+            station.energy.profiles_changed()
+
+        then = install
+    if request.connector_id == 0:
+        return Reply(v16.RemoteStartTransactionResponse(status="Rejected"))
+    accepted, go = station.entrance.remote_start(request.connector_id, request.id_tag, "Central", None, then)
+    return Reply(v16.RemoteStartTransactionResponse(status="Accepted" if accepted else "Rejected"), go)
+
+
+def remote_stop_16(station: Station, request: v16.RemoteStopTransactionRequest) -> Reply:
+    session = station.dialect.session_of(request.transaction_id)
+    if session is None:
+        return Reply(v16.RemoteStopTransactionResponse(status="Rejected"))
+    key = session.key
+
+    def then() -> None:
+        station.transactions.stop(key, "Remote", "RemoteStop")
+
+    return Reply(v16.RemoteStopTransactionResponse(status="Accepted"), then)
+
+
+def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply:
+    evse = evse_of(station, request.connector_id)
+    if evse is None or evse.config.fixed_cable:
+        return Reply(v16.UnlockConnectorResponse(status="NotSupported"))
+
+    def then() -> None:
+        if evse.session is not None:
+            station.transactions.stop(evse.session.key, "UnlockCommand", "UnlockCommand")
+
+    return Reply(v16.UnlockConnectorResponse(status="Unlocked"), then)
+
+
+def request_start(station: Station, request: Any) -> Reply:
+    m = station.messages
+    wire = request.charging_profile
+    then: Callable[[Session], None] | None = None
+    if wire is not None:
+        # F01.FR.09: only a TxProfile, and without transactionId.
+        if (
+            wire.charging_profile_purpose != TX
+            or wire.transaction_id is not None
+            or not smart_charging.valid(station, wire)
+        ):
+            return Reply(m.RequestStartTransactionResponse(status="Rejected"))
+
+        def install(session: Session) -> None:
+            station.energy.profiles.put(smart_charging.profile(wire, session.evse, session.key))
+            station.energy.profiles_changed()
+
+        then = install
+    token = request.id_token
+    accepted, go = station.entrance.remote_start(
+        request.evse_id, token.id_token, token.type, request.remote_start_id, then
+    )
+    return Reply(m.RequestStartTransactionResponse(status="Accepted" if accepted else "Rejected"), go)
+
+
+def request_stop(station: Station, request: Any) -> Reply:
+    m = station.messages
+    key = request.transaction_id
+    if station.transactions.of_key(key) is None:
+        return Reply(m.RequestStopTransactionResponse(status="Rejected"))
+
+    def then() -> None:
+        station.transactions.stop(key, "Remote", "RemoteStop")
+
+    return Reply(m.RequestStopTransactionResponse(status="Accepted"), then)
+
+
+def unlock(station: Station, request: Any) -> Reply:
+    evse = evse_of(station, request.evse_id)
+    if evse is None or request.connector_id != 1:
+        status = "UnknownConnector"
+    elif evse.session is not None and not evse.session.held:
+        status = "OngoingAuthorizedTransaction"
+    elif evse.config.fixed_cable:
+        status = "UnlockFailed"
+    else:
+        status = "Unlocked"
+    return Reply(station.messages.UnlockConnectorResponse(status=status))
+
+
+HANDLERS = {
+    **on(
+        V16,
+        {
+            "RemoteStartTransaction": remote_start_16,
+            "RemoteStopTransaction": remote_stop_16,
+            "UnlockConnector": unlock_16,
+        },
+    ),
+    **on(
+        V2,
+        {
+            "RequestStartTransaction": request_start,
+            "RequestStopTransaction": request_stop,
+            "UnlockConnector": unlock,
+        },
+    ),
+}

@@ -1,0 +1,45 @@
+"""B Provisioning, the part about resets (1.6 section 5.14; 2.x B11, B12); `maintenance` carries them out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pilotwire.protocols.ocpp.v16 import messages as v16
+from pilotwire.station.host import Reply
+
+from .handling import V2, V16, evse_of, on
+
+if TYPE_CHECKING:
+    from pilotwire.station.program import Station
+
+
+def reset_16(station: Station, request: v16.ResetRequest) -> Reply:
+    reason = "HardReset" if request.type == "Hard" else "SoftReset"
+    return Reply(v16.ResetResponse(status="Accepted"), lambda: station.maintenance.reset(reason))
+
+
+def reset(station: Station, request: Any) -> Reply:
+    m = station.messages
+    if request.type == "ImmediateAndResume" or (
+        request.evse_id is not None and evse_of(station, request.evse_id) is None
+    ):
+        return Reply(m.ResetResponse(status="Rejected"))
+    if request.evse_id:
+        return _reset_evse(station, request.evse_id, request.type)
+    if request.type == "OnIdle" and station.transactions.busy:
+        return Reply(m.ResetResponse(status="Scheduled"), station.maintenance.reset_on_idle)
+    return Reply(m.ResetResponse(status="Accepted"), lambda: station.maintenance.reset("HardReset"))
+
+
+def _reset_evse(station: Station, evse_id: int, kind: str) -> Reply:
+    m = station.messages
+    evse = station.evses[evse_id - 1]
+    if kind == "OnIdle" and evse.session is not None:
+        # Resetting an idle EVSE is instant and changes nothing, so that the schedule is fulfilled by waiting.
+        return Reply(m.ResetResponse(status="Scheduled"))
+    return Reply(
+        m.ResetResponse(status="Accepted"), lambda: station.transactions.stop_all("HardReset", "ResetCommand", evse_id)
+    )
+
+
+HANDLERS = {**on(V16, {"Reset": reset_16}), **on(V2, {"Reset": reset})}

@@ -1,0 +1,69 @@
+"""Every action that the station serves: (version, action) → handler, gathered from the blocks.
+
+An action that no block names is answered NotSupported; one that the version does not have never comes here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pilotwire.protocols.ocpp.rpc.errors import NOT_SUPPORTED, RpcError
+from pilotwire.protocols.ocpp.version import VersionName
+from pilotwire.station.host import Reply
+
+from . import (
+    authorization,
+    availability,
+    configuration_16,
+    data_transfer,
+    firmware,
+    logs,
+    remote_control,
+    reports,
+    resets,
+    smart_charging,
+    transactions,
+    triggers,
+    variables,
+)
+from .handling import Handler, Handlers
+
+if TYPE_CHECKING:
+    from pilotwire.station.program import Station
+
+_BLOCKS = (
+    authorization,
+    availability,
+    configuration_16,
+    data_transfer,
+    firmware,
+    logs,
+    remote_control,
+    reports,
+    resets,
+    smart_charging,
+    transactions,
+    triggers,
+    variables,
+)
+
+
+def _gathered() -> Handlers:
+    rows: dict[tuple[VersionName, str], Handler] = {}
+    for block in _BLOCKS:
+        twice = rows.keys() & block.HANDLERS.keys()
+        if twice:
+            raise TypeError(f"two blocks serve {sorted(twice)}")
+        rows.update(block.HANDLERS)
+    return rows
+
+
+HANDLERS: Handlers = _gathered()
+
+
+def serve(station: Station, action: str, request: Any) -> Reply:
+    """Answer a CALL of the CSMS; raises RpcError to refuse it."""
+    handler = HANDLERS.get((station.config.version, action))
+    if handler is None:
+        raise RpcError(NOT_SUPPORTED, f"this station does not serve {action}")
+    return handler(station, request)

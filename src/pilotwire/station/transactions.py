@@ -1,0 +1,191 @@
+"""The charging sessions of a station: their begin and end, and the truth about them (1.6 3.4; 2.x E01 to E10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .evse import Evse, PendingStart
+from .profiles import TX
+from .sessions import Session, Truth
+
+if TYPE_CHECKING:
+    from .program import Station
+
+_json = msgspec.json.encode
+_session_decoder = msgspec.json.Decoder(Session)
+_truth_decoder = msgspec.json.Decoder(Truth)
+
+
+class Transactions:
+    """Every session of one station, that runs or ran."""
+
+    __slots__ = ("_station", "_truth_count", "truth", "truth_limit")
+
+    def __init__(self, station: Station, truth_limit: int) -> None:
+        self._station = station
+        self.truth: list[Truth] = []
+        """Every session, oldest first; open ones have no end."""
+        self.truth_limit = truth_limit
+        self._truth_count = 0
+
+    def restore(self, stored: Mapping[str, bytes]) -> None:
+        """What earlier runs have stored of the truth."""
+        self.truth = [_truth_decoder.decode(stored[key]) for key in sorted(stored) if key.startswith("truth.")]
+        self._truth_count = int(stored.get("truth-count", b"0"))
+
+    def recover(self, stored: Mapping[str, bytes]) -> None:
+        """End the sessions that a loss of power interrupted (1.6 PowerLoss; 2.x PowerLoss, AbnormalCondition)."""
+        station = self._station
+        for evse in station.evses:
+            left = stored.get(f"session.{evse.id}")
+            if left is None:
+                continue
+            evse.session = _session_decoder.decode(left)
+            evse.phase = "Charging"
+            self.end(evse, "PowerLoss" if station.boot_reason == "PowerUp" else "Reboot", "AbnormalCondition")
+            evse.phase = "Finishing" if evse.car is not None else "Idle"
+
+    def start(self, evse: Evse, pending: PendingStart, trigger: str) -> None:
+        """A session begins on `evse`, authorized as `pending` says; `trigger` is a 2.x TriggerReasonEnumType."""
+        station = self._station
+        now = int(station.scheduler.now())
+        evse.settle(now)
+        station.availability.advance(evse, "authorize", quiet=True)
+        session = Session(
+            key=station.ids.new(),
+            evse=evse.id,
+            token=pending.token,
+            token_type=pending.token_type,
+            group=pending.group,
+            started_at=station.clock.now(),
+            true_start=now,
+            register_start=evse.meter.register_wh,
+            last_interval_wh=evse.meter.register_wh,
+            offline_start=not station.online,
+            remote_start_id=pending.remote_start_id,
+        )
+        evse.session = session
+        self.plan_samples(session, now)
+        if session.next_sample is not None and station.config.first_sample_ms is not None:
+            session.next_sample = now + station.config.first_sample_ms
+        station.entrance.began(session)
+        self._truth_count += 1
+        truth = Truth(
+            n=self._truth_count,
+            session=session.key,
+            evse=evse.id,
+            token=session.token,
+            started_at=now,
+            register_start=session.register_start,
+            transaction="" if station.config.version == "1.6" else session.key,
+        )
+        self.truth.append(truth)
+        reading = station.energy.read(evse, "started", "Transaction.Begin")
+        if station.settings.members("ended"):
+            session.kept.append(station.energy.read(evse, "ended", "Transaction.Begin"))
+        station.dialect.started(evse, session, trigger, reading)
+        self._store_truth(truth)
+        station.energy.refresh(evse)
+        station.energy.rebalance(evse)
+
+    def plan_samples(self, session: Session, now: int) -> None:
+        """From `now` (true time, ms) on by the intervals as they are set."""
+        station = self._station
+        interval = station.settings.number("sample_interval") * 1000
+        session.next_sample = now + interval if interval else None
+        interval = station.settings.number("ended_interval") * 1000
+        session.next_ended_sample = now + interval if interval else None
+
+    def stop(self, session_key: str, reason: str, trigger: str) -> bool:
+        """End the session of that key; False when it does not run."""
+        for evse in self._station.evses:
+            if evse.session is not None and evse.session.key == session_key:
+                self.end(evse, reason, trigger)
+                return True
+        return False
+
+    def stop_all(self, reason: str, trigger: str, evse_id: int | None = None) -> None:
+        """End every session, or the one on `evse_id`."""
+        for evse in self._station.evses:
+            if evse.session is not None and evse_id in (None, evse.id):
+                self.end(evse, reason, trigger)
+
+    def end(self, evse: Evse, reason: str, trigger: str, *, token: str = "") -> None:
+        """The session on `evse` is over. `reason`: 1.6 Reason; `trigger`: 2.x TriggerReasonEnumType."""
+        station = self._station
+        session = evse.session
+        if session is None:
+            return
+        now = int(station.scheduler.now())
+        evse.settle(now)
+        evse.open()
+        session.ending = True
+        ended = station.energy.read(evse, "ended", "Transaction.End")
+        station.dialect.stopped(evse, session, reason, trigger, token, [*session.kept, ended] if ended.values else [])
+        truth = next((t for t in reversed(self.truth) if t.session == session.key), None)
+        if truth is not None:
+            truth.ended_at = now
+            truth.register_end = evse.meter.register_wh
+            truth.reason = reason
+            self._store_truth(truth)
+        evse.session = None
+        station.store({f"session.{evse.id}": None})
+        station.store_meter(evse)
+        if station.energy.profiles.clear(lambda p: p.purpose == TX and p.session == session.key):
+            station.energy.profiles_changed()
+        station.availability.advance(evse, "end", quiet=True)
+        if evse.car is None:
+            evse.phase = "Idle"
+        if evse.scheduled is not None:
+            station.availability.set(evse, evse.scheduled)
+        station.availability.report(evse)
+        station.energy.rearm(evse)
+        station.energy.rebalance(evse)
+        station.maintenance.session_ended()
+
+    def not_accepted(self, session: Session) -> None:
+        """The CSMS does not accept the token of a running session: end it (1.6 StopTransactionOnInvalidId, 2.x
+        StopTxOnInvalidId), or stop the energy when it may not be ended (E05.FR.02)."""
+        station = self._station
+        if station.settings.flag("stop_on_invalid"):
+            self.stop(session.key, "DeAuthorized", "Deauthorized")
+            return
+        evse = station.evses[session.evse - 1]
+        if evse.session is session and not session.held:
+            session.held = True
+            station.energy.refresh(evse)
+            station.dialect.deauthorized(evse, session)
+            station.store_session(session)
+
+    def of_key(self, key: str) -> Session | None:
+        """The running session with that key."""
+        return next((e.session for e in self._station.evses if e.session is not None and e.session.key == key), None)
+
+    def truth_of(self, key: str) -> Truth | None:
+        """What is remembered of the session with that key."""
+        return next((truth for truth in reversed(self.truth) if truth.session == key), None)
+
+    def name(self, key: str, transaction: str) -> None:
+        """1.6: the CSMS's id for the session is known now."""
+        truth = self.truth_of(key)
+        if truth is not None:
+            truth.transaction = transaction
+            self._store_truth(truth)
+
+    @property
+    def busy(self) -> bool:
+        """A session runs."""
+        return any(evse.session is not None for evse in self._station.evses)
+
+    def _store_truth(self, truth: Truth) -> None:
+        station = self._station
+        changes: dict[str, bytes | None] = {
+            f"truth.{truth.n:010d}": _json(truth),
+            "truth-count": str(self._truth_count).encode(),
+        }
+        while len(self.truth) > self.truth_limit:
+            changes[f"truth.{self.truth.pop(0).n:010d}"] = None
+        station.store(changes)
