@@ -417,7 +417,7 @@ def test_a_fault_of_ours_is_an_internal_error_and_stays_with_one_message(monkeyp
     station = world.station()
     station.boot()
     with monkeypatch.context() as patch:
-        patch.setattr("pilotwire.csms.actor.decide", lambda *_: 1 / 0)
+        patch.setattr("pilotwire.csms.deciding.decide", lambda *_: 1 / 0)
         assert station.call(
             "StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
         ) == ("InternalError")

@@ -29,5 +29,5 @@ class _Everything:
 
 def test_control_an_answer_before_its_commit_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were messages answered before they are durable, this world would see it. If not, it proves nothing."""
-    monkeypatch.setattr("pilotwire.csms.actor.ANSWERED_AT_ONCE", _Everything())
+    monkeypatch.setattr("pilotwire.csms.speech.ANSWERED_AT_ONCE", _Everything())
     assert [fault for seed in (4, 5) for fault in World(seed, sessions=300, stations=24).run().faults]

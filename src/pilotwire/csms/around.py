@@ -9,16 +9,13 @@ from typing import Any, Protocol
 from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
 from pilotwire.protocols.ocpp.rpc.machine import Limits
-from pilotwire.protocols.ocpp.version import Version
-from pilotwire.protocols.ocpp.version import load as load_version
 from pilotwire.storage.port import Store
-from pilotwire.translate.table import Table
-from pilotwire.translate.tables import load as load_table
 from pilotwire.transport.bus import Bus
 
 from .books import Accounts, Tokens
 from .counters import Counters
 from .door import Door
+from .speech import Speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +38,6 @@ class CsmsConfig:
     """How long commands wait after a reconnection for the BootNotification that may come."""
     retry_load_ms: int = 1_000
     limits: Limits = field(default_factory=Limits)
-
-
-class Speech:
-    """All that serving one version needs, made once per process."""
-
-    __slots__ = ("constants", "counts", "table", "version")
-
-    def __init__(self, name: str, counters: Counters) -> None:
-        self.version: Version = load_version(name)
-        self.table: Table = load_table(name)
-        self.constants: dict[str, bytes] = {
-            action: self.version.actions[action].encode(served.constant)
-            for action, served in self.table.items()
-            if served.constant is not None
-        }
-        """Action → the payload of its answer, where that is always the same."""
-        self.counts: dict[str, int] = counters.messages.setdefault(name, dict.fromkeys(self.version.actions, 0))
-        counters.connected.setdefault(name, 0)
 
 
 class Log(Protocol):

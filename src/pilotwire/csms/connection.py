@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pilotwire.protocols.ocpp.rpc.machine import Rpc
 from pilotwire.transport.port import Handshake, Link
 
-from .around import Speech
+from .speech import Speech
 
 if TYPE_CHECKING:
     from .actor import StationActor
@@ -60,17 +60,18 @@ class Connection:
     def opened(self, link: Link) -> None:
         self.link = link
         self.open = True
-        self.actor.opened(self)
+        self.actor.connections.opened(self)
 
     def frame(self, data: bytes) -> None:
-        self.actor.frame(self, data)
+        self.actor.incoming.frame(self, data)
 
     def pong(self) -> None:
-        self.actor.alive(self)
+        if self is self.actor.current:
+            self.actor.duplicates.old_is_alive()
 
     def closed(self, code: int, reason: str) -> None:
         self.open = False
-        self.actor.closed(self, code, reason)
+        self.actor.connections.closed(self, code, reason)
         if self.held:
             self.actor.around.counters.frames_dropped += len(self.held)
             self.actor.around.counters.held_frames -= len(self.held)

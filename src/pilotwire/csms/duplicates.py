@@ -92,7 +92,7 @@ class Duplicates:
     def _adopt(self, parked: Connection) -> None:
         actor = self._actor
         actor.around.counters.duplicates_adopted += 1
-        actor.when_ready(lambda: actor.adopt(parked) if parked.open else None)
+        actor.when_ready(lambda: actor.connections.adopt(parked) if parked.open else None)
 
     def stop(self) -> None:
         """Call off the probe."""

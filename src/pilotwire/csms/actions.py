@@ -1,0 +1,48 @@
+"""The actions that need more of the central system than a decision.
+
+How an action that stations send is served, in the order in which a message passes:
+
+    translate.<version>.TABLE   request → input, outcome → response (`translate.table.Served`)
+    SPECIAL[action].prepare     here: what of ours the decision has to know, put into its context
+    domain.stations.ROUTES      input → facts and outcome, pure (`domain.inputs` has both)
+    csms.durability             whether the answer waits for the commit; it does unless it is listed there
+    SPECIAL[action].follow      here: what we do about it once it is durable and answered
+
+A new action has a line in TABLE and, if its input is new, in ROUTES; most need no line here. What we send and what the
+answers to that say is `translate.verbs` and `translate.answers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from pilotwire.domain.context import Context, Decision
+from pilotwire.domain.inputs import Input
+
+if TYPE_CHECKING:
+    from .actor import StationActor
+
+Prepare = Callable[["StationActor", Context], None]
+"""Fills in, before the decision, what only the central system knows. Does not wait."""
+Follow = Callable[["StationActor", Input, Decision], None]
+"""Called when the message is durable and answered, with the state there; for instance to send a command."""
+
+
+class Special(NamedTuple):
+    """What an action needs beyond its translation and its decision."""
+
+    prepare: Prepare | None = None
+    follow: Follow | None = None
+
+
+def _boot_verdict(actor: StationActor, context: Context) -> None:
+    account = actor.around.accounts.get(actor.key)
+    context.boot = account.boot if account is not None else "Rejected"
+
+
+PLAIN = Special()
+SPECIAL: Mapping[str, Special] = {
+    "BootNotification": Special(prepare=_boot_verdict),
+}
+"""By action, the same in every version."""
