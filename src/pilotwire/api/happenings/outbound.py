@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 import httpcore
 
 from pilotwire.core.errors import RemoteError
+from pilotwire.transport.outward import forbidden
 
 CONNECT_S = 5.0
 TOTAL_S = 15.0
 READ_AT_MOST = 64 * 1024
 EXCERPT = 2_000
 CONNECTIONS = 64
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class OutboundFailed(RemoteError):
@@ -41,21 +41,6 @@ class Answer(NamedTuple):
     """Beginning of the body, as text."""
     retry_after_ms: int | None
     duration_ms: int
-
-
-def forbidden(address: str) -> bool:
-    """Whether an IP address is none of the public internet."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return True
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is not None:
-            return forbidden(str(inner))
-    return not ip.is_global or ip.is_multicast or ip.is_reserved or ip.is_unspecified
 
 
 def check_url(url: str, *, private: bool) -> str:
