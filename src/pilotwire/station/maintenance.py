@@ -13,8 +13,11 @@ import msgspec
 
 from pilotwire.core.time import Timer
 
+from .parts import Part
+
 if TYPE_CHECKING:
     from .program import Station
+    from .sessions import Session
 
 _FLUSH_MS = 5_000
 """How long a reset waits for the last messages to be answered (B12.FR.05: the rest goes out after the restart)."""
@@ -32,14 +35,13 @@ class Update(msgspec.Struct, kw_only=True):
     status: str = "Idle"
 
 
-class Maintenance:
+class Maintenance(Part):
     """What goes on besides charging."""
 
     __slots__ = (
         "_log_timer",
         "_on_idle",
         "_reset_timer",
-        "_station",
         "_timer",
         "log_id",
         "log_is_diagnostics",
@@ -48,7 +50,7 @@ class Maintenance:
     )
 
     def __init__(self, station: Station) -> None:
-        self._station = station
+        super().__init__(station)
         self.update: Update | None = None
         self.log_status = "Idle"
         self.log_id: int | None = None
@@ -71,10 +73,10 @@ class Maintenance:
         """After a restart."""
         self.update = msgspec.json.decode(stored["firmware"], type=Update) if "firmware" in stored else None
 
-    def booted(self) -> None:
-        """Accepted after a restart: an update that restarted the station is installed now."""
+    def accepted(self, *, booted: bool) -> None:
+        """After a restart: an update that restarted the station is installed now."""
         update = self.update
-        if update is None:
+        if update is None or not booted:
             return
         if update.status in ("Installing", "InstallRebooting"):
             self._firmware("Installed")
@@ -95,7 +97,7 @@ class Maintenance:
         """Restart as soon as no session runs."""
         self._on_idle = "RemoteReset"
 
-    def session_ended(self) -> None:
+    def session_ended(self, session: Session) -> None:
         """Something may have waited for this."""
         if self._on_idle and not self._station.transactions.busy and self._reset_timer is None:
             reason, self._on_idle = self._on_idle, ""

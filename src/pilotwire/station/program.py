@@ -44,6 +44,7 @@ from .host import BootVerdict, Reply
 from .maintenance import Maintenance
 from .meter import Meter
 from .outbox import Queued, TransactionQueue
+from .parts import Part
 from .ports import Car
 from .profiles import Profile
 from .sessions import RFID, Session, Truth
@@ -82,6 +83,7 @@ class Station:
         "maintenance",
         "messages",
         "outbox",
+        "parts",
         "random",
         "scheduler",
         "settings",
@@ -132,6 +134,7 @@ class Station:
         self.energy = Energy(self)
         self.entrance = Entrance(self)
         self.maintenance = Maintenance(self)
+        self.parts: tuple[Part, ...] = (self.maintenance,)
         if config.version == "1.6":
             from .dialect_16 import Dialect16
 
@@ -177,7 +180,8 @@ class Station:
             evse.pending = None
             evse.open()
         self._use_password()
-        self.maintenance.restore(stored)
+        for part in self.parts:
+            part.restore(stored)
         self.transactions.recover(stored)
         self.energy.align()
         self.conversation.start()
@@ -208,7 +212,8 @@ class Station:
             evse.open()
             self.store_meter(evse)
         self.energy.stop()
-        self.maintenance.stop()
+        for part in self.parts:
+            part.stop()
         self.entrance.forget()
         self._powered = False
         self.commit()
@@ -370,6 +375,8 @@ class Station:
                 if evse.session is not None:
                     self.transactions.plan_samples(evse.session, now)
                     self.energy.refresh(evse)
+        for part in self.parts:
+            part.setting_changed(name)
 
     # ── Host: what the conversation asks ─────────────────────────────────────────────────────────────────────────
 
@@ -408,8 +415,8 @@ class Station:
                 evse.reported = ""
         for evse in self.evses:
             self.availability.report(evse)
-        if booted:
-            self.maintenance.booted()
+        for part in self.parts:
+            part.accepted(booted=booted)
 
     def offline(self) -> None:
         if self._offline_since is None:

@@ -88,6 +88,8 @@ class Transactions:
             session.kept.append(station.energy.read(evse, "ended", "Transaction.Begin"))
         station.dialect.started(evse, session, trigger, reading)
         self._store_truth(truth)
+        for part in station.parts:
+            part.session_began(session)
         station.energy.refresh(evse)
         station.energy.rebalance(evse)
 
@@ -144,7 +146,8 @@ class Transactions:
         station.availability.report(evse)
         station.energy.rearm(evse)
         station.energy.rebalance(evse)
-        station.maintenance.session_ended()
+        for part in station.parts:
+            part.session_ended(session)
 
     def not_accepted(self, session: Session) -> None:
         """The CSMS does not accept the token of a running session: end it (1.6 StopTransactionOnInvalidId, 2.x
