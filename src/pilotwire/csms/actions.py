@@ -2,7 +2,8 @@
 
 How an action that stations send is served, in the order in which a message passes:
 
-    translate.<version>.TABLE   request → input, outcome → response (`translate.table.Served`)
+    translate.<version>.TABLE   request → input, outcome → response (`translate.table.Served`; a SEND has none)
+    SPECIAL[action].fetch       here: what is asked outside first, without holding up the station's other messages
     SPECIAL[action].prepare     here: what of ours the decision has to know, put into its context
     domain.stations.ROUTES      input → facts and outcome, pure (`domain.inputs` has both)
     csms.durability             whether the answer waits for the commit; it does unless it is listed there
@@ -23,6 +24,10 @@ from pilotwire.domain.inputs import Input
 if TYPE_CHECKING:
     from .actor import StationActor
 
+Fetch = Callable[["StationActor", Input, Callable[[Input], None]], None]
+"""(actor, input, found): asks, and calls `found` once, however it ends, with the input as it is then to be decided: at
+once or later, on the thread that it was called on. Meanwhile other messages go on. When the connection has ended by
+then, the message is dropped: the station says it again on its next one."""
 Prepare = Callable[["StationActor", Context], None]
 """Fills in, before the decision, what only the central system knows. Does not wait."""
 Follow = Callable[["StationActor", Input, Decision], None]
@@ -32,6 +37,7 @@ Follow = Callable[["StationActor", Input, Decision], None]
 class Special(NamedTuple):
     """What an action needs beyond its translation and its decision."""
 
+    fetch: Fetch | None = None
     prepare: Prepare | None = None
     follow: Follow | None = None
 

@@ -41,7 +41,8 @@ class Work(msgspec.Struct):
     """The message under way."""
 
     connection: Connection
-    message_id: str
+    message_id: str | None
+    """None of a SEND, which is not answered."""
     way: Way
     given: Input
     frame: bytes
@@ -79,7 +80,7 @@ class Deciding:
         facts = decision.facts
         station = state.station
         stale = now - station.last_seen >= LAST_SEEN_MS
-        if not facts and way.at_once and not stale:
+        if not facts and way.at_once and not stale and not work.answered:
             actor.work = None
             if self._answer(work) and way.follow is not None:
                 self._follow(work, way.follow)
@@ -103,7 +104,7 @@ class Deciding:
             samples=decision.samples,
             touched=touched,
         )
-        if way.at_once:
+        if way.at_once and not work.answered:
             work.answered = True
             if not self._answer(work):
                 return
@@ -131,7 +132,7 @@ class Deciding:
         if error is not None:
             around.counters.commit_failures += 1
             around.log("a message could not be stored", actor.key, action=work.way.name, error=str(error))
-            if not work.answered:
+            if not work.answered and work.message_id is not None:
                 actor.refuse(work.connection, work.message_id, _NOT_STORED)
             loading.forget()
             return
@@ -150,14 +151,14 @@ class Deciding:
         if served and work.way.follow is not None:
             self._follow(work, work.way.follow)
         connection = actor.current
-        if connection is not None and (connection.held or connection.paused):
+        if actor.incoming.fetched or (connection is not None and (connection.held or connection.paused)):
             actor.incoming.drain()
 
     def _answer(self, work: Work) -> bool:
         """Send the answer. False when a fault of ours left none but that."""
         actor, connection, way = self._actor, work.connection, work.way
         rpc = connection.rpc
-        assert rpc is not None
+        assert rpc is not None and work.message_id is not None
         try:
             if way.constant is not None:
                 frame = rpc.confirm(work.message_id, way.constant)
@@ -185,11 +186,12 @@ class Deciding:
 
         actor.when_ready(now)
 
-    def faulty(self, connection: Connection, message_id: str, name: str, error: Exception) -> None:
-        """A fault of ours. The station is told so; it harms nobody else."""
+    def faulty(self, connection: Connection, message_id: str | None, name: str, error: Exception) -> None:
+        """A fault of ours. The station is told so, unless it was a SEND; it harms nobody else."""
         actor = self._actor
         actor.work = None
         self._around.counters.faults += 1
         self._around.log("a message could not be served", actor.key, action=name, error=repr(error))
-        actor.refuse(connection, message_id, _FAULT)
+        if message_id is not None:
+            actor.refuse(connection, message_id, _FAULT)
         actor.loading.forget()

@@ -1,14 +1,19 @@
 """What comes from one station, frame by frame, in the order of arrival.
 
 One message is under way at a time (`StationActor.work`). While it waits for the store, later frames are held by their
-connection, so a decision never builds on facts that may yet be lost.
+connection, so a decision never builds on facts that may yet be lost. A message that waits for somebody outside is not
+under way: it is taken up again, before what is held, when that was found.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pilotwire.domain.facts import AnyFact, DeviationAccepted
+from pilotwire.domain.inputs import Input
+from pilotwire.domain.stations import StationState
 from pilotwire.protocols.ocpp.rpc import errors
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.protocols.ocpp.rpc.machine import (
@@ -35,12 +40,14 @@ _NOT_ACCEPTED = RpcError(errors.SECURITY_ERROR, "the station is not accepted")
 class Incoming:
     """Reads frames, hands each on to whom it is for."""
 
-    __slots__ = ("_actor", "_around", "_draining")
+    __slots__ = ("_actor", "_around", "_draining", "fetched")
 
     def __init__(self, actor: StationActor) -> None:
         self._actor = actor
         self._around = actor.around
         self._draining = False
+        self.fetched: deque[Work] | None = None
+        """Messages that may be decided now, what they waited for outside being there."""
 
     def frame(self, connection: Connection, data: bytes) -> None:
         """One frame of a connection."""
@@ -58,24 +65,24 @@ class Incoming:
         self._receive(connection, data)
 
     def drain(self) -> None:
-        """Take what is held, until something has to be waited for."""
+        """Take what waits, until something has to be waited for."""
         if self._draining:
             return
         actor = self._actor
         self._draining = True
         try:
-            connection = actor.current
-            while (
-                connection is not None
-                and connection is actor.current
-                and connection.held
-                and actor.work is None
-                and actor.state is not None
-            ):
-                self._receive(connection, connection.take())
+            while actor.work is None and actor.state is not None:
+                connection = actor.current
+                if self.fetched:
+                    self._take_up(self.fetched.popleft(), actor.state)
+                elif connection is not None and connection.held:
+                    self._receive(connection, connection.take())
+                else:
+                    break
         finally:
             self._draining = False
-        if connection is not None and connection is actor.current and not connection.held and connection.paused:
+        connection = actor.current
+        if connection is not None and not connection.held and connection.paused:
             connection.resume()
 
     def _receive(self, connection: Connection, data: bytes) -> None:
@@ -92,6 +99,12 @@ class Incoming:
                 self._on_call(connection, event, data, now)
             except Exception as error:
                 self._actor.deciding.faulty(connection, event.message_id, event.action.name, error)
+            return
+        if type(event) is SendReceived:
+            try:
+                self._on_send(connection, event, data, now)
+            except Exception as error:
+                self._actor.deciding.faulty(connection, None, event.action.name, error)
             return
         try:
             self._on_other(connection, event, data)
@@ -116,8 +129,44 @@ class Incoming:
         extra: tuple[AnyFact, ...] = ()
         if event.deviations:
             extra = self._deviated(connection, name, event.deviations, now)
-        actor.work = work = Work(connection, event.message_id, way, way.read(event.request), data, now, extra)
+        work = Work(connection, event.message_id, way, way.read(event.request), data, now, extra)
+        if way.fetch is not None:
+            way.fetch(actor, work.given, partial(self._found, work))
+            return
+        actor.work = work
         actor.deciding.decide(work, state)
+
+    def _on_send(self, connection: Connection, event: SendReceived, data: bytes, now: int) -> None:
+        """A SEND of 2.1, which is never answered. Of one that is not served the frame is kept."""
+        actor = self._actor
+        name = event.action.name
+        connection.speech.counts[name] += 1
+        way, state = connection.speech.ways.get(name), actor.known()
+        if way is None or (state.station.boot_status != "Accepted" and not state.may_send(name)):
+            actor.record((), None, frame=data)
+            return
+        extra = self._deviated(connection, name, event.deviations, now) if event.deviations else ()
+        actor.work = work = Work(connection, None, way, way.read(event.request), data, now, extra, answered=True)
+        actor.deciding.decide(work, state)
+
+    def _found(self, work: Work, given: Input) -> None:
+        """What a message had to ask outside is there."""
+        work.given = given
+        if self.fetched is None:
+            self.fetched = deque()
+        self.fetched.append(work)
+        self.drain()
+
+    def _take_up(self, work: Work, state: StationState) -> None:
+        actor = self._actor
+        if work.connection is not actor.current:
+            self._around.counters.frames_dropped += 1
+            return
+        actor.work = work
+        try:
+            actor.deciding.decide(work, state)
+        except Exception as error:
+            actor.deciding.faulty(work.connection, work.message_id, work.way.name, error)
 
     def _not_yet(self, connection: Connection, message_id: str, boot_status: str) -> None:
         """The station may not send that before it is accepted."""
@@ -128,7 +177,7 @@ class Incoming:
             self._actor.outbox.ask("TriggerMessage", b'{"requestedMessage":"BootNotification"}')
 
     def _on_other(self, connection: Connection, event: Event, data: bytes) -> None:
-        """What is no CALL."""
+        """What is neither CALL nor SEND."""
         actor = self._actor
         match event:
             case ResultReceived():
@@ -145,10 +194,6 @@ class Incoming:
                     actor.send(connection, event.reply)
                 if event.call is not None:
                     actor.outbox.refused(event.call, event.error, data)
-            case SendReceived():
-                # No SEND is served yet, and none is ever answered: it is counted and its frame journalled.
-                connection.speech.counts[event.action.name] += 1
-                actor.record((), None, frame=data)
             case _:
                 """Ignored, or a CALLRESULTERROR: counted by the machine, and there is nobody to tell."""
 

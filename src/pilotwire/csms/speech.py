@@ -10,7 +10,7 @@ from pilotwire.protocols.ocpp.version import load as load_version
 from pilotwire.translate.table import Answer, Read
 from pilotwire.translate.tables import load as load_table
 
-from .actions import PLAIN, SPECIAL, Follow, Prepare
+from .actions import PLAIN, SPECIAL, Fetch, Follow, Prepare
 from .counters import Counters
 from .durability import ANSWERED_AT_ONCE
 
@@ -25,6 +25,7 @@ class Way(msgspec.Struct, frozen=True, gc=False):
     """The payload of its answer, where that is always the same."""
     at_once: bool
     """It is answered before what it said is durable."""
+    fetch: Fetch | None
     prepare: Prepare | None
     follow: Follow | None
 
@@ -47,6 +48,7 @@ class Speech:
                 answer=served.answer,
                 constant=None if constant is None else self.version.actions[action].encode(constant),
                 at_once=action in ANSWERED_AT_ONCE,
+                fetch=special.fetch,
                 prepare=special.prepare,
                 follow=special.follow,
             )

@@ -32,6 +32,15 @@ instant = to_datetime
 """ms since the epoch → the aware date-time of a message."""
 
 
+def told(read: Read) -> Served:
+    """An action that comes as SEND (2.1), which has no answer."""
+
+    def answer(outcome: Outcome, now: int) -> msgspec.Struct:
+        raise TypeError("a SEND is not answered")
+
+    return Served(read, answer)
+
+
 def acknowledged(read: Read, response: msgspec.Struct) -> Served:
     """An action whose answer says nothing. The one object is only ever encoded, never changed."""
 
