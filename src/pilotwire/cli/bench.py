@@ -142,7 +142,7 @@ def _sampled(measurand: str, unit: str, phase: str, value: str) -> str:
 _REST = ",".join(_sampled(*row) for row in _VALUES)
 
 
-async def _connect(store: Store, count: int) -> list[_Station]:
+async def in_process(store: Store, count: int) -> list[_Station]:
     """Stations with a running session each, on actors over `store`."""
     from pilotwire.core.ids import DEFAULT_TENANT, StationKey
     from pilotwire.csms.actor import StationActor
@@ -180,7 +180,7 @@ async def _connect(store: Store, count: int) -> list[_Station]:
 async def _messages_in_memory(seconds: float) -> Figure:
     from pilotwire.storage.memory import MemoryStore
 
-    stations = await _connect(MemoryStore(limit=2_000), _STATIONS["memory"])
+    stations = await in_process(MemoryStore(limit=2_000), _STATIONS["memory"])
     spent = time.process_time()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -202,7 +202,7 @@ async def _messages_on_disk(folder: Path, seconds: float) -> list[Figure]:
         store = SqliteStore(Path(here) / "bench.db")
         await store.open()
         try:
-            stations = await _connect(store, _STATIONS["disk"])
+            stations = await in_process(store, _STATIONS["disk"])
             sent: dict[_Station, float] = {}
             running = True
 

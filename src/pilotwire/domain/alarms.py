@@ -343,10 +343,11 @@ class Engine:
     # -- what goes in -------------------------------------------------------------------------------------------------
     def fact(self, at: int, station: str, fact: Fact, seq: int = 0) -> list[Change]:
         """A fact that arrived at `at` (ms, our clock). Times that go back count as the newest one seen."""
-        if at > self.now or self._heap:
+        if self._heap and self._heap[0][0] <= at:
             changes = self._begin(at)
         else:
             changes = self._changes = []
+            self.now = max(self.now, at)
         kind = type(fact)
         for handler in self._by_fact.get(kind, ()):
             rule, condition, raises, clears = handler

@@ -28,8 +28,8 @@ class NoResponder(TransientError):
     """Nobody serves this subject: the station is on no gateway."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A committed journal entry, for whoever listens."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A committed journal entry, for whoever listens. Nothing in it can lead back to it: no work for the collector."""
 
     stream: str
     seq: int
