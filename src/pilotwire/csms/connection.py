@@ -24,6 +24,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_incoming",
         "actor",
         "deviations",
         "epoch",
@@ -40,6 +41,7 @@ class Connection:
 
     def __init__(self, actor: StationActor, handshake: Handshake, speech: Speech, security_profile: int) -> None:
         self.actor = actor
+        self._incoming = actor.incoming
         self.speech = speech
         self.peer = handshake.peer
         self.security_profile = security_profile
@@ -63,7 +65,7 @@ class Connection:
         self.actor.connections.opened(self)
 
     def frame(self, data: bytes) -> None:
-        self.actor.incoming.frame(self, data)
+        self._incoming.frame(self, data)
 
     def pong(self) -> None:
         if self is self.actor.current:

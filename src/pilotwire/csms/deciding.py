@@ -167,7 +167,9 @@ class Deciding:
         except Exception as error:
             self.faulty(connection, work.message_id, way.name, error)
             return False
-        actor.send(connection, frame)
+        connection.send(frame)
+        if "live" in self._around.bus.topics:
+            actor.news.frame(frame, "out", self._around.now())
         if not connection.ready:
             state = actor.state
             if state is not None and state.station.boot_status in ("Accepted", "Pending"):
