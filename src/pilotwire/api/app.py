@@ -17,6 +17,7 @@ from .context import ApiContext
 from .conventions import Conventions
 from .fleet import warm_fleet
 from .guard import Guard
+from .live import hub_of
 from .problems import HANDLERS
 from .routes import (
     alarms,
@@ -120,7 +121,8 @@ def create_app(context: ApiContext, extra: Sequence[ControllerRouterHandler] = (
     app = Api(context, [versioned, *operations.HANDLERS, *login.HANDLERS, *extra])
 
     async def large_fleet() -> None:
-        await warm_fleet(context, context.config.tenant)
+        if await warm_fleet(context, context.config.tenant):
+            await hub_of(context, context.config.tenant).picture()
 
     app.state["warm"] = [large_fleet, partial(openapi.schema_of, app)]
     return app

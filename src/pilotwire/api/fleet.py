@@ -556,13 +556,14 @@ def fleet_of(context: ApiContext, tenant: str) -> Fleet:
 WARM_FROM: Final = 500
 
 
-async def warm_fleet(context: ApiContext, tenant: str) -> None:
-    """Read a large fleet before anybody asks, in small steps. A small one is read fast enough when it is asked for, and
-    a server whose stations only come now has nothing to read."""
+async def warm_fleet(context: ApiContext, tenant: str) -> bool:
+    """Read a large fleet before anybody asks, in small steps. False: it is a small one, which is read fast enough when
+    it is asked for; and a server whose stations only come now has nothing to read."""
     page = await context.store.stations(tenant, limit=WARM_FROM)
     if page.next is None:
-        return
+        return False
     for number, member in enumerate(await fleet_of(context, tenant).members()):
         _ = member.shown
         if number % 100 == 0:
             await asyncio.sleep(0)
+    return True

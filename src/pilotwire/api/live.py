@@ -23,10 +23,11 @@ from . import types
 from .access import Principal, system
 from .context import ApiContext
 from .fleet import fleet_of
+from .language import speaking, spoken
 from .picture import EXACT, NEWS, Picture
 from .queries import Queries
 from .scope import forget_sites, sees_site
-from .words import happening
+from .words import News, news_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ READS_PER_TICK = 500
 KEEP_FROM = 500
 """A picture of so many stations is kept up to date for a while after somebody has asked for it: reading them all anew
 for each request would be slow. A smaller one is read anew, right to the moment."""
+LOAD_S = 10
+"""How long somebody waits for the picture that is being read before reading it for this once, and hearing why it fails."""
 LINGER_S = 600
 """How long it is kept after the last has asked."""
 _IDLE_HUBS = 100
@@ -66,6 +69,7 @@ class _Watcher:
     def __init__(self, only: str | None, brief: bool) -> None:
         self.only = only
         self.brief = brief
+        self.language = speaking()
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self.behind = False
@@ -111,7 +115,7 @@ class LiveHub:
         """Sessions to be read again."""
         self._powered: set[str] = set()
         self._moved: set[str] = set()
-        self._fresh_news: list[types.Happening] = []
+        self._fresh_news: list[News] = []
         self._alarms: dict[str, None] = {}
         """Alarms of which something is to be told."""
         self._wake = asyncio.Event()
@@ -140,13 +144,17 @@ class LiveHub:
     async def picture(self) -> Picture:
         """The same without being laid out; of one read for this once, without the news."""
         self._asked = asyncio.get_running_loop().time()
-        if self._task is not None and self._loaded.is_set():
-            return self._picture
+        if not self._context.closing.is_set():
+            self._large = len(await self._queries.fleet.members(await self._queries.visible())) >= KEEP_FROM
+            if self._large:
+                self._start()
+        if self._task is not None:  # all who ask meanwhile wait for one reading
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOAD_S):
+                    await self._loaded.wait()
+                    return self._picture
         picture = Picture(self._context, self._queries)
         await picture.load()
-        if len(picture.stations) >= KEEP_FROM and not self._context.closing.is_set():
-            self._large = True
-            self._start()
         return picture
 
     async def totals(self) -> types.Totals:
@@ -203,7 +211,8 @@ class LiveHub:
     def _snapshot(self, watcher: _Watcher) -> bytes:
         """The whole picture; what waited for this watcher is part of it."""
         watcher.clear()
-        overview = self._picture.overview()
+        with spoken(watcher.language):
+            overview = self._picture.overview()
         if watcher.only is not None:
             overview.stations = [one for one in overview.stations if one.id == watcher.only]
             overview.sessions = [one for one in overview.sessions if one.station_id == watcher.only]
@@ -287,7 +296,7 @@ class LiveHub:
                 for fact in news.facts:
                     if isinstance(fact, SessionStarted | SessionUpdated | SessionEnded):
                         self._changed[fact.session_id] = None
-                    if line := happening(news.seq, news.station, news.recv_time, fact):
+                    if line := news_of(news.seq, news.station, news.recv_time, fact):
                         self._picture.news.appendleft(line)
                         self._fresh_news.append(line)
             self._wake.set()
@@ -306,19 +315,18 @@ class LiveHub:
 
     async def _recent_news(self, picture: Picture) -> None:
         rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 10, newest_first=True)
-        lines: list[types.Happening] = []
+        lines: list[News] = []
         visible = await self._queries.visible()
         async for row in rows:
             if visible is not None and row.station not in visible:
                 continue
             for fact in reversed(row.facts):
-                line = happening(row.seq, row.station, row.recv_time, fact)
+                line = news_of(row.seq, row.station, row.recv_time, fact)
                 lines += [line] if line else []
-        known = {(one.seq, one.type, one.summary) for one in picture.news}
         for line in lines:
             if len(picture.news) == NEWS:
                 break
-            if (line.seq, line.type, line.summary) not in known:
+            if line not in picture.news:
                 picture.news.append(line)
 
     async def _tick(self) -> None:
@@ -352,15 +360,18 @@ class LiveHub:
             stations=stations,
             sessions=list(sessions.values()),
             removed=removed,
-            events=news[::-1],
+            events=[],
             alarms=alarms,
         )
-        encoded: dict[str | None, bytes | None] = {}
+        encoded: dict[tuple[str, str | None], bytes | None] = {}
         for watcher in self._watchers:
-            if watcher.only not in encoded:
+            key = watcher.language, watcher.only
+            if key not in encoded:
+                with spoken(watcher.language):
+                    update.events = [one.line() for one in reversed(news)]
                 part = _of_station(update, watcher.only) if watcher.only is not None else update
-                encoded[watcher.only] = message("update", part) if part is not None else None
-            if (data := encoded[watcher.only]) is not None:
+                encoded[key] = message("update", part) if part is not None else None
+            if (data := encoded[key]) is not None:
                 watcher.offer(data)
 
 
