@@ -45,7 +45,7 @@ KEEP_FROM = 500
 """A picture of so many stations is kept up to date for a while after somebody has asked for it: reading them all anew
 for each request would be slow. A smaller one is read anew, right to the moment."""
 LOAD_S = 10
-"""How long somebody waits for the picture that is being read before reading it for this once, and hearing why it fails."""
+"""How long somebody waits for the picture that is being read, then reads it for this once and hears why it fails."""
 LINGER_S = 600
 """How long it is kept after the last has asked."""
 _IDLE_HUBS = 100
