@@ -1,11 +1,11 @@
-"""The console's texts and their translations.
+"""The texts of console and API and their translations.
 
     python tools/console_words.py                 says, by language, which texts lack their translation (exit 1 if any)
     python tools/console_words.py de < new.json   merges {"English": "Deutsch", …} into languages/de.json
     python tools/console_words.py --unused        says which translations no text needs any more
 
 Texts are found in templates (`_("…")`, `several(n, "…", "…")`) and in Python (the same, `N_("…")` and
-`Word("…", "…")`), by their syntax trees.
+`Word("…", "…")`, `Words("…", "…")`), by their syntax trees.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
 CONSOLE = Path(__file__).parent.parent / "src/pilotwire/console"
+API = CONSOLE.parent / "api"
 LANGUAGES = CONSOLE / "languages"
 FUNCTIONS = ("_", "N_", "several", "translate")
+WORDS = ("Word", "Words")
+"""Tables of words: name and explanation of something."""
 
 
 def texts() -> dict[str, str]:
@@ -32,14 +35,14 @@ def texts() -> dict[str, str]:
         for line, _, said in extract_from_ast(tree, gettext_functions=FUNCTIONS):
             for text in said if isinstance(said, tuple) else (said,):
                 if isinstance(text, str) and text:
-                    found.setdefault(text, f"{path.relative_to(CONSOLE)}:{line}")
-    for path in sorted(CONSOLE.rglob("*.py")):
+                    found.setdefault(text, f"{path.relative_to(CONSOLE.parent)}:{line}")
+    for path in sorted([*CONSOLE.rglob("*.py"), *API.rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in (*FUNCTIONS, "Word"):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in (*FUNCTIONS, *WORDS):
                 # A Word's third is its level.
-                for argument in node.args[:2] if node.func.id == "Word" else node.args:
+                for argument in node.args[:2] if node.func.id in WORDS else node.args:
                     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                        found.setdefault(argument.value, f"{path.relative_to(CONSOLE)}:{node.lineno}")
+                        found.setdefault(argument.value, f"{path.relative_to(CONSOLE.parent)}:{node.lineno}")
     return found
 
 

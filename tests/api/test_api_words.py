@@ -7,7 +7,8 @@ import typing
 import msgspec
 import pytest
 
-from pilotwire.api.words import happening, level, say, spaced
+from pilotwire.api.language import spoken
+from pilotwire.api.words import level, news_of, say, spaced
 from pilotwire.domain import facts
 
 KINDS = typing.get_args(facts.AnyFact)
@@ -49,14 +50,39 @@ def test_news_leaves_out_what_goes_with_every_session() -> None:
     def status(name: str, error: str = "") -> facts.ConnectorStatusChanged:
         return facts.ConnectorStatusChanged(event_time=0, evse=1, connector=1, status=name, error_code=error)
 
-    assert happening(1, "CP", 0, status("Charging")) is None
-    assert happening(1, "CP", 0, status("Charging", "NoError")) is None
-    warned = happening(1, "CP", 0, status("Charging", "HighTemperature"))
-    assert warned is not None and warned.summary == "EVSE 1: charging (HighTemperature)"
-    fault = happening(1, "CP", 0, status("Faulted", "GroundFailure"))
-    assert fault is not None and fault.level == "bad"
+    assert news_of(1, "CP", 0, status("Charging")) is None
+    assert news_of(1, "CP", 0, status("Charging", "NoError")) is None
+    warned = news_of(1, "CP", 0, status("Charging", "HighTemperature"))
+    assert warned is not None and warned.line().summary == "EVSE 1: charging (HighTemperature)"
+    fault = news_of(1, "CP", 0, status("Faulted", "GroundFailure"))
+    assert fault is not None and fault.line().level == "bad"
     accepted = facts.TokenPresented(event_time=0, token="T", token_type="ISO14443", verdict="Accepted")
-    assert happening(1, "CP", 0, accepted) is None
+    assert news_of(1, "CP", 0, accepted) is None
     refused = facts.TokenPresented(event_time=0, token="T", token_type="ISO14443", verdict="Invalid")
-    told = happening(1, "CP", 0, refused)
-    assert told is not None and (told.level, told.summary) == ("warn", "token T presented: invalid")
+    told = news_of(1, "CP", 0, refused)
+    assert told is not None and (told.line().level, told.line().summary) == ("warn", "token T presented: invalid")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_fact_is_said_in_german_too(kind: type[facts.Fact]) -> None:
+    fact = made(kind)
+    with spoken("de"):
+        german = say(fact)
+    same = {
+        "EventNotified",
+        "LogStatusChanged",
+        "ConnectorStatusChanged",
+        "CommandSettled",
+    }  # names and codes of the standard alone
+    assert kind.__name__ in same or german != say(fact)
+
+
+def test_codes_of_the_standard_are_said_in_german() -> None:
+    fault = facts.ConnectorStatusChanged(
+        event_time=0, evse=2, connector=3, status="Faulted", error_code="GroundFailure"
+    )
+    ended = facts.SessionEnded(event_time=0, session_id="s", transaction="1", reason="EVDisconnected")
+    with spoken("de"):
+        assert say(fault) == "EVSE 2, Anschluss 3: gestört (GroundFailure)"
+        assert say(ended) == "Ladevorgang beendet (Fahrzeug abgesteckt)"
+    assert say(ended) == "session ended (ev disconnected)"

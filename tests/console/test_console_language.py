@@ -12,7 +12,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 from pilotwire.api.problems import CATALOGUE
-from pilotwire.console import language
+from pilotwire.api import language
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "src/pilotwire/console/templates"
@@ -33,7 +33,7 @@ def test_every_text_has_its_german(tool: ModuleType) -> None:
 
 def test_the_texts_are_found(tool: ModuleType) -> None:
     found = tool.texts()
-    assert found["Stations"].startswith("navigation.py") or "Stations" in found
+    assert found["Stations"].startswith("console/navigation.py") or "Stations" in found
     assert "Skip to the content" in found
     assert len(found) > 150
 

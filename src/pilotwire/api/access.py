@@ -22,6 +22,7 @@ from pilotwire.domain.records import ApiKey, User
 from pilotwire.storage.documents import put
 
 from .context import ApiContext
+from .language import _
 from .limiter import FailureLimiter
 from .logins import LoginRecord, Logins
 from .problems import problem
@@ -66,7 +67,14 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def need(self, permission: str) -> None:
         """Raises Problem 403 naming the permission where the role does not have it."""
         if not self.may(permission):
-            raise problem("not-allowed", f"This needs the permission {permission}, which {self.role} does not have.")
+            raise problem(
+                "not-allowed",
+                _(
+                    "This needs the permission {permission}, which {role} does not have.",
+                    permission=permission,
+                    role=self.role,
+                ),
+            )
 
     @property
     def actor(self) -> str:
@@ -164,9 +172,9 @@ class Access:
         if tenant == principal.tenant:
             return principal
         if principal.role != "platform-admin":
-            raise problem("not-allowed", "Only a platform admin may name another tenant.")
+            raise problem("not-allowed", _("Only a platform admin may name another tenant."))
         if await self.tenant(tenant) is None:
-            raise problem("no-tenant", f"There is no tenant {tenant[:40]!r}.")
+            raise problem("no-tenant", _("There is no tenant {tenant}.", tenant=repr(tenant[:40])))
         return msgspec.structs.replace(
             principal, tenant=tenant, home=principal.home or principal.tenant, sites=None, tokens=None
         )

@@ -9,6 +9,7 @@ from pilotwire.transport.bus import CommandReply, CommandRequest, NoResponder
 from . import audit, types
 from .access import Principal
 from .context import ApiContext
+from .language import _
 from .problems import Problem, not_found, problem
 from .queries import Queries
 from .scope import sees_token
@@ -67,8 +68,13 @@ async def execute(
     except TransientError:
         raise problem(
             "no-answer",
-            f"{station_id} has not answered {command.action} within {command.timeout_s:g} s; the newest of "
-            f"/api/v1/stations/{station_id}/commands says what becomes of it.",
+            _(
+                "{station_id} has not answered {action} within {timeout_s} s; the newest of "
+                "/api/v1/stations/{station_id}/commands says what becomes of it.",
+                station_id=station_id,
+                action=command.action,
+                timeout_s=f"{command.timeout_s:g}",
+            ),
         ) from None
     return judge(station_id, reply)
 
@@ -83,21 +89,21 @@ async def _allowed(queries: Queries, principal: Principal, command: types.NewCom
         if not command.reason.strip():
             raise problem(
                 "reason-needed",
-                f"{action} can cut the station off, take it out of service or change whom it trusts.",
-                errors=[{"field": "reason", "message": f"say why {action} is needed"}],
+                _("{action} can cut the station off, take it out of service or change whom it trusts.", action=action),
+                errors=[{"field": "reason", "message": _("say why {action} is needed", action=action)}],
             )
     if principal.tokens is None:
         return
     # A driver starts with a token of their own and stops what was started with one.
     if action == "start":
         if not sees_token(principal, str(command.payload.get("token", ""))):
-            raise problem("not-allowed", "You can start with your own tokens only.")
+            raise problem("not-allowed", _("You can start with your own tokens only."))
     elif action == "stop":
         session = str(command.payload.get("session", ""))
         if await queries.find_session(session) is None:
             raise not_found("session", session)
     else:
-        raise problem("not-allowed", "A driver can start and stop sessions.")
+        raise problem("not-allowed", _("A driver can start and stop sessions."))
 
 
 def judge(station_id: str, reply: CommandReply) -> types.CommandAnswer:
@@ -119,14 +125,22 @@ def judge(station_id: str, reply: CommandReply) -> types.CommandAnswer:
             why = "expired before it could be sent" if reply.outcome == "expired" else "was not answered in time"
             raise problem(
                 "no-answer",
-                f"{reply.action} to {station_id} {why}; see /api/v1/commands/{reply.command_id}.",
+                _(
+                    "{action} to {station_id} {why}; see /api/v1/commands/{command_id}.",
+                    action=reply.action,
+                    station_id=station_id,
+                    why=why,
+                    command_id=reply.command_id,
+                ),
                 command_id=reply.command_id or None,
                 answer=reply.answer or None,
             )
 
 
 def offline(station_id: str, command_id: str = "") -> Problem:
-    return problem("station-offline", f"{station_id} is not connected.", command_id=command_id or None)
+    return problem(
+        "station-offline", _("{station_id} is not connected.", station_id=station_id), command_id=command_id or None
+    )
 
 
 def invalid(reply: CommandReply) -> Problem:

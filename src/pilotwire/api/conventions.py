@@ -25,6 +25,7 @@ from .access import Principal
 from .context import ApiContext
 from .edit import digest, matches
 from .idempotency import Idempotency
+from .language import _
 from .limiter import Allowance, RequestLimiter
 from .problems import Problem, problem, send_problem
 
@@ -194,7 +195,7 @@ def fields_in(query: bytes) -> list[str]:
             if name == "fields":
                 named += [one.strip() for one in value[:_MAX_FIELDS].split(",") if one.strip()]
     if not named:
-        message = "names of fields with a comma between, as in fields=id,status"
+        message = _("names of fields with a comma between, as in fields=id,status")
         raise problem("bad-parameter", errors=[{"field": "fields", "message": message}])
     return named
 
@@ -207,7 +208,7 @@ def thinned(body: bytes, named: list[str], known: list[str] | None) -> bytes:
     items = decoded.get("items")
     paged = isinstance(items, list)
     if known is not None and (unknown := [one for one in named if one not in known]):
-        message = f"{unknown[0][:60]!r} is none of {', '.join(known)}"
+        message = _("{unknown} is none of {names}", unknown=repr(unknown[0][:60]), names=", ".join(known))
         raise problem("bad-parameter", errors=[{"field": "fields", "message": message}])
     wanted = set(named)
     if paged:

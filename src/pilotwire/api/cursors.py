@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from .language import _
 from .problems import Problem
 
 T = TypeVar("T")
@@ -36,5 +37,5 @@ def bad_cursor() -> Problem:
         "bad-cursor",
         "The cursor is not one of ours",
         "Use the value of `next` from the page before, unchanged, or leave `cursor` out to begin anew.",
-        errors=[{"field": "cursor", "message": "not a cursor of this list"}],
+        errors=[{"field": "cursor", "message": _("not a cursor of this list")}],
     )

@@ -20,6 +20,7 @@ from pilotwire.storage.port import StoreFailed
 from pilotwire.storage.session_list import SessionQuery
 
 from .context import ApiContext
+from .language import _
 from .problems import problem
 from .queries import Queries
 
@@ -247,7 +248,7 @@ async def sessions(context: ApiContext, queries: Queries, wanted: SessionQuery, 
     """Every session that is asked for and may be seen, as a file. Raises Problem 503 when too many are under way."""
     running: Exports = context.parts.setdefault(Exports, Exports())
     if running.running >= AT_ONCE:
-        raise problem("busy", "Several exports are under way.", headers={"Retry-After": "30"})
+        raise problem("busy", _("Several exports are under way."), headers={"Retry-After": "30"})
     seen = await queries.seen(wanted)
 
     async def pages() -> AsyncIterator[Sequence[Any]]:

@@ -9,6 +9,7 @@
 - A request by API key is not a browser's, so neither applies.
 - A platform's admin may name the tenant to work in: header `X-Tenant`, or the parameter `tenant` where no header can
   be sent (server-sent events). For anybody else another tenant's name is refused.
+- Texts are said in the language that the console's cookie or Accept-Language asks for, where we speak it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from . import cookies
+from . import cookies, language
 from .access import Access, Principal, access_of
 from .context import ApiContext
+from .language import _
 from .problems import MEDIA_TYPE, Problem, problem
 
 SLASH = "\uf8ff"
@@ -92,33 +94,41 @@ class Guard:
                 return
             await app(scope, receive, send)
             return
+        headers = _headers(scope)
+        with language.spoken(_language_of(headers)):
+            await self._serve(app, scope, receive, send, headers)
+
+    async def _serve(
+        self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send, headers: dict[str, str]
+    ) -> None:
         path = scope["path"]
         scope["path"] = slashed(path, scope.get("raw_path") or b"")
         extra: list[tuple[bytes, bytes]] = []
         send = _with_headers(send, path, self._headers, extra)
         try:
-            principal = await self._admit(scope, path, extra)
+            principal = await self._admit(scope, path, headers, extra)
         except Problem as refused:
             await _refuse(refused, scope, path, send)
             return
         scope.setdefault("state", {})["principal"] = principal
         await app(scope, receive, send)
 
-    async def _admit(self, scope: HTTPScope, path: str, extra: list[tuple[bytes, bytes]]) -> Principal | None:
+    async def _admit(
+        self, scope: HTTPScope, path: str, headers: dict[str, str], extra: list[tuple[bytes, bytes]]
+    ) -> Principal | None:
         """Who asks; None on public paths. `extra` takes headers for the answer. Raises Problem."""
-        headers = _headers(scope)
         method = str(scope["method"])
         host = headers.get("host", "")
         config = self._context.config
         name = host_name(host)
         if config.lab and name not in _LOOPBACK and name not in config.allowed_hosts:
-            raise problem("bad-host", f"Host {host[:80]!r} is not one of this machine's own names.")
+            raise problem("bad-host", _("Host {host} is not one of this machine's own names.", host=repr(host[:80])))
         if config.allowed_hosts and name not in _LOOPBACK and name not in config.allowed_hosts:
-            raise problem("bad-host", f"Host {host[:80]!r} is not served here.")
+            raise problem("bad-host", _("Host {host} is not served here.", host=repr(host[:80])))
         public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
         authorization = headers.get("authorization", "")
         if authorization:
-            scheme, _, key = authorization.partition(" ")
+            scheme, _sep, key = authorization.partition(" ")
             principal = await self._access.by_key(key.strip()) if scheme.lower() == "bearer" else None
             if principal is None:
                 if public:
@@ -184,6 +194,13 @@ def _own_origin(headers: dict[str, str], host: str, *, navigable: bool = False, 
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _language_of(headers: dict[str, str]) -> str:
+    """What was chosen in the console, else what Accept-Language prefers."""
+    cookie = headers.get("cookie", "")
+    chosen = cookies.read(cookie, language.COOKIE) if language.COOKIE in cookie else ""
+    return language.choose(chosen, headers.get("accept-language", ""))
 
 
 def _headers_for(tiles: str) -> tuple[tuple[bytes, bytes], ...]:

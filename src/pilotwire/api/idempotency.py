@@ -24,6 +24,7 @@ from pilotwire.storage.documents import Conflict, Delete, put, sort_time, unpack
 
 from .access import Principal
 from .context import ApiContext
+from .language import _
 from .problems import problem
 
 KIND = "idempotency"
@@ -66,7 +67,7 @@ class Idempotency:
         """Answer from memory, or let the application answer and remember it. Raises Problem 400, 409, 413, 422."""
         principal: Principal = scope["state"]["principal"]
         if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-            message = f"1 to {MAX_KEY} printable ASCII characters, best a random UUID"
+            message = _("1 to {n} printable ASCII characters, best a random UUID", n=MAX_KEY)
             raise problem("bad-parameter", errors=[{"field": "Idempotency-Key", "message": message}])
         body = await _read(receive)
         if body is None:
@@ -105,8 +106,10 @@ class Idempotency:
                 if answer is None:
                     raise problem(
                         "key-in-use",
-                        "This request was made and done, and its answer cannot be shown again: it was too long to "
-                        "keep, or was given to another login or key.",
+                        _(
+                            "This request was made and done, and its answer cannot be shown again: it was too long to "
+                            "keep, or was given to another login or key."
+                        ),
                     )
                 return known.status, answer.headers, answer.body
         claim = _Remembered(request=request, state="running", began_at=now)

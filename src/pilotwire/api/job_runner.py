@@ -22,6 +22,7 @@ from . import types
 from .access import TENANT_KIND, Principal
 from .commands import execute
 from .context import ApiContext
+from .language import DEFAULT, spoken
 from .problems import Problem
 from .resources import stations, variables
 from .resources.jobs import ENDED, JOBS, OUTCOME_KIND, STATIONS_KIND, JobRecord, OutcomeRecord, outcome_id
@@ -79,7 +80,9 @@ class JobRunner:
         key = (tenant, job_id)
         if key in self._tasks:
             return
-        task = self._tasks[key] = asyncio.get_running_loop().create_task(self._do(tenant, job_id), name=f"job {job_id}")
+        with spoken(DEFAULT):  # what is kept is kept in English, whoever orders it
+            task = asyncio.get_running_loop().create_task(self._do(tenant, job_id), name=f"job {job_id}")
+        self._tasks[key] = task
         task.add_done_callback(lambda _: self._tasks.pop(key, None))
 
     async def _tenants(self) -> set[str]:

@@ -56,4 +56,8 @@ def check_password(password: str, name: str, field: str = "password") -> None:
 
 def wrong(field: str, message: str) -> Problem:
     """422 that names a field."""
-    return problem("bad-body", f"{field}: {message}.", errors=[{"field": field, "message": message}])
+    return problem(
+        "bad-body",
+        f"{field}: {message}.",
+        errors=[{"field": field, "message": message}],
+    )

@@ -18,6 +18,7 @@ from .context import ApiContext
 from .fleet import Member
 from .happenings.worker import open_alarms
 from .queries import Queries
+from .words import News
 
 NEWS: Final = 40
 """How many lines of news are kept."""
@@ -40,7 +41,7 @@ class Picture:
         """Not to be changed: others see the same."""
         self.sessions: dict[str, types.Session] = {}
         """The running ones."""
-        self.news: deque[types.Happening] = deque(maxlen=NEWS)
+        self.news: deque[News] = deque(maxlen=NEWS)
         self._shares: dict[str, tuple[int, int, int]] = {}
         """Station → what it adds to the totals: online, connectors, faulted ones."""
         self._online = self._connectors = self._faulted = 0
@@ -199,7 +200,7 @@ class Picture:
             totals=self.totals(),
             stations=sorted(self.stations.values(), key=lambda one: one.id),
             sessions=sorted(self.sessions.values(), key=lambda one: one.started_at, reverse=True),
-            events=list(self.news),
+            events=[one.line() for one in self.news],
         )
 
 

@@ -15,6 +15,8 @@ from pilotwire.core.errors import LocalError, PilotwireError, TransientError
 from pilotwire.storage.codec import BadCursor
 from pilotwire.storage.documents import Conflict
 
+from .language import N_, _
+
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
@@ -151,12 +153,27 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
 def problem(name: str, detail: str = "", **extra: Any) -> Problem:
     """A problem of the catalogue with its own detail and, always, what to do next."""
     status, title, advice = CATALOGUE[name]
-    return Problem(status, name, title, f"{detail} {advice}".strip() if detail else advice, **extra)
+    detail = f"{detail} {_(advice)}" if detail else _(advice)
+    return Problem(status, name, _(title), detail, **extra)
+
+
+_KINDS = (
+    N_("API key"), N_("account of a station"), N_("alarm"), N_("command of this station"), N_("command"),
+    N_("delivery"), N_("exclusion"), N_("group"), N_("job"), N_("login provider"), N_("login"), N_("mute"),
+    N_("row of the audit log"), N_("rule"), N_("second factor"), N_("session"), N_("site"), N_("station"),
+    N_("tenant"), N_("token"), N_("user"), N_("view"), N_("driver"), N_("webhook"), N_("subscription"),
+)  # fmt: skip
+"""Kinds of things that may not be there."""
 
 
 def not_found(what: str, key: str) -> Problem:
     """404 for one thing of a kind."""
-    return Problem(404, "not-found", f"There is no such {what}", f"No {what} {key[:80]!r} is known here. Check the id.")
+    return Problem(
+        404,
+        "not-found",
+        _("There is no such {what}", what=_(what)),
+        _("No {what} {key} is known here. Check the id.", what=_(what), key=repr(key[:80])),
+    )
 
 
 _BY_STATUS = {
@@ -211,12 +228,12 @@ def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
     if status >= 500 and status != 503:
         log.error("request failed", exc_info=error)
         return respond(problem("broken"))
-    _, title, advice = CATALOGUE[name]
-    detail = f"{request.method} {request.url.path[:200]}: {title.lower()}. {advice}"
+    _status, title, advice = CATALOGUE[name]
+    detail = f"{request.method} {request.url.path[:200]}: {_(title).lower()}. {_(advice)}"
     if status == 400 and error.detail:
         name, title = ("bad-json", CATALOGUE["bad-json"][1]) if "JSON" in error.detail else (name, title)
-        detail = f"{error.detail}. {CATALOGUE[name][2]}"
-    return respond(Problem(status, name, title, detail, headers=headers))
+        detail = f"{error.detail}. {_(CATALOGUE[name][2])}"
+    return respond(Problem(status, name, _(title), detail, headers=headers))
 
 
 def _on_local(request: Request[Any, Any, Any], error: LocalError) -> Response[bytes]:
@@ -225,7 +242,7 @@ def _on_local(request: Request[Any, Any, Any], error: LocalError) -> Response[by
 
 
 def _on_cursor(request: Request[Any, Any, Any], error: BadCursor) -> Response[bytes]:
-    return respond(problem("bad-cursor", errors=[{"field": "cursor", "message": "not a cursor of this list"}]))
+    return respond(problem("bad-cursor", errors=[{"field": "cursor", "message": _("not a cursor of this list")}]))
 
 
 def _on_conflict(request: Request[Any, Any, Any], error: Conflict) -> Response[bytes]:

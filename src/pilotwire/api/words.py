@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import facts
 
 from . import types
+from .language import N_, _
 
 Level = Literal["info", "good", "warn", "bad"]
 
@@ -23,52 +24,86 @@ def kwh(energy_wh: int) -> str:
     return f"{energy_wh / 1000:.2f} kWh"
 
 
+_CODES = (
+    N_("available"), N_("preparing"), N_("charging"), N_("suspended ev"), N_("suspended evse"), N_("finishing"),
+    N_("reserved"), N_("unavailable"), N_("faulted"), N_("occupied"), N_("idle"), N_("ev connected"), N_("unknown"),
+    N_("accepted"), N_("blocked"), N_("expired"), N_("invalid"), N_("concurrent tx"), N_("no credit"),
+    N_("not allowed type evse"), N_("not at this location"), N_("not at this time"),
+    N_("deauthorized"), N_("de authorized"), N_("emergency stop"), N_("energy limit reached"), N_("ev disconnected"),
+    N_("ground fault"), N_("hard reset"), N_("immediate reset"), N_("local"), N_("local out of credit"),
+    N_("master pass"), N_("other"), N_("overcurrent fault"), N_("power loss"), N_("power quality"), N_("reboot"),
+    N_("remote"), N_("soft reset"), N_("soc limit reached"), N_("stopped by ev"), N_("time limit reached"),
+    N_("timeout"), N_("unlock command"),
+    N_("downloaded"), N_("download failed"), N_("downloading"), N_("download scheduled"), N_("download paused"),
+    N_("installation failed"), N_("installing"), N_("installed"), N_("install rebooting"), N_("install scheduled"),
+    N_("install verification failed"), N_("invalid signature"), N_("signature verified"),
+    N_("bad message"), N_("not supported operation"), N_("permission denied"), N_("uploaded"), N_("upload failure"),
+    N_("upload failed"), N_("uploading"), N_("accepted canceled"),
+    N_("command answered"), N_("command refused"), N_("command timed out"), N_("command expired"),
+    N_("command undeliverable"),
+)  # fmt: skip
+"""Codes of the standards that have words of their own in other languages."""
+
+
+def code(name: str) -> str:
+    """A code of the standard within a sentence: "Faulted" is "faulted", or the word of another language for it."""
+    return _(spaced(name).lower())
+
+
 def say(fact: facts.AnyFact) -> str:
-    """One sentence without the station's name, e.g. "EVSE 1: charging started with token 04A1B2C3"."""
+    """One sentence without the station's name, e.g. "EVSE 1: session started with token 04A1B2C3"."""
     match fact:
         case facts.StationConnected():
-            return f"connected with OCPP {fact.ocpp_version}"
+            return _("connected with OCPP {version}", version=fact.ocpp_version)
         case facts.StationDisconnected():
-            return f"connection lost ({fact.code})" if fact.code == 1006 else f"disconnected ({fact.code})"
+            lost = fact.code == 1006
+            return _("connection lost ({code})", code=fact.code) if lost else _("disconnected ({code})", code=fact.code)
         case facts.StationBooted():
-            verdict = "" if fact.verdict == "Accepted" else f": answered {fact.verdict}"
-            return f"booted ({' '.join(part for part in (fact.vendor, fact.model) if part)}){verdict}"
+            model = " ".join(part for part in (fact.vendor, fact.model) if part)
+            if fact.verdict == "Accepted":
+                return _("booted ({model})", model=model)
+            return _("booted ({model}): answered {verdict}", model=model, verdict=fact.verdict)
         case facts.ConnectorStatusChanged():
-            where = _where(fact.evse, fact.connector)
             error = f" ({fact.error_code})" if fact.error_code not in _NO_ERROR else ""
-            return f"{where}{spaced(fact.status).lower()}{error}"
+            return f"{_where(fact.evse, fact.connector)}{code(fact.status)}{error}"
         case facts.TokenPresented():
-            verdict = "" if fact.verdict == "Accepted" else f": {spaced(fact.verdict).lower()}"
-            return f"token {fact.token} presented{verdict}"
+            verdict = "" if fact.verdict == "Accepted" else f": {code(fact.verdict)}"
+            return _("token {token} presented", token=fact.token) + verdict
         case facts.SessionStarted():
-            with_token = f" with token {fact.token}" if fact.token else ""
-            return f"{_where(fact.evse, fact.connector)}session started{with_token}"
+            where = _where(fact.evse, fact.connector)
+            if not fact.token:
+                return where + _("session started")
+            return where + _("session started with token {token}", token=fact.token)
         case facts.SessionUpdated():
-            state = spaced(fact.charging_state).lower() or "meter values"
-            return f"session: {state}"
+            return _("session: {state}", state=code(fact.charging_state) or _("meter values"))
         case facts.SessionEnded():
-            return f"session ended ({spaced(fact.reason).lower()})" if fact.reason else "session ended"
+            return _("session ended") + (f" ({code(fact.reason)})" if fact.reason else "")
         case facts.OrphanReceived():
-            return f"{fact.action} for an unknown transaction {fact.transaction} ({fact.why})"
+            return _(
+                "{action} for an unknown transaction {transaction} ({why})",
+                action=fact.action, transaction=fact.transaction, why=fact.why,
+            )  # fmt: skip
         case facts.VariablesReported():
-            return f"reported {len(fact.variables)} variables"
+            return _("reported {n} variables", n=len(fact.variables))
         case facts.EventNotified():
             value = f" = {fact.actual_value}" if fact.actual_value else ""
-            return f"{fact.component}.{fact.variable}{value}{' (cleared)' if fact.cleared else ''}"
+            return f"{fact.component}.{fact.variable}{value}" + (f" ({_('cleared')})" if fact.cleared else "")
         case facts.SecurityEventNotified():
-            return f"security event: {spaced(fact.kind)}"
+            return _("security event: {kind}", kind=spaced(fact.kind))
         case facts.DataTransferred():
-            return f"data of {fact.vendor_id} {fact.message_id}".rstrip()
+            return _("data of {vendor}", vendor=f"{fact.vendor_id} {fact.message_id}".rstrip())
         case facts.FirmwareStatusChanged():
-            return f"firmware: {spaced(fact.status).lower()}"
+            return _("firmware: {status}", status=code(fact.status))
         case facts.LogStatusChanged():
-            return f"{fact.kind}: {spaced(fact.status).lower()}"
+            return f"{fact.kind}: {code(fact.status)}"
         case facts.CommandRequested():
-            return f"command {fact.action}" + (f" by {fact.by}" if fact.by else "")
+            if not fact.by:
+                return _("command {action}", action=fact.action)
+            return _("command {action} by {name}", action=fact.action, name=fact.by)
         case facts.CommandSettled():
-            return f"command {fact.outcome.replace('-', ' ')}"
+            return _(f"command {fact.outcome.replace('-', ' ')}")
         case facts.DeviationAccepted():
-            return f"{fact.action} was let pass by {', '.join(fact.rules)}"
+            return _("{action} was let pass by {rules}", action=fact.action, rules=", ".join(fact.rules))
     return type(fact).__name__
 
 
@@ -90,20 +125,33 @@ def level(fact: facts.AnyFact) -> Level:
     return "info"
 
 
-def happening(seq: int, station: str, recv_time: int, fact: facts.AnyFact) -> types.Happening | None:
-    """A line of news; None for what is not worth one."""
+class News(NamedTuple):
+    """A fact that is worth a line of news; said when it is read, in the reader's language."""
+
+    seq: int
+    station: str
+    recv_time: int
+    fact: facts.AnyFact
+
+    def line(self) -> types.Happening:
+        """The line."""
+        return types.Happening(
+            seq=self.seq,
+            time=to_rfc3339(self.recv_time),
+            station_id=self.station,
+            type=_tag(self.fact),
+            summary=say(self.fact),
+            level=level(self.fact),
+        )
+
+
+def news_of(seq: int, station: str, recv_time: int, fact: facts.AnyFact) -> News | None:
+    """A fact as news; None for what is not worth a line."""
     if isinstance(fact, _UPDATES) or (isinstance(fact, facts.TokenPresented) and fact.verdict == "Accepted"):
         return None
     if isinstance(fact, facts.ConnectorStatusChanged) and fact.status in _ROUTINE and fact.error_code in _NO_ERROR:
         return None
-    return types.Happening(
-        seq=seq,
-        time=to_rfc3339(recv_time),
-        station_id=station,
-        type=_tag(fact),
-        summary=say(fact),
-        level=level(fact),
-    )
+    return News(seq, station, recv_time, fact)
 
 
 def spaced(name: str) -> str:
@@ -119,7 +167,9 @@ def spaced(name: str) -> str:
 def _where(evse: int, connector: int) -> str:
     if evse == 0:
         return ""
-    return f"EVSE {evse}: " if connector in (0, 1) else f"EVSE {evse}, connector {connector}: "
+    if connector in (0, 1):
+        return f"EVSE {evse}: "
+    return _("EVSE {evse}, connector {connector}: ", evse=evse, connector=connector)
 
 
 def _tag(fact: facts.AnyFact) -> str:

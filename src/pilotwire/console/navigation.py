@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pilotwire.api.access import Principal
-
-from .language import N_
+from pilotwire.api.language import N_
 
 
 class Place(NamedTuple):

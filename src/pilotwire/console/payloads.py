@@ -12,10 +12,10 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from pilotwire.api.language import _
 from pilotwire.api.types import CommandField
 
 from .forms import Form
-from .language import _
 
 _PLAIN = ("string", "integer", "number", "boolean", "date-time", "uri", "enum")
 DEPTH = 3

@@ -12,11 +12,12 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from pilotwire.api import language
+from pilotwire.api.language import N_, translate
 from pilotwire.api.types import Command, Connector, Session, Station, StationDetails
 from pilotwire.api.words import spaced
 
-from . import language, words
-from .language import N_, translate
+from . import words
 
 STATIC = Path(__file__).parent / "static"
 LIBRARIES = ("vendor/htmx.min.js", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 import msgspec
 
 from pilotwire.core.ids import StationKey
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import facts
-from pilotwire.domain.alarms import Cell, Change, Engine, HandshakeRefused, Key, Place, at_least
+from pilotwire.domain.alarms import Cell, Change, Engine, Key, Place
 from pilotwire.domain.alarms_digest import Digest, Line, gather, subject, take
 from pilotwire.domain.alarms_digest import body as digest_body
 from pilotwire.domain.alarms_power import SitePower
+from pilotwire.domain.alarms_rules import HandshakeRefused, at_least
 from pilotwire.domain.records import Session, Station
 from pilotwire.storage.documents import Change as DocumentChange
 from pilotwire.storage.documents import Conflict, Delete, put, unpack
@@ -21,6 +23,7 @@ from pilotwire.transport.bus import AlarmNews, Event
 
 from .. import types
 from ..context import ApiContext
+from ..language import DEFAULT, in_others, spoken
 from . import tell
 from .books import Books, every_of
 from .records import (
@@ -386,7 +389,9 @@ class Desk:
             )
         records[cell.alarm] = record
         if change.what != "cleared" or not record.summary:
-            record.summary = tell.summary(rule, cell)
+            with spoken(DEFAULT):
+                record.summary = tell.summary(rule, cell)
+            record.said = in_others(partial(tell.summary, rule, cell))
         record.last_at = max(record.last_at, cell.last_at)
         record.count, record.returns = max(1, cell.count), cell.returns
         record.value = cell.value or None

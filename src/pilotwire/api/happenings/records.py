@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from pilotwire.domain.alarms import Severity
 from pilotwire.domain.alarms_digest import Line
+from pilotwire.domain.alarms_rules import Severity
 from pilotwire.storage.documents import sort_time
 
 CURSOR: Final = "cursor"
@@ -48,6 +48,9 @@ class AlarmRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     evse: int | None = None
     connector: int | None = None
     summary: str = ""
+    """English."""
+    said: dict[str, str] = {}
+    """The summary in other languages, by code."""
     raised_at: int
     last_at: int
     cleared_at: int | None = None

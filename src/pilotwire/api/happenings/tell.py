@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 
 from pilotwire.core.time import to_rfc3339
-from pilotwire.domain.alarms import Cell, FactCondition, GaugeCondition, HandshakeRefused, Rule
+from pilotwire.domain.alarms import Cell
+from pilotwire.domain.alarms_rules import FactCondition, GaugeCondition, HandshakeRefused, Rule
 from pilotwire.domain.facts import AnyFact
 
 from .. import types
+from ..language import _, speaking
 from ..words import say
 from .records import AlarmRecord
 
@@ -21,21 +23,23 @@ def summary(rule: Rule, cell: Cell) -> str:
     if isinstance(condition, GaugeCondition):
         match condition.gauge:
             case "clock-skew-s":
-                return f"clock differs by {cell.value} s"
+                return _("clock differs by {n} s", n=cell.value)
             case "site-power-percent":
-                return f"sessions draw {cell.value} % of the power limit"
+                return _("sessions draw {n} % of the power limit", n=cell.value)
             case "webhook-failing-min":
-                return f"webhook has taken nothing for {cell.value} min"
-        return f"{rule.name}: {cell.value}"
+                return _("webhook has taken nothing for {n} min", n=cell.value)
+        return f"{_(rule.name)}: {cell.value}"
     if not isinstance(condition, FactCondition):
         where = f"EVSE {cell.part}: " if cell.part else ""
-        return f"{where}session without energy for {cell.value} min"
+        return where + _("session without energy for {n} min", n=cell.value)
     if isinstance(cause, HandshakeRefused):
-        return f"connection refused ({cause.reason.replace('-', ' ')}), {cell.count} times"
+        reason = _(cause.reason.replace("-", " "))
+        return _("connection refused ({reason}), {n} times", reason=reason, n=cell.count)
     if cause is None:
-        return rule.name
-    often = f", {cell.count} times" if condition.count > 1 else ""
-    return f"{say(cause)}{often}"
+        return _(rule.name)
+    if condition.count > 1:
+        return _("{what}, {n} times", what=say(cause), n=cell.count)
+    return say(cause)
 
 
 def place(cell: Cell) -> tuple[int | None, int | None]:
@@ -59,7 +63,7 @@ def shown_alarm(record: AlarmRecord, *, muted: bool) -> types.Alarm:
         part=record.part,
         evse=record.evse,
         connector=record.connector,
-        summary=record.summary,
+        summary=record.said.get(speaking(), record.summary),
         raised_at=to_rfc3339(record.raised_at),
         last_at=to_rfc3339(record.last_at),
         cleared_at=time_or_none(record.cleared_at),

@@ -9,8 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from pilotwire.core.time import from_datetime, to_rfc3339
-from pilotwire.domain.alarms import FACTS, GAUGES, Rule, check_rule
 from pilotwire.domain.alarms_builtin import BUILT_IN
+from pilotwire.domain.alarms_rules import FACTS, GAUGES, Rule, check_rule
 from pilotwire.storage.codec import encode_cursor
 from pilotwire.storage.documents import Change, Conflict, Delete, Kept, put, unpack
 
@@ -30,6 +30,7 @@ from ..happenings.records import (
     alarm_sort,
 )
 from ..happenings.worker import Happenings
+from ..language import _
 from ..problems import not_found, problem
 from ..scope import sees_site, visible_stations
 from .keeping import Collection, Tagged
@@ -189,7 +190,7 @@ async def counts(context: ApiContext, principal: Principal) -> types.AlarmCounts
         return known[2]
     made = types.AlarmCounts(open=0, unacknowledged=0, critical=0, major=0, minor=0, warning=0)
     cursor: str | None = None
-    for _ in range(_COUNTED_AT_MOST // 5_000):
+    for _page in range(_COUNTED_AT_MOST // 5_000):
         page = await context.store.documents(principal.tenant, ALARM, low="o", high="p", cursor=cursor, limit=5_000)
         for document in page.items:
             record = unpack(document, AlarmRecord).value
@@ -211,7 +212,7 @@ async def counts(context: ApiContext, principal: Principal) -> types.AlarmCounts
 def _whole(principal: Principal) -> None:
     """Raise Problem 403 for somebody who sees some sites alone: rules are for the whole tenant."""
     if principal.sites is not None:
-        raise problem("not-allowed", "This concerns every site, and you see some of them.")
+        raise problem("not-allowed", _("This concerns every site, and you see some of them."))
 
 
 def _rule(rule: Rule, version: int, open_alarms: dict[str, int]) -> types.AlarmRule:
@@ -287,12 +288,12 @@ async def create_rule(context: ApiContext, principal: Principal, data: types.New
     _whole(principal)
     made = _made(msgspec.to_builtins(data))
     if made.id in _BUILT_IN:
-        raise problem("exists", f"{made.id} is a built-in rule.")
+        raise problem("exists", _("{id} is a built-in rule.", id=made.id))
     try:
         version = await _write_rule(context, principal.tenant, put(RULE, made.id, made, sort=made.id, expected=0))
     except Exception as error:
         if getattr(error, "status", 0) == 412:
-            raise problem("exists", f"There is a rule {made.id} already.") from None
+            raise problem("exists", _("There is a rule {id} already.", id=made.id)) from None
         raise
     await audit.record(context, principal, "alarm-rules.create", f"rule {made.id}", detail={"name": made.name})
     return Tagged(_rule(made, version, {}), tag_of(version))
@@ -397,7 +398,7 @@ async def mute(context: ApiContext, principal: Principal, data: types.NewAlarmMu
     now = context.scheduler.now()
     until = _until(data.until)
     if until is not None and until <= now:
-        raise problem("bad-body", errors=[{"field": "until", "message": "has passed already"}])
+        raise problem("bad-body", errors=[{"field": "until", "message": _("has passed already")}])
     record = MuteRecord(
         target=data.target, value=data.value, until=until, note=data.note, by=principal.name, created_at=now
     )
@@ -423,7 +424,7 @@ def _until(value: datetime | None) -> int | None:
     try:
         return from_datetime(value)
     except OverflowError:
-        raise problem("bad-body", errors=[{"field": "until", "message": "out of range"}]) from None
+        raise problem("bad-body", errors=[{"field": "until", "message": _("out of range")}]) from None
 
 
 async def _check_target(context: ApiContext, principal: Principal, record: MuteRecord) -> None:

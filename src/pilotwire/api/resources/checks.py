@@ -17,6 +17,7 @@ from pilotwire.storage.port import JournalRow
 from .. import explain, types
 from ..access import Principal
 from ..context import ApiContext
+from ..language import N_, _
 from ..queries import Queries
 from ..words import spaced
 from . import handshakes as door
@@ -110,34 +111,39 @@ async def checks(context: ApiContext, principal: Principal, station_id: str) -> 
         station_id=station_id,
         time=to_rfc3339(found.now),
         verdict="ok" if worst.verdict == "unknown" else worst.verdict,
-        summary=first.seen if first is not None else "Nothing is wrong, as far as can be seen from here.",
+        summary=first.seen if first is not None else _("Nothing is wrong, as far as can be seen from here."),
         checks=made,
     )
 
 
 # -- one function per check -------------------------------------------------------------------------------------------
 def _account(found: _Found) -> types.Check:
-    title = "The account"
+    title = _("The account")
     account = found.account
     if account is None:
         return _check(
             "account",
             title,
             "bad",
-            "It has no account: it may connect in the lab alone.",
-            "Add the station, and enter the password in it.",
+            _("It has no account: it may connect in the lab alone."),
+            _("Add the station, and enter the password in it."),
         )
     if not account.enabled:
-        return _check("account", title, "bad", "Its account is switched off.", "Enable the station.")
+        return _check("account", title, "bad", _("Its account is switched off."), _("Enable the station."))
     if account.security_profile in (1, 2) and not account.password:
         return _check(
-            "account", title, "bad", "Its account has no password.", "Give it one, and enter it in the station."
+            "account", title, "bad", _("Its account has no password."), _("Give it one, and enter it in the station.")
         )
-    return _check("account", title, "ok", f"Enabled, security profile {account.security_profile}.")
+    return _check(
+        "account",
+        title,
+        "ok",
+        _("Enabled, security profile {security_profile}.", security_profile=account.security_profile),
+    )
 
 
 def _handshake(found: _Found) -> types.Check:
-    title = "The last attempts to connect"
+    title = _("The last attempts to connect")
     tries = found.handshakes or []
     since = found.station.connected_at
     refused = [one for one in tries if not one.accepted]
@@ -147,27 +153,27 @@ def _handshake(found: _Found) -> types.Check:
             "handshake",
             title,
             verdict,
-            "None since the server started." if not found.station.connected else "It is connected.",
+            _("None since the server started.") if not found.station.connected else _("It is connected."),
             ""
             if found.station.connected
-            else "Nothing arrives: look at the station's URL, its network and the firewall in between.",
+            else _("Nothing arrives: look at the station's URL, its network and the firewall in between."),
         )
     details = [f"{one.time} {one.peer}: {one.title}" for one in refused[:5]]
     newest = tries[0]
     if newest.accepted:
-        return _check("handshake", title, "ok", "It was let in.", details=details)
+        return _check("handshake", title, "ok", _("It was let in."), details=details)
     if found.station.connected and (not since or newest.time > to_rfc3339(since)):
-        seen = f"It is connected, but somebody was refused in its name: {newest.title}."
+        seen = _("It is connected, but somebody was refused in its name: {title}.", title=newest.title)
         return _check(
-            "handshake", title, "warn", seen, "Look whether a second device uses the same identity.", details=details
+            "handshake", title, "warn", seen, _("Look whether a second device uses the same identity."), details=details
         )
     if found.station.connected:
-        return _check("handshake", title, "ok", "It was let in.", details=details)
+        return _check("handshake", title, "ok", _("It was let in."), details=details)
     return _check("handshake", title, "bad", f"{newest.title}.", newest.advice, details=details)
 
 
 def _link(found: _Found) -> types.Check:
-    title = "The connection"
+    title = _("The connection")
     station = found.station
     drops = [
         (row.recv_time, fact)
@@ -182,16 +188,18 @@ def _link(found: _Found) -> types.Check:
                 "link",
                 title,
                 "warn",
-                f"It is connected, but was lost {len(drops)} times within a day.",
-                "Look at its network: signal, SIM, router. A ping interval of 30 to 60 s "
-                "(WebSocketPingInterval) keeps routers from closing it.",
+                _("It is connected, but was lost {n} times within a day.", n=len(drops)),
+                _(
+                    "Look at its network: signal, SIM, router. A ping interval of 30 to 60 s "
+                    "(WebSocketPingInterval) keeps routers from closing it."
+                ),
                 details=details,
             )
         return _check(
             "link",
             title,
             "ok",
-            f"Connected from {station.peer} with OCPP {station.ocpp_version}.",
+            _("Connected from {peer} with OCPP {ocpp_version}.", peer=station.peer, ocpp_version=station.ocpp_version),
             at=station.connected_at,
             details=details,
         )
@@ -200,78 +208,86 @@ def _link(found: _Found) -> types.Check:
             "link",
             title,
             "bad",
-            "It has never connected.",
-            "Follow the steps of getting a charger connected: URL, identity, password.",
+            _("It has never connected."),
+            _("Follow the steps of getting a charger connected: URL, identity, password."),
         )
     return _check(
         "link",
         title,
         "bad",
-        "It is not connected.",
-        "Look at its power, its network and the last attempts to connect.",
+        _("It is not connected."),
+        _("Look at its power, its network and the last attempts to connect."),
         at=station.disconnected_at,
         details=details,
     )
 
 
 def _boot(found: _Found) -> types.Check:
-    title = "Its start (BootNotification)"
+    title = _("Its start (BootNotification)")
     status, account = found.station.boot_status, found.account
     if account is not None and account.boot != "Accepted":
         return _check(
             "boot",
             title,
             "bad",
-            f"Its account answers BootNotification with {account.boot}: it may not charge.",
-            "Set what its start is answered to Accepted.",
+            _("Its account answers BootNotification with {boot}: it may not charge.", boot=account.boot),
+            _("Set what its start is answered to Accepted."),
         )
     if status == "Accepted":
-        return _check("boot", title, "ok", "It was accepted.", at=found.station.booted_at)
+        return _check("boot", title, "ok", _("It was accepted."), at=found.station.booted_at)
     if not status:
         verdict: types.Verdict = "warn" if found.station.connected else "unknown"
         return _check(
             "boot",
             title,
             verdict,
-            "It has not sent a BootNotification.",
-            "Ask for one (trigger boot) or restart the station." if verdict == "warn" else "",
+            _("It has not sent a BootNotification."),
+            _("Ask for one (trigger boot) or restart the station.") if verdict == "warn" else "",
         )
     return _check(
         "boot",
         title,
         "bad",
-        f"Its last BootNotification was answered {status}.",
-        "It asks again by itself; restart it to be quicker.",
+        _("Its last BootNotification was answered {status}.", status=status),
+        _("It asks again by itself; restart it to be quicker."),
         at=found.station.booted_at,
     )
 
 
 def _clock(found: _Found) -> types.Check:
-    title = "Its clock"
+    title = _("Its clock")
     skew = found.station.skew_ms
     if found.station.clock is None:
-        return _check("clock", title, "unknown", "It has not told a time since it connected.")
-    words = f"It is {_span(abs(skew))} {'ahead' if skew > 0 else 'behind'}."
+        return _check("clock", title, "unknown", _("It has not told a time since it connected."))
+    words = (
+        _("It is {span} ahead.", span=_span(abs(skew)))
+        if skew > 0
+        else _("It is {span} behind.", span=_span(abs(skew)))
+    )
     if abs(skew) <= SKEW_RIGHT_MS:
-        return _check("clock", title, "ok", "It is right to within a few seconds.")
-    advice = "Stations set their clock by our answers; look for a time server that is set wrongly, or an empty battery."
+        return _check("clock", title, "ok", _("It is right to within a few seconds."))
+    advice = _(
+        "Stations set their clock by our answers; look for a time server that is set wrongly, or an empty battery."
+    )
     if abs(skew) <= SKEW_OFF_MS:
         return _check("clock", title, "warn", words, advice)
-    more = " A wrong clock also makes certificates look expired, and schedules begin at the wrong time."
+    more = " " + _("A wrong clock also makes certificates look expired, and schedules begin at the wrong time.")
     return _check("clock", title, "bad", words, advice + more)
 
 
 def _heard(found: _Found) -> types.Check:
-    title = "Signs of life"
+    title = _("Signs of life")
     station = found.station
     if not station.connected or not station.last_seen:
-        return _check("heartbeat", title, "unknown", "It is not connected.", at=station.last_seen)
+        return _check("heartbeat", title, "unknown", _("It is not connected."), at=station.last_seen)
     interval = heartbeat_interval(found.variables)
     silent = (found.now - station.last_seen) // 1000
     limit = 2 * interval + 60 if interval else _SILENT_S
-    seen = f"Last heard {_span(silent * 1000)} ago" + (
-        f"; its heartbeat interval is {interval} s." if interval else "."
+    seen = _(
+        "Last heard {span} ago; its heartbeat interval is {interval} s.", span=_span(silent * 1000), interval=interval
     )
+    if not interval:
+        seen = _("Last heard {span} ago.", span=_span(silent * 1000))
     if silent <= limit:
         return _check("heartbeat", title, "ok", seen, at=station.last_seen)
     return _check(
@@ -279,17 +295,19 @@ def _heard(found: _Found) -> types.Check:
         title,
         "bad",
         seen,
-        "The line may be dead without either side knowing: restart its modem "
-        "or the station; a ping interval makes it notice.",
+        _(
+            "The line may be dead without either side knowing: restart its modem or the station; a "
+            "ping interval makes it notice."
+        ),
         at=station.last_seen,
     )
 
 
 def _connectors(found: _Found) -> types.Check:
-    title = "Connectors"
+    title = _("Connectors")
     every = found.station.connectors
     if not every:
-        return _check("connectors", title, "unknown", "It has told of no connector yet.")
+        return _check("connectors", title, "unknown", _("It has told of no connector yet."))
     wrong = [one for one in every if one.status == "Faulted" or one.error_code not in _NO_ERROR]
     away = [one for one in every if one.status == "Unavailable"]
     details = [
@@ -304,8 +322,10 @@ def _connectors(found: _Found) -> types.Check:
             title,
             "bad",
             f"{details[0]}.",
-            "Look at what it says; many faults go away with a "
-            "restart, ground faults and contactors need somebody there.",
+            _(
+                "Look at what it says; many faults go away with a restart, ground faults and "
+                "contactors need somebody there."
+            ),
             details=details,
         )
     if away:
@@ -314,14 +334,14 @@ def _connectors(found: _Found) -> types.Check:
             title,
             "warn",
             f"{details[0]}.",
-            "Put it back into service (availability), unless that is meant.",
+            _("Put it back into service (availability), unless that is meant."),
             details=details,
         )
-    return _check("connectors", title, "ok", f"All {len(every)} are without a fault.")
+    return _check("connectors", title, "ok", _("All {n} are without a fault.", n=len(every)))
 
 
 def _tokens(found: _Found) -> types.Check:
-    title = "Tokens"
+    title = _("Tokens")
     shown = [
         (row.recv_time, fact)
         for row in found.rows
@@ -335,20 +355,27 @@ def _tokens(found: _Found) -> types.Check:
 
     details = [f"{to_rfc3339(time)}: {name(fact.token)}: {spaced(fact.verdict)}" for time, fact in refused[:5]]
     if found.tokens == 0:
-        return _check("tokens", title, "bad", "No token is known here: nobody may charge.", "Add or import tokens.")
+        return _check(
+            "tokens", title, "bad", _("No token is known here: nobody may charge."), _("Add or import tokens.")
+        )
     if shown and shown[0][1].verdict != "Accepted":
-        _, last = shown[0]
+        last = shown[0][1]
         why = {
-            "Invalid": "it is not known here; add it, or look whether the reader turns its digits round",
-            "Blocked": "it is blocked",
-            "Expired": "its time is over",
-        }.get(last.verdict, "see the token")
+            "Invalid": _("it is not known here; add it, or look whether the reader turns its digits round"),
+            "Blocked": _("it is blocked"),
+            "Expired": _("its time is over"),
+        }.get(last.verdict, _("see the token"))
         return _check(
             "tokens",
             title,
             "warn",
-            f"The last token, {name(last.token)}, was answered {last.verdict}: {why}.",
-            "Look at the token under Access.",
+            _(
+                "The last token, {token}, was answered {verdict}: {why}.",
+                token=name(last.token),
+                verdict=last.verdict,
+                why=why,
+            ),
+            _("Look at the token under Access."),
             at=shown[0][0],
             details=details,
         )
@@ -357,19 +384,19 @@ def _tokens(found: _Found) -> types.Check:
             "tokens",
             title,
             "ok",
-            f"The last one was accepted; {len(refused)} were refused within a day.",
+            _("The last one was accepted; {n} were refused within a day.", n=len(refused)),
             details=details,
         )
     return _check(
         "tokens",
         title,
         "ok" if shown else "unknown",
-        "The last one was accepted." if shown else "None was presented within a day.",
+        _("The last one was accepted.") if shown else _("None was presented within a day."),
     )
 
 
 def _errors(found: _Found) -> types.Check:
-    title = "Messages"
+    title = _("Messages")
     lines: list[str] = []
     for row in found.rows:
         if row.recv_time < found.now - RECENT_MS:
@@ -395,8 +422,8 @@ def _errors(found: _Found) -> types.Check:
             "messages",
             title,
             "warn",
-            f"{len(lines)} of its messages within a day were errors or out of place.",
-            "The message log explains each.",
+            _("{n} of its messages within a day were errors or out of place.", n=len(lines)),
+            _("The message log explains each."),
             details=details,
         )
     if rules:
@@ -404,14 +431,14 @@ def _errors(found: _Found) -> types.Check:
             "messages",
             title,
             "ok",
-            f"It deviates from the standard in {len(rules)} ways that are tolerated.",
+            _("It deviates from the standard in {n} ways that are tolerated.", n=len(rules)),
             details=details,
         )
-    return _check("messages", title, "ok", "No errors within a day.")
+    return _check("messages", title, "ok", _("No errors within a day."))
 
 
 def _meter(found: _Found) -> types.Check:
-    title = "Meter values"
+    title = _("Meter values")
     interval = next((one.value for one in found.variables if (one.component, one.variable) in _SAMPLE_INTERVALS), None)
     running = [one for one in found.sessions if one.status == "active"]
     expected = int(interval) if interval is not None and interval.isdecimal() else 0
@@ -422,48 +449,48 @@ def _meter(found: _Found) -> types.Check:
             "meter",
             title,
             "warn",
-            "It is set to send no meter values while charging.",
-            "Set MeterValueSampleInterval (2.x: SampledDataCtrlr.TxUpdatedInterval) to 30 or 60.",
+            _("It is set to send no meter values while charging."),
+            _("Set MeterValueSampleInterval (2.x: SampledDataCtrlr.TxUpdatedInterval) to 30 or 60."),
         )
     if stale:
         return _check(
             "meter",
             title,
             "warn",
-            f"Its session {stale[0].id} has told nothing since {stale[0].updated_at}.",
-            "Ask for meter values (trigger meter-values); look at the interval and the measurands.",
+            _("Its session {id} has told nothing since {updated_at}.", id=stale[0].id, updated_at=stale[0].updated_at),
+            _("Ask for meter values (trigger meter-values); look at the interval and the measurands."),
             details=[one.id for one in stale],
         )
     if running:
-        return _check("meter", title, "ok", "Its running sessions tell what they charge.")
-    return _check("meter", title, "unknown", "No session is running.")
+        return _check("meter", title, "ok", _("Its running sessions tell what they charge."))
+    return _check("meter", title, "unknown", _("No session is running."))
 
 
 def _firmware(found: _Found) -> types.Check:
-    title = "Firmware"
+    title = _("Firmware")
     status, version = found.station.firmware_status, found.station.firmware
-    shown = f"Version {version}" if version else "It has not told its version"
+    shown = _("Version {version}", version=version) if version else _("It has not told its version")
     if status in _FIRMWARE_BAD:
         return _check(
             "firmware",
             title,
             "bad",
-            f"{shown}; the last update ended with {spaced(status)}.",
-            "Look at the file, its signature and whether the station reaches the address; then try again.",
+            _("{shown}; the last update ended with {status}.", shown=shown, status=spaced(status)),
+            _("Look at the file, its signature and whether the station reaches the address; then try again."),
         )
     if status in _FIRMWARE_BUSY:
         return _check(
             "firmware",
             title,
             "warn",
-            f"{shown}; an update is under way: {spaced(status)}.",
-            "Wait until it is over; it may restart.",
+            _("{shown}; an update is under way: {status}.", shown=shown, status=spaced(status)),
+            _("Wait until it is over; it may restart."),
         )
     return _check("firmware", title, "ok" if version else "unknown", f"{shown}.")
 
 
 def _certificate(found: _Found) -> types.Check:
-    title = "Certificates"
+    title = _("Certificates")
     account = found.account
     events = [
         (row.recv_time, fact.kind)
@@ -477,33 +504,33 @@ def _certificate(found: _Found) -> types.Check:
             "certificate",
             title,
             "bad",
-            f"It reported {spaced(kind)}.",
-            "Install the right root, or sign a new certificate for it.",
+            _("It reported {event}.", event=spaced(kind)),
+            _("Install the right root, or sign a new certificate for it."),
             at=time,
         )
     if account is None or account.security_profile < 2:
-        return _check("certificate", title, "ok", "It connects without TLS: none is needed.")
+        return _check("certificate", title, "ok", _("It connects without TLS: none is needed."))
     if account.security_profile == 3 and not account.organization:
         return _check(
             "certificate",
             title,
             "bad",
-            "Its account names no organization, which its certificate must carry.",
-            "Enter the organization in the account.",
+            _("Its account names no organization, which its certificate must carry."),
+            _("Enter the organization in the account."),
         )
     if found.station.connected:
-        return _check("certificate", title, "ok", "TLS was agreed with it.")
+        return _check("certificate", title, "ok", _("TLS was agreed with it."))
     return _check(
         "certificate",
         title,
         "unknown",
-        "Not known while it is away.",
-        "Who failed to agree TLS is listed with the handshakes that named no station.",
+        _("Not known while it is away."),
+        _("Who failed to agree TLS is listed with the handshakes that named no station."),
     )
 
 
 def _commands(found: _Found) -> types.Check:
-    title = "Commands"
+    title = _("Commands")
     waiting = [one for one in found.commands if one.outcome in ("pending", "sent") and one.expires_at > found.now]
     recent = [one for one in found.commands if one.requested_at >= found.now - RECENT_MS]
     silent = [one for one in recent if one.outcome == "timed-out"]
@@ -516,8 +543,8 @@ def _commands(found: _Found) -> types.Check:
             "commands",
             title,
             "warn",
-            f"{len(silent)} commands within a day were not answered in time.",
-            "It may be busy or hang: try a restart.",
+            _("{n} commands within a day were not answered in time.", n=len(silent)),
+            _("It may be busy or hang: try a restart."),
             details=details,
         )
     if waiting:
@@ -525,8 +552,8 @@ def _commands(found: _Found) -> types.Check:
             "commands",
             title,
             "ok" if found.station.connected else "warn",
-            f"{len(waiting)} commands wait for it.",
-            "They are sent when it is back.",
+            _("{n} commands wait for it.", n=len(waiting)),
+            _("They are sent when it is back."),
             details=details,
         )
     if refused:
@@ -534,15 +561,15 @@ def _commands(found: _Found) -> types.Check:
             "commands",
             title,
             "warn",
-            f"{len(refused)} commands within a day were refused.",
-            "See what it answered.",
+            _("{n} commands within a day were refused.", n=len(refused)),
+            _("See what it answered."),
             details=details,
         )
     return _check(
         "commands",
         title,
         "ok" if recent else "unknown",
-        "All were answered." if recent else "None was sent within a day.",
+        _("All were answered.") if recent else _("None was sent within a day."),
     )
 
 
@@ -566,7 +593,7 @@ CHECKS: tuple[Callable[[_Found], types.Check], ...] = (
 
 def _span(ms: int) -> str:
     """A time span as people say it."""
-    for size, name in ((86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes")):
+    for size, name in ((86_400_000, N_("{n} days")), (3_600_000, N_("{n} hours")), (60_000, N_("{n} minutes"))):
         if ms >= 2 * size:
-            return f"{ms // size} {name}"
-    return f"{ms // 1000} seconds"
+            return _(name, n=ms // size)
+    return _("{n} seconds", n=ms // 1000)

@@ -17,6 +17,7 @@ from .. import audit, mapping, types
 from ..access import Principal
 from ..context import ApiContext
 from ..edit import check, of_conflict, tag_of
+from ..language import _
 from ..listing import wanted
 from ..problems import problem
 from ..queries import Queries
@@ -210,7 +211,7 @@ def _ms(field: str, moment: datetime) -> int:
     try:
         return from_datetime(moment)
     except OverflowError:
-        raise problem("bad-body", errors=[{"field": field, "message": "out of range"}]) from None
+        raise problem("bad-body", errors=[{"field": field, "message": _("out of range")}]) from None
 
 
 async def _tokens(context: ApiContext, tenant: str, given: list[str]) -> list[str]:
@@ -220,7 +221,7 @@ async def _tokens(context: ApiContext, tenant: str, given: list[str]) -> list[st
     for number, name in enumerate(given):
         token = await tokens_resource.find(context, tenant, name)
         if token is None:
-            errors.append({"field": f"tokens[{number}]", "message": f"there is no token {name[:40]}"})
+            errors.append({"field": f"tokens[{number}]", "message": _("there is no token {name}", name=name[:40])})
         elif token.token not in found:
             found.append(token.token)
     if errors:
@@ -254,8 +255,8 @@ async def _write(
         number = record.tokens.index(names[0])
         raise problem(
             "exists",
-            f"The token {names[0]} has a driver.",
-            errors=[{"field": f"tokens[{number}]", "message": "is carried by another driver"}],
+            _("The token {names} has a driver.", names=names[0]),
+            errors=[{"field": f"tokens[{number}]", "message": _("is carried by another driver")}],
         ) from None
     tokens_resource.forget_book(context, tenant)
     return version

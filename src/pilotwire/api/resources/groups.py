@@ -15,6 +15,7 @@ from .. import audit, types
 from ..access import Principal
 from ..context import ApiContext
 from ..edit import check, tag_of
+from ..language import _
 from ..listing import wanted
 from ..problems import not_found, problem
 from .keeping import Collection, Tagged
@@ -75,7 +76,7 @@ async def create(context: ApiContext, principal: Principal, data: types.NewGroup
     """Say something of a group. Raises Problem 409 where that was done before."""
     principal.need("tokens:write")
     if not data.id.isprintable():
-        raise problem("bad-body", errors=[{"field": "id", "message": "holds characters that cannot be printed"}])
+        raise problem("bad-body", errors=[{"field": "id", "message": _("holds characters that cannot be printed")}])
     now = context.scheduler.now()
     record = GroupRecord(name=data.name, note=data.note, created_at=now, updated_at=now)
     version = await GROUPS.add(context, principal.tenant, data.id, record, sort=data.id)
@@ -111,7 +112,9 @@ async def remove(context: ApiContext, principal: Principal, group_id: str, *, if
     before = await group(context, principal, group_id)
     check(if_match, before.etag)
     if before.value.tokens:
-        raise problem("in-use", f"{before.value.tokens} tokens are in the group {group_id}.")
+        raise problem(
+            "in-use", _("{tokens} tokens are in the group {group_id}.", tokens=before.value.tokens, group_id=group_id)
+        )
     kept = await GROUPS.get(context, principal.tenant, group_id)
     await GROUPS.delete(context, principal.tenant, group_id, expected=kept.version)
     await audit.record(context, principal, "groups.delete", f"group {group_id}")

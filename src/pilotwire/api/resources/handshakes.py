@@ -13,6 +13,7 @@ from pilotwire.transport.bus import HandshakesAsked, Refused
 from .. import types
 from ..access import Principal
 from ..context import ApiContext
+from ..language import N_, _
 from ..problems import not_found
 from ..queries import Queries
 from .stations import station_url
@@ -168,28 +169,29 @@ def explain(reason: str, detail: str = "") -> Words:
         for part, words in _TLS:
             if part in told:
                 return words
-    return REASONS.get(reason, Words(f"Refused: {reason}", "The server's log says more."))
+    return REASONS.get(reason, Words(_("Refused: {reason}", reason=reason), N_("The server's log says more.")))
 
 
 def _shown(
     context: ApiContext, tenant: str, station_id: str, account: StationAccount | None, one: Refused
 ) -> types.HandshakeShown:
     words = explain(one.reason, one.detail)
-    advice = words.advice
+    advice = _(words.advice)
     if one.reason in ("wrong-path", "tls-on-plain-port", "wrong-security-profile") and station_id:
         profile = account.security_profile if account else 1
-        advice += f" Here it is {station_url(context, StationKey(tenant, station_id), profile)}."
+        url = station_url(context, StationKey(tenant, station_id), profile)
+        advice += " " + _("Here it is {url}.", url=url)
     elif one.reason == "no-common-subprotocol":
-        advice += f" It offered {', '.join(one.offered) or 'none'}."
+        advice += " " + _("It offered {names}.", names=", ".join(one.offered) or _("none"))
     elif one.reason == "user-mismatch":
-        advice += f" It sent {one.user!r}."
+        advice += " " + _("It sent {name}.", name=repr(one.user))
     return types.HandshakeShown(
         time=to_rfc3339(one.time),
         peer=one.peer,
         accepted=not one.reason,
         status=one.status,
         reason=one.reason,
-        title=words.title,
+        title=_(words.title),
         advice=advice,
         path=one.path,
         user=one.user,

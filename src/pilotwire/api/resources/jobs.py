@@ -16,6 +16,7 @@ from ..access import Principal
 from ..context import ApiContext
 from ..edit import check, of_conflict, tag_of
 from ..fleet import StationQuery
+from ..language import _
 from ..listing import next_of, question, stored_cursor
 from ..problems import not_found, problem
 from ..queries import Queries
@@ -167,7 +168,7 @@ def _payload(principal: Principal, data: types.NewJob) -> dict[str, Any]:
         if given.action in DANGEROUS:
             principal.need("commands:dangerous")
             if not (data.reason.strip() or given.reason.strip()):
-                message = f"say why {given.action} is needed"
+                message = _("say why {action} is needed", action=given.action)
                 raise problem("reason-needed", errors=[{"field": "reason", "message": message}])
     else:
         principal.need({"set-variables": "variables:write", "refresh-variables": "variables:read"}.get(
@@ -178,8 +179,8 @@ def _payload(principal: Principal, data: types.NewJob) -> dict[str, Any]:
     if (isinstance(given, types.StationChange) and given.password is not msgspec.UNSET) or _secret(kept):
         raise problem(
             "bad-body",
-            "A job is kept, and a secret never is: give each station its own.",
-            errors=[{"field": "payload", "message": "holds a secret"}],
+            _("A job is kept, and a secret never is: give each station its own."),
+            errors=[{"field": "payload", "message": _("holds a secret")}],
         )
     return kept
 
@@ -194,7 +195,7 @@ def _secret(payload: Any) -> bool:
 async def _stations(context: ApiContext, principal: Principal, data: types.NewJob) -> list[str]:
     """The ids of the stations, in scope, each once, in order. Raises Problem 422."""
     if (data.station_ids is None) == (data.filter is None):
-        message = "give station_ids or filter, one of them"
+        message = _("give station_ids or filter, one of them")
         raise problem("bad-body", errors=[{"field": "station_ids", "message": message}])
     known = Queries(context, principal)
     if data.station_ids is not None:
@@ -220,9 +221,11 @@ async def _stations(context: ApiContext, principal: Principal, data: types.NewJo
             if cursor is None or len(names) > MAX_STATIONS:
                 break
     if not names:
-        raise problem("bad-body", errors=[{"field": "filter", "message": "no station fits"}])
+        raise problem("bad-body", errors=[{"field": "filter", "message": _("no station fits")}])
     if len(names) > MAX_STATIONS:
-        raise problem("bad-body", errors=[{"field": "filter", "message": f"more than {MAX_STATIONS:,} stations fit"}])
+        raise problem(
+            "bad-body", errors=[{"field": "filter", "message": _("more than {n} stations fit", n=f"{MAX_STATIONS:,}")}]
+        )
     return names
 
 
@@ -350,7 +353,7 @@ async def remove(context: ApiContext, principal: Principal, job_id: str, *, if_m
         raise not_found("job", job_id)
     check(if_match, tag_of(kept.version))
     if kept.value.status not in ENDED:
-        raise problem("in-use", "The job has not ended: cancel it first.")
+        raise problem("in-use", _("The job has not ended: cancel it first."))
     changes: list[documents.Change] = [Delete(JOBS.kind, job_id, kept.version), Delete(STATIONS_KIND, job_id)]
     changes += [Delete(OUTCOME_KIND, outcome_id(job_id, number)) for number in range(kept.value.total)]
     try:

@@ -10,6 +10,7 @@ from pilotwire.storage.documents import Conflict, Kept
 
 from .. import edit
 from ..context import ApiContext
+from ..language import _
 from ..problems import not_found, problem
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class Collection(Generic[T]):
                 )
             )[0]
         except Conflict:
-            raise problem("exists", f"The {self.what} {id} exists.") from None
+            raise problem("exists", _("The {what} {id} exists.", what=_(self.what), id=id)) from None
 
     async def replace(
         self, context: ApiContext, tenant: str, id: str, value: T, *, sort: str = "", expected: int

@@ -13,6 +13,7 @@ from pilotwire.domain import permissions, records
 from .. import audit, second_factor, types
 from ..access import Access, Principal, access_of, rights_of, stamp_of
 from ..context import ApiContext
+from ..language import _
 from ..logins import LoginRecord
 from ..passwords import check_password, wrong
 from ..problems import Problem, not_found, problem
@@ -79,7 +80,7 @@ async def give_code(whole: ApiContext, token: str, code: str, caller: Caller) ->
     awaited = await access.logins.awaited(token)
     user = await whole.store.user(awaited.tenant, awaited.name) if awaited else None
     if awaited is None or user is None or not user.enabled or stamp_of(user) != awaited.stamp:
-        raise problem("login-needed", "The first step is too long ago, or too many codes were tried.")
+        raise problem("login-needed", _("The first step is too long ago, or too many codes were tried."))
     await access.admit(user.tenant)
     done = await _with_code(whole, user, code, caller)
     await access.logins.forget_awaited(token)

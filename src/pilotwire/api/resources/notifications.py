@@ -34,6 +34,7 @@ from ..happenings.records import (
     WebhookRecord,
 )
 from ..happenings.worker import Happenings
+from ..language import _
 from ..problems import problem
 from .keeping import Collection, Tagged
 
@@ -45,7 +46,7 @@ _TEST_TEXT = "This is a test. When you can read it, alarms reach you here.\n"
 
 def _whole(principal: Principal) -> None:
     if principal.sites is not None:
-        raise problem("not-allowed", "This concerns every site, and you see some of them.")
+        raise problem("not-allowed", _("This concerns every site, and you see some of them."))
 
 
 # -- mail server ------------------------------------------------------------------------------------------------------
@@ -94,10 +95,10 @@ async def set_mail_server(
     elif before is not None and (before.host, before.username) == (data.host, data.username):
         password = before.password
     if data.username and not password:
-        message = "needed, since host or user name are new"
+        message = _("needed, since host or user name are new")
         raise problem("bad-body", errors=[{"field": "password", "message": message}])
     if password and data.security == "none":
-        message = "a password is never sent without TLS: choose starttls or tls"
+        message = _("a password is never sent without TLS: choose starttls or tls")
         raise problem("bad-body", errors=[{"field": "security", "message": message}])
     record = MailServerRecord(
         host=data.host,
@@ -147,7 +148,7 @@ async def test_mail_server(context: ApiContext, principal: Principal, to: str) -
 async def _mail(context: ApiContext, tenant: str, to: tuple[str, ...]) -> types.NotificationResult:
     mailer: Mailer | None = context.parts.get(Mailer)
     if mailer is None:
-        raise problem("not-ready", "No mailer runs here.")
+        raise problem("not-ready", _("No mailer runs here."))
     try:
         await mailer.send(tenant, to, _TEST_SUBJECT, _TEST_TEXT, id=context.ids.new())
     except MailFailed as failed:
@@ -205,17 +206,17 @@ async def _check(context: ApiContext, tenant: str, record: SubscriptionRecord) -
     errors: list[dict[str, str]] = []
     if record.channel == "email":
         if not record.to:
-            errors.append({"field": "to", "message": "at least one address is needed"})
+            errors.append({"field": "to", "message": _("at least one address is needed")})
         if record.webhook:
-            errors.append({"field": "webhook_id", "message": "not for channel email"})
+            errors.append({"field": "webhook_id", "message": _("not for channel email")})
     else:
         if record.to:
-            errors.append({"field": "to", "message": "not for channel webhook"})
+            errors.append({"field": "to", "message": _("not for channel webhook")})
         if not record.webhook or await context.store.document(tenant, WEBHOOK, record.webhook) is None:
-            errors.append({"field": "webhook_id", "message": "there is no such webhook"})
+            errors.append({"field": "webhook_id", "message": _("there is no such webhook")})
     for place, site in enumerate(record.sites):
         if await context.store.document(tenant, "site", site) is None:
-            errors.append({"field": f"sites[{place}]", "message": "there is no such site"})
+            errors.append({"field": f"sites[{place}]", "message": _("there is no such site")})
     if errors:
         raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
 
@@ -240,7 +241,7 @@ async def create(context: ApiContext, principal: Principal, data: types.NewSubsc
     )
     await _check(context, principal.tenant, record)
     if len(await every_of(context.store, principal.tenant, SUBSCRIPTION, SubscriptionRecord)) >= SUBSCRIPTIONS_AT_MOST:
-        raise problem("too-many", f"There are {SUBSCRIPTIONS_AT_MOST} subscriptions already.")
+        raise problem("too-many", _("There are {n} subscriptions already.", n=SUBSCRIPTIONS_AT_MOST))
     name = context.ids.new()
     version = await SUBSCRIPTIONS.add(context, principal.tenant, name, record, sort=data.name.casefold())
     _changed(context, principal.tenant)
@@ -320,7 +321,7 @@ test.__test__ = False  # type: ignore[attr-defined] - no test of pytest's
 async def _ping(context: ApiContext, principal: Principal, record: SubscriptionRecord) -> types.NotificationResult:
     deliverer: Deliverer | None = context.parts.get(Deliverer)
     if deliverer is None:
-        raise problem("not-ready", "No sender of webhooks runs here.")
+        raise problem("not-ready", _("No sender of webhooks runs here."))
     found = await context.store.document(principal.tenant, WEBHOOK, record.webhook)
     if found is None:
         return types.NotificationResult(ok=False, error="the webhook is gone")
@@ -374,7 +375,7 @@ async def notifications(
     place = listing.stored_cursor(cursor, asked)
     low, high = {"pending": ("p", "q"), "sent": ("d", "e"), "failed": ("d", "e")}.get(state or "", ("", None))
     found: list[types.Notification] = []
-    for _ in range(20):
+    for _page in range(20):
         page = await context.store.documents(
             principal.tenant, NOTIFICATION, low=low, high=high, cursor=place, limit=200, newest_first=True
         )

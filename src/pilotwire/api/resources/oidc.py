@@ -15,6 +15,7 @@ from .. import audit, oidc, types
 from ..access import Principal, access_of, system
 from ..context import ApiContext
 from ..edit import check, of_conflict, tag_of
+from ..language import _
 from ..limiter import FailureLimiter
 from ..logins import LoginRecord
 from ..oidc import Attempt, Client, Identity, claim, provider_of, texts
@@ -247,7 +248,7 @@ async def _tenant(whole: ApiContext, home: str, kept: Settings, identity: Identi
     named = [kept.tenants.get(value) for value in texts(claim(identity.claims, kept.tenant_claim))]
     found = next((one for one in named if one), None)
     if found is None or await access_of(whole).tenant(found) is None:
-        raise problem("not-allowed", "Your login provider names no tenant that you belong to.")
+        raise problem("not-allowed", _("Your login provider names no tenant that you belong to."))
     return found
 
 
@@ -266,14 +267,14 @@ async def _person(whole: ApiContext, home: str, kept: Settings, identity: Identi
         same = [one for one in people if one.email.casefold() == email.casefold() and not one.subject]
         user = same[0] if len(same) == 1 else None
     if (kept.roles or user is None) and role is None:
-        raise problem("not-allowed", "Your login provider gives you no role here.")
+        raise problem("not-allowed", _("Your login provider gives you no role here."))
     who = system(tenant, "login provider")
     if user is None:
         if not kept.create_users:
-            raise problem("not-allowed", "Nobody is known here by this login.")
+            raise problem("not-allowed", _("Nobody is known here by this login."))
         name = _name(kept, identity, email)
         if any(one.name.casefold() == name.casefold() for one in people):
-            raise problem("not-allowed", f"The name {name} belongs to somebody else here.")
+            raise problem("not-allowed", _("The name {name} belongs to somebody else here.", name=name))
         user = records.User(
             tenant=tenant, name=name, password="", email=email, subject=subject, created_at=whole.scheduler.now()
         )
@@ -283,7 +284,7 @@ async def _person(whole: ApiContext, home: str, kept: Settings, identity: Identi
         await audit.record(whole, who, "users.create", f"user {name}", detail=detail)
         return user
     if not user.enabled:
-        raise problem("not-allowed", "Your account is switched off.")
+        raise problem("not-allowed", _("Your account is switched off."))
     after = msgspec.structs.replace(user, subject=subject)
     if kept.roles and role is not None:
         after.role = role

@@ -15,6 +15,7 @@ from .. import audit, types
 from ..access import Principal
 from ..context import ApiContext
 from ..edit import check, tag_of
+from ..language import _
 from ..live import hub_of
 from ..problems import not_found, problem
 from .keeping import Collection, Tagged
@@ -137,7 +138,15 @@ async def remove(context: ApiContext, principal: Principal, site_id: str, *, if_
     check(if_match, tag_of(before.version))
     standing = [one.id for one in await context.store.accounts(principal.tenant) if one.site == site_id]
     if standing:
-        raise problem("in-use", f"{len(standing)} stations stand at {site_id}, {standing[0]} among them.")
+        raise problem(
+            "in-use",
+            _(
+                "{n} stations stand at {site_id}, {standing} among them.",
+                n=len(standing),
+                site_id=site_id,
+                standing=standing[0],
+            ),
+        )
     await SITES.delete(context, principal.tenant, site_id, expected=before.version)
     await audit.record(context, principal, "sites.delete", f"site {site_id}", detail={"name": before.value.name})
 
@@ -157,8 +166,8 @@ async def check_site(context: ApiContext, tenant: str, site_id: str) -> None:
     if site_id and await SITES.find(context, tenant, site_id) is None:
         raise problem(
             "bad-body",
-            f"There is no site {site_id!r}.",
-            errors=[{"field": "site", "message": "there is no such site"}],
+            _("There is no site {site_id}.", site_id=repr(site_id)),
+            errors=[{"field": "site", "message": _("there is no such site")}],
         )
 
 
@@ -248,17 +257,17 @@ def _check(record: SiteRecord) -> None:
     errors: list[dict[str, str]] = []
     if (record.latitude is None) != (record.longitude is None):
         missing = "latitude" if record.latitude is None else "longitude"
-        errors.append({"field": missing, "message": "give both latitude and longitude, or neither"})
+        errors.append({"field": missing, "message": _("give both latitude and longitude, or neither")})
     if record.time_zone:
         try:
             ZoneInfo(record.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            errors.append({"field": "time_zone", "message": "no time zone of the IANA database, e.g. Europe/Berlin"})
+            errors.append({"field": "time_zone", "message": _("no time zone of the IANA database, e.g. Europe/Berlin")})
     if record.plan is not None:
         seen: set[str] = set()
         for number, place in enumerate(record.plan.places):
             if place.station_id in seen:
-                errors.append({"field": f"plan.places[{number}].station_id", "message": "stands there twice"})
+                errors.append({"field": f"plan.places[{number}].station_id", "message": _("stands there twice")})
             seen.add(place.station_id)
     if errors:
         raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)

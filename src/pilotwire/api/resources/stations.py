@@ -16,6 +16,7 @@ from ..access import Principal
 from ..commands import settings_changed
 from ..context import ApiContext
 from ..edit import check, tag_of
+from ..language import _
 from ..live import touch
 from ..problems import not_found, problem
 from ..queries import Queries
@@ -44,9 +45,9 @@ async def create(context: ApiContext, principal: Principal, data: types.NewStati
     principal.need("stations:write")
     key = StationKey(principal.tenant, data.id)
     if not data.id.isprintable():
-        raise problem("bad-body", errors=[{"field": "id", "message": "holds characters that cannot be printed"}])
+        raise problem("bad-body", errors=[{"field": "id", "message": _("holds characters that cannot be printed")}])
     if await context.store.account(key) is not None:
-        raise problem("exists", f"{data.id} has an account.")
+        raise problem("exists", _("{id} has an account.", id=data.id))
     _in_scope(principal, data.site)
     await check_site(context, principal.tenant, data.site)
     password = data.password or (new_station_password() if data.security_profile in _NEEDS_PASSWORD else None)
@@ -139,4 +140,4 @@ def station_url(context: ApiContext, key: StationKey, security_profile: int) -> 
 def _in_scope(principal: Principal, site: str) -> None:
     """Whoever sees some sites may put stations there alone. Raises Problem 403."""
     if principal.sites is not None and site not in principal.sites:
-        raise problem("not-allowed", f"You may not put a station at {site or 'no site'}.")
+        raise problem("not-allowed", _("You may not put a station at {site}.", site=site or _("no site")))

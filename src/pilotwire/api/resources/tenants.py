@@ -16,6 +16,7 @@ from .. import audit, types
 from ..access import TENANT_KIND, Principal, TenantRecord, access_of
 from ..context import ApiContext
 from ..edit import check, of_conflict, tag_of
+from ..language import _
 from ..problems import not_found, problem
 from ..tenancy import PLATFORM, tenant_name
 from .keeping import Tagged
@@ -87,15 +88,15 @@ async def create(whole: ApiContext, principal: Principal, data: types.NewTenant)
     """Add a tenant. Raises Problem 409 where the id is taken."""
     principal.need("tenants:write")
     if not tenant_name(data.id):
-        message = "lower-case letters, digits, - and _, at most 40"
+        message = _("lower-case letters, digits, - and _, at most 40")
         raise problem("bad-body", errors=[{"field": "id", "message": message}])
     if data.id == whole.config.tenant:
-        raise problem("exists", f"The tenant {data.id} exists.")
+        raise problem("exists", _("The tenant {id} exists.", id=data.id))
     record = TenantRecord(name=data.name, note=data.note, created_at=whole.scheduler.now())
     try:
         (version,) = await whole.store.write_documents(PLATFORM, [put(TENANT_KIND, data.id, record, expected=0)])
     except Conflict:
-        raise problem("exists", f"The tenant {data.id} exists.") from None
+        raise problem("exists", _("The tenant {id} exists.", id=data.id)) from None
     access_of(whole).forget_tenants()
     await audit.record(whole, principal, "tenants.create", f"tenant {data.id}", detail={"name": data.name})
     return Tagged(_shown(data.id, record), tag_of(version))
@@ -111,7 +112,8 @@ async def change(
     record = kept.value
     if data.suspended is True and name == whole.config.tenant:
         raise problem(
-            "bad-body", errors=[{"field": "suspended", "message": "the installation's own tenant cannot be suspended"}]
+            "bad-body",
+            errors=[{"field": "suspended", "message": _("the installation's own tenant cannot be suspended")}],
         )
     given = {one: getattr(data, one) for one in data.__struct_fields__ if getattr(data, one) is not msgspec.UNSET}
     for field, value in given.items():
@@ -133,10 +135,18 @@ async def remove(whole: ApiContext, principal: Principal, name: str, *, if_match
     kept = await _get(whole, name)
     check(if_match, tag_of(kept.version))
     if name == whole.config.tenant:
-        raise problem("in-use", "The installation's own tenant stays.")
+        raise problem("in-use", _("The installation's own tenant stays."))
     stations, people = len(await whole.store.accounts(name)), len(await whole.store.users(name))
     if stations or people or await whole.store.api_keys(name):
-        raise problem("in-use", f"{stations} stations and {people} people belong to {name}; suspend it instead.")
+        raise problem(
+            "in-use",
+            _(
+                "{stations} stations and {people} people belong to {name}; suspend it instead.",
+                stations=stations,
+                people=people,
+                name=name,
+            ),
+        )
     try:
         await whole.store.write_documents(PLATFORM, [Delete(TENANT_KIND, name, kept.version)])
     except Conflict as conflict:

@@ -19,6 +19,7 @@ from pilotwire.domain.records import Token
 from .. import audit, types
 from ..access import Principal
 from ..context import ApiContext
+from ..language import _
 from ..problems import problem
 from .tokens import changed
 
@@ -187,9 +188,9 @@ def _read(data: bytes) -> _Sheet:
     """The table. Raises Problem 422 where there is none."""
     text, encoding = _decoded(data)
     if not text.strip():
-        raise problem("bad-file", "The file is empty.")
+        raise problem("bad-file", _("The file is empty."))
     if "\0" in text:
-        raise problem("bad-file", "The file holds NUL bytes: it is no text.")
+        raise problem("bad-file", _("The file holds NUL bytes: it is no text."))
     delimiter, text, skipped = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[_Row] = []
@@ -200,7 +201,7 @@ def _read(data: bytes) -> _Sheet:
                 rows.append(_Row(line + skipped, [cell.strip() for cell in cells]))
             line = reader.line_num + 1
             if len(rows) > MAX_ROWS + 1:
-                raise problem("bad-file", f"The file has more than {MAX_ROWS:,} rows: import it in parts.")
+                raise problem("bad-file", _("The file has more than {n} rows: import it in parts.", n=f"{MAX_ROWS:,}"))
     except csv.Error as error:
         told = f"Near line {reader.line_num + skipped} it cannot be read as CSV: {error} (is a quote not closed?)."
         raise problem("bad-file", told) from None
@@ -216,8 +217,12 @@ def _read(data: bytes) -> _Sheet:
         return _Sheet(["token"], rows, {0: "token"}, encoding, delimiter)  # a bare list of tokens
     raise problem(
         "bad-file",
-        f"No column holds the tokens. The first line has: {', '.join(headings)[:200]}. Name one of them `token`; the "
-        f"others may be {', '.join(field for field in _HEADINGS if field != 'token')}.",
+        _(
+            "No column holds the tokens. The first line has: {headings}. Name one of them `token`; the others may be "
+            "{others}.",
+            headings=", ".join(headings)[:200],
+            others=", ".join(field for field in _HEADINGS if field != "token"),
+        ),
     )
 
 
@@ -227,7 +232,10 @@ def _decoded(data: bytes) -> tuple[str, str]:
             try:
                 return data[len(mark) :].decode(encoding), encoding
             except UnicodeDecodeError as error:
-                raise problem("bad-file", f"It begins as {encoding} and is not: byte {error.start}.") from None
+                raise problem(
+                    "bad-file",
+                    _("It begins as {encoding} and is not: byte {start}.", encoding=encoding, start=error.start),
+                ) from None
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
@@ -259,7 +267,7 @@ def _fault(sheet: _Sheet, row: _Row, field: str, message: str) -> types.ImportFa
 def _values(sheet: _Sheet, row: _Row, zone: tzinfo, faults: list[types.ImportFault]) -> dict[str, Any]:
     """Field → value, of the columns that there are; what is wrong goes to `faults`. An empty cell is the default."""
     if len(row.cells) > len(sheet.headings) and any(row.cells[len(sheet.headings) :]):
-        message = f"has {len(row.cells)} cells where the heading has {len(sheet.headings)}"
+        message = _("has {n} cells where the heading has {n2}", n=len(row.cells), n2=len(sheet.headings))
         faults.append(types.ImportFault(line=row.line, column="", value="", message=message))
     values: dict[str, Any] = {}
     for index, field in sheet.meaning.items():

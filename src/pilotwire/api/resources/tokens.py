@@ -19,6 +19,7 @@ from ..access import Principal
 from ..commands import settings_changed
 from ..context import ApiContext
 from ..edit import check, tag_of
+from ..language import _
 from ..listing import wanted
 from ..problems import not_found, problem
 from .keeping import Tagged
@@ -39,7 +40,7 @@ def instant(field: str, value: datetime | None) -> int | None:
     try:
         return from_datetime(value)
     except OverflowError:
-        raise problem("bad-body", errors=[{"field": field, "message": "out of range"}]) from None
+        raise problem("bad-body", errors=[{"field": field, "message": _("out of range")}]) from None
 
 
 class _Books:
@@ -166,7 +167,7 @@ async def put(context: ApiContext, principal: Principal, data: types.NewToken) -
     """Add a token, or replace the one that differs in case at most."""
     principal.need("tokens:write")
     if data.token.casefold() in _RESERVED or not data.token.isprintable():
-        raise problem("bad-body", errors=[{"field": "token", "message": "is not a token that can be used here"}])
+        raise problem("bad-body", errors=[{"field": "token", "message": _("is not a token that can be used here")}])
     known = await find(context, principal.tenant, data.token)
     record = records.Token(
         tenant=principal.tenant,

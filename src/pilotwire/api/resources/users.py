@@ -17,6 +17,7 @@ from .. import audit, mapping, second_factor, types
 from ..access import Principal, access_of
 from ..context import ApiContext
 from ..edit import check, tag_of
+from ..language import _
 from ..passwords import check_password, wrong
 from ..problems import Problem, not_found, problem
 from .keeping import Tagged
@@ -104,9 +105,12 @@ def may_give(context: ApiContext, principal: Principal, role: str, sites: Iterab
     if principal.machine:
         return
     if not covers(principal.role, role):
-        raise problem("not-allowed", f"You are {principal.role}, so you cannot give, change or take the role {role}.")
+        raise problem(
+            "not-allowed",
+            _("You are {role}, so you cannot give, change or take the role {role2}.", role=principal.role, role2=role),
+        )
     if principal.sites is not None and (sites is None or not set(sites) <= principal.sites):
-        raise problem("not-allowed", "You cannot give sites that you do not see yourself.")
+        raise problem("not-allowed", _("You cannot give sites that you do not see yourself."))
 
 
 def _changing(context: ApiContext) -> asyncio.Lock:
@@ -204,7 +208,7 @@ async def _not_the_last(context: ApiContext, principal: Principal, known: record
         if one.name != known.name and one.enabled and one.role in needed and (one.password or one.subject)
     ]
     if not others:
-        raise problem("last-admin", f"{known.name} is the last {known.role}.")
+        raise problem("last-admin", _("{name} is the last {role}.", name=known.name, role=known.role))
 
 
 async def remove(context: ApiContext, principal: Principal, name: str, *, if_match: str | None = None) -> None:

@@ -17,6 +17,7 @@ from .. import types
 from ..access import Principal
 from ..commands import execute
 from ..context import ApiContext
+from ..language import _
 from ..listing import wanted
 from ..problems import Problem, problem
 from ..queries import Queries
@@ -221,7 +222,9 @@ def _check(given: list[types.VariableSetting], known: list[types.Variable], vers
         entry = described(version or "2.0.1", one.component, one.variable)
         mutability = shown.mutability if shown else entry.mutability if entry else ""
         if mutability == "ReadOnly":
-            errors.append({"field": f"variables[{number}]", "message": f"{one.variable} can only be read"})
+            errors.append(
+                {"field": f"variables[{number}]", "message": _("{variable} can only be read", variable=one.variable)}
+            )
             continue
         kind = shown.data_type if shown else entry.kind if entry else ""
         wrong = _wrong(one.value, kind, entry)
@@ -229,7 +232,7 @@ def _check(given: list[types.VariableSetting], known: list[types.Variable], vers
             errors.append({"field": f"variables[{number}].value", "message": wrong})
     if errors:
         text = "; ".join(one["message"] for one in errors)
-        raise problem("bad-body", f"{text}. Send it `unchecked` if you know better.", errors=errors)
+        raise problem("bad-body", _("{said}. Send it `unchecked` if you know better.", said=text), errors=errors)
 
 
 def _wrong(value: str, kind: str, entry: Entry | None) -> str:

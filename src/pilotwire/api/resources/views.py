@@ -11,6 +11,7 @@ from .. import audit, types
 from ..access import Principal
 from ..context import ApiContext
 from ..edit import check, tag_of
+from ..language import _
 from ..problems import not_found, problem
 from .keeping import Collection, Tagged
 
@@ -87,7 +88,7 @@ async def create(context: ApiContext, principal: Principal, data: types.NewView)
         _may_share(principal)
     mine = [one async for one in VIEWS.every(context, principal.tenant) if one[1].value.owner == principal.actor]
     if len(mine) >= AT_MOST:
-        raise problem("in-use", f"You have {AT_MOST} views, which is as many as are kept: delete one.")
+        raise problem("in-use", _("You have {n} views, which is as many as are kept: delete one.", n=AT_MOST))
     now = context.scheduler.now()
     view_id = context.ids.new()
     record = ViewRecord(
@@ -141,5 +142,5 @@ async def remove(context: ApiContext, principal: Principal, view_id: str, *, if_
 async def _own(context: ApiContext, principal: Principal, view_id: str) -> Kept[ViewRecord]:
     kept = await _get(context, principal, view_id)
     if kept.value.owner != principal.actor and not principal.may("users:write"):
-        raise problem("not-allowed", f"The view belongs to {kept.value.owner}; save one of your own.")
+        raise problem("not-allowed", _("The view belongs to {owner}; save one of your own.", owner=kept.value.owner))
     return kept

@@ -10,7 +10,7 @@ import msgspec
 
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import facts
-from pilotwire.domain.alarms import FACTS, HandshakeRefused
+from pilotwire.domain.alarms_rules import FACTS, HandshakeRefused
 from pilotwire.storage.codec import encode_cursor
 from pilotwire.storage.documents import Change, Conflict, Document, Kept, put, unpack
 
@@ -33,6 +33,7 @@ from ..happenings.records import (
     delivery_sort,
 )
 from ..happenings.worker import Happenings
+from ..language import _
 from ..problems import not_found, problem
 from .keeping import Collection, Tagged
 
@@ -52,7 +53,7 @@ _OWN_EVENTS = {
 
 def _whole(principal: Principal) -> None:
     if principal.sites is not None:
-        raise problem("not-allowed", "This concerns every site, and you see some of them.")
+        raise problem("not-allowed", _("This concerns every site, and you see some of them."))
 
 
 # -- what can be heard ------------------------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ def _check(context: ApiContext, record: WebhookRecord) -> None:
         errors.append({"field": "url", "message": wrong})
     known = {*FACTS, *_OWN_EVENTS, "*"}
     errors += [
-        {"field": f"events[{place}]", "message": "no type of event; listWebhookEventTypes has all"}
+        {"field": f"events[{place}]", "message": _("no type of event; listWebhookEventTypes has all")}
         for place, name in enumerate(record.events)
         if name not in known
     ]
@@ -167,7 +168,7 @@ def _check(context: ApiContext, record: WebhookRecord) -> None:
 async def _check_sites(context: ApiContext, tenant: str, sites: tuple[str, ...]) -> None:
     for place, site in enumerate(sites):
         if await context.store.document(tenant, "site", site) is None:
-            raise problem("bad-body", errors=[{"field": f"sites[{place}]", "message": "there is no such site"}])
+            raise problem("bad-body", errors=[{"field": f"sites[{place}]", "message": _("there is no such site")}])
 
 
 async def create(context: ApiContext, principal: Principal, data: types.NewWebhook) -> types.WebhookCreated:
@@ -188,7 +189,7 @@ async def create(context: ApiContext, principal: Principal, data: types.NewWebho
     _check(context, record)
     await _check_sites(context, principal.tenant, record.sites)
     if len(await every_of(context.store, principal.tenant, WEBHOOK, WebhookRecord)) >= WEBHOOKS_AT_MOST:
-        raise problem("too-many", f"There are {WEBHOOKS_AT_MOST} webhooks already.")
+        raise problem("too-many", _("There are {n} webhooks already.", n=WEBHOOKS_AT_MOST))
     hook_id = context.ids.new()
     await WEBHOOKS.add(context, principal.tenant, hook_id, record, sort=data.name.casefold())
     _changed(context, principal.tenant, hook_id)
@@ -310,7 +311,7 @@ async def deliveries(
     letter = {"pending": "p", "retrying": "r", "delivered": "d", "failed": "d"}.get(state or "", "")
     low, high = (f"{hook_id} {letter} ", f"{hook_id} {letter} {END}") if letter else (f"{hook_id} ", f"{hook_id} {END}")
     found: list[types.WebhookDelivery] = []
-    for _ in range(20):
+    for _page in range(20):
         page = await context.store.documents(
             principal.tenant, DELIVERY, low=low, high=high, cursor=place, limit=200, newest_first=True
         )
@@ -354,7 +355,7 @@ async def resend(context: ApiContext, principal: Principal, hook_id: str, delive
     _whole(principal)
     found, record = await _one(context, principal.tenant, hook_id, delivery_id)
     if record.state == "pending":
-        raise problem("under-way", "It waits in line and is sent as soon as the webhook takes anything.")
+        raise problem("under-way", _("It waits in line and is sent as soon as the webhook takes anything."))
     now = context.scheduler.now()
     record.state, record.attempts, record.created_at = "pending", 0, now
     record.next_at = record.finished_at = record.status = record.duration_ms = None
@@ -369,7 +370,7 @@ async def resend(context: ApiContext, principal: Principal, hook_id: str, delive
         )
         await context.store.write_documents(principal.tenant, [change])
     except Conflict:
-        raise problem("under-way", "It is being sent in this moment.") from None
+        raise problem("under-way", _("It is being sent in this moment.")) from None
     _changed(context, principal.tenant, hook_id)
     await audit.record(context, principal, "webhooks.resend", f"webhook {hook_id}", detail={"delivery": delivery_id})
     return _delivery(delivery_id, record, whole=True)
@@ -382,7 +383,7 @@ async def ping(context: ApiContext, principal: Principal, hook_id: str) -> types
     kept = await WEBHOOKS.get(context, principal.tenant, hook_id)
     deliverer: Deliverer | None = context.parts.get(Deliverer)
     if deliverer is None:
-        raise problem("not-ready", "No sender of webhooks runs here.")
+        raise problem("not-ready", _("No sender of webhooks runs here."))
     now = context.scheduler.now()
     event = f"ping-{context.ids.new()}"
     body = tell.event_body(event, "ping", 1, now, principal.tenant, {"webhook_id": hook_id, "by": principal.name})

@@ -13,6 +13,8 @@ from litestar.params import PathParameter, QueryParameter
 from ..access import Principal
 from ..context import ApiContext
 from ..guard import unslash
+from ..language import DEFAULT, _, speaking
+from ..plain import plain
 from ..problems import Problem, problem
 from ..queries import Queries
 from ..tenancy import NOBODY, bound
@@ -66,7 +68,7 @@ def segment(text: str) -> str:
 def text_or_400(name: str, value: str | None) -> str | None:
     """A query text that no id or search can hold is refused before it reaches a database."""
     if value and not value.isprintable():
-        raise problem("bad-parameter", errors=[{"field": name, "message": "holds control characters"}])
+        raise problem("bad-parameter", errors=[{"field": name, "message": _("holds control characters")}])
     return value or None
 
 
@@ -74,7 +76,7 @@ def texts_or_400(name: str, values: list[str] | None) -> tuple[str, ...]:
     """The same of a parameter that may be given several times; a few at most, and short ones."""
     found = tuple(dict.fromkeys(value for value in values or () if text_or_400(name, value)))
     if len(found) > MAX_VALUES or any(len(one) > MAX_VALUE for one in found):
-        message = f"at most {MAX_VALUES} values of at most {MAX_VALUE} characters"
+        message = _("at most {n} values of at most {n2} characters", n=MAX_VALUES, n2=MAX_VALUE)
         raise problem("bad-parameter", errors=[{"field": name, "message": message}])
     return found
 
@@ -92,7 +94,7 @@ async def body_of(request: PlainRequest, kind: type[T]) -> T:
     """The JSON body as `kind`, strictly. Raises Problem 415, 400 (not JSON) or 422 with the field."""
     given = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if given != "application/json" and not given.endswith("+json"):
-        raise problem("bad-media-type", f"The body is sent as {given[:80]!r}.")
+        raise problem("bad-media-type", _("The body is sent as {given}.", given=repr(given[:80])))
     try:
         return msgspec.json.decode(await request.body(), type=kind)
     except msgspec.ValidationError as error:
@@ -111,5 +113,7 @@ def bad_body(error: msgspec.ValidationError) -> Problem:
     if named := _FIELD.search(text):
         field = named.group(1) if field == "body" else f"{field}.{named.group(1)}"
     if "matching regex" in text:
-        text = "holds characters that are not allowed here"
+        text = _("holds characters that are not allowed here")
+    elif speaking() != DEFAULT:
+        text = plain(text)
     return problem("bad-body", f"{field}: {text}.", errors=[{"field": field, "message": text}])

@@ -16,6 +16,7 @@ from pilotwire.storage.session_list import SessionQuery, SessionSort
 
 from .. import audit, exports, types
 from ..context import ApiContext
+from ..language import _
 from ..listing import SortText, instant, sort_of
 from ..live import hub_of
 from ..problems import problem
@@ -75,7 +76,7 @@ async def wanted_sessions(
         there = {one.id async for one in queries.every_station() if one.site in sites}
         stations = tuple(sorted(there if stations is None else there.intersection(stations)))
     if status == "active" and order.field != "started_at":
-        message = "sessions that are under way can be sorted by started_at alone"
+        message = _("sessions that are under way can be sorted by started_at alone")
         raise problem("bad-parameter", errors=[{"field": "sort", "message": message}])
     return SessionQuery(
         stations=stations,

@@ -12,6 +12,7 @@ from litestar.response import Stream
 from .. import frames as tap
 from ..access import Principal, access_of
 from ..events import Wanted, stream
+from ..language import _
 from ..live import hub_of
 from ..problems import problem
 from .common import PlainRequest, context_of, principal_of, text_or_400
@@ -27,7 +28,7 @@ def _seq(name: str, text: str | None) -> int | None:
     if not (text.isascii() and text.isdigit() and int(text) <= _MAX_SEQ):
         raise problem(
             "bad-parameter",
-            errors=[{"field": name, "message": "a seq of the journal: a whole number, 0 for its beginning"}],
+            errors=[{"field": name, "message": _("a seq of the journal: a whole number, 0 for its beginning")}],
         )
     return int(text)
 

@@ -10,6 +10,7 @@ from litestar.response import Stream
 
 from .. import listing, types
 from ..edit import IfMatch, tagged
+from ..language import _
 from ..problems import problem
 from ..resources import groups, token_import, tokens
 from .common import Cursor, Limit, PlainRequest, body_of, context_of, segment, text_or_400, whoever
@@ -122,7 +123,9 @@ async def import_tokens(
     Windows-1252. Begin with `dry_run=true` (as it is when left out) to see each row's errors and what would change."""
     given = request.headers.get("content-type", "text/csv").partition(";")[0].strip().lower()
     if given not in ("text/csv", "text/plain", "application/csv", "application/vnd.ms-excel"):
-        raise problem("bad-media-type", f"The body is sent as {given[:80]!r}; a CSV file is expected here.")
+        raise problem(
+            "bad-media-type", _("The body is sent as {given}; a CSV file is expected here.", given=repr(given[:80]))
+        )
     return await token_import.import_tokens(
         context_of(request), whoever(request), await request.body(), dry_run=dry_run, on_error=on_error
     )

@@ -8,8 +8,8 @@ How to add one (a module of this package, its templates in `templates/<module>/`
 - Its template extends `base.html` and fills `title`, `content` and, for tools on the right of the heading, uses
   `kit.head(…)`. `{% import "kit.html" as kit %}` has the parts: head, badge, field, select, check, area, facts, empty,
   tabs, pager, sorted_th, code, dialog, when/ago/since (times), note. Write no part anew; extend the kit.
-- Texts: `_("Text")` in templates and Python (`from ..language import _`), with the German added to `languages/de.json`
-  (`python tools/console_words.py` lists what is missing and merges what it is given).
+- Texts: `_("Text")` in templates and Python (`from pilotwire.api.language import _`), with the German added to
+  `languages/de.json` (`python tools/console_words.py` lists what is missing and merges what it is given).
 - Raise Problems as the services do: a page becomes the readable error page, a fragment the same as a note. Forms:
   `form = await Form.read(request)`, on a Problem `form.fail(problem)` and draw the page again with `status=422`.
 - Tables: `<table class="data">` within `<div class="table">`; rows with `data-href` open by click and Enter. Numbers:
@@ -57,7 +57,6 @@ from . import (
     stations,
     views,
 )
-from .common import prepare
 
 _MODULES = (
     shell,
@@ -97,13 +96,12 @@ _MODULES = (
 
 
 def _handlers() -> list[Any]:
-    """Every page, speaking the visitor's language and telling Problems as pages.
+    """Every page, telling Problems as pages.
 
     No Router of their own: the API has handlers at some of the same paths (POST /login).
     """
     found = [handler for module in _MODULES for handler in module.HANDLERS]
     for handler in found:
-        handler.before_request = prepare
         handler.exception_handlers = {**errors.HANDLERS, **(handler.exception_handlers or {})}
         handler.include_in_schema = False
     return found

@@ -10,11 +10,11 @@ from litestar.params import QueryParameter
 from pilotwire.api import listing, types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import _, several
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.resources import drivers, groups, tokens
 
 from ..forms import Form
-from ..language import _, several
 from ..words import TABLES, word
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import ETAG, again, body, local, moment, zone_name

@@ -8,12 +8,12 @@ from litestar import Response, get, post
 from litestar.params import QueryParameter
 
 from pilotwire.api import listing, types
+from pilotwire.api.language import _, languages, several
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import drivers
 from pilotwire.core.time import to_datetime
 
 from ..forms import Form
-from ..language import _, languages, several
 from .access import tabs
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import ETAG, again, body, lists, words_of

@@ -8,11 +8,11 @@ from litestar import Response, get, post
 from litestar.params import QueryParameter
 
 from pilotwire.api import types
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import groups, tokens
 
 from ..forms import Form
-from ..language import _
 from .access import KINDS, tabs
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import ETAG, again, body, unless_in_use

@@ -7,11 +7,11 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 
+from pilotwire.api.language import N_, _, several
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.resources import token_import
 
 from ..forms import Form
-from ..language import N_, _, several
 from .access import tabs
 from .common import PlainRequest, allowed, fragment, page, redirect
 

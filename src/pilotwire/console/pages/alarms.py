@@ -11,12 +11,12 @@ from litestar.params import QueryParameter
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import alarms, sites
 from pilotwire.core.time import to_datetime
 
 from ..forms import Form
-from ..language import N_, _
 from ..words import word
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import body

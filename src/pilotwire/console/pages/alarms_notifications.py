@@ -8,11 +8,11 @@ from litestar import Response, get, post
 from litestar.params import QueryParameter
 
 from pilotwire.api import types
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.resources import alarms, notifications, webhooks
 
 from ..forms import Form
-from ..language import _
 from ..words import word
 from .alarms import SEVERITIES, site_names, tabs
 from .common import PlainRequest, Text, allowed, fragment, page, redirect, segment

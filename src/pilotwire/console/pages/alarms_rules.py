@@ -8,11 +8,11 @@ import msgspec
 from litestar import Response, get, post
 
 from pilotwire.api import types
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.resources import alarms
 
 from ..forms import Form
-from ..language import N_, _
 from ..words import word
 from .alarms import COLOURS, SEVERITIES, site_names, tabs
 from .alarms_text import BadLine, lines_of, matches_of

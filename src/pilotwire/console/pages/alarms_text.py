@@ -13,8 +13,7 @@ import re
 from typing import Any
 
 from pilotwire.api import types
-
-from ..language import _
+from pilotwire.api.language import _
 
 _SIGNS = {
     "eq": "=", "ne": "!=", "ge": ">=", "le": "<=", "gt": ">", "lt": "<", "in": "in", "not-in": "not in",

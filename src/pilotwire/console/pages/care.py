@@ -12,6 +12,7 @@ from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.commands import execute
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import alarms, commands, evses, sites, stations, variables
@@ -19,7 +20,6 @@ from pilotwire.api.routes.common import bad_body
 from pilotwire.crypto.passwords import new_station_password
 
 from ..forms import Form
-from ..language import N_, _
 from .common import PlainRequest, Text, allowed, flash, fragment, page, redirect, segment
 from .connect import PROFILES
 from .station import frame, station_of

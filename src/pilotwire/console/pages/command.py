@@ -11,12 +11,12 @@ from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.commands import execute
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, not_found
 from pilotwire.domain.permissions import DANGEROUS
 
 from .. import words
 from ..forms import Form
-from ..language import N_, _
 from .common import PlainRequest, Text, allowed, fragment, segment
 from .station import running_of, station_of
 

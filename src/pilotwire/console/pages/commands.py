@@ -11,6 +11,7 @@ from litestar.params import QueryParameter
 
 from pilotwire.api import types
 from pilotwire.api.commands import execute
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import commands
@@ -18,7 +19,6 @@ from pilotwire.api.routes.common import bad_body
 
 from .. import payloads, words
 from ..forms import Form
-from ..language import _
 from .common import PlainRequest, Text, allowed, fragment, page
 from .station import frame, station_of
 

@@ -17,13 +17,12 @@ from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.routes.common import PlainRequest, context_of, principal_of, queries_of, segment, whoever
 
-from .. import language
 from ..navigation import places_of
 from ..view import missing_libraries, render
 
 __all__ = (
     "Crumb", "Level", "PlainRequest", "StationPath", "Text", "allowed", "context_of", "flash", "fragment", "is_piece",
-    "page", "prepare", "principal_of", "queries_of", "redirect", "segment", "speak", "whoever",
+    "page", "principal_of", "queries_of", "redirect", "segment", "whoever",
 )  # fmt: skip
 
 Level = Literal["good", "info", "warn", "bad"]
@@ -34,16 +33,6 @@ StationPath = Text
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "pilotwire_theme"
 _FLASH_COOKIE = "pilotwire_flash"
-
-
-async def prepare(request: PlainRequest) -> None:
-    """Before each request: speak the language of whoever asks."""
-    speak(request)
-
-
-def speak(request: PlainRequest) -> None:
-    """Take the language from the request's cookie, or from what its browser accepts."""
-    language.use(language.choose(request.cookies.get(language.COOKIE, ""), request.headers.get("accept-language", "")))
 
 
 def is_piece(request: PlainRequest) -> bool:

@@ -12,13 +12,13 @@ from litestar.params import FromQuery, QueryParameter
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem, not_found
 from pilotwire.api.resources import variables
 from pilotwire.api.routes.common import bad_body
 
 from .. import words
 from ..forms import Form
-from ..language import _
 from .common import PlainRequest, Text, allowed, fragment, page, redirect
 from .lists import Address
 from .station import frame, station_of

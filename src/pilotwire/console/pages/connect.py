@@ -14,6 +14,7 @@ from markupsafe import Markup
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import evses, handshakes, sites, stations
@@ -21,7 +22,6 @@ from pilotwire.api.routes.common import bad_body
 from pilotwire.core.time import from_datetime
 
 from ..forms import Form
-from ..language import N_, _
 from .common import PlainRequest, Text, allowed, fragment, page, segment
 
 

@@ -9,9 +9,10 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 
 from pilotwire.api import problems
+from pilotwire.api.language import _
 from pilotwire.api.problems import CATALOGUE, Problem, problem
 
-from .common import PlainRequest, fragment, is_piece, page, speak
+from .common import PlainRequest, fragment, is_piece, page
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def _name(refused: Problem) -> str:
 def show(request: PlainRequest, refused: Problem) -> Response[Any]:
     """A problem as page or piece, with its own status and headers."""
     details = refused.details
-    advice = CATALOGUE.get(_name(refused), (0, "", ""))[2]
+    advice = _(CATALOGUE.get(_name(refused), (0, "", ""))[2])
     why = details.detail.removesuffix(advice).strip() if advice else details.detail
     values = {"problem": details, "advice": advice, "why": why, "name": _name(refused)}
     if is_piece(request):
@@ -44,7 +45,7 @@ def _http(request: PlainRequest, error: HTTPException) -> Response[Any]:
         log.error("page failed: %s", request.url.path, exc_info=error)
         return show(request, problem("broken"))
     if status == 404:
-        return show(request, problem("not-found", f"{request.url.path[:200]} is no page of this console."))
+        return show(request, problem("not-found", _("{path} is no page of this console.", path=request.url.path[:200])))
     if status == 405:
         return show(request, problem("bad-method"))
     if status == 413:
@@ -82,7 +83,6 @@ def wants_page(request: PlainRequest) -> bool:
 def unrouted(request: PlainRequest, error: HTTPException) -> Response[Any]:
     """What no route matches: for people the page, for programs the API's own answer."""
     if wants_page(request):
-        speak(request)
         return _http(request, error)
     answer: Response[Any] = problems.HANDLERS[HTTPException](request, error)
     return answer

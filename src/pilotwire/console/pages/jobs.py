@@ -12,13 +12,13 @@ from litestar.params import FromQuery
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import jobs, sites
 from pilotwire.api.routes.common import bad_body
 
 from ..forms import Form
-from ..language import N_, _
 from .command import TRIGGERS, dangerous
 from .common import PlainRequest, Text, allowed, fragment, page, redirect, segment
 from .stations import query_of

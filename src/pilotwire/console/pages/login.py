@@ -13,7 +13,8 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 from markupsafe import Markup
 
-from pilotwire.api import cookies, types
+from pilotwire.api import cookies, language, types
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import logins, oidc, tenants
 from pilotwire.api.routes.common import whoever, whole_context
@@ -21,9 +22,7 @@ from pilotwire.api.routes.login import own_path
 from pilotwire.api.routes.people import caller_of, secure, token_of
 from pilotwire.crypto.vault import NotOurs
 
-from .. import language
 from ..forms import Form
-from ..language import N_, _
 from .common import PlainRequest, Text, context_of, page, redirect
 
 _WHY = {

@@ -11,11 +11,11 @@ from litestar.params import FromQuery
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import _, speaking
 from pilotwire.api.live import hub_of
 from pilotwire.api.resources import alarms, sites
 
 from .. import maps
-from ..language import _, speaking
 from ..view import count
 from .common import PlainRequest, allowed, fragment, page
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from litestar import Response, get
 
+from pilotwire.api.language import _
 from pilotwire.api.openapi import schema_of
 
 from .. import reference
-from ..language import _
 from .common import PlainRequest, page
 
 

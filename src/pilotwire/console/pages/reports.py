@@ -11,12 +11,12 @@ from litestar import Response, get, post
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, problem
-from pilotwire.api.resources import reports, sites
+from pilotwire.api.resources import outages, reports, sites
 from pilotwire.core.time import to_datetime
 
 from ..forms import Form
-from ..language import N_, _
 from ..view import kwh, numeral
 from ..words import TABLES
 from .common import PlainRequest, Text, allowed, page, redirect, segment
@@ -32,7 +32,7 @@ PERIODS = {
     "year": N_("this year"),
     "last-year": N_("last year"),
 }
-GROUPS = {"day": N_("by day"), "week": N_("by week"), "month": N_("by month")}
+GROUPS: dict[types.ReportGroup, str] = {"day": N_("by day"), "week": N_("by week"), "month": N_("by month")}
 MONTHS = (
     N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun"), N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"),
     N_("Nov"), N_("Dec"),
@@ -224,7 +224,7 @@ async def _outages(request: PlainRequest, form: Form, status: int = 200) -> Resp
     context, principal = allowed(request, "reports:read")
     station = request.query_params.get("station", "")[:48]
     cursor = request.query_params.get("cursor")
-    found = await reports.outages(context, principal, station=station or None, cursor=cursor, limit=50)
+    found = await outages.outages(context, principal, station=station or None, cursor=cursor, limit=50)
     named = await sites.names(context, principal) if principal.may("sites:read") else {}
     return page(
         request,
@@ -239,7 +239,7 @@ async def _outages(request: PlainRequest, form: Form, status: int = 200) -> Resp
         first=cursor is not None,
         station=station,
         address=Address("/reports/outages", station=station),
-        exclusions=await reports.exclusions(context, principal),
+        exclusions=await outages.exclusions(context, principal),
         sites=dict(sorted(named.items(), key=lambda pair: pair[1].casefold())),
         reasons=[(code, _(known.name)) for code, known in TABLES["excuse"].items()],
         form=form,
@@ -277,7 +277,7 @@ async def exclude(request: PlainRequest) -> Response[Any]:
             "reason": form.get("reason"),
             "note": form.get("note"),
         }
-        await reports.exclude(context, principal, body(types.NewExclusion, given))
+        await outages.exclude(context, principal, body(types.NewExclusion, given))
     except Problem as refused:
         if refused.status == 403:
             raise
@@ -292,7 +292,7 @@ async def exclude(request: PlainRequest) -> Response[Any]:
 async def include(request: PlainRequest, name: Text) -> Response[Any]:
     """Let them count again."""
     context, principal = allowed(request, "stations:write")
-    await reports.remove_exclusion(context, principal, segment(name))
+    await outages.remove_exclusion(context, principal, segment(name))
     return redirect(request, "/reports/outages", "good", _("Outages within that time count again."))
 
 

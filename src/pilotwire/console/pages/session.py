@@ -10,12 +10,12 @@ from litestar.params import QueryParameter
 
 from pilotwire.api import types
 from pilotwire.api.commands import execute
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources.timeline import timeline
 
 from .. import words
-from ..language import N_, _
 from ..view import numeral
 from ..words import Word, word
 from .common import PlainRequest, Text, allowed, context_of, fragment, page, segment

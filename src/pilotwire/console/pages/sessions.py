@@ -12,12 +12,12 @@ from litestar.params import QueryParameter
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import sites
 from pilotwire.api.routes.sessions import wanted_sessions
 from pilotwire.core.time import to_datetime
 
-from ..language import N_, _
 from ..words import TABLES, word
 from .common import PlainRequest, allowed, fragment, page
 from .lists import Address, Cursor

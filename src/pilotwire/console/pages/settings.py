@@ -11,12 +11,12 @@ from litestar.response import Redirect
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import _, languages, several
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.resources import logins, sites, users
 from pilotwire.domain.permissions import ROLES, covers
 
 from ..forms import Form
-from ..language import _, languages, several
 from ..words import PERMISSIONS, word
 from .common import PlainRequest, Text, allowed, page, redirect, segment, whoever
 from .editing import ETAG, again, body, lists, words_of

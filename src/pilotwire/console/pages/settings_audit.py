@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from litestar import Response, get, post
 from litestar.params import QueryParameter
 
+from pilotwire.api.language import _
 from pilotwire.api.resources import audit
 from pilotwire.core.time import from_datetime
 
-from ..language import _
 from .common import PlainRequest, allowed, fragment, page
 from .lists import Address, Cursor
 from .settings import crumbs

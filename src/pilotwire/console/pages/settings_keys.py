@@ -7,11 +7,11 @@ from typing import Any
 from litestar import Response, get, post
 
 from pilotwire.api import types
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.resources import keys
 
 from ..forms import Form
-from ..language import _
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import ETAG, again, body, lists, local, moment, zone_name
 from .settings import crumbs, roles_to_give, sites_to_give

@@ -7,11 +7,11 @@ from typing import Any
 from litestar import Response, get, post
 
 from pilotwire.api import types
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import notifications
 
 from ..forms import Form
-from ..language import N_, _
 from .common import PlainRequest, allowed, fragment, page, redirect
 from .editing import ETAG, again, body
 from .settings import crumbs

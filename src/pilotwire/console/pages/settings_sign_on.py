@@ -8,13 +8,13 @@ from typing import Any
 from litestar import Response, get, post
 
 from pilotwire.api import types
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import oidc
 from pilotwire.api.routes.login import base_of
 from pilotwire.domain.permissions import ROLES
 
 from ..forms import Form
-from ..language import _
 from ..words import word
 from .common import PlainRequest, allowed, fragment, page, redirect
 from .editing import ETAG, body

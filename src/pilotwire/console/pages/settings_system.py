@@ -9,13 +9,13 @@ from typing import Any
 from litestar import Response, get, post
 
 from pilotwire.api import types
+from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import retention
 from pilotwire.api.routes.common import whole_context
 
 from ..forms import Form
-from ..language import N_, _
 from ..view import STATIC
 from ..words import Word
 from .common import PlainRequest, allowed, page, principal_of, redirect

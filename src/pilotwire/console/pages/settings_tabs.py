@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pilotwire.api.access import Principal
-
-from ..language import N_, _
+from pilotwire.api.language import N_, _
 
 _TABS = (
     ("people", N_("People"), "/settings/people", "users:read"),

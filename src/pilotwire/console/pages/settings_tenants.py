@@ -9,13 +9,13 @@ from litestar import Response, get, post
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import logins, tenants
 from pilotwire.api.routes.common import whole_context
 from pilotwire.api.routes.people import token_of
 
 from ..forms import Form
-from ..language import _
 from .common import PlainRequest, Text, context_of, page, principal_of, redirect, segment
 from .editing import ETAG, again, body, unless_in_use
 from .settings import crumbs

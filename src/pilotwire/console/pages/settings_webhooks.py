@@ -7,11 +7,11 @@ from typing import Any
 from litestar import Response, get, post
 
 from pilotwire.api import types
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.resources import webhooks
 
 from ..forms import Form
-from ..language import _
 from ..words import word
 from .common import PlainRequest, Text, allowed, fragment, page, redirect, segment
 from .editing import ETAG, body, lists

@@ -10,15 +10,14 @@ from litestar.datastructures import Cookie
 from litestar.params import QueryParameter
 from litestar.response import Redirect
 
-from pilotwire.api import types
+from pilotwire.api import language, types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import _
 from pilotwire.api.queries import Queries
 from pilotwire.api.routes.login import own_path
 
-from .. import language
 from ..forms import Form
-from ..language import _
 from ..navigation import places_of
 from ..view import kwh
 from . import command

@@ -10,10 +10,10 @@ from litestar.params import FromQuery
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import N_, _
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import evses, handshakes
 
-from ..language import N_, _
 from .common import PlainRequest, Text, allowed, fragment, page, segment
 
 TABS: list[tuple[str, str, str]] = [

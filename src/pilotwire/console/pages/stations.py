@@ -11,10 +11,10 @@ from litestar.params import FromQuery, QueryParameter
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.fleet import SORTS, StationQuery
+from pilotwire.api.language import N_, _
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import sites
 
-from ..language import N_, _
 from .common import PlainRequest, allowed, page
 from .lists import Address
 from .views import views_of

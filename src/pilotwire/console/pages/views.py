@@ -9,11 +9,11 @@ from litestar import Response, post
 from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
+from pilotwire.api.language import _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import views
 
 from ..forms import Form
-from ..language import _
 from .common import PlainRequest, Text, context_of, redirect, segment, whoever
 from .editing import body
 from .lists import Address

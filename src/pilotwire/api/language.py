@@ -1,4 +1,8 @@
-"""The words of the console: English in the source, every other language a file `languages/<code>.json`.
+"""The words that people read: English in the source, every other language one file `languages/<code>.json`.
+
+The language is that of the request that is being answered: the guard takes it from the console's cookie or from
+Accept-Language, and it is English wherever no request is answered. The files lie with the console, whose words are most
+of them; the API's own (events, checks, alarms, problems) are in the same ones.
 
 `_("Text")` gives the text in the language of the request that is being answered; `_("{n} stations", n=3)` fills in.
 `several(n, "{n} station", "{n} stations")` picks singular or plural. `N_("Text")` marks a text that is looked up later.
@@ -8,11 +12,13 @@ Names in braces are the same in every language. A test holds that each text of t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "languages"
+FOLDER = Path(__file__).parent.parent / "console" / "languages"
 COOKIE = "pilotwire_language"
 DEFAULT = "en"
 _current: ContextVar[str] = ContextVar("language", default=DEFAULT)
@@ -34,6 +40,7 @@ def languages() -> dict[str, str]:
     return {code: catalogue(code)[""] for code in codes}
 
 
+@lru_cache(maxsize=256)
 def choose(cookie: str, accepted: str) -> str:
     """The language of a request: what was chosen, else the best of what the browser accepts (RFC 9110, 12.5.4)."""
     known = languages()
@@ -53,6 +60,26 @@ def choose(cookie: str, accepted: str) -> str:
 def use(code: str) -> None:
     """Speak this language for the rest of the request."""
     _current.set(code)
+
+
+@contextmanager
+def spoken(code: str) -> Iterator[None]:
+    """Speak this language for a while."""
+    token = _current.set(code)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def in_others(say: Callable[[], str]) -> dict[str, str]:
+    """What `say` says in every language but English, by code: for texts that are kept and read later by anybody."""
+    found: dict[str, str] = {}
+    for code in languages():
+        if code != DEFAULT:
+            with spoken(code):
+                found[code] = say()
+    return found
 
 
 def speaking() -> str:
