@@ -92,7 +92,7 @@ def test_rules_are_lines_that_can_be_read_and_typed() -> None:
 
     from pilotwire.api import types
     from pilotwire.api.resources.alarms import _fields
-    from pilotwire.domain.alarms import FACTS
+    from pilotwire.domain.alarms_rules import FACTS
 
     known = types.AlarmVocabulary(
         facts=[types.AlarmFact(name=name, fields=_fields(kind)) for name, kind in FACTS.items()], gauges=[]

@@ -10,23 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotwire.domain import facts
-from pilotwire.domain.alarms import (
+from pilotwire.domain.alarms import Cell, Change, Engine, Place
+from pilotwire.domain.alarms_builtin import BUILT_IN
+from pilotwire.domain.alarms_rules import (
     FACTS,
-    Cell,
-    Change,
-    Engine,
     FactCondition,
     GaugeCondition,
     HandshakeRefused,
     Match,
-    Place,
     Rule,
     StalledCondition,
     Test,
     at_least,
     check_rule,
 )
-from pilotwire.domain.alarms_builtin import BUILT_IN
 
 SECOND, MINUTE = 1_000, 60_000
 T = 1_767_268_800_000
@@ -175,6 +172,28 @@ def test_a_session_that_is_suspended_may_stand_still(state: str) -> None:
     assert told(made.advance(T + 630 * MINUTE)) == [("raised", 630 * 60, "session-stuck", "A", "1")]
     made.fact(T + 631 * MINUTE, "A", facts.SessionEnded(event_time=T, session_id="s"))
     assert [one.what for one in made.advance(T + 640 * MINUTE)] == ["cleared"]
+
+
+@pytest.mark.parametrize("after", ["a status", "another session"])
+def test_a_session_that_turned_out_to_be_elsewhere_has_left_its_first_evse(after: str) -> None:
+    made = engine()
+
+    def start(session: str) -> facts.SessionStarted:
+        return facts.SessionStarted(
+            event_time=T,
+            session_id=session,
+            transaction=session,
+            start_key=session,
+            ocpp_version="2.0.1",
+            evse=1,
+            connector=1,
+            charging_state="Charging" if session == "moved" else "",
+        )
+
+    made.fact(T, "A", start("moved"))
+    made.fact(T, "A", facts.SessionUpdated(event_time=T, session_id="moved", evse=2, connector=1))
+    made.fact(T + MINUTE, "A", status(T, "Available", 1) if after == "a status" else start("other"))
+    assert told(made.advance(T + 60 * MINUTE)) == [("raised", 30 * 60, "session-stuck", "A", "2")]
 
 
 def test_a_gauge_is_over_its_limit_until_it_has_come_down_to_where_it_is_back() -> None:

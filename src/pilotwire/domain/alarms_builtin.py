@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .alarms import FactCondition, GaugeCondition, Match, Rule, StalledCondition, Test
+from .alarms_rules import FactCondition, GaugeCondition, Match, Rule, StalledCondition, Test
 
 _ATTACKS: Final = (
     "AttemptedReplayAttacks", "CsmsFailedToAuthenticate", "FailedToAuthenticateAtCsms",

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from .alarms import SEVERITIES, Severity
+from .alarms_rules import SEVERITIES, Severity
 
 GATHER_MS: Final = 5_000
 """A message waits so long for what happens with it: a site that loses its power is one message, not fifty."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pilotwire.domain.alarms import Rule
+from pilotwire.domain.alarms_rules import Rule
 from pilotwire.domain.alarms_builtin import BUILT_IN
 from pilotwire.storage.documents import Document, unpack
 from pilotwire.storage.port import Store
