@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 
 from .evse import Evse
 from .host import OnAnswer
+from .parts import Part
 from .states import IN_SESSION, Event, after
 
 if TYPE_CHECKING:
     from .program import Station
 
 
-class Availability:
-    """The states of one station's EVSEs."""
+Place = tuple[int, int]
+"""What has an availability of its own: (0, 0) the station, (evse, 0) an EVSE, (evse, 1) its connector."""
+STATION: Place = (0, 0)
 
-    __slots__ = ("_station",)
+
+class Availability(Part):
+    """The states of one station's EVSEs.
+
+    Station, EVSE and connector are each operative or not by themselves, and an EVSE can be used when all three are
+    (G03 and G04, note 1). What the CSMS wants is stored at once; it takes effect when no session is in the way.
+    """
+
+    __slots__ = ("_out",)
 
     def __init__(self, station: Station) -> None:
-        self._station = station
+        super().__init__(station)
+        self._out: set[Place] = set()
+        """What the CSMS has put out of service."""
+
+    def restore(self, stored: Mapping[str, bytes]) -> None:
+        places = [STATION, *((evse.id, connector) for evse in self._station.evses for connector in (0, 1))]
+        self._out = {place for place in places if _key(place) in stored}
+        for evse in self._station.evses:
+            evse.available = self._wanted(evse)
 
     def advance(self, evse: Evse, event: Event, *, quiet: bool = False) -> None:
         """`event` has happened at `evse`; the CSMS hears of a new phase, unless `quiet`."""
@@ -35,8 +53,20 @@ class Availability:
             self._station.dialect.state_changed(evse, evse.session)
         self.report(evse)
 
+    def report_all(self) -> None:
+        """Tell the CSMS the status of every connector of which it does not know it."""
+        for evse in self._station.evses:
+            self._report(evse)
+
     def report(self, evse: Evse) -> None:
         """Tell the CSMS the status of the connector, if it does not know it."""
+        if len(self._station.reservations):
+            # Whether an EVSE is reserved may depend on what the others do.
+            self.report_all()
+        else:
+            self._report(evse)
+
+    def _report(self, evse: Evse) -> None:
         station = self._station
         status = station.dialect.status(evse)
         if station.online and evse.reported != status:
@@ -52,30 +82,46 @@ class Availability:
 
         return answered
 
-    def set(self, evse: Evse, available: bool) -> None:
-        """Operative or not; survives a restart (G03.FR.08)."""
-        evse.scheduled = None
+    def _wanted(self, evse: Evse) -> bool:
+        return self._out.isdisjoint((STATION, (evse.id, 0), (evse.id, 1)))
+
+    def _set(self, evse: Evse, available: bool) -> None:
         evse.available = available
-        self._station.store({f"inoperative.{evse.id}": None if available else b"1"})
         if not available and evse.pending is not None:
-            evse.pending = None
+            self._station.entrance.give_up(evse)
             self.advance(evse, "deauthorize", quiet=True)
+        if not available:
+            self._station.reservations.evse_lost()
         self.report(evse)
 
-    def change(self, evses: Sequence[Evse], available: bool) -> str:
-        """Accepted, or Scheduled when a session has to end first."""
-        scheduled = False
-        for evse in evses:
-            if evse.available == available:
-                evse.scheduled = None
-            elif evse.session is not None:
-                evse.scheduled = available
-                scheduled = True
-        return "Scheduled" if scheduled else "Accepted"
+    def change(self, places: Iterable[Place], available: bool) -> str:
+        """Accepted, or Scheduled when a session has to end first. Survives a restart (G03.FR.08)."""
+        changes: dict[str, bytes | None] = {}
+        for place in places:
+            if available:
+                self._out.discard(place)
+            else:
+                self._out.add(place)
+            changes[_key(place)] = None if available else b"1"
+        self._station.store(changes)
+        waits = any(evse.session is not None and self._due(evse) for evse in self._station.evses)
+        return "Scheduled" if waits else "Accepted"
 
-    def apply(self, evses: Sequence[Evse], available: bool) -> None:
+    def apply(self) -> None:
         """What `change` has accepted; after the answer."""
-        for evse in evses:
-            if evse.session is None and evse.available != available:
-                self.set(evse, available)
+        for evse in self._station.evses:
+            self.session_over(evse)
         self._station.dialect.report_station()
+
+    def session_over(self, evse: Evse) -> None:
+        """Nothing is in the way (any more) of what the CSMS wants for `evse`."""
+        if evse.session is None and self._due(evse):
+            self._set(evse, self._wanted(evse))
+
+    def _due(self, evse: Evse) -> bool:
+        return evse.available != self._wanted(evse)
+
+
+def _key(place: Place) -> str:
+    evse, connector = place
+    return f"inoperative.{evse}.{connector}" if connector else f"inoperative.{evse}"

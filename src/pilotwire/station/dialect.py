@@ -75,6 +75,10 @@ class Dialect(Protocol):
 
     def log_status(self, status: str, request_id: int | None, *, diagnostics: bool) -> None: ...
 
+    def reservation_ended(self, id_: int, status: str) -> None:
+        """`status`: a 2.1 ReservationUpdateStatusEnumType (Expired, Removed, NoTransaction)."""
+        ...
+
     def load(self, stored: dict[str, bytes]) -> None: ...
 
     def forget(self, session: str) -> None:

@@ -76,7 +76,12 @@ class Dialect16:
     # ── status ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def status(self, evse: Evse) -> str:
-        return status_16(evse.phase, faulted=bool(evse.fault), available=evse.available)
+        return status_16(
+            evse.phase,
+            faulted=bool(evse.fault),
+            available=evse.available,
+            reserved=self._station.reservations.holder(evse) is not None,
+        )
 
     def report_station(self) -> None:
         self.report_main()
@@ -116,6 +121,7 @@ class Dialect16:
                 id_tag=session.token,
                 meter_start=session.register_start,
                 timestamp=to_datetime(session.started_at),
+                reservation_id=session.reservation,
             ),
         )
 
@@ -220,6 +226,9 @@ class Dialect16:
 
     def _say(self, action: str, request: msgspec.Struct) -> None:
         self._station.conversation.call(action, request, keep=True)
+
+    def reservation_ended(self, id_: int, status: str) -> None:
+        """1.6 has no message for it; StatusNotification says that the connector is free again."""
 
     def load(self, stored: Mapping[str, bytes]) -> None:
         prefix = "transaction."

@@ -69,7 +69,13 @@ class Dialect2:
     # ── status ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def status(self, evse: Evse) -> str:
-        return status_2(evse.phase, faulted=bool(evse.fault), available=evse.available, plugged=evse.car is not None)
+        return status_2(
+            evse.phase,
+            faulted=bool(evse.fault),
+            available=evse.available,
+            plugged=evse.car is not None,
+            reserved=self._station.reservations.holder(evse) is not None,
+        )
 
     def report_station(self) -> None:
         """2.x has connectors only; the station as a whole is not reported."""
@@ -151,6 +157,7 @@ class Dialect2:
             offline=None if station.online else True,
             number_of_phases_used=phases if phases and not evse.config.dc else None,
             evse=m.EVSEType(id=evse.id, connector_id=1) if first or state is not None else None,
+            reservation_id=session.reservation if first else None,
             id_token=id_token,
         )
         session.seq_no += 1
@@ -212,6 +219,15 @@ class Dialect2:
         self._station.conversation.call(
             "LogStatusNotification",
             self.m.LogStatusNotificationRequest(status=status, request_id=request_id),
+            keep=True,
+        )
+
+    def reservation_ended(self, id_: int, status: str) -> None:
+        if status == "NoTransaction" and self._version.name == "2.0.1":
+            return  # 2.0.1 has no word for it
+        self._station.conversation.call(
+            "ReservationStatusUpdate",
+            self.m.ReservationStatusUpdateRequest(reservation_id=id_, reservation_update_status=status),
             keep=True,
         )
 

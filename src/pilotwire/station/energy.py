@@ -181,8 +181,7 @@ class Energy:
         evse.timer = None
         now = int(station.scheduler.now())
         if evse.pending is not None and evse.pending.deadline <= now and evse.session is None:
-            evse.pending = None
-            station.entrance.forget(evse)
+            station.entrance.give_up(evse)
             station.availability.advance(evse, "deauthorize")
         session = evse.session
         if session is not None:

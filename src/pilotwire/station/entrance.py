@@ -71,17 +71,33 @@ class Entrance:
     ) -> None:
         """`token` may charge, if `grant` says so: start now, or wait for the cable."""
         station = self._station
-        if grant.status != ACCEPTED or evse.session is not None or evse.fault or not evse.available:
+        if (
+            grant.status != ACCEPTED
+            or evse.session is not None
+            or evse.fault
+            or not evse.available
+            or not station.reservations.admits(evse, token, grant.group)
+        ):
             self.forget(evse)
             return
         deadline = int(station.scheduler.now()) + station.settings.number("connection_timeout") * 1000
         pending = PendingStart(token, token_type, grant.group, trigger, remote_start_id, deadline)
+        station.reservations.presented(evse, pending)
         if evse.car is not None:
             station.transactions.start(evse, pending, trigger or "Authorized")
         else:
             evse.pending = pending
             station.availability.advance(evse, "authorize")
             station.energy.rearm(evse)
+        if pending.reservation is not None:
+            station.availability.report_all()
+
+    def give_up(self, evse: Evse) -> None:
+        """Nobody plugs in at `evse` any more, although somebody was let in."""
+        pending, evse.pending = evse.pending, None
+        self.forget(evse)
+        if pending is not None:
+            self._station.reservations.unused(pending)
 
     def stop_by_group(self, evse: Evse, session: Session, token: str, grant: Grant) -> None:
         """Another card of the session's group may end it."""
@@ -107,13 +123,15 @@ class Entrance:
         token_type: str,
         remote_start_id: int | None,
         then: OnSession | None,
+        group: str = "",
     ) -> tuple[bool, Callable[[], None]]:
         """RemoteStartTransaction / RequestStartTransaction: (accepted, what to do after the answer).
 
-        `then` is called with the session as soon as it is there, before anything is sent about it.
+        `then` is called with the session as soon as it is there, before anything is sent about it. `group` is the one
+        that the request names (2.x groupIdToken); it counts for reservations.
         """
         station = self._station
-        evse = self._evse_for_remote(evse_id)
+        evse = self._evse_for_remote(evse_id, token, group)
         if evse is None or not (station.carries(token) or token_type == NO_AUTHORIZATION):
             return False, lambda: None
 
@@ -127,15 +145,21 @@ class Entrance:
                     lambda grant: self.let_in(evse, token, token_type, grant, "RemoteStart", remote_start_id),
                 )
             else:
-                self.let_in(evse, token, token_type, Grant(ACCEPTED), "RemoteStart", remote_start_id)
+                self.let_in(evse, token, token_type, Grant(ACCEPTED, group), "RemoteStart", remote_start_id)
 
         return True, go
 
-    def _evse_for_remote(self, evse_id: int | None) -> Evse | None:
+    def _evse_for_remote(self, evse_id: int | None, token: str, group: str) -> Evse | None:
         station = self._station
 
         def free(evse: Evse) -> bool:
-            return evse.session is None and evse.pending is None and not evse.fault and evse.available
+            idle = evse.session is None and evse.pending is None and not evse.fault and evse.available
+            return idle and station.reservations.admits(evse, token, group)  # F01.FR.21, .22
+
+        if evse_id is None:
+            reserved = station.reservations.preferred(token, group)
+            if reserved is not None and free(reserved):
+                return reserved
 
         if evse_id is not None:
             evse = station.evses[evse_id - 1] if 1 <= evse_id <= len(station.evses) else None

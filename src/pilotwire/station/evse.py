@@ -41,7 +41,6 @@ class Evse:
         "pending",
         "phase",
         "reported",
-        "scheduled",
         "session",
         "timer",
     )
@@ -56,9 +55,7 @@ class Evse:
         self.pending: PendingStart | None = None
         """Somebody is let in, the cable is awaited."""
         self.available = True
-        """Operative, as the CSMS wants it (persistent)."""
-        self.scheduled: bool | None = None
-        """Availability that takes effect when the session ends."""
+        """Operative; what the CSMS wants takes effect when no session runs (`availability`)."""
         self.fault = ""
         self.reported = ""
         """The status that the CSMS was told last; empty: none."""
@@ -197,7 +194,7 @@ class Evse:
 class PendingStart:
     """An authorization that waits for the cable until `deadline` (true time, ms)."""
 
-    __slots__ = ("deadline", "group", "profile", "remote_start_id", "token", "token_type", "trigger")
+    __slots__ = ("deadline", "group", "remote_start_id", "reservation", "token", "token_type", "trigger")
 
     def __init__(
         self, token: str, token_type: str, group: str, trigger: str, remote_start_id: int | None, deadline: int
@@ -208,6 +205,8 @@ class PendingStart:
         self.trigger = trigger
         self.remote_start_id = remote_start_id
         self.deadline = deadline
+        self.reservation: int | None = None
+        """The reservation that is used up by this."""
 
 
 def _milli(value: int, digits: int) -> Decimal:

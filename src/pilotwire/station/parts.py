@@ -36,5 +36,8 @@ class Part:
     def session_ended(self, session: Session) -> None:
         """A session is over; its last message is queued."""
 
+    def clock_moved(self) -> None:
+        """The station's clock was set: what waits for an instant of it waits anew."""
+
     def setting_changed(self, name: str) -> None:
         """A setting has a new value (`pilotwire.station.settings`)."""

@@ -47,6 +47,7 @@ from .outbox import Queued, TransactionQueue
 from .parts import Part
 from .ports import Car
 from .profiles import Profile
+from .reservations import Reservations
 from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
 from .storage import StationStorage
@@ -85,6 +86,7 @@ class Station:
         "outbox",
         "parts",
         "random",
+        "reservations",
         "scheduler",
         "settings",
         "transactions",
@@ -134,7 +136,8 @@ class Station:
         self.energy = Energy(self)
         self.entrance = Entrance(self)
         self.maintenance = Maintenance(self)
-        self.parts: tuple[Part, ...] = (self.maintenance,)
+        self.reservations = Reservations(self)
+        self.parts: tuple[Part, ...] = (self.availability, self.maintenance, self.reservations)
         if config.version == "1.6":
             from .dialect_16 import Dialect16
 
@@ -238,8 +241,6 @@ class Station:
         self.dialect.load(stored)
         for evse in self.evses:
             evse.meter = Meter(int(stored.get(f"meter.{evse.id}", b"0")), now)
-            evse.available = stored.get(f"inoperative.{evse.id}") is None
-            evse.scheduled = None
         self.transactions.restore(stored)
 
     # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────
@@ -330,7 +331,8 @@ class Station:
             return
         if evse.session is not None:
             self.transactions.end(evse, "Other", "AbnormalCondition")
-        self.availability.report(evse)
+        self.reservations.evse_lost()
+        self.availability.report_all()
         self._finish()
 
     def repair(self, evse_id: int) -> None:
@@ -338,7 +340,7 @@ class Station:
         evse = self.evse(evse_id)
         evse.fault = ""
         if self._powered:
-            self.availability.report(evse)
+            self.availability.report_all()
             self._finish()
 
     def evse(self, evse_id: int) -> Evse:
@@ -399,6 +401,8 @@ class Station:
     def _set_clock(self, current_time: int) -> None:
         if self.clock.set(current_time):
             self.energy.align()
+            for part in self.parts:
+                part.clock_moved()
             for evse in self.evses:
                 if evse.session is not None:
                     self.energy.refresh(evse)

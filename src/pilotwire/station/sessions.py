@@ -51,6 +51,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     seq_no: int = 0
     """2.x: of the next event."""
     remote_start_id: int | None = None
+    reservation: int | None = None
+    """Id of the reservation that the session has used up."""
     token_sent: bool = False
     held: bool = False
     """Not (or no longer) authorized, yet not ended: no energy flows."""

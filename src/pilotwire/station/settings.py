@@ -253,6 +253,16 @@ TABLE: tuple[Setting, ...] = (
         unit="Percent",
         variable=_V("SmartChargingCtrlr", "LimitChangeSignificance"),
     ),
+    # reservation
+    _bool("reservation_available", True, "", _V("ReservationCtrlr", "Available"), writable=False),
+    _bool("reservation_enabled", True, "", _V("ReservationCtrlr", "Enabled")),
+    _bool(
+        "reserve_any",
+        True,
+        "ReserveConnectorZeroSupported",
+        _V("ReservationCtrlr", "NonEvseSpecific"),
+        writable=False,
+    ),
     # security
     _text("organization", "Pilotwire", "CpoName", _V("SecurityCtrlr", "OrganizationName"), writable=True),
     _text(
@@ -293,11 +303,10 @@ TABLE: tuple[Setting, ...] = (
     _int("max_keys", 100, "GetConfigurationMaxKeys", writable=False),
     _text(
         "feature_profiles",
-        "Core,FirmwareManagement,LocalAuthListManagement,SmartCharging,RemoteTrigger",
+        "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger",
         "SupportedFeatureProfiles",
     ),
     _int("feature_profiles_max", 6, "SupportedFeatureProfilesMaxLength", writable=False),
-    _bool("reserve_zero", False, "ReserveConnectorZeroSupported", writable=False),
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
 BY_KEY: Mapping[str, Setting] = {setting.key.lower(): setting for setting in TABLE if setting.key}

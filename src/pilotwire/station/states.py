@@ -18,6 +18,9 @@ Event = Literal["plug", "unplug", "authorize", "deauthorize", "energize", "ev-pa
 
 IN_SESSION: frozenset[Phase] = frozenset({"Ready", "Charging", "SuspendedEV", "SuspendedEVSE"})
 
+_UNUSED: frozenset[Phase] = frozenset({"Idle", "Plugged"})
+"""Nobody has been let in: a reservation shows (H03: a cable alone does not use it up)."""
+
 _WITHIN_SESSION: Mapping[Event, Phase] = {
     "energize": "Charging",
     "ev-pause": "SuspendedEV",
@@ -65,21 +68,25 @@ def after(phase: Phase, event: Event) -> Phase:
     return TRANSITIONS.get((phase, event), phase)
 
 
-def status_16(phase: Phase, *, faulted: bool, available: bool) -> str:
+def status_16(phase: Phase, *, faulted: bool, available: bool, reserved: bool = False) -> str:
     """ChargePointStatus. A session goes on under a pending change to Unavailable."""
     if faulted:
         return "Faulted"
     if not available and phase not in IN_SESSION:
         return "Unavailable"
+    if reserved and phase in _UNUSED:
+        return "Reserved"
     return _STATUS_16[phase]
 
 
-def status_2(phase: Phase, *, faulted: bool, available: bool, plugged: bool) -> str:
+def status_2(phase: Phase, *, faulted: bool, available: bool, plugged: bool, reserved: bool = False) -> str:
     """ConnectorStatusEnumType."""
     if faulted:
         return "Faulted"
     if not available and phase not in IN_SESSION:
         return "Unavailable"
+    if reserved and phase in _UNUSED:
+        return "Reserved"
     return "Occupied" if plugged or phase in IN_SESSION else "Available"
 
 

@@ -71,6 +71,7 @@ class Transactions:
         self.plan_samples(session, now)
         if session.next_sample is not None and station.config.first_sample_ms is not None:
             session.next_sample = now + station.config.first_sample_ms
+        station.reservations.began(session, pending)
         station.entrance.began(session)
         self._truth_count += 1
         truth = Truth(
@@ -90,6 +91,8 @@ class Transactions:
         self._store_truth(truth)
         for part in station.parts:
             part.session_began(session)
+        if session.reservation is not None:
+            station.availability.report_all()
         station.energy.refresh(evse)
         station.energy.rebalance(evse)
 
@@ -141,8 +144,7 @@ class Transactions:
         station.availability.advance(evse, "end", quiet=True)
         if evse.car is None:
             evse.phase = "Idle"
-        if evse.scheduled is not None:
-            station.availability.set(evse, evse.scheduled)
+        station.availability.session_over(evse)
         station.availability.report(evse)
         station.energy.rearm(evse)
         station.energy.rebalance(evse)

@@ -29,6 +29,11 @@ def on(versions: tuple[VersionName, ...], actions: Mapping[str, Handler]) -> dic
     return {(version, action): handler for version in versions for action, handler in actions.items()}
 
 
+def reason(m: Any, code: str, words: str) -> Any:
+    """A StatusInfoType: `code` (at most 20 characters, part 2 appendix 5 where it fits) and what an operator reads."""
+    return m.StatusInfoType(reason_code=code, additional_info=words)
+
+
 def evse_of(station: Station, number: int | None) -> Evse | None:
     """EVSE `number`, or None where there is no such one."""
     return station.evses[number - 1] if number is not None and 1 <= number <= len(station.evses) else None

@@ -80,8 +80,14 @@ def request_start(station: Station, request: Any) -> Reply:
 
         then = install
     token = request.id_token
+    group = request.group_id_token
     accepted, go = station.entrance.remote_start(
-        request.evse_id, token.id_token, token.type, request.remote_start_id, then
+        request.evse_id,
+        token.id_token,
+        token.type,
+        request.remote_start_id,
+        then,
+        group.id_token if group is not None else "",
     )
     return Reply(m.RequestStartTransactionResponse(status="Accepted" if accepted else "Rejected"), go)
 
