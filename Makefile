@@ -37,7 +37,7 @@ generate: setup-test ## Make the OCPP message modules and the client's operation
 bench: setup-test ## Measure throughput, durability, memory and start-up; prints a table
 	@$(PY) -m bench $(ARGS)
 
-soak: setup-test ## The full counts: 100 kills on each store, 10,000 simulated sessions, every schema mutation
+soak: setup-test ## The full counts: 100 kills on each store, 10,000 simulated sessions, every schema mutation, 1,000,000 sets of charging profiles
 	@$(PY) -m tests.soak $(ARGS)
 
 fuzz: setup-test ## Fuzz the RPC machine and the decoders for a minute each

@@ -157,10 +157,15 @@ def in_unit(value: int, unit: str, wanted: str, place: Place, phases: int) -> Fr
     return Fraction(value) / (volts * count) if wanted == "A" else Fraction(value) * volts * count
 
 
-def moment(profiles: list[Profile], at: int, now: int, evse: int, unit: str, around: Circumstances) -> Moment:
-    """What the composite schedule asked for at `now` should say for the second at `at`; no single phases."""
+def moment(
+    profiles: list[Profile], at: int, now: int, evse: int, unit: str, around: Circumstances, found=None
+) -> Moment:
+    """What the composite schedule asked for at `now` should say for the second at `at`; no single phases.
+
+    `found` is what `caps` has found, where that is known.
+    """
     place = around.places.get(evse, Place())
-    chain, outside, others, generated = caps(profiles, at, now, evse, around)
+    chain, outside, others, generated = found or caps(profiles, at, now, evse, around)
     every = [*([chain] if chain else []), *outside, *others]
     said = min((each.phases for each in every if each.phases is not None), default=None)
     hardware = 1 if place.dc else place.phases

@@ -1,6 +1,6 @@
 """Sets of charging profiles, drawn from whatever gives numbers: a seeded generator or hypothesis.
 
-All times are whole seconds close to `NOW`, so that a window of a minute sees starts, ends, cycles and gaps.
+All times are whole seconds close to `NOW`, so that a short window sees starts, ends, cycles and gaps.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pilotwire.domain.schedules.model import (
     Transaction,
 )
 
-NOW = 1_792_893_600_000 - 30_000
-"""30 s before Central Europe's clocks go back, on 2026-10-25T01:00Z."""
+NOW = 1_792_893_600_000 - 12_000
+"""12 s before Central Europe's clocks go back, on 2026-10-25T01:00Z."""
 DAY = 86_400_000
-WINDOW_S = 60
+WINDOW_S = 24
 ZONE = ZoneInfo("Europe/Berlin")
 
 PURPOSES = (
@@ -79,7 +79,7 @@ class Drawn:
         return self.draw(self.st.integers(0, 99)) >= 100 - percent
 
 
-def _near(source, before: int = 40) -> int:
+def _near(source, before: int = 20) -> int:
     return NOW + source.whole(-before, WINDOW_S + 5) * 1000
 
 
@@ -116,7 +116,7 @@ def _schedule(source, purpose: str, kind: str, *, rich: bool, split: bool) -> Sc
     count = 1 if kind == "Dynamic" else source.whole(1, 4)
     begins = [0]
     for _ in range(count - 1):
-        begins.append(begins[-1] + source.whole(1, 25) * 1000)
+        begins.append(begins[-1] + source.whole(1, 12) * 1000)
     start = None
     local = False
     if kind in ("Absolute", "Recurring") and not source.chance(10):
@@ -126,15 +126,15 @@ def _schedule(source, purpose: str, kind: str, *, rich: bool, split: bool) -> Sc
             start -= source.whole(0, 9) * DAY
             if source.chance(40):
                 # So long ago that the tail of the day before is seen.
-                start += DAY - source.whole(0, 40) * 1000
+                start += DAY - source.whole(0, 20) * 1000
     return Schedule(
         unit=unit,
         periods=tuple(_period(source, begin, unit, purpose, rich=rich, split=split) for begin in begins),
         start=start,
         local=local,
-        duration_ms=source.whole(1, 80) * 1000 if source.chance(45) else None,
+        duration_ms=source.whole(1, 40) * 1000 if source.chance(45) else None,
         limit_at_soc=LimitAtSoc(800, source.whole(0, 30) * 1000) if source.chance(8) else None,
-        random_delay_ms=20_000 if source.chance(10) else 0,
+        random_delay_ms=10_000 if source.chance(10) else 0,
     )
 
 
@@ -155,9 +155,9 @@ def _profile(source, id_: int, *, rich: bool, split: bool) -> Profile:
         valid_from=_near(source) if source.chance(20) else None,
         valid_to=_near(source, 0) if source.chance(25) else None,
         transaction=("tx" if source.chance(90) else "other") if purpose == "TxProfile" else None,
-        installed=_near(source, 60),
-        updated=_near(source, 60) if kind == "Dynamic" and source.chance(70) else None,
-        max_offline_ms=source.whole(0, 60) * 1000 if source.chance(10) else None,
+        installed=_near(source, 30),
+        updated=_near(source, 30) if kind == "Dynamic" and source.chance(70) else None,
+        max_offline_ms=source.whole(0, 30) * 1000 if source.chance(10) else None,
         schedules=tuple(_schedule(source, purpose, kind, rich=rich, split=split) for _ in range(count)),
     )
 
@@ -176,13 +176,13 @@ def draw_set(source, *, split: bool = False) -> Set:
     transaction = None
     if source.chance(75):
         delays = {
-            profile.id: (0, *(source.whole(0, 20) * 1000 for _ in range(3)))
+            profile.id: (0, *(source.whole(0, 10) * 1000 for _ in range(3)))
             for profile in profiles
             if profile.schedules[0].random_delay_ms
         }
         transaction = Transaction(
             key="tx",
-            start=_near(source, 60) - 60_000,
+            start=_near(source, 30) - 30_000,
             priority=source.chance(40),
             schedule=source.whole(0, 2) if source.chance(10) else 0,
             soc=source.whole(700, 900) if source.chance(50) else None,

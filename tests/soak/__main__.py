@@ -1,6 +1,7 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
-python -m tests.soak [--only sqlite,postgres,sessions,messages] [--kills 100] [--sessions 10000] [--seed 1]
+python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules] [--kills 100] [--sessions 10000]
+                     [--sets 1000000] [--seed 1]
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from tests.durability.killing import Result, kill_again_and_again
 from tests.durability.postgres import postgres
+from tests.soak.schedules import schedules
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,6 +84,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "postgres": over_postgres,
     "sessions": sessions,
     "messages": messages,
+    "schedules": schedules,
 }
 
 
@@ -90,6 +93,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--sets", type=int, default=1_000_000, help="sets of charging profiles (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True
