@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import csv
 import io
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import httpx
@@ -16,6 +19,8 @@ from pilotwire.api.workers import Workers
 from pilotwire.core.ids import StationKey
 from pilotwire.core.time import from_rfc3339
 from pilotwire.domain import facts, records
+from pilotwire.domain.ledger import ENERGY, zeros
+from pilotwire.storage.documents import Delete
 
 HOUR = 3_600_000
 NOW = from_rfc3339("2026-01-01T12:00:00Z")
@@ -305,7 +310,7 @@ async def test_a_site_owner_sees_the_figures_of_their_site_alone(sites, booking,
     await booking.settle()
     from pilotwire.api.access import Principal
     from pilotwire.api.problems import Problem
-    from pilotwire.api.resources import reports
+    from pilotwire.api.resources import outages, reports
 
     owner = Principal(tenant="default", name="o", role="site-owner", by="login", sites=frozenset({"south"}))
     report = await reports.report(world.context, owner)
@@ -317,7 +322,7 @@ async def test_a_site_owner_sees_the_figures_of_their_site_alone(sites, booking,
         with pytest.raises(Problem) as refused:
             await reports.report(world.context, owner, **wanted)
         assert refused.value.status == 404
-    assert {one.station_id for one in (await reports.outages(world.context, owner)).items} <= {"CP-B"}
+    assert {one.station_id for one in (await outages.outages(world.context, owner)).items} <= {"CP-B"}
     with pytest.raises(Problem) as refused:
         await reports.rebuild(world.context, owner)
     assert refused.value.status == 403
@@ -354,3 +359,148 @@ async def test_a_store_that_fails_for_a_moment_loses_no_figure(sites, booking, a
     report = await get(api, begin="2026-01-01", end="2026-01-02", station="CP-A")
     assert report["totals"]["watched_s"] == 3 * 3600
     assert await world.store.station(StationKey("default", "CP-A")) is not None
+
+
+async def test_a_session_is_not_lost_when_it_could_not_be_read_for_a_moment(sites, booking, api, world) -> None:
+    await booking.settle()
+    now = world.clock.now()
+    ended = records.Session(
+        tenant="default", id="n-1", station_id="CP-A", transaction="n-1", ocpp_version="2.0.1", evse=1, connector=1,
+        started_at=now, received_at=now, updated_at=now, status="ended", ended_at=now, energy_wh=500,
+    )  # fmt: skip
+    world.commit("CP-A", facts.SessionEnded(event_time=now, session_id="n-1"), touched=(ended,))
+    read = world.store.some_sessions
+
+    async def failing(tenant: str, ids: Any) -> list[records.Session]:
+        raise OSError("the disk is away")
+
+    world.store.some_sessions = failing
+    world.clock.run_for(10_000)
+    with pytest.raises(OSError, match="away"):
+        await world.context.parts[Reporting].fresh("default")
+    world.store.some_sessions = read
+    world.clock.run_for(10_000)
+    assert (await get(api))["totals"]["sessions"] == 2
+
+
+async def test_whoever_leaves_while_figures_are_written_has_them_booked_once(sites, booking, api, world) -> None:
+    """The transaction of a request whose client went away is committed all the same."""
+    await booking.settle()
+    booking.status("CP-A", "Available")
+    await booking.settle()
+    write, written, gate = world.store.write_documents, asyncio.Event(), asyncio.Event()
+
+    async def slow(tenant: str, changes: Any) -> list[int]:
+        versions = await write(tenant, changes)
+        written.set()
+        await gate.wait()
+        return versions
+
+    world.clock.run_for(HOUR // 100)
+    world.store.write_documents = slow
+    asking = asyncio.create_task(world.context.parts[Reporting].fresh("default"))
+    await written.wait()
+    asking.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+    assert asking.cancelled()
+    world.store.write_documents = write
+    world.clock.run_for(HOUR - HOUR // 100)
+    assert (await get(api, station="CP-A"))["totals"]["watched_s"] == 3600
+
+
+async def test_beginning_again_in_the_middle_of_the_pass_books_nothing_twice(sites, world, api) -> None:
+    read, reading, gate = world.store.sessions, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        reading.set()
+        await gate.wait()
+        return await read(*arguments, **named)
+
+    world.store.sessions = slow
+    booking = await Booking(world).start()
+    await reading.wait()
+    again = asyncio.create_task(world.context.parts[Reporting]._follower._begin())  # as after a store that was away
+    for _ in range(50):
+        await asyncio.sleep(0)
+    gate.set()
+    await again
+    await booking.settle()
+    totals = (await get(api))["totals"]
+    assert (totals["sessions"], totals["energy_wh"]) == (1, 7_250 + 5_500)
+    await booking.stop()
+
+
+async def test_a_rebuild_that_was_cut_off_is_begun_again(sites, booking, api, world) -> None:
+    await booking.charge("n-1", "CP-A", 3, 30_000)
+    before = (await get(api, station="CP-A"))["totals"]["energy_wh"]
+    write, deleting = world.store.write_documents, asyncio.Event()
+
+    async def stuck(tenant: str, changes: Any) -> list[int]:
+        if any(isinstance(one, Delete) and one.kind == "report-table" for one in changes):
+            deleting.set()
+            await asyncio.Event().wait()
+        return await write(tenant, changes)
+
+    world.store.write_documents = stuck
+    assert (await api.post("/api/v1/reports/rebuild")).status_code == 202
+    await deleting.wait()
+    await booking.stop()
+    world.store.write_documents = write
+    await booking.start()
+    await kit.until(lambda: not world.context.parts[Reporting].rebuilding, "it comes to an end")
+    await booking.settle()
+    report = await get(api, station="CP-A")
+    assert (report["totals"]["energy_wh"], report["complete"]) == (before, True)
+
+
+async def test_an_exclusion_counts_for_an_outage_that_is_over_but_not_kept_yet(sites, booking, api, world) -> None:
+    booking.status("CP-A", "Faulted")
+    await booking.hours(2)
+    booking.status("CP-A", "Available")
+    reporting = world.context.parts[Reporting]
+    await reporting._follower.settle()
+    assert reporting.reports("default").ledger.outages
+    data = {"station_id": "CP-A", "begin": "2026-01-01T12:00:00Z", "end": "2026-01-01T13:00:00Z", "reason": "closed"}
+    assert (await api.post("/api/v1/reports/exclusions", json=data)).status_code == 201
+    await booking.hours(1)
+    assert (await get(api, station="CP-A"))["totals"]["excluded_s"] == 3600
+
+
+async def test_every_outage_is_reached_page_by_page(sites, booking, api) -> None:
+    """Those that last fill whole pages before those that are over."""
+    for evse in range(1, 6):
+        booking.status("CP-A", "Faulted", evse)
+    await booking.hours(1)
+    for evse in (4, 5):
+        booking.status("CP-A", "Available", evse)
+    await booking.hours(1)
+    whole = (await api.get("/api/v1/reports/outages")).json()["items"]
+    assert [one["ended_at"] is None for one in whole] == [True] * (len(whole) - 2) + [False] * 2
+    for limit in (1, 2, 3, len(whole) - 2):
+        found, cursor = list[Any](), None
+        while True:
+            params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+            page = (await api.get("/api/v1/reports/outages", params=params)).json()
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                break
+        assert [one["id"] for one in found] == [one["id"] for one in whole]
+
+
+@pytest.mark.parametrize("sort", ["energy_wh", "-energy_wh", "station_id", "-station_id"])
+def test_a_page_goes_on_after_a_line_that_is_gone(sort: str) -> None:
+    from pilotwire.api.resources import reports
+    from pilotwire.api.resources.report_figures import Asked, Line
+
+    begin, end = date(2026, 1, 1), date(2026, 2, 1)
+    lines = [Line(begin, end, "", name, zeros(), 0) for name in ("A", "b", "C", "d")]
+    for number, line in enumerate(lines):
+        line.sums[ENERGY] = number
+    asked = Asked(begin, end, "total", "station", None, None)
+    page, cursor = reports._page(list(lines), asked, sort, None, 2)
+    rest, _ = reports._page([one for one in lines if one is not page[-1]], asked, sort, cursor, 9)
+    assert sorted(one.station or "" for one in page + rest) == ["A", "C", "b", "d"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pilotwire.core.time import from_rfc3339
 from pilotwire.domain import facts, records
-from pilotwire.domain.reports import (
+from pilotwire.domain.ledger import (
     CHARGING,
     DURATION,
     ENERGY,
@@ -21,18 +21,14 @@ from pilotwire.domain.reports import (
     OUTAGE,
     SESSIONS,
     WATCHED,
-    Days,
     Ledger,
     Row,
-    Window,
-    overlap,
     percent,
-    period_end,
-    period_of,
     shares,
-    tiles,
     zeros,
 )
+from pilotwire.domain.outages import Window, overlap
+from pilotwire.domain.periods import Days, period_end, period_of, tiles
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3_600_000

@@ -19,6 +19,7 @@ from pilotwire.core.time import from_datetime
 
 from . import cursors
 from .edit import digest
+from .language import _
 from .problems import Problem, problem
 
 T = TypeVar("T")
@@ -57,8 +58,13 @@ def sort_of(text: str | None, fields: Iterable[str], default: str) -> Sort:
     if field not in known:
         raise problem(
             "bad-parameter",
-            f"This list cannot be sorted by {field[:40]!r}.",
-            errors=[{"field": "sort", "message": f"one of {', '.join(known)}, with a minus in front for the reverse"}],
+            _("This list cannot be sorted by {field}.", field=repr(field[:40])),
+            errors=[
+                {
+                    "field": "sort",
+                    "message": _("one of {names}, with a minus in front for the reverse", names=", ".join(known)),
+                }
+            ],
         )
     return Sort(field, text.startswith("-"))
 
@@ -90,7 +96,7 @@ def place_in(cursor: str | None, question: str, kind: type[T]) -> T | None:
             "bad-cursor",
             "The cursor belongs to another question",
             "Ask with the same `sort` and filters as the page before, or leave `cursor` out to begin anew.",
-            errors=[{"field": "cursor", "message": "made for another sort or other filters"}],
+            errors=[{"field": "cursor", "message": _("made for another sort or other filters")}],
         )
     try:
         return msgspec.convert(found.place, kind)
@@ -101,6 +107,49 @@ def place_in(cursor: str | None, question: str, kind: type[T]) -> T | None:
 def order_of(key: Key) -> tuple[bool, Key]:
     """A key that compares with those of its kind; None comes last, texts in any case."""
     return (key is None, (key.casefold() if isinstance(key, str) else key) if key is not None else 0)
+
+
+class _Reversed:
+    """Compares the other way round."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    def __lt__(self, other: _Reversed) -> bool:
+        return other.key < self.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reversed) and other.key == self.key
+
+
+def rank(order: tuple[bool, Key], id: str, descending: bool) -> tuple[Any, ...]:
+    """What a list is sorted by. The key alone is turned round: what has none stays last, and equal ones stay in order
+    of their ids."""
+    missing, key = order
+    return missing, _Reversed(key) if descending else key, id
+
+
+def start_after(
+    ordered: Sequence[T],
+    place: tuple[Key, str],
+    *,
+    key: Callable[[T], Key],
+    id_of: Callable[[T], str],
+    descending: bool,
+) -> int:
+    """Where a sorted list goes on after an item that had this key and id, whether it is still there or not.
+
+    Raises Problem 400."""
+    try:
+        return bisect_right(
+            ordered,
+            rank(order_of(place[0]), place[1], descending),
+            key=lambda one: rank(order_of(key(one)), id_of(one), descending),
+        )
+    except TypeError:  # a key of another kind than this field's: made up
+        raise cursors.bad_cursor() from None
 
 
 def page_of(
@@ -123,51 +172,13 @@ def page_of(
     asked = question(name, chosen, filters)
     place = place_in(cursor, asked, tuple[str | float | int | bool | None, str])
     key = keys[chosen.field]
-    ordered: list[tuple[tuple[Any, ...], T]] = sorted(
-        (((order_of(key(one)), id_of(one)), one) for one in items), key=lambda pair: pair[0]
-    )
-    if chosen.descending:
-        # Only the key is reversed: what has none stays last, and equal ones stay in order of their ids.
-        ordered = _descending(ordered)
+    ordered = sorted(items, key=lambda one: rank(order_of(key(one)), id_of(one), chosen.descending))
     start = 0
     if place is not None:
-        try:
-            start = _start(ordered, (order_of(place[0]), place[1]), chosen.descending)
-        except TypeError:  # a key of another kind than this field's: made up
-            raise cursors.bad_cursor() from None
-    page = [one for _, one in ordered[start : start + limit]]
+        start = start_after(ordered, place, key=key, id_of=id_of, descending=chosen.descending)
+    page = ordered[start : start + limit]
     more = start + limit < len(ordered)
     return page, cursor_after(asked, (key(page[-1]), id_of(page[-1]))) if more and page else None
-
-
-class _Reversed:
-    """Compares the other way round."""
-
-    __slots__ = ("key",)
-
-    def __init__(self, key: Any) -> None:
-        self.key = key
-
-    def __lt__(self, other: _Reversed) -> bool:
-        return other.key < self.key
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and other.key == self.key
-
-
-def _turned(place: tuple[Any, ...]) -> tuple[Any, ...]:
-    (missing, key), name = place
-    return (missing, _Reversed(key), name)
-
-
-def _descending(ordered: list[tuple[tuple[Any, ...], T]]) -> list[tuple[tuple[Any, ...], T]]:
-    return sorted(ordered, key=lambda pair: _turned(pair[0]))
-
-
-def _start(ordered: Sequence[tuple[tuple[Any, ...], Any]], place: tuple[Any, ...], descending: bool) -> int:
-    if descending:
-        return bisect_right(ordered, _turned(place), key=lambda pair: _turned(pair[0]))
-    return bisect_right(ordered, place, key=lambda pair: pair[0])
 
 
 def stored_cursor(cursor: str | None, question: str) -> str | None:
@@ -190,9 +201,9 @@ def instant(name: str, value: datetime | None) -> int | None:
     if value is None:
         return None
     if value.tzinfo is None:
-        message = "needs a time zone, as in 2026-03-14T09:26:53Z"
+        message = _("needs a time zone, as in 2026-03-14T09:26:53Z")
         raise problem("bad-parameter", errors=[{"field": name, "message": message}])
     try:
         return from_datetime(value)
     except OverflowError:
-        raise problem("bad-parameter", errors=[{"field": name, "message": "out of range"}]) from None
+        raise problem("bad-parameter", errors=[{"field": name, "message": _("out of range")}]) from None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from litestar import delete, get, post
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from .. import listing, types
-from ..resources import reports
+from ..resources import outages, reports
 from .common import Cursor, Limit, PlainRequest, StationPath, body_of, context_of, segment, text_or_400, whoever
 
 ExclusionPath = Annotated[str, PathParameter(description="Id of the exclusion")]
@@ -18,8 +18,8 @@ Begin = Annotated[
     QueryParameter(description="First day, as in 2026-03-14; 30 days before `end` where left out", max_length=10),
 ]
 End = Annotated[str | None, QueryParameter(description="Day after the last; tomorrow where left out", max_length=10)]
-Group = Annotated[Literal["day", "week", "month", "total"], QueryParameter(description="A row for each of these")]
-By = Annotated[Literal["all", "site", "station"], QueryParameter(description="And for each of these")]
+Group = Annotated[types.ReportGroup, QueryParameter(description="A row for each of these")]
+By = Annotated[types.ReportBy, QueryParameter(description="And for each of these")]
 OfSite = Annotated[str | None, QueryParameter(max_length=64, description="Only of this site")]
 OfStation = Annotated[str | None, QueryParameter(max_length=64, description="Only of this station")]
 
@@ -118,7 +118,7 @@ async def list_outages(
     limit: Limit = 50,
 ) -> types.OutagePage:
     """Times of a minute and more in which an EVSE could not be used: first those that last, then newest first."""
-    return await reports.outages(
+    return await outages.outages(
         context_of(request),
         whoever(request),
         station=text_or_400("station", station),
@@ -131,7 +131,7 @@ async def list_outages(
 @get("/reports/exclusions", operation_id="listExclusions", tags=["Reports"], summary="List exclusions")
 async def list_exclusions(request: PlainRequest) -> types.ExclusionPage:
     """Times in which outages do not count against uptime, newest first."""
-    return types.ExclusionPage(items=await reports.exclusions(context_of(request), whoever(request)))
+    return types.ExclusionPage(items=await outages.exclusions(context_of(request), whoever(request)))
 
 
 @post(
@@ -144,7 +144,7 @@ async def list_exclusions(request: PlainRequest) -> types.ExclusionPage:
 async def create_exclusion(request: PlainRequest) -> types.Exclusion:
     """Outages of a station or a site within a time do not count against uptime: maintenance, no power, vandalism …"""
     data = await body_of(request, types.NewExclusion)
-    return await reports.exclude(context_of(request), whoever(request), data)
+    return await outages.exclude(context_of(request), whoever(request), data)
 
 
 @delete(
@@ -155,7 +155,7 @@ async def create_exclusion(request: PlainRequest) -> types.Exclusion:
 )
 async def delete_exclusion(request: PlainRequest, exclusion_id: ExclusionPath) -> None:
     """The outages within it count again."""
-    await reports.remove_exclusion(context_of(request), whoever(request), segment(exclusion_id))
+    await outages.remove_exclusion(context_of(request), whoever(request), segment(exclusion_id))
 
 
 @get(

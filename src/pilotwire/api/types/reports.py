@@ -15,6 +15,10 @@ Day = Annotated[
 ]
 Percent = Annotated[float | None, Meta(description="0 to 100; null where nothing was to be measured")]
 
+ReportGroup = Literal["day", "week", "month", "total"]
+ReportBy = Literal["all", "site", "station"]
+ExclusionReason = Literal["maintenance", "utility", "vandalism", "vehicle", "nature", "closed", "other"]
+
 
 class ReportRow(msgspec.Struct, kw_only=True):
     """Figures of one period, and of one site or station where the report is by these."""
@@ -46,8 +50,8 @@ class Report(msgspec.Struct, kw_only=True):
     begin: Day
     end: Annotated[Day, Meta(description="Day after the last")]
     zone: Annotated[str, Meta(description="Whose midnight parts the days", examples=["Europe/Berlin"])]
-    group: Literal["day", "week", "month", "total"]
-    by: Literal["all", "site", "station"]
+    group: ReportGroup
+    by: ReportBy
     generated_at: Time
     complete: Annotated[bool, Meta(description="False while older figures are still being gathered")]
     totals: ReportRow
@@ -101,7 +105,7 @@ class Exclusion(msgspec.Struct, kw_only=True):
     site_id: str | None
     begin: Time
     end: Time
-    reason: Literal["maintenance", "utility", "vandalism", "vehicle", "nature", "closed", "other"]
+    reason: ExclusionReason
     note: str
     by: str
     created_at: Time
@@ -118,7 +122,7 @@ class NewExclusion(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     site_id: Annotated[str, Meta(min_length=1, max_length=48)] | None = None
     begin: Annotated[datetime, Meta(tz=True)]
     end: Annotated[datetime, Meta(tz=True)]
-    reason: Literal["maintenance", "utility", "vandalism", "vehicle", "nature", "closed", "other"]
+    reason: ExclusionReason
     note: Note = ""
 
 

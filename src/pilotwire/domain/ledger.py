@@ -19,23 +19,23 @@ same without exclusions. Days are those of the zone in which the station stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta, tzinfo
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from pilotwire.core.time import from_datetime, to_datetime
-
 from . import facts
 from .facts import Fact
+from .outages import Cause, Outage, Window, overlap
+from .periods import Days
 from .records import Session, Station
 
 ENERGY, SESSIONS, DURATION, OCCUPIED, CHARGING, WATCHED, OUTAGE, EXCLUDED, OFFLINE = range(9)
 COLUMNS: Final = 9
 """Wh, number, then times in ms."""
 
-DOWN: Final = frozenset(("Faulted", "Unavailable"))
+DOWN: Final[Mapping[str, Cause]] = {"Faulted": "faulted", "Unavailable": "unavailable"}
+"""Statuses of what cannot be used, and the outage they make."""
 SHORTEST_OUTAGE_MS: Final = 60_000
 """Shorter ones count, but are not listed one by one."""
 RECENT_MS: Final = 900_000
@@ -51,40 +51,9 @@ def zeros() -> Sums:
     return [0] * COLUMNS
 
 
-# -- days -------------------------------------------------------------------------------------------------------------
-class Days:
-    """The days of one zone."""
-
-    def __init__(self, zone: tzinfo) -> None:
-        self.zone = zone
-        self._low = self._high = 0
-        self._day = ""
-
-    def _look_up(self, instant: int) -> None:
-        day = to_datetime(instant).astimezone(self.zone).date()
-        self._low, self._high = midnight(day, self.zone), midnight(day + timedelta(days=1), self.zone)
-        self._day = day.isoformat()
-
-    def day(self, instant: int) -> str:
-        """The day of an instant (ms), as 2026-03-14."""
-        if not self._low <= instant < self._high:
-            self._look_up(instant)
-        return self._day
-
-    def split(self, begin: int, end: int) -> list[tuple[str, int]]:
-        """The days between two instants and how much (ms) of each."""
-        parts: list[tuple[str, int]] = []
-        while begin < end:
-            day = self.day(begin)
-            until = min(end, self._high)
-            parts.append((day, until - begin))
-            begin = until
-        return parts
-
-
-def midnight(day: date, zone: tzinfo) -> int:
-    """When a day begins in a zone, ms."""
-    return from_datetime(datetime(day.year, day.month, day.day, tzinfo=zone))
+def percent(part: int, whole: int) -> float | None:
+    """Rounded to hundredths; None of nothing."""
+    return round(max(0, min(part, whole)) * 100 / whole, 2) if whole > 0 else None
 
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:
@@ -102,7 +71,11 @@ def shares(total: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-# -- sessions ---------------------------------------------------------------------------------------------------------
+def up(sums: Sums) -> int:
+    """ms of the watched time that count as up."""
+    return sums[WATCHED] - max(0, sums[OUTAGE] - sums[EXCLUDED])
+
+
 class Booked(msgspec.Struct, array_like=True):
     """How much of a session is in the ledger already."""
 
@@ -116,51 +89,6 @@ class Booked(msgspec.Struct, array_like=True):
     """The duration that was booked with its end, ms; 0 while it runs."""
 
 
-class Outage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Time in which an EVSE could not be used."""
-
-    station: str
-    evse: int
-    site: str
-    cause: str
-    """offline, faulted or unavailable: what it began with."""
-    detail: str = ""
-    began: int
-    ended: int = 0
-    """0: it lasts."""
-    excluded: int = 0
-    """ms of it."""
-    excluded_by: dict[str, int] = {}
-    """The same by day."""
-
-
-class Window(msgspec.Struct, frozen=True):
-    """Time (ms) in which outages of a station, or of a whole site, do not count."""
-
-    begin: int
-    end: int
-    station: str = ""
-    site: str = ""
-
-    def concerns(self, station: str, site: str) -> bool:
-        """Whether it is about this station."""
-        return self.station == station if self.station else bool(self.site) and self.site == site
-
-
-def overlap(begin: int, end: int, windows: Iterable[Window]) -> list[tuple[int, int]]:
-    """The parts of begin … end that lie in any of the windows, in order, without overlap."""
-    parts: list[tuple[int, int]] = []
-    for low, high in sorted((max(begin, one.begin), min(end, one.end)) for one in windows):
-        if low >= high:
-            continue
-        if parts and low <= parts[-1][1]:
-            parts[-1] = (parts[-1][0], max(parts[-1][1], high))
-        else:
-            parts.append((low, high))
-    return parts
-
-
-# -- the ledger -------------------------------------------------------------------------------------------------------
 class Evse(msgspec.Struct, array_like=True):
     """What is known of an EVSE."""
 
@@ -171,7 +99,7 @@ class Evse(msgspec.Struct, array_like=True):
     session: str = ""
     charging: bool = False
     down_since: int = 0
-    cause: str = ""
+    cause: Cause | Literal[""] = ""
     detail: str = ""
 
 
@@ -210,12 +138,12 @@ class Ledger:
         """Stations whose track or sessions are to be kept again."""
         self.windows: list[Window] = []
 
-    def add(self, station: str, evse: int, day: str, column: int, amount: int) -> None:
-        """Book an amount."""
+    def row(self, station: str, evse: int, day: str) -> Sums:
+        """What is pending of an EVSE's day, to be added to."""
         row = self.pending.get(key := Row(station, evse, day))
         if row is None:
             row = self.pending[key] = zeros()
-        row[column] += amount
+        return row
 
     # -- what is seen -------------------------------------------------------------------------------------------------
     def meet(self, record: Station, at: int) -> None:
@@ -277,9 +205,7 @@ class Ledger:
             if days is None:
                 days = self.days_of(station)
             for day, ms in days.split(evse.at, at):
-                row = self.pending.get(key := Row(station, number, day))
-                if row is None:
-                    row = self.pending[key] = zeros()
+                row = self.row(station, number, day)
                 row[WATCHED] += ms
                 if evse.down_since:
                     row[OUTAGE] += ms
@@ -335,11 +261,11 @@ class Ledger:
     def _judge(self, station: str, track: Track, at: int) -> None:
         """Whether each EVSE can be used now; an outage begins or ends."""
         for number, evse in track.evses.items():
-            cause = ""
+            cause: Cause | None = None
             if not track.connected:
                 cause = "offline"
             elif track.whole in DOWN:
-                cause = track.whole.lower()
+                cause = DOWN[track.whole]
             elif evse.statuses and all(status in DOWN for status in evse.statuses.values()):
                 cause = "faulted" if "Faulted" in evse.statuses.values() else "unavailable"
             if cause and not evse.down_since:
@@ -348,22 +274,25 @@ class Ledger:
                 self._over(station, number, evse, at)
 
     def _over(self, station: str, number: int, evse: Evse, at: int) -> None:
-        outage = Outage(
-            station=station,
-            evse=number,
-            site=self.site_of(station),
-            cause=evse.cause,
-            detail=evse.detail,
-            began=evse.down_since,
-            ended=at,
-        )
+        outage = self._outage(station, number, evse, at)
         evse.down_since, evse.cause, evse.detail = 0, "", ""
         excluded = self.excluded(outage, self.windows)
         for day, ms in excluded.items():
-            self.add(station, number, day, EXCLUDED, ms)
+            self.row(station, number, day)[EXCLUDED] += ms
         if at - outage.began >= SHORTEST_OUTAGE_MS:
             excluded_ms = sum(excluded.values())
             self.outages.append(msgspec.structs.replace(outage, excluded=excluded_ms, excluded_by=excluded))
+
+    def _outage(self, station: str, number: int, evse: Evse, ended: int = 0) -> Outage:
+        return Outage(
+            station=station,
+            evse=number,
+            site=self.site_of(station),
+            cause=evse.cause or "offline",
+            detail=evse.detail,
+            began=evse.down_since,
+            ended=ended,
+        )
 
     def excluded(self, outage: Outage, windows: Iterable[Window]) -> dict[str, int]:
         """How much of an outage (ms, by day) lies in windows that concern it."""
@@ -377,14 +306,7 @@ class Ledger:
     def lasting(self) -> list[Outage]:
         """Outages that have not ended."""
         return [
-            Outage(
-                station=station,
-                evse=number,
-                site=self.site_of(station),
-                cause=evse.cause,
-                detail=evse.detail,
-                began=evse.down_since,
-            )
+            self._outage(station, number, evse)
             for station, track in self.tracks.items()
             for number, evse in track.evses.items()
             if evse.down_since
@@ -406,37 +328,30 @@ class Ledger:
         if until > done.until:
             parts = days.split(done.until, until)
             for (day, ms), part in zip(parts, shares(wh, [ms for _, ms in parts]), strict=True):
-                self.add(station, evse, day, OCCUPIED, ms)
-                if part:
-                    self.add(station, evse, day, ENERGY, part)
+                row = self.row(station, evse, day)
+                row[OCCUPIED] += ms
+                row[ENERGY] += part
         else:
-            day = days.day(until)
             if wh:
-                self.add(station, evse, day, ENERGY, wh)
+                self.row(station, evse, days.day(until))[ENERGY] += wh
             for day, ms in days.split(until, done.until):  # it ended earlier than was thought
-                self.add(station, evse, day, OCCUPIED, -ms)
+                self.row(station, evse, day)[OCCUPIED] -= ms
         if end:
             self._ended(session, done, end, days)
         done.until, done.wh, done.evse = until, session.energy_wh, evse
         if remember:
             self.booked[session.id] = done
-        self.changed.add(station)
+            self.changed.add(station)
 
     def _ended(self, session: Session, done: Booked, end: int, days: Days) -> None:
         duration = max(0, end - session.started_at)
-        day = days.day(end)
         if done.ended_at:
-            before = days.day(done.ended_at)
-            if before != day:
-                self.add(session.station_id, session.evse, before, SESSIONS, -1)
-                self.add(session.station_id, session.evse, before, DURATION, -done.duration)
-                self.add(session.station_id, session.evse, day, SESSIONS, 1)
-                self.add(session.station_id, session.evse, day, DURATION, duration)
-            else:
-                self.add(session.station_id, session.evse, day, DURATION, duration - done.duration)
-        else:
-            self.add(session.station_id, session.evse, day, SESSIONS, 1)
-            self.add(session.station_id, session.evse, day, DURATION, duration)
+            before = self.row(session.station_id, session.evse, days.day(done.ended_at))
+            before[SESSIONS] -= 1
+            before[DURATION] -= done.duration
+        row = self.row(session.station_id, session.evse, days.day(end))
+        row[SESSIONS] += 1
+        row[DURATION] += duration
         done.ended_at, done.duration = end, duration
 
     def forget(self, now: int) -> None:
@@ -454,55 +369,3 @@ _SEEN: Final = frozenset(
         facts.SessionEnded,
     )
 )
-
-
-# -- periods ----------------------------------------------------------------------------------------------------------
-PERIODS: Final = ("year", "quarter", "month", "week", "day")
-"""Longest first. Weeks begin on Monday."""
-
-
-def period_of(day: date, group: str) -> date:
-    """The first day of the period that a day belongs to."""
-    match group:
-        case "year":
-            return day.replace(month=1, day=1)
-        case "quarter":
-            return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
-        case "month":
-            return day.replace(day=1)
-        case "week":
-            return day - timedelta(days=day.weekday())
-        case _:
-            return day
-
-
-def period_end(begin: date, group: str) -> date:
-    """The day after the last of the period that begins with `begin`."""
-    match group:
-        case "year":
-            return begin.replace(year=begin.year + 1)
-        case "quarter":
-            return (begin + timedelta(days=93)).replace(day=1)
-        case "month":
-            return (begin + timedelta(days=32)).replace(day=1)
-        case "week":
-            return begin + timedelta(days=7)
-        case _:
-            return begin + timedelta(days=1)
-
-
-def tiles(begin: date, end: date) -> list[tuple[str, date]]:
-    """Periods that cover the days from `begin` to before `end`, each once: (period, its first day)."""
-    made: list[tuple[str, date]] = []
-    while begin < end:
-        for period in PERIODS:
-            if period_of(begin, period) == begin and (until := period_end(begin, period)) <= end:
-                made.append((period, begin))
-                begin = until
-                break
-    return made
-
-
-def percent(part: int, whole: int) -> float | None:
-    """Rounded to hundredths; None of nothing."""
-    return round(max(0, min(part, whole)) * 100 / whole, 2) if whole > 0 else None
