@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pilotwire.api import listing
-from pilotwire.api.fleet import SORTS, StationQuery, fleet_of
+from pilotwire.api.fleet import fleet_of
+from pilotwire.api.fleet_query import SORTS, StationQuery
 from pilotwire.api.problems import Problem
 from pilotwire.domain import facts, records
 from pilotwire.storage.port import Entry

@@ -4,28 +4,25 @@ Read from the store once, then kept: facts on the bus say which stations have ch
 once, before the next answer; so an answer holds what was committed before it was asked for. Present power comes on
 `power.>`. Accounts are read again when the store says that one was written. Where several processes share a database,
 what the others did is seen within `SHARED_MS`. Nobody asks for a while: nothing is kept and nothing is listened to.
-
-Stations are shown and encoded once per change, however often they are asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import msgspec
 
 from pilotwire.domain.records import Station, StationAccount
 from pilotwire.transport.bus import Event, PowerNow, Subscription
 
-from . import mapping, types
 from .context import ApiContext
-from .cursors import bad_cursor
-from .listing import Key, Sort, cursor_after, order_of, place_in, question, sort_of
+from .fleet_member import Member
+from .fleet_query import SORTS, Order, StationQuery, filter_of
+from .listing import Sort, cursor_after, place_in, question, sort_of
 
 IDLE_S: Final = 300
 SHARED_MS: Final = 2_000
@@ -37,218 +34,6 @@ _PAGES: Final = 256
 """Encoded pages that are kept."""
 
 _encode = msgspec.json.encode
-
-
-class StationQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is asked for. Everything given has to hold; of several values of one field, one. In any case of letters."""
-
-    connected: bool | None = None
-    enabled: bool | None = None
-    registered: bool | None = None
-    status: tuple[str, ...] = ()
-    """A connector says one of these."""
-    vendor: tuple[str, ...] = ()
-    model: tuple[str, ...] = ()
-    firmware: tuple[str, ...] = ()
-    ocpp_version: tuple[str, ...] = ()
-    site: tuple[str, ...] = ()
-    """Ids; "-" stands for none."""
-    q: str = ""
-    """Part of id, vendor, model, serial, firmware or note."""
-
-    @property
-    def everything(self) -> bool:
-        return self == _EVERYTHING
-
-
-_EVERYTHING: Final = StationQuery()
-
-
-class Member:
-    """One station as it is kept."""
-
-    __slots__ = ("_json", "_power", "_shown", "_text", "account", "id", "record")
-
-    def __init__(self, id: str, record: Station | None, account: StationAccount | None) -> None:
-        self.id = id
-        self.record = record
-        self.account = account
-        self._power: dict[tuple[int, int], tuple[str, int]] | None = None
-        self._shown: types.Station | None = None
-        self._json: bytes | None = None
-        self._text = ""
-
-    def changed(self, record: Station | None) -> None:
-        """It was read again. What the bus said of its power holds on while the same session runs."""
-        self.record = record
-        if record is not None and self._power:
-            running = {(one.evse, one.connector): one for one in record.connectors}
-            for place, (session, power_w) in list(self._power.items()):
-                one = running.get(place)
-                if one is not None and one.session_id == session and session:
-                    one.power_w = power_w
-                else:
-                    del self._power[place]
-        self.forget()
-
-    def power(self, news: PowerNow) -> bool:
-        """Take in a present power; whether it is news."""
-        if self._power is None:
-            self._power = {}
-        self._power[news.evse, news.connector] = (news.session_id, news.power_w)
-        for one in self.record.connectors if self.record is not None else ():
-            if (one.evse, one.connector) == (news.evse, news.connector):
-                if one.power_w == news.power_w:
-                    return False
-                one.power_w = news.power_w
-                self.forget()
-                return True
-        return False
-
-    def forget(self) -> None:
-        self._shown = self._json = None
-        self._text = ""
-
-    @property
-    def shown(self) -> types.Station:
-        """As the API shows it. Not to be changed."""
-        if self._shown is None:
-            self._shown = mapping.station(self.id, self.record, self.account)
-        return self._shown
-
-    @property
-    def share(self) -> tuple[int, int, int]:
-        """What it adds to the totals: online, connectors, faulted connectors."""
-        record = self.record
-        if record is None:
-            return 0, 0, 0
-        connectors = faulted = 0
-        for one in record.connectors:
-            if one.evse > 0:
-                connectors += 1
-            if one.status == "Faulted":
-                faulted += 1
-        return int(record.connected), connectors, faulted
-
-    @property
-    def json(self) -> bytes:
-        if self._json is None:
-            self._json = _encode(self.shown)
-        return self._json
-
-    @property
-    def text(self) -> str:
-        """What is searched, case folded."""
-        if not self._text:
-            one = self.shown
-            texts = (one.id, one.vendor, one.model, one.serial, one.firmware, one.note)
-            self._text = "\n".join(texts).casefold()
-        return self._text
-
-
-SORTS: Final[dict[str, Callable[[types.Station], Key]]] = {
-    "id": lambda one: one.id,
-    "site": lambda one: one.site or None,
-    "vendor": lambda one: one.vendor or None,
-    "model": lambda one: one.model or None,
-    "firmware": lambda one: one.firmware or None,
-    "ocpp_version": lambda one: one.ocpp_version,
-    "connected": lambda one: one.connected,
-    "power_w": lambda one: one.power_w,
-    "last_seen": lambda one: one.last_seen,
-    "connected_at": lambda one: one.connected_at,
-    "booted_at": lambda one: one.booted_at,
-}
-"""What the list can be sorted by."""
-
-
-_Check = Callable[[types.Station], bool]
-
-
-def _is(checks: list[_Check], name: str, value: bool | None) -> None:
-    if value is not None:
-        checks.append(lambda one: getattr(one, name) is value)
-
-
-def _one_of(checks: list[_Check], name: str, values: tuple[str, ...]) -> None:
-    if values:
-        folded = frozenset(text.casefold() for text in values)
-        checks.append(lambda one: (getattr(one, name) or "").casefold() in folded)
-
-
-def _filter(wanted: StationQuery) -> Callable[[Member], bool]:
-    checks: list[_Check] = []
-    for name in ("connected", "enabled", "registered"):
-        _is(checks, name, getattr(wanted, name))
-    for name in ("vendor", "model", "firmware", "ocpp_version"):
-        _one_of(checks, name, getattr(wanted, name))
-    if wanted.site:
-        sites = frozenset("" if one == "-" else one for one in wanted.site)
-        checks.append(lambda one: one.site in sites)
-    if wanted.status:
-        states = frozenset(text.casefold() for text in wanted.status)
-        checks.append(lambda one: any(connector.status.casefold() in states for connector in one.connectors))
-    needle = wanted.q.casefold()
-
-    def fits(member: Member) -> bool:
-        shown = member.shown
-        return all(check(shown) for check in checks) and (not needle or needle in member.text)
-
-    return fits
-
-
-class _Order:
-    """The stations by one field, up or down."""
-
-    __slots__ = ("ids", "key", "keys", "sort")
-
-    def __init__(self, sort: Sort, members: Iterable[Member]) -> None:
-        self.sort = sort
-        self.key = SORTS[sort.field]
-        rows: list[tuple[str, Any]] = sorted(
-            ((one.id, order_of(self.key(one.shown))) for one in members), key=lambda row: row[0]
-        )
-        self.keys = dict(rows)
-        # Sorting is stable: equal ones stay in order of their ids, up and down alike. What has no value comes last.
-        present = sorted((row for row in rows if not row[1][0]), key=lambda row: row[1][1], reverse=sort.descending)
-        self.ids = [id for id, _ in present] + [id for id, key in rows if key[0]]
-
-    def after(self, place: tuple[Key, str]) -> int:
-        """Where the list goes on after an item that had this key and id then, wherever that is now."""
-        missing, key = order_of(place[0])
-        descending = self.sort.descending
-        wanted = (missing, _Turned(key) if descending else key, place[1])
-
-        def of(id: str) -> Any:
-            absent, its = self.keys[id]
-            return (absent, _Turned(its) if descending else its, id)
-
-        try:
-            return bisect_right(self.ids, wanted, key=of)
-        except TypeError:  # a key of another kind than this field's: made up
-            raise bad_cursor() from None
-
-    def still(self, member: Member | None, id: str) -> bool:
-        """Whether a changed station keeps its place."""
-        known = self.keys.get(id)
-        if member is None or known is None:
-            return member is None and known is None
-        return order_of(self.key(member.shown)) == known
-
-
-class _Turned:
-    """Compares the other way round."""
-
-    __slots__ = ("key",)
-
-    def __init__(self, key: Any) -> None:
-        self.key = key
-
-    def __lt__(self, other: _Turned) -> bool:
-        return other.key < self.key
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Turned) and other.key == self.key
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -271,7 +56,7 @@ class Fleet:
         self.name = secrets.token_hex(4)
         """Of this run of the index: versions of another one mean something else."""
         self._members: dict[str, Member] = {}
-        self._orders: dict[Sort, _Order] = {}
+        self._orders: dict[Sort, Order] = {}
         self._pages: OrderedDict[object, tuple[int, bytes, str]] = OrderedDict()
         self._dirty: set[str] = set()
         self._lock = asyncio.Lock()
@@ -481,9 +266,9 @@ class Fleet:
         place = place_in(cursor, asked, tuple[str | float | int | bool | None, str])
         order = self._orders.get(chosen)
         if order is None:
-            order = self._orders[chosen] = _Order(chosen, self._members.values())
+            order = self._orders[chosen] = Order(chosen, self._members.values())
         start = order.after(place) if place is not None else 0
-        fits = None if wanted.everything else _filter(wanted)
+        fits = None if wanted.everything else filter_of(wanted)
         found: list[Member] = []
         for id in (
             order.ids[start:] if fits is not None or visible is not None else order.ids[start : start + limit + 1]

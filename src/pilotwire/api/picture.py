@@ -15,7 +15,7 @@ from pilotwire.transport.bus import PowerNow
 
 from . import types
 from .context import ApiContext
-from .fleet import Member
+from .fleet_member import Member
 from .happenings.worker import open_alarms
 from .queries import Queries
 from .words import News

@@ -18,7 +18,8 @@ from . import mapping, types
 from .access import Principal
 from .context import ApiContext
 from .curve import power_curve
-from .fleet import StationQuery, fleet_of
+from .fleet import fleet_of
+from .fleet_query import StationQuery
 from .listing import next_of, question, stored_cursor
 from .problems import not_found
 from .scope import sees_session, visible_stations

@@ -15,7 +15,7 @@ from .. import audit, explain, types
 from ..access import Principal
 from ..context import ApiContext
 from ..edit import check, of_conflict, tag_of
-from ..fleet import StationQuery
+from ..fleet_query import StationQuery
 from ..language import _
 from ..listing import next_of, question, stored_cursor
 from ..problems import not_found, problem

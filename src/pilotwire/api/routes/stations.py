@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 from .. import types
 from ..commands import execute
 from ..edit import IfMatch, tagged
-from ..fleet import StationQuery
+from ..fleet_query import StationQuery
 from ..listing import SortText
 from ..resources import stations as resource
 from .common import (

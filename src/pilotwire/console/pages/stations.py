@@ -10,7 +10,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
-from pilotwire.api.fleet import SORTS, StationQuery
+from pilotwire.api.fleet_query import SORTS, StationQuery
 from pilotwire.api.language import N_, _
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import sites
