@@ -821,6 +821,25 @@ async def test_the_backlog_is_visible(start: Any) -> None:
 # Draining and the life of a server
 
 
+async def test_a_server_that_was_never_started_stops_at_once(start: Any) -> None:
+    edge = await start()
+    async with asyncio.timeout(2):  # it would wait five seconds for connections to end
+        await type(edge.server)().stop()
+
+
+async def test_a_peer_that_is_gone_before_anything_is_read_has_failed_no_tls(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = await start()
+
+    async def gone(*_: Any) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(edge.server, "_connect", gone)
+    await (await edge.raw()).ended()
+    assert (edge.counters.vanished, edge.counters.tls_failed) == (1, 0)
+
+
 @pytest.mark.both_loops
 async def test_drain_stops_accepting_and_closes_everybody_with_1012(start: Any) -> None:
     edge = await start()

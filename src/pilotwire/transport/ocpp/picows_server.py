@@ -15,7 +15,8 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from pilotwire.transport.port import Receiver
 
 from .handshake import Upgrade
-from .listener import EdgeServer, Opening
+from .listener import EdgeServer
+from .opening import Opening
 from .picows_link import Complaints, PicowsLink
 from .turn import Turn
 

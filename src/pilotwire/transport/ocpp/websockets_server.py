@@ -28,7 +28,8 @@ from pilotwire.transport.port import Receiver
 
 from .handshake import Upgrade, accept_key
 from .limits import EdgeCounters, EdgeLimits
-from .listener import EdgeServer, Opening
+from .listener import EdgeServer
+from .opening import Opening
 from .picows_link import close_reason
 
 log = logging.getLogger("pilotwire.transport.ocpp")
