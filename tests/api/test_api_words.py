@@ -81,7 +81,7 @@ def test_codes_of_the_standard_are_said_in_german() -> None:
     fault = facts.ConnectorStatusChanged(
         event_time=0, evse=2, connector=3, status="Faulted", error_code="GroundFailure"
     )
-    ended = facts.SessionEnded(event_time=0, session_id="s", transaction="1", reason="EVDisconnected")
+    ended = facts.SessionEnded(event_time=0, session_id="s", reason="EVDisconnected")
     with spoken("de"):
         assert say(fault) == "EVSE 2, Anschluss 3: gestört (GroundFailure)"
         assert say(ended) == "Ladevorgang beendet (Fahrzeug abgesteckt)"

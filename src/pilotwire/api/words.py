@@ -8,7 +8,7 @@ from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import facts
 
 from . import types
-from .language import N_, _
+from .language import DEFAULT, N_, _, speaking
 
 Level = Literal["info", "good", "warn", "bad"]
 
@@ -50,6 +50,11 @@ def code(name: str) -> str:
     return _(spaced(name).lower())
 
 
+def named(name: str) -> str:
+    """A code of the standard by itself: "Faulted", "Suspended EV"."""
+    return spaced(name) if speaking() == DEFAULT else code(name)
+
+
 def say(fact: facts.AnyFact) -> str:
     """One sentence without the station's name, e.g. "EVSE 1: session started with token 04A1B2C3"."""
     match fact:
@@ -65,15 +70,15 @@ def say(fact: facts.AnyFact) -> str:
             return _("booted ({model}): answered {verdict}", model=model, verdict=fact.verdict)
         case facts.ConnectorStatusChanged():
             error = f" ({fact.error_code})" if fact.error_code not in _NO_ERROR else ""
-            return f"{_where(fact.evse, fact.connector)}{code(fact.status)}{error}"
+            return f"{where(fact.evse, fact.connector)}{code(fact.status)}{error}"
         case facts.TokenPresented():
             verdict = "" if fact.verdict == "Accepted" else f": {code(fact.verdict)}"
             return _("token {token} presented", token=fact.token) + verdict
         case facts.SessionStarted():
-            where = _where(fact.evse, fact.connector)
+            place = where(fact.evse, fact.connector)
             if not fact.token:
-                return where + _("session started")
-            return where + _("session started with token {token}", token=fact.token)
+                return place + _("session started")
+            return place + _("session started with token {token}", token=fact.token)
         case facts.SessionUpdated():
             return _("session: {state}", state=code(fact.charging_state) or _("meter values"))
         case facts.SessionEnded():
@@ -164,7 +169,8 @@ def spaced(name: str) -> str:
     return "".join(out)
 
 
-def _where(evse: int, connector: int) -> str:
+def where(evse: int, connector: int) -> str:
+    """EVSE and connector, to stand before a sentence; "" for the station itself."""
     if evse == 0:
         return ""
     if connector in (0, 1):
