@@ -298,7 +298,7 @@ async def _restore_postgres(source: Path, manifest: Manifest, url: str) -> None:
 async def _rows_of(
     source: Path, manifest: Manifest, table: str, columns: Sequence[str]
 ) -> AsyncIterator[list[tuple[Any, ...]]]:
-    from .postgres import text
+    from .postgres_plans import text
 
     chunks = _dumped(source, table) if manifest.kind == "tables" else _kept(source / DATABASE_NAME, table, columns)
     try:

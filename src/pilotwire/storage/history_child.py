@@ -75,7 +75,7 @@ class Database:
             return self._sqlite.execute(sql, args).fetchall()
         import asyncio
 
-        from .postgres import read_rows
+        from .postgres_plans import read_rows
 
         return asyncio.run(read_rows(self._address, sql, args))
 

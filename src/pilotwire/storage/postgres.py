@@ -10,149 +10,37 @@ of the stream then says whether the group is in. If so its entries are told so; 
 written twice and nothing that was kept is reported as failed.
 """
 
-# ruff: noqa: S608 - the only texts put into SQL here are names from this file; every value is bound.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import asyncpg
 
 from pilotwire.core.errors import ConfigError
-from pilotwire.core.ids import StationKey
 
 from . import queries
-from .codec import DIRECTION_NUMBERS, HOUR_MS, Record, encode_facts, row_crc
-from .group import Group, Records, SessionRow
-from .migrate import outstanding
-from .port import Entry, StoreFailed
-from .queries import SEQ_BITS, Plan
+from .codec import Record
+from .group import Group
+from .port import StoreFailed
+from .postgres_plans import DATA_FAULTS, LOST, Connection, arguments, dollar, migrate_schema, run
+from .postgres_writer import PostgresWriter
+from .queries import Plan
 from .sqlstore import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, SqlStore, gather_records, not_durable
 
 T = TypeVar("T")
-Connection = Any
-"""asyncpg's connection, or a pool's stand-in for one; asyncpg ships no types for both at once."""
 
 LOCK_STREAM: Final = 0x70690001
-LOCK_MIGRATE: Final = 0x70690002
 BACK_OFF_MS: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000)
 LOCK_PATIENCE_S: Final = 10.0
 """How long `open` waits for the stream: a server takes a moment to see that a killed gateway is gone."""
 COMMAND_TIMEOUT_S: Final = 60.0
-_CACHE_LIMIT: Final = 100_000
-
-DATA_FAULTS = (
-    OverflowError,
-    TypeError,
-    ValueError,
-    LookupError,
-    asyncpg.DataError,
-    asyncpg.NotNullViolationError,
-    asyncpg.CharacterNotInRepertoireError,
-    asyncpg.ProgramLimitExceededError,
-)
-"""An entry's own fault: a value that PostgreSQL cannot keep."""
-
-LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
-"""The server is gone, going, or no longer the one that takes writes. How a commit under way ended is not known."""
-
-_WRITE = """
-WITH journal_rows AS (
-    INSERT INTO journal (id, station, recv_time, epoch, direction, frame, facts, crc)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[],
-                         $8::bigint[])
-), sample_rows AS (
-    INSERT INTO samples (station, time, series, value, session)
-    SELECT * FROM unnest($9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
-    ON CONFLICT DO NOTHING
-), hour_rows AS (
-    INSERT INTO session_hours (session, hour, station) SELECT * FROM unnest($14::bigint[], $15::bigint[], $16::bigint[])
-    ON CONFLICT DO NOTHING
-), session_bodies AS (
-    UPDATE sessions SET body = fresh.body FROM unnest($17::bigint[], $18::bytea[]) AS fresh (n, body)
-    WHERE sessions.n = fresh.n
-) SELECT 1
-"""
-"""What nearly every group needs. Rarer rows follow in statements of their own, then within one transaction."""
-
-_SESSIONS = """
-INSERT INTO sessions (n, tenant, id, station, txn, start_key, status, started_at, body)
-SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-                     $8::bigint[], $9::bytea[])
-ON CONFLICT (n) DO UPDATE SET station = excluded.station, txn = excluded.txn, start_key = excluded.start_key,
-    status = excluded.status, started_at = excluded.started_at, body = excluded.body
-"""
-_SESSION_LIST = """
-INSERT INTO session_list (n, tenant, station, started_at, ended_at, energy_wh, token, reason, flags)
-SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
-                     $8::text[], $9::text[])
-ON CONFLICT (n) DO UPDATE SET station = excluded.station, started_at = excluded.started_at,
-    ended_at = excluded.ended_at, energy_wh = excluded.energy_wh, token = excluded.token, reason = excluded.reason,
-    flags = excluded.flags
-"""
-_STATIONS = """
-INSERT INTO stations (station, body) SELECT * FROM unnest($1::bigint[], $2::bytea[])
-ON CONFLICT (station) DO UPDATE SET body = excluded.body
-"""
-_COMMANDS = """
-INSERT INTO commands (tenant, id, station, requested_at, pending, body)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
-ON CONFLICT (tenant, id) DO UPDATE SET station = excluded.station, requested_at = excluded.requested_at,
-    pending = excluded.pending, body = excluded.body
-"""
-_VARIABLES = """
-INSERT INTO variables (station, name, body) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[])
-ON CONFLICT (station, name) DO UPDATE SET body = excluded.body
-"""
 
 
-@cache
-def dollar(sql: str) -> str:
-    """A plan's SQL with PostgreSQL's placeholders."""
-    return re.sub(r"\?(\d+)", r"$\1", sql)
-
-
-def text(value: str) -> str:
-    """A string as a text column can hold it: PostgreSQL has no NUL in text, so keys show its picture instead.
-
-    Bodies, facts and frames are bytes and keep everything.
-    """
-    return value.replace("\0", "\u2400") if "\0" in value else value
-
-
-def _args(args: Sequence[object]) -> list[object]:
-    return [text(one) if isinstance(one, str) else one for one in args]
-
-
-async def run(connection: Connection, plan: Plan[T]) -> T:
-    """Drive a plan over a connection or pool."""
-    try:
-        sql, args = next(plan)
-        while True:
-            sql, args = plan.send(await connection.fetch(dollar(sql), *_args(args)))
-    except StopIteration as end:
-        return end.value
-
-
-async def read_rows(url: str, sql: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-    """One query over a connection of its own, for child processes."""
-    connection = await asyncpg.connect(url)
-    try:
-        return [tuple(row) for row in await connection.fetch(dollar(sql), *_args(args))]
-    finally:
-        await connection.close()
+class StreamHeld(ConfigError):
+    """Another session holds the stream: another gateway, or our own old one, which the server has not yet seen end."""
 
 
 class PostgresStore(SqlStore):
@@ -221,39 +109,30 @@ class PostgresStore(SqlStore):
                 raise ConfigError(
                     "the PostgreSQL server runs with fsync=off: an answer would promise what it cannot keep"
                 )
-            await _migrate(connection)
+            await migrate_schema(connection)
             await connection.execute("INSERT INTO streams (name) VALUES ($1) ON CONFLICT DO NOTHING", self.stream)
-            self._stream_number = await connection.fetchval("SELECT n FROM streams WHERE name = $1", self.stream)
+            number = await connection.fetchval("SELECT n FROM streams WHERE name = $1", self.stream)
             deadline = self._loop.time() + patience
-            while not await connection.fetchval(
-                "SELECT pg_try_advisory_lock($1, $2)", LOCK_STREAM, self._stream_number
-            ):
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_STREAM, number):
                 if self._loop.time() >= deadline:
-                    raise ConfigError(
+                    raise StreamHeld(
                         f"another Pilotwire writes stream {self.stream!r} of this database; give every gateway a name "
                         "of its own or stop the other one"
                     )
                 await asyncio.sleep(0.05)
-            seq = await run(connection, queries.last_seq(self._stream_number))
+            seq = await run(connection, queries.last_seq(number))
             if seq < self.seq:
                 raise ConfigError(
                     f"the database has lost entries of stream {self.stream!r}: it ends at {seq}, {self.seq} were "
                     "committed (a fail-over to a replica that lagged behind, or a restore?)"
                 )
             self.seq = seq
-            self._forget()
+            self._rows = PostgresWriter(self.stream, number)
             connection.add_termination_listener(self._on_terminated)
         except BaseException:
             connection.terminate()
             raise
         return connection
-
-    def _forget(self) -> None:
-        self._station_numbers: dict[tuple[str, ...], int] = {}
-        self._session_numbers: dict[tuple[str, ...], int] = {}
-        self._series: dict[tuple[object, ...], int] = {}
-        self._session_columns: dict[int, tuple[object, ...]] = {}
-        self._hours: set[tuple[int, int]] = set()
 
     async def close(self) -> None:
         """Commit what is waiting, close. While the server is lost: refuse what is waiting."""
@@ -334,9 +213,7 @@ class PostgresStore(SqlStore):
         while True:
             try:
                 self._writer = await self._connect(0.0 if attempt < 3 else 1.0)
-            except (*LOST, ConfigError, asyncpg.PostgresError) as error:
-                if isinstance(error, ConfigError) and "another Pilotwire writes" not in str(error):
-                    raise
+            except (*LOST, StreamHeld, asyncpg.PostgresError) as error:
                 # Held still: by our own old session, which the server has not yet seen end.
                 pause = BACK_OFF_MS[min(attempt, len(BACK_OFF_MS) - 1)] / 1000
                 attempt += 1
@@ -354,12 +231,12 @@ class PostgresStore(SqlStore):
         connection = self._writer
         self._expected = (base + len(group.entries), None)
         try:
-            await self._write(connection, base, group.entries, group.records, alone=True)
+            await self._rows.write(connection, base, group.entries, group.records, alone=True)
         except DATA_FAULTS:
-            self._forget()
+            self._rows.forget()
             return await self._write_apart(connection, base, group)
         except asyncpg.PostgresError:
-            self._forget()
+            self._rows.forget()
             raise
         self.seq = base + len(group.entries)
         return None
@@ -373,132 +250,15 @@ class PostgresStore(SqlStore):
                 entries = [group.entries[place] for place in places]
                 try:
                     async with connection.transaction():
-                        await self._write(connection, seq, entries, group.records.of_station(key), alone=False)
+                        await self._rows.write(connection, seq, entries, group.records.of_station(key), alone=False)
                     seq += len(entries)
                 except DATA_FAULTS as error:
-                    self._forget()
+                    self._rows.forget()
                     for place in places:
                         verdicts[place] = error
             self._expected = (seq, verdicts)
         self.seq = seq
         return verdicts
-
-    async def _write(
-        self, connection: Connection, seq: int, entries: Sequence[Entry], records: Records, *, alone: bool
-    ) -> None:
-        """Write entries and records: in one statement where that is all, else in one transaction."""
-        await self._find_numbers(connection, entries, records)
-        journal: list[tuple[object, ...]] = []
-        samples: list[tuple[int, ...]] = []
-        hours: list[tuple[int, ...]] = []
-        base = self._stream_number << SEQ_BITS
-        for entry in entries:
-            seq += 1
-            tenant, name, frame, direction = entry.tenant, entry.station, entry.frame, entry.direction
-            station = self._station_numbers[tenant, name]
-            facts = encode_facts(entry.facts)
-            crc = row_crc(self.stream, seq, tenant, name, entry.recv_time, entry.epoch, direction, frame, facts)
-            number = DIRECTION_NUMBERS[direction]
-            journal.append((base | seq, station, entry.recv_time, entry.epoch, number, frame, facts, crc))
-            if entry.samples:
-                self._sample_rows(entry, station, samples, hours)
-        bodies: list[tuple[int, bytes]] = []
-        whole: list[SessionRow] = []
-        for row in records.sessions:
-            number = self._session_numbers[row.tenant, row.id]
-            station = self._station_numbers[row.tenant, row.station]
-            columns = (station, row.transaction, row.start_key, row.status, row.started_at, row.listed)
-            if self._session_columns.get(number) == columns:
-                bodies.append((number, row.body))
-            else:
-                if len(self._session_columns) >= _CACHE_LIMIT:
-                    self._session_columns.clear()
-                self._session_columns[number] = columns
-                whole.append(row)
-        main = (
-            *_columns(journal, 8),
-            *_columns(samples, 5),
-            *_columns(hours, 3),
-            *_columns(bodies, 2),
-        )
-        if alone and not (whole or records.stations or records.commands or records.variables):
-            await connection.execute(_WRITE, *main)
-            return
-        async with connection.transaction():
-            await connection.execute(_WRITE, *main)
-            await self._write_others(connection, whole, records)
-
-    async def _write_others(self, connection: Connection, sessions: list[SessionRow], records: Records) -> None:
-        numbers = self._station_numbers
-        if sessions:
-            whole: list[tuple[object, ...]] = []
-            listed: list[tuple[object, ...]] = []
-            for row in sessions:
-                number, station = self._session_numbers[row.tenant, row.id], numbers[row.tenant, row.station]
-                named = (text(row.transaction), text(row.start_key), row.status, row.started_at)
-                whole.append((number, row.tenant, row.id, station, *named, row.body))
-                ended_at, energy, token, reason, flags = row.listed
-                found = (ended_at, energy, text(token), text(reason), text(flags))
-                listed.append((number, row.tenant, station, row.started_at, *found))
-            await connection.execute(_SESSIONS, *_columns(whole, 9))
-            await connection.execute(_SESSION_LIST, *_columns(listed, 9))
-        if records.stations:
-            rows = [(numbers[row.tenant, row.station], row.body) for row in records.stations]
-            await connection.execute(_STATIONS, *_columns(rows, 2))
-        if records.commands:
-            kept = [
-                (one.tenant, one.id, numbers[one.tenant, one.station], one.requested_at, one.pending, one.body)
-                for one in records.commands
-            ]
-            await connection.execute(_COMMANDS, *_columns(kept, 6))
-        if records.variables:
-            named = [(numbers[one.tenant, one.station], text(one.name), one.body) for one in records.variables]
-            await connection.execute(_VARIABLES, *_columns(named, 3))
-
-    def _sample_rows(
-        self, entry: Entry, station: int, rows: list[tuple[int, ...]], hours: list[tuple[int, ...]]
-    ) -> None:
-        for sample in entry.samples:
-            session = self._session_numbers[entry.tenant, sample.session_id] if sample.session_id else 0
-            series = self._series[_series_key(sample)]
-            rows.append((station, sample.time, series, sample.value, session))
-            if session:
-                mark = (session, sample.time // HOUR_MS)
-                if mark not in self._hours:
-                    if len(self._hours) >= _CACHE_LIMIT:
-                        self._hours.clear()
-                    self._hours.add(mark)
-                    hours.append((*mark, station))
-
-    async def _find_numbers(self, connection: Connection, entries: Sequence[Entry], records: Records) -> None:
-        """Make sure that every name in a group has its number: known ones from memory, others in a commit before.
-
-        A number that then stays unused does no harm, and no two gateways wait for one another in the middle of a group.
-        """
-        stations = {(entry.tenant, entry.station) for entry in entries}
-        sessions = {(row.tenant, row.id) for row in records.sessions}
-        stations.update((row.tenant, row.station) for row in records.sessions)
-        stations.update((row.tenant, row.station) for row in records.stations)
-        stations.update((row.tenant, row.station) for row in records.commands)
-        stations.update((row.tenant, row.station) for row in records.variables)
-        series: set[tuple[object, ...]] = set()
-        known = self._series
-        for entry in entries:
-            for sample in entry.samples:
-                if sample.session_id:
-                    sessions.add((entry.tenant, sample.session_id))
-                if (key := _series_key(sample)) not in known:
-                    series.add(key)
-        await _number(
-            connection, "station_numbers", ("tenant", "id"), ("text", "text"), stations, self._station_numbers
-        )
-        await _number(
-            connection, "session_numbers", ("tenant", "id"), ("text", "text"), sessions, self._session_numbers
-        )
-        if series:
-            kinds = ("bigint", "bigint", "text", "text", "text", "text", "text")
-            names = ("evse", "connector", "measurand", "phase", "location", "context", "unit")
-            await _number(connection, "series", names, kinds, series, known)
 
     # -- reading ------------------------------------------------------------------------------------------------------
     async def read(self, plan: Plan[T]) -> T:
@@ -525,7 +285,7 @@ class PostgresStore(SqlStore):
             try:
                 async with self._pool.acquire() as connection:
                     while True:
-                        rows = await connection.fetch(dollar(step[0]), *_args(step[1]))
+                        rows = await connection.fetch(dollar(step[0]), *arguments(step[1]))
                         try:
                             step = plan.send(rows)
                         except StopIteration as end:
@@ -580,81 +340,9 @@ class PostgresStore(SqlStore):
             connection = self._writer
             if connection is None:
                 raise StoreFailed("the server is lost; try again")
-            await self._find_numbers(connection, (), records)
-            self._session_columns.clear()
-            sessions = {(row.tenant, row.id): row for row in records.sessions}
             try:
-                async with connection.transaction():
-                    for table in ("stations", "sessions", "session_list", "commands", "variables"):
-                        await connection.execute(f"DELETE FROM {table}")
-                    await self._write_others(connection, list(sessions.values()), records)
+                await self._rows.replace(connection, records)
             except LOST as error:
                 self._lost(error)
                 self._spawn(self._recover())
                 raise not_durable(error) from error
-
-
-def _series_key(sample: Any) -> tuple[object, ...]:
-    return (
-        sample.evse,
-        sample.connector,
-        sample.measurand,
-        sample.phase,
-        sample.location,
-        sample.context,
-        sample.unit,
-    )
-
-
-def _columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
-    """Rows turned into the arrays that unnest takes."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
-async def _number(
-    connection: Connection,
-    table: str,
-    names: tuple[str, ...],
-    kinds: tuple[str, ...],
-    keys: set[Any],
-    known: dict[Any, int],
-) -> None:
-    """Give numbers to the keys that have none yet, and remember them."""
-    missing = [key for key in keys if key not in known]
-    if not missing:
-        return
-    if len(known) + len(missing) > _CACHE_LIMIT:
-        # Only what this group needs is asked for again.
-        known.clear()
-        missing = list(keys)
-    clean = {tuple(text(one) if isinstance(one, str) else one for one in key) for key in missing}
-    arrays = _columns(sorted(clean), len(names))
-    listed = ", ".join(names)
-    unnested = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(kinds, 1))
-    await connection.execute(
-        f"INSERT INTO {table} ({listed}) SELECT * FROM unnest({unnested}) ON CONFLICT DO NOTHING", *arrays
-    )
-    rows = await connection.fetch(
-        f"SELECT n, {listed} FROM {table} JOIN unnest({unnested}) AS wanted ({listed}) USING ({listed})", *arrays
-    )
-    numbers = {tuple(row)[1:]: row[0] for row in rows}
-    for key in missing:
-        known[key] = numbers[tuple(text(one) if isinstance(one, str) else one for one in key)]
-
-
-async def _migrate(connection: Connection) -> None:
-    """Bring the database to our schema, each step in a transaction together with its number; one process at a time."""
-    await connection.execute("SELECT pg_advisory_lock($1, 0)", LOCK_MIGRATE)
-    try:
-        await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
-        version = cast("int | None", await connection.fetchval("SELECT max(version) FROM schema_version")) or 0
-        for step in outstanding("postgres", version):
-            async with connection.transaction():
-                for statement in step.statements():
-                    await connection.execute(statement)
-                await connection.execute("INSERT INTO schema_version VALUES ($1)", step.number)
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1, 0)", LOCK_MIGRATE)
-
-
-__all__ = ["PostgresStore", "StationKey", "dollar", "read_rows", "run", "text"]
