@@ -13,6 +13,7 @@ import msgspec
 
 from pilotwire.core.time import to_rfc3339
 
+from .displays import MOST
 from .settings import BY_VARIABLE, TABLE, Setting
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class _Fixed(msgspec.Struct, frozen=True):
     data_type: str = "string"
     unit: str = ""
     instance: str | None = None
+    most: int | None = None
+    """maxLimit."""
 
 
 def _availability(station: Station, evse: Evse | None) -> str:
@@ -73,6 +76,7 @@ _STATION: tuple[_Fixed, ...] = (
     _Fixed("ChargingStation", "SupplyPhases", lambda s, e: "3", "integer"),
     _Fixed("ClockCtrlr", "DateTime", lambda s, e: to_rfc3339(s.clock.now()), "dateTime"),
     _Fixed("LocalAuthListCtrlr", "Entries", lambda s, e: str(s.authorizer.entries), "integer"),
+    _Fixed("DisplayMessageCtrlr", "DisplayMessages", lambda s, e: str(len(s.displays)), "integer", most=MOST),
     _Fixed("SecurityCtrlr", "Identity", lambda s, e: s.config.identity),
     _Fixed("SecurityCtrlr", "SecurityProfile", lambda s, e: str(s.config.security_profile), "integer"),
     _Fixed(
@@ -133,8 +137,14 @@ def _of_fixed(station: Station, fixed: _Fixed, evse: Evse | None, connector: int
         value=fixed.value(station, evse),
         data_type=fixed.data_type,
         unit=fixed.unit,
-        max_limit=Decimal(evse.max_mw // 1000) if evse is not None and fixed.variable == "Power" else None,
+        max_limit=_most(fixed, evse),
     )
+
+
+def _most(fixed: _Fixed, evse: Evse | None) -> Decimal | None:
+    if evse is not None and fixed.variable == "Power":
+        return Decimal(evse.max_mw // 1000)
+    return None if fixed.most is None else Decimal(fixed.most)
 
 
 def inventory(station: Station, *, configuration: bool = False) -> Iterator[Attribute]:

@@ -37,6 +37,7 @@ from .blocks import table
 from .clock import StationClock
 from .config import StationConfig
 from .conversation import Conversation
+from .displays import Displays
 from .energy import Energy
 from .entrance import Entrance
 from .evse import Evse
@@ -77,6 +78,7 @@ class Station:
         "config",
         "conversation",
         "dialect",
+        "displays",
         "energy",
         "entrance",
         "evses",
@@ -137,7 +139,8 @@ class Station:
         self.entrance = Entrance(self)
         self.maintenance = Maintenance(self)
         self.reservations = Reservations(self)
-        self.parts: tuple[Part, ...] = (self.availability, self.maintenance, self.reservations)
+        self.displays = Displays(self)
+        self.parts: tuple[Part, ...] = (self.availability, self.maintenance, self.reservations, self.displays)
         if config.version == "1.6":
             from .dialect_16 import Dialect16
 

@@ -263,6 +263,40 @@ TABLE: tuple[Setting, ...] = (
         _V("ReservationCtrlr", "NonEvseSpecific"),
         writable=False,
     ),
+    # display
+    _bool("display_available", True, "", _V("DisplayMessageCtrlr", "Available"), writable=False),
+    _bool("display_enabled", True, "", _V("DisplayMessageCtrlr", "Enabled")),
+    _list(
+        "display_states",
+        "Charging,Faulted,Idle,Unavailable",
+        ("Charging", "Faulted", "Idle", "Unavailable"),
+        "",
+        _V("DisplayMessageCtrlr", "SupportedStates"),
+        writable=False,
+    ),
+    _list(
+        "display_formats",
+        "ASCII,UTF8",
+        ("ASCII", "UTF8"),
+        "",
+        _V("DisplayMessageCtrlr", "SupportedFormats"),
+        writable=False,
+    ),
+    _list(
+        "display_priorities",
+        "AlwaysFront,InFront,NormalCycle",
+        ("AlwaysFront", "InFront", "NormalCycle"),
+        "",
+        _V("DisplayMessageCtrlr", "SupportedPriorities"),
+        writable=False,
+    ),
+    Setting(
+        name="display_language",
+        default="en",
+        kind="OptionList",
+        members=("en", "de", "fr", "nl"),
+        variable=_V("DisplayMessageCtrlr", "Language"),
+    ),
     # security
     _text("organization", "Pilotwire", "CpoName", _V("SecurityCtrlr", "OrganizationName"), writable=True),
     _text(
@@ -356,6 +390,10 @@ class Settings:
     def members(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
 
+    def options(self, name: str) -> tuple[str, ...]:
+        """The options of an OptionList."""
+        return BY_NAME[name].members
+
     def change(self, setting: Setting, value: str) -> Verdict:
         """Set by the CSMS: Rejected when it is read-only or not a value of its kind and range."""
         if not setting.writable:
@@ -391,4 +429,6 @@ def clean(setting: Setting, value: str) -> str | None:
         if setting.members and any(part not in setting.members for part in parts):
             return None
         return ",".join(parts)
+    if setting.kind == "OptionList" and setting.members and value not in setting.members:
+        return None
     return value if len(value) <= (setting.high or 500) else None

@@ -6,7 +6,8 @@ is to be done once that has been sent. It refuses with `RpcError`. `station.mess
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.version import VersionName
@@ -32,6 +33,21 @@ def on(versions: tuple[VersionName, ...], actions: Mapping[str, Handler]) -> dic
 def reason(m: Any, code: str, words: str) -> Any:
     """A StatusInfoType: `code` (at most 20 characters, part 2 appendix 5 where it fits) and what an operator reads."""
     return m.StatusInfoType(reason_code=code, additional_info=words)
+
+
+def in_parts(rows: Iterable[Any], size: int) -> Iterator[tuple[list[Any], int, bool | None]]:
+    """A report in messages of at most `size` rows: (rows, seqNo, tbc).
+
+    seqNo counts from 0; tbc is True in all but the last, which has none.
+    """
+    rest = iter(rows)
+    part = list(islice(rest, size))
+    number = 0
+    while part:
+        following = list(islice(rest, size))
+        yield part, number, True if following else None
+        part = following
+        number += 1
 
 
 def evse_of(station: Station, number: int | None) -> Evse | None:
