@@ -57,12 +57,15 @@ class World:
         self,
         *,
         lab: bool = False,
+        vault: bool = False,
         delay_ms: int = 5,
         faults: Faults | None = None,
         store: Any = FailingStore,
         **config: Any,
     ) -> None:
         self.clock = SimScheduler()
+        self.vault = vault
+        """The installation has a secret, so it has an authority of its own."""
         self.store: FailingStore = store(scheduler=self.clock, delay_ms=delay_ms)
         self.bus = LocalBus()
         self.logged: list[str] = []
@@ -80,6 +83,9 @@ class World:
             ids=self.ids,
             config=self.config,
             verify=lambda verifier, password: verifier.encode() == b"hash of " + password,
+            hash_password=lambda password: "hash of " + password.decode(),
+            secret=b"the installation's secret" if self.vault else None,
+            spawn=now_of,
             log=lambda event, key, **details: self.logged.append(event),
         )
         now_of(system.refresh())

@@ -252,7 +252,7 @@ def test_an_answer_by_an_old_connection_is_dropped() -> None:
 @pytest.mark.parametrize(
     ("version", "action", "payload"),
     [
-        ("1.6", "SignCertificate", {"csr": "x"}),
+        ("1.6", "GetConfiguration", {}),
         ("2.0.1", "NotifyEVChargingNeeds", None),
         ("2.1", "PullDynamicScheduleUpdate", {"chargingProfileId": 1}),
         ("2.0.1", "GetVariables", None),

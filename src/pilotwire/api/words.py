@@ -101,6 +101,19 @@ def say(fact: facts.AnyFact) -> str:
             return _("firmware: {status}", status=code(fact.status))
         case facts.LogStatusChanged():
             return f"{fact.kind}: {code(fact.status)}"
+        case facts.CertificateRequested():
+            if fact.verdict == "Accepted":
+                return _("asked for a certificate ({use})", use=spaced(fact.use))
+            return _("asked for a certificate, and was refused: {why}", why=fact.reason)
+        case facts.CertificateIssued():
+            return _("certificate signed by {authority}", authority=fact.authority)
+        case facts.CertificateSettled():
+            why = f": {fact.reason}" if fact.reason else ""
+            return _("certificate {status}", status=_(fact.status)) + why
+        case facts.CredentialChanged():
+            if fact.what == "password":
+                return _("has a new password")
+            return _("came up to security profile {profile}", profile=fact.value)
         case facts.CommandRequested():
             if not fact.by:
                 return _("command {action}", action=fact.action)
@@ -124,6 +137,8 @@ def level(fact: facts.AnyFact) -> Level:
         case facts.CommandSettled(outcome=outcome) if outcome != "answered":
             return "warn"
         case facts.SecurityEventNotified() | facts.OrphanReceived():
+            return "warn"
+        case facts.CertificateRequested(verdict="Rejected") | facts.CertificateSettled(status="refused" | "failed"):
             return "warn"
         case facts.SessionStarted() | facts.StationConnected():
             return "good"

@@ -168,6 +168,12 @@ def _judge_one(certificate: x509.Certificate, now: datetime) -> None:
         raise ChainError("weak-hash", f"signed with {algorithm.name}")
 
 
+def check_authority(certificate: x509.Certificate, now: datetime) -> None:
+    """Whether it is an authority of today, fit to be trusted. Raises ChainError."""
+    _judge_one(certificate, now)
+    _judge_authority(certificate, [])
+
+
 def _judge_authority(certificate: x509.Certificate, below: list[x509.Certificate]) -> None:
     """Whether it may have issued what is below it: `below` is the path so far, the leaf first."""
     try:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pilotwire.domain.context import Context, Decision
 from pilotwire.domain.inputs import Input
 
+from .certificates import actions as certificates
+
 if TYPE_CHECKING:
     from .actor import StationActor
 
@@ -50,5 +52,9 @@ def _boot_verdict(actor: StationActor, context: Context) -> None:
 PLAIN = Special()
 SPECIAL: Mapping[str, Special] = {
     "BootNotification": Special(prepare=_boot_verdict),
+    "SignCertificate": Special(fetch=certificates.judge, follow=certificates.enroll),
+    "GetCertificateStatus": Special(fetch=certificates.status),
+    "GetCertificateChainStatus": Special(fetch=certificates.chain_status),
+    "Get15118EVCertificate": Special(fetch=certificates.ev_certificate),
 }
 """By action, the same in every version."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import unquote
+
+from msgspec.structs import replace
 
 from pilotwire.core.ids import DEFAULT_TENANT, MAX_IDENTITY, BadIdentity, StationKey, check_identity
 from pilotwire.crypto.subject import read_subject
@@ -144,6 +147,17 @@ class Admission:
         if profile == 0:
             # Without a credential the way in is the proof: the lab's own machine.
             return account if self._around.config.lab and is_local(handshake.peer) else LAB_ELSEWHERE
+        if account.next_profile > profile:
+            # Told to go to a higher profile: when it comes by that one, the old one is over (A05).
+            higher = self._by_profile(account, account.next_profile, handshake, basic)
+            if not isinstance(higher, Refuse):
+                self._came_with(key, "security-profile")
+                return replace(account, security_profile=account.next_profile)
+        return self._by_profile(account, profile, handshake, basic)
+
+    def _by_profile(
+        self, account: StationAccount, profile: int, handshake: Handshake, basic: Refuse | None
+    ) -> StationAccount | Refuse:
         if profile == 3:
             return self._by_certificate(account, handshake)
         if isinstance(basic, Refuse):
@@ -157,7 +171,17 @@ class Admission:
         if handshake.user is None or handshake.password is None:
             return NO_CREDENTIAL
         right = self._verify(account.password, handshake.password)
-        return None if right and handshake.user == handshake.identity.encode() else WRONG_CREDENTIAL
+        ours = handshake.user == handshake.identity.encode()
+        if account.next_password and self._verify(account.next_password, handshake.password) and ours:
+            # It was sent to the station, whose answer was lost: the old password is over.
+            self._came_with(StationKey(account.tenant, account.id), "password")
+            return None
+        return None if right and ours else WRONG_CREDENTIAL
+
+    def _came_with(self, key: StationKey, what: Literal["password", "security-profile"]) -> None:
+        desk = self._around.certificates
+        if desk is not None:
+            desk.credentials.came_with(key, what)
 
     def _by_certificate(self, account: StationAccount, handshake: Handshake) -> StationAccount | Refuse:
         """A00.FR.404, 405: O is the operator's, CN is this station."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
 from pilotwire.protocols.ocpp.rpc.machine import Limits
@@ -16,6 +17,10 @@ from .books import Accounts, Tokens
 from .counters import Counters
 from .door import Door
 from .speech import Speech
+
+if TYPE_CHECKING:
+    from .actor import StationActor
+    from .certificates.desk import Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,10 @@ class Log(Protocol):
     """Where what an operator must hear is said: rare things only, never one line per message."""
 
     def __call__(self, event: str, key: StationKey, **details: Any) -> None: ...
+
+
+def _nobody(key: StationKey) -> StationActor:
+    raise LocalError(f"there is no actor for {key} yet")
 
 
 def silent(event: str, key: StationKey, **details: Any) -> None:
@@ -78,6 +87,10 @@ class Around:
         self.counters = Counters()
         self.door = Door(bus)
         """Who came lately, and why they were not let in."""
+        self.certificates: Desk | None = None
+        """Who signs, who is trusted, what is under way; set by the service."""
+        self.actor: Callable[[StationKey], StationActor] = _nobody
+        """A station's actor, made on first use; set by the service."""
         self._speech: dict[str, Speech] = {}
 
     def speech(self, name: str) -> Speech:

@@ -35,6 +35,10 @@ class Accounts:
     def get(self, key: StationKey) -> StationAccount | None:
         return self._by_key.get(key)
 
+    def tenants(self) -> set[str]:
+        """Those that have stations."""
+        return {key.tenant for key in self._by_key}
+
 
 class Tokens:
     """Which IdTokens may charge. Identifiers are compared without regard to case (1.6 4.1, 2.x IdTokenType)."""

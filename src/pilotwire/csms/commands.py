@@ -31,8 +31,11 @@ from pilotwire.domain.stations import Decision, decide
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.protocols.ocpp.rpc.machine import OpenCall
 from pilotwire.protocols.ocpp.version import load as load_version
+from pilotwire.storage.port import StoreFailed
 from pilotwire.translate import answers, verbs
 from pilotwire.transport.bus import CommandReply, CommandRequest
+
+from .certificates import actions as special
 
 if TYPE_CHECKING:
     from .actor import StationActor
@@ -162,6 +165,9 @@ class Outbox:
         secret = answers.holds_secret(made.action, made.request)
         if secret and durable:
             return end("invalid", _says("Invalid", "a secret is never stored: send it while the station is connected"))
+        objection = special.objection(actor, made.action, made.request)
+        if objection:
+            return end("invalid", _says("NotAllowed", objection))
         item = Item(
             id=around.ids.new(),
             action=made.action,
@@ -183,7 +189,14 @@ class Outbox:
             by=asked.by,
         )
         self._recording += 1
-        actor.record((fact,), partial(self._recorded, item))
+
+        def go(ready: bool) -> None:
+            if ready:
+                actor.when_ready(lambda: actor.record((fact,), partial(self._recorded, item)))
+            else:
+                self._recorded(item, StoreFailed("the station's account could not be written"))
+
+        special.before(actor, made.action, made.request, go)
 
     def ask(self, action: str, payload: bytes, *, urgent: bool = True) -> None:
         """Ask something of our own accord, now or never."""
@@ -322,6 +335,8 @@ class Outbox:
         now = actor.around.now()
         if answer is None:
             answer = _says("Expired", "it could not be sent in time") if outcome == "expired" else {}
+        if item.action in special.SETTLED:
+            self._look_at(item, outcome, answer)
         facts: tuple[AnyFact, ...] = ()
         if item.id:
             text = msgspec.json.encode(answer).decode()
@@ -333,6 +348,18 @@ class Outbox:
         if facts:
             # The station's answer is what it is, whether or not we could write it down.
             actor.record(facts, lambda error: self._reply(item, outcome, answer), frame=frame)
+
+    def _look_at(self, item: Item, outcome: str, answer: dict[str, Any]) -> None:
+        """What the command did is of interest beyond who asked for it."""
+        actor = self._actor
+        try:
+            if item.request is None:  # it came out of the store and was never sent
+                item.request = verbs.decode(load_version(actor.version), item.action, item.payload).request
+            payload = msgspec.json.decode(item.payload)
+            special.settled(actor, item.action, item.request, payload, outcome, answer)
+        except Exception as error:  # a fault of ours: the command itself is settled as it is
+            actor.around.counters.faults += 1
+            actor.around.log("what follows a command failed", actor.key, action=item.action, error=repr(error))
 
     def _reply(self, item: Item, outcome: str, answer: dict[str, Any]) -> None:
         counters = self._actor.around.counters

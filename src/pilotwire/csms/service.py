@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
 from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
+from pilotwire.crypto.vault import Vault
 from pilotwire.domain.records import StationAccount
 from pilotwire.storage.port import Store
 from pilotwire.transport.bus import Bus, CommandReply, CommandRequest, HandshakesAsked, Refused, Subscription
@@ -19,6 +20,8 @@ from pilotwire.transport.port import Endpoint, Handshake, Receiver
 from .actor import StationActor
 from .admission import Admission, Verify
 from .around import Around, CsmsConfig
+from .certificates.desk import Desk
+from .certificates.keeper import StoreKeeper
 from .counters import Counters
 
 __all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
@@ -50,9 +53,16 @@ class CentralSystem:
         ids: Ids,
         config: CsmsConfig | None = None,
         verify: Verify,
+        hash_password: Callable[[bytes], str] | None = None,
+        secret: bytes | None = None,
+        spawn: Callable[[Coroutine[Any, Any, None]], None] | None = None,
         log: Any = _say,
     ) -> None:
-        """`verify(verifier, password)` judges a station's password, in the same time for right and wrong."""
+        """`verify(verifier, password)` judges a station's password, in the same time for right and wrong;
+        `hash_password` makes such a verifier, for passwords that are changed by command. `secret`: the installation's,
+        which locks the certificate authority's keys. `spawn` runs coroutines that nobody waits for; a simulation, whose
+        store never waits, runs them at once, and then nobody outside is asked about certificates.
+        """
         self._around = Around(
             store=store,
             bus=bus,
@@ -64,6 +74,17 @@ class CentralSystem:
         )
         self._bus = bus
         self._store = store
+        outward = self._spawn if spawn is None else None
+        keeper = self._keeper = StoreKeeper(store, spawn or self._spawn, log)
+        self._around.actor = self.actor
+        self._around.certificates = self.certificates = Desk(
+            self._around,
+            self.actor,
+            keeper,
+            vault=Vault(secret) if secret is not None else None,
+            spawn=outward,
+            hash_password=hash_password,
+        )
         self._actors: dict[StationKey, StationActor] = {}
         self._admission = Admission(self._around, self._connect, verify)
         self._unserve: list[Callable[[], None]] = []
@@ -120,6 +141,7 @@ class CentralSystem:
         """Read accounts and tokens again. A station whose account was taken away is hung up on."""
         async with self._refreshing:  # what was read later must not be replaced by what was read before it
             await self._refresh()
+            await self.certificates.load()
 
     async def _refresh(self) -> None:
         around = self._around
@@ -128,7 +150,10 @@ class CentralSystem:
         keeping = [
             account for key in self._keeping if key not in known and (account := around.accounts.get(key)) is not None
         ]
+        # What is on its way to the store is newer than what was read from it.
         around.accounts.replace([*accounts, *keeping])
+        for account in self._keeper.accounts.values():
+            around.accounts.put(account)
         around.tokens.replace(tokens)
         for key, actor in self._actors.items():
             account = around.accounts.get(key)

@@ -198,6 +198,53 @@ class LogStatusChanged(Fact, frozen=True, tag="log-status-changed.1"):
     request_id: int | None = None
 
 
+class CertificateRequested(Fact, frozen=True, tag="certificate-requested.1"):
+    """The station wants a certificate signed (A02, A03)."""
+
+    use: str
+    """ChargingStationCertificate, V2GCertificate or V2G20Certificate."""
+    verdict: str
+    """What was answered: Accepted or Rejected."""
+    reason: str = ""
+    request_id: int | None = None
+    common_name: str = ""
+    organization: str = ""
+    key: str = ""
+    """Of what kind its key is, e.g. EC secp256r1."""
+
+
+class CertificateIssued(Fact, frozen=True, tag="certificate-issued.1"):
+    """An authority has signed the station's request."""
+
+    enrollment: str
+    use: str
+    authority: str
+    serial: str
+    """Hexadecimal."""
+    issuer: str = ""
+    not_after: int = 0
+
+
+class CertificateSettled(Fact, frozen=True, tag="certificate-settled.1"):
+    """What became of a signing request in the end."""
+
+    enrollment: str
+    use: str
+    status: str
+    """delivered, refused (by the station), failed or superseded."""
+    reason: str = ""
+    serial: str = ""
+
+
+class CredentialChanged(Fact, frozen=True, tag="credential-changed.1"):
+    """By what the station is let in has changed."""
+
+    what: str
+    """password or security-profile."""
+    value: str = ""
+    """The new profile; never the password."""
+
+
 class CommandRequested(Fact, frozen=True, tag="command-requested.1"):
     command_id: str
     action: str
@@ -240,6 +287,10 @@ AnyFact = (
     | DataTransferred
     | FirmwareStatusChanged
     | LogStatusChanged
+    | CertificateRequested
+    | CertificateIssued
+    | CertificateSettled
+    | CredentialChanged
     | CommandRequested
     | CommandSettled
     | DeviationAccepted

@@ -179,6 +179,11 @@ class StationAccount(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False)
     """0 none (lab only), 1 Basic, 2 TLS + Basic, 3 client certificate (OCPP 2.1 part 2, A00)."""
     password: str = ""
     """Verifier as made by `pilotwire.crypto.passwords`, never the password."""
+    next_password: str = ""
+    """Of a password that was sent to the station and that it has not used yet: until it does, or refuses it, both are
+    taken, so that a connection that breaks in between locks nobody out."""
+    next_profile: int = 0
+    """The higher profile that the station was told to go to: from when it comes by that one, the old is refused."""
     organization: str = ""
     """Profile 3: the O that the client certificate must carry."""
     serial: str = ""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import boot, device_model, inputs, notices, sessions_v2, sessions_v16, status, tokens
+from . import boot, certificates, device_model, inputs, notices, sessions_v2, sessions_v16, status, tokens
 from .context import Authorizer, Context, Decision, Need
 from .fold import Fold, fold, fold_stream
 from .state import Record, StationState, UnknownSession
@@ -55,6 +55,10 @@ ROUTES: dict[type[inputs.Input], Callable[[StationState, Any, Context], Decision
     inputs.DataTransfer: notices.data_transfer,
     inputs.FirmwareStatus: notices.firmware_status,
     inputs.LogStatus: notices.log_status,
+    certificates.SignCertificate: certificates.sign_certificate,
+    certificates.StatusAsked: certificates.status,
+    certificates.ChainStatusAsked: certificates.chain_status,
+    certificates.EvCertificateAsked: certificates.ev_certificate,
 }
 """One small function per input."""
 

@@ -9,6 +9,7 @@ from pilotwire.domain import inputs
 from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, Outcome, Started, Stopped, TokenVerdict
 from pilotwire.protocols.ocpp.v16 import messages as m
 
+from . import certificates
 from .metering import LazySamples, milliseconds, samples_v16
 from .table import Served, Table, acknowledged, instant
 
@@ -168,4 +169,5 @@ TABLE: Table = {
     "DiagnosticsStatusNotification": acknowledged(_diagnostics, m.DiagnosticsStatusNotificationResponse()),
     "LogStatusNotification": acknowledged(_log, m.LogStatusNotificationResponse()),
     "SecurityEventNotification": acknowledged(_security_event, m.SecurityEventNotificationResponse()),
+    **certificates.rows_16(m),
 }
