@@ -92,6 +92,26 @@ async def test_lookups_wait_for_what_was_appended_before_them() -> None:
     assert found == [session()]
 
 
+async def test_position_is_the_entry_that_is_told_of_also_when_the_store_closes_or_fails() -> None:
+    clock = SimScheduler(0)
+    store = MemoryStore(scheduler=clock, delay_ms=5)
+    told: list[int] = []
+
+    def append(*numbers: int) -> None:
+        for number in numbers:
+            store.append(entry(number), lambda error: told.append(store.position))
+
+    append(1, 2)
+    clock.run_until(10)
+    append(3, 4)
+    await store.close()
+    assert told == [1, 2, 3, 4]
+    await store.open()
+    append(5)
+    store.fail()
+    assert told == [1, 2, 3, 4, 0]
+
+
 async def test_failure_refuses_what_waits_until_opened_again() -> None:
     clock = SimScheduler(0)
     store = MemoryStore(scheduler=clock, delay_ms=5, queue=2)

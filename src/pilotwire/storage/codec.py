@@ -82,16 +82,17 @@ def row_crc(
 
 def record_key(record: Record) -> tuple[object, ...]:
     """What makes a touched record the same record: its kind, tenant and ids."""
-    kind = type(record)
-    if kind is Session:
-        return (Session, record.tenant, record.id)  # type: ignore[union-attr]
-    if kind is Station:
-        return (Station, record.tenant, record.id)  # type: ignore[union-attr]
-    if kind is Command:
-        return (Command, record.tenant, record.id)  # type: ignore[union-attr]
-    if kind is Variable:
-        return (Variable, record.tenant, record.station_id, variable_name(record))  # type: ignore[union-attr,arg-type]
-    raise TypeError(f"an entry cannot touch a {kind.__name__}")
+    match record:
+        case Session():
+            return (Session, record.tenant, record.id)
+        case Station():
+            return (Station, record.tenant, record.id)
+        case Command():
+            return (Command, record.tenant, record.id)
+        case Variable():
+            return (Variable, record.tenant, record.station_id, variable_name(record))
+        case other:
+            raise TypeError(f"an entry cannot touch a {type(other).__name__}")
 
 
 def variable_name(variable: Variable) -> str:

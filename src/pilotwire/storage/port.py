@@ -274,7 +274,9 @@ class Store(Protocol):
 
     # -- care ---------------------------------------------------------------------------------------------------------
     async def rebuild(
-        self, projections: Sequence[Station | Session | Command | Variable] | AsyncIterator[object]
+        self,
+        projections: Sequence[Station | Session | Command | Variable]
+        | AsyncIterator[Station | Session | Command | Variable],
     ) -> None:
         """Replace every projection row by these, in one transaction."""
         ...

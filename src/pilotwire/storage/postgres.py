@@ -24,11 +24,12 @@ from pilotwire.core.errors import ConfigError
 from . import queries
 from .codec import Record
 from .group import Group
+from .group_queue import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, not_durable
 from .port import StoreFailed
 from .postgres_plans import DATA_FAULTS, LOST, Connection, arguments, dollar, migrate_schema, run
 from .postgres_writer import PostgresWriter
 from .queries import Plan
-from .sqlstore import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, SqlStore, gather_records, not_durable
+from .sqlstore import SqlStore, gather_records
 
 T = TypeVar("T")
 
@@ -332,7 +333,7 @@ class PostgresStore(SqlStore):
                 except (StoreFailed, ConfigError) as error:
                     self._fail(error)
 
-    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[object]) -> None:
+    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[Record]) -> None:
         """Replace every projection row by these, in one transaction."""
         self._check_writable()
         records = await gather_records(projections)

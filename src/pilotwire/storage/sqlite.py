@@ -25,11 +25,12 @@ from pilotwire.core.errors import ConfigError
 from .codec import Record
 from .files import sync
 from .group import Group
+from .group_queue import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, not_durable
 from .migrate import outstanding
 from .port import StoreFailed
 from .queries import Plan, run_plan
 from .sqlite_writer import DATA_FAULTS, STATEMENTS, Writer
-from .sqlstore import QUEUE_BYTES, QUEUE_ENTRIES, Lookup, SqlStore, gather_records, not_durable
+from .sqlstore import SqlStore, gather_records
 
 T = TypeVar("T")
 
@@ -291,7 +292,7 @@ class SqliteStore(SqlStore):
         except sqlite3.Error as error:
             raise not_durable(error) from error
 
-    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[object]) -> None:
+    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[Record]) -> None:
         """Replace every projection row by these, in one transaction."""
         records = await gather_records(projections)
         await self.on_writer(lambda writer: writer.rebuild(records))

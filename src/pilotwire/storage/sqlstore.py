@@ -1,266 +1,48 @@
 """What the SQLite and the PostgreSQL store have in common: everything but how a plan is run and a group committed.
 
-The queue: `append` puts entries on a list; when no commit is under way the list is taken whole as a `Group`; when its
-commit is settled the next one is taken, and then every `done` of the first is called, in order.
+Reading and care are here, `group_queue` has the hot path, `sql_settings` what people set.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.ids import StationKey
-from pilotwire.domain.records import ApiKey, Command, Sample, Session, Station, StationAccount, Token, User, Variable
+from pilotwire.domain.records import Command, Sample, Session, Station, Variable
 
-from . import documents, hot_samples, queries, session_list
-from .codec import DAY_MS, HOUR_MS, Record, encode, sample_order
-from .documents import Change, Document, DocumentPage
-from .group import Group, Records, take_records
-from .port import Done, Entry, JournalRow, Page, StationImage, StoreFailed
-from .queries import SEQ_MASK, Plan, RawRow
+from . import hot_samples, queries, session_list
+from .codec import DAY_MS, HOUR_MS, Record, sample_order
+from .group import Records
+from .group_queue import GroupQueue
+from .port import JournalRow, Page
+from .queries import SEQ_MASK, RawRow
 from .session_list import EndedRow, SessionQuery, StationTotal
+from .sql_settings import SqlSettings
 
-T = TypeVar("T")
-
-
-Lookup = tuple[Plan[Any], Callable[[Any], None]]
-"""A question asked in the middle of a message and who is told."""
-
-QUEUE_ENTRIES: Final = 50_000
-QUEUE_BYTES: Final = 128 * 1024 * 1024
 ROLL_OFF_ROWS: Final = 5_000
 
 
-class SqlStore(ABC):
+class SqlStore(GroupQueue, SqlSettings):
     """Reading and settings of the `Store` port over plans. `history` is the folder of the Parquet days, or None."""
 
     shared = False
 
     def __init__(self, stream: str, history: Path | None, *, queue_entries: int, queue_bytes: int) -> None:
+        GroupQueue.__init__(self, queue_entries=queue_entries, queue_bytes=queue_bytes)
+        SqlSettings.__init__(self)
         self.stream = stream
-        self.position = 0
         self.history = history
-        self._queue_entries = queue_entries
-        self._queue_bytes = queue_bytes
-        self._open = self._ready = self._writing = False
-        self._failure: BaseException | None = None
         self._rolling = asyncio.Lock()
-        self._document_changes = documents.Counter()
-        self.account_changes = 0
-        """Rises when an account is written or deleted through this store."""
-        self.groups = 0
-        """Groups committed."""
-        self.entries = 0
-        """Entries committed."""
 
     @abstractmethod
-    async def read(self, plan: Plan[T]) -> T:
-        """Run a plan that only reads, on one snapshot where the database can."""
-
-    @abstractmethod
-    async def change(self, plan: Plan[T]) -> T:
-        """Run a plan in a transaction of its own and commit it. Raises StoreFailed when it cannot be committed."""
-
-    @abstractmethod
-    def _commit(self, group: Group) -> None:
-        """Begin to make a group durable; `_on_group` is called on the loop's thread when that is settled."""
-
-    @abstractmethod
-    def _answer(self, due: list[Lookup]) -> None:
-        """Answer lookups whose entries are settled."""
-
-    @abstractmethod
-    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[object]) -> None:
+    async def rebuild(self, projections: Sequence[Record] | AsyncIterator[Record]) -> None:
         """Replace every projection row by these, in one transaction."""
-
-    # -- the queue (loop's thread) ------------------------------------------------------------------------------------
-    def _reset(self) -> None:
-        """Begin empty, on the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._failure = None
-        self._entries: list[Entry] = []
-        self._dones: list[Done | None] = []
-        self._bytes = 0
-        self._taking = False
-        self._busy = False
-        self._appended = 0
-        self._settled = 0
-        self._lookups: list[tuple[int, Lookup]] = []
-        self._idle: asyncio.Future[None] | None = None
-
-    def _accept(self, *, writing: bool) -> None:
-        self._open, self._ready, self._writing = True, True, writing
-
-    def _fail(self, failure: BaseException) -> None:
-        self._ready, self._writing, self._failure = False, False, failure
-
-    def _pending(self) -> bool:
-        return bool(self._busy or self._taking or self._entries)
-
-    async def _drain(self) -> None:
-        """Take nothing more and wait until all that was taken is settled."""
-        self._ready = self._writing = False
-        if self._pending():
-            self._idle = self._loop.create_future()
-            await self._idle
-        self._open = False
-
-    def _check_writable(self) -> None:
-        if not self._writing:
-            raise StoreFailed(f"the store is not ready: {self._failure or 'it is not open for writing'}")
-
-    @property
-    def ready(self) -> bool:
-        """True while commits succeed."""
-        return self._ready
-
-    @property
-    def appended(self) -> int:
-        """Entries that were taken since it was opened."""
-        return self._appended
-
-    @property
-    def settled(self) -> int:
-        """Of these: those that are durable, or refused."""
-        return self._settled
-
-    # -- appending (loop's thread) ------------------------------------------------------------------------------------
-    def append(self, entry: Entry, done: Done | None = None) -> None:
-        """Queue one entry for the next group. Raises StoreFailed when the queue is full or the store not ready."""
-        if not self._writing:
-            self._check_writable()
-        if len(self._entries) >= self._queue_entries or self._bytes >= self._queue_bytes:
-            raise StoreFailed("the store's queue is full")
-        self._entries.append(entry)
-        self._dones.append(done)
-        self._bytes += len(entry.frame)
-        self._appended += 1
-        if not self._busy and not self._taking:
-            self._taking = True
-            self._loop.call_soon(self._take)
-
-    def _take(self) -> None:
-        self._taking = False
-        entries, dones = self._entries, self._dones
-        if not entries:
-            return
-        self._entries, self._dones, self._bytes = [], [], 0
-        self._busy = True
-        try:
-            group = Group(entries, dones)
-        except Exception:  # a record that cannot be encoded: the fault of whoever made it, and of its station alone
-            entries, dones = self._refuse_unencodable(entries, dones)
-            if not entries:
-                self._on_group([], [], None, None, 0)
-                return
-            group = Group(entries, dones)
-        self._commit(group)
-
-    def _refuse_unencodable(
-        self, entries: list[Entry], dones: list[Done | None]
-    ) -> tuple[list[Entry], list[Done | None]]:
-        """Refuse the entries of stations whose records cannot be encoded; returns what is left."""
-        stations: dict[tuple[str, str], list[Entry]] = {}
-        for entry in entries:
-            stations.setdefault((entry.tenant, entry.station), []).append(entry)
-        faults: dict[tuple[str, str], Exception] = {}
-        for key, members in stations.items():
-            try:
-                take_records(members)
-            except Exception as error:
-                faults[key] = error
-        left: list[tuple[Entry, Done | None]] = []
-        for entry, done in zip(entries, dones, strict=True):
-            error = faults.get((entry.tenant, entry.station))
-            if error is None:
-                left.append((entry, done))
-                continue
-            self._settled += 1
-            if done is not None:
-                self._tell(done, not_durable(error))
-        return [entry for entry, _ in left], [done for _, done in left]
-
-    def _on_group(
-        self,
-        entries: list[Entry],
-        dones: list[Done | None],
-        verdicts: list[BaseException | None] | None,
-        failure: BaseException | None,
-        last: int,
-    ) -> None:
-        """The writer is through with a group: hand it the next one, then tell everybody of this one, in order.
-
-        `last` is the journal seq of the last entry that was kept.
-        """
-        self._busy = False
-        self._settled += len(entries)
-        refused: list[Done | None] = []
-        if failure is not None:
-            self._fail(failure)
-            refused, self._entries, self._dones, self._bytes = self._dones, [], [], 0
-            self._settled += len(refused)
-        else:
-            self.groups += bool(entries)
-            self.entries += len(entries)
-            if self._entries:
-                self._take()
-        if failure is None and verdicts is None:
-            seq = last - len(entries)
-            for done in dones:
-                seq += 1
-                if done is not None:
-                    self.position = seq
-                    self._tell(done, None)
-        else:
-            seqs = {} if failure is not None or verdicts is None else _apart(entries, verdicts, last)
-            for place, done in enumerate(dones + refused):
-                error = failure or (verdicts[place] if verdicts and place < len(verdicts) else None)
-                if done is not None:
-                    self.position = seqs.get(place, 0)
-                    self._tell(done, not_durable(error) if error is not None else None)
-        self.position = 0
-        self._flush_lookups()
-        if self._idle is not None and not self._pending() and not self._idle.done():
-            self._idle.set_result(None)
-
-    def _tell(self, done: Callable[[Any], None], verdict: object) -> None:
-        # One callback's fault must not keep the others of the group from hearing.
-        try:
-            done(verdict)
-        except Exception as error:
-            self._loop.call_exception_handler({"message": "a callback given to the store raised", "exception": error})
-
-    # -- lookups in the middle of a message ---------------------------------------------------------------------------
-    def load_station(self, key: StationKey, done: Callable[[StationImage], None]) -> None:
-        """As the port says; sees everything appended before the call."""
-        self._look(queries.image(key), done)
-
-    def find_session(
-        self, key: StationKey, transaction: str, start_key: str, done: Callable[[Session | None], None]
-    ) -> None:
-        """As the port says; sees everything appended before the call."""
-        self._look(queries.find_session(key, transaction, start_key), done)
-
-    def _look(self, plan: Plan[Any], done: Callable[[Any], None]) -> None:
-        if not self._open:
-            raise StoreFailed("the store is not open")
-        self._lookups.append((self._appended, (plan, done)))
-        if len(self._lookups) == 1 and self._settled >= self._appended:
-            self._loop.call_soon(self._flush_lookups)
-
-    def _flush_lookups(self) -> None:
-        """Send off every question whose entries are settled."""
-        if not self._lookups or not self._open:
-            return
-        due = [lookup for after, lookup in self._lookups if after <= self._settled]
-        if due:
-            self._lookups = [one for one in self._lookups if one[0] > self._settled]
-            self._answer(due)
 
     # -- reading ------------------------------------------------------------------------------------------------------
     async def stations(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> Page:
@@ -456,135 +238,14 @@ class SqlStore(ABC):
                 gone += await self.change(hot_samples.delete_sets(slots))
             return gone
 
-    # -- settings -----------------------------------------------------------------------------------------------------
-    async def put_account(self, account: StationAccount) -> None:
-        """Insert or replace a station's account."""
-        await self.change(queries.put_body("accounts", account.tenant, account.id, encode(account)))
-        self.account_changes += 1
 
-    async def account(self, key: StationKey) -> StationAccount | None:
-        """One account."""
-        return await self.read(queries.get_body("accounts", key.tenant, key.station, StationAccount))
-
-    async def accounts(self, tenant: str | None = None) -> list[StationAccount]:
-        """Accounts by tenant and id."""
-        return await self.read(queries.list_bodies("accounts", tenant, StationAccount))
-
-    async def delete_account(self, key: StationKey) -> bool:
-        """True when there was one."""
-        found = await self.change(queries.delete_body("accounts", key.tenant, key.station))
-        self.account_changes += 1
-        return found
-
-    async def put_token(self, token: Token) -> None:
-        """Insert or replace a token."""
-        await self.change(queries.put_body("tokens", token.tenant, token.token, encode(token)))
-
-    async def put_tokens(self, tokens: Sequence[Token]) -> None:
-        """As the port says."""
-        await self.change(queries.put_bodies("tokens", [(one.tenant, one.token, encode(one)) for one in tokens]))
-
-    async def token(self, tenant: str, token: str) -> Token | None:
-        """One token."""
-        return await self.read(queries.get_body("tokens", tenant, token, Token))
-
-    async def tokens(self, tenant: str | None = None) -> list[Token]:
-        """Tokens by tenant and token."""
-        return await self.read(queries.list_bodies("tokens", tenant, Token))
-
-    async def delete_token(self, tenant: str, token: str) -> bool:
-        """True when there was one."""
-        return await self.change(queries.delete_body("tokens", tenant, token))
-
-    async def put_user(self, user: User) -> None:
-        """Insert or replace a user."""
-        await self.change(queries.put_body("users", user.tenant, user.name, encode(user)))
-
-    async def user(self, tenant: str, name: str) -> User | None:
-        """One user."""
-        return await self.read(queries.get_body("users", tenant, name, User))
-
-    async def users(self, tenant: str) -> list[User]:
-        """Users by name."""
-        return await self.read(queries.list_bodies("users", tenant, User))
-
-    async def delete_user(self, tenant: str, name: str) -> bool:
-        """True when there was one."""
-        return await self.change(queries.delete_body("users", tenant, name))
-
-    async def put_api_key(self, key: ApiKey) -> None:
-        """Insert or replace an API key."""
-        await self.change(queries.put_body("api_keys", key.tenant, key.id, encode(key)))
-
-    async def api_keys(self, tenant: str | None = None) -> list[ApiKey]:
-        """API keys by tenant and id."""
-        return await self.read(queries.list_bodies("api_keys", tenant, ApiKey))
-
-    async def delete_api_key(self, tenant: str, key_id: str) -> bool:
-        """True when there was one."""
-        return await self.change(queries.delete_body("api_keys", tenant, key_id))
-
-    async def setting(self, name: str) -> str | None:
-        """One setting of the installation."""
-        return await self.read(queries.get_setting(name))
-
-    async def put_setting(self, name: str, value: str) -> None:
-        """Insert or replace a setting."""
-        await self.change(queries.put_setting(name, value))
-
-    # -- documents ----------------------------------------------------------------------------------------------------
-    async def write_documents(self, tenant: str, changes: Sequence[Change]) -> list[int]:
-        """As the port says."""
-        versions = await self.change(documents.write_plan(tenant, changes))
-        self._document_changes.count(tenant, changes)
-        return versions
-
-    def document_changes(self, tenant: str, kind: str) -> int:
-        """Rises when a document of a kind is written or deleted through this store."""
-        return self._document_changes.of(tenant, kind)
-
-    async def document(self, tenant: str, kind: str, id: str) -> Document | None:
-        """One document."""
-        return await self.read(documents.one_plan(tenant, kind, id))
-
-    async def documents(
-        self,
-        tenant: str,
-        kind: str,
-        *,
-        low: str = "",
-        high: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-        newest_first: bool = False,
-    ) -> DocumentPage:
-        """As the port says."""
-        return await self.read(documents.page_plan(tenant, kind, low, high, cursor, limit, newest_first))
-
-
-async def gather_records(projections: Sequence[Record] | AsyncIterator[object]) -> Records:
+async def gather_records(projections: Sequence[Record] | AsyncIterator[Record]) -> Records:
     """Encode records as they come. Raises TypeError for what is no projection."""
     records = Records()
     if isinstance(projections, AsyncIterator):
         async for record in projections:
-            records.add(record)  # type: ignore[arg-type]
+            records.add(record)
     else:
         for record in projections:
             records.add(record)
     return records
-
-
-def _apart(entries: Sequence[Entry], verdicts: Sequence[BaseException | None], last: int) -> dict[int, int]:
-    """Which seq each kept entry of a group has that was written station by station, by its place in the group."""
-    stations: dict[tuple[str, str], list[int]] = {}
-    for place, entry in enumerate(entries):
-        stations.setdefault((entry.tenant, entry.station), []).append(place)
-    kept = [place for places in stations.values() for place in places if verdicts[place] is None]
-    return {place: seq for seq, place in enumerate(kept, last - len(kept) + 1)}
-
-
-def not_durable(error: BaseException) -> StoreFailed:
-    """What `done` is told when `error` kept an entry from being made durable."""
-    failed = StoreFailed(f"the entry was not made durable: {error}")
-    failed.__cause__ = error
-    return failed
