@@ -23,14 +23,42 @@ if TYPE_CHECKING:
 Value = Callable[["Station", "Evse | None"], str]
 
 
-class Attribute(msgspec.Struct, frozen=True, kw_only=True):
-    """One variable of one component, with its Actual attribute as it is now."""
+class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which variable of which component."""
 
     component: str
     variable: str
     instance: str | None = None
+    """Of the variable."""
+    component_instance: str | None = None
     evse: int | None = None
     connector: int | None = None
+
+    def is_in(self, asked: Place, *, variable: bool) -> bool:
+        """Whether a report on `asked` has this one (B08.FR.20 to .25): what it leaves open fits all.
+
+        `variable` False: `asked` names a component only.
+        """
+        return (
+            self.component.lower() == asked.component.lower()
+            and _fits(self.component_instance, asked.component_instance)
+            and asked.evse in (None, self.evse)
+            and asked.connector in (None, self.connector)
+            and (
+                not variable
+                or (self.variable.lower() == asked.variable.lower() and _fits(self.instance, asked.instance))
+            )
+        )
+
+
+def _fits(own: str | None, asked: str | None) -> bool:
+    return asked is None or (own or "").lower() == asked.lower()
+
+
+class Attribute(msgspec.Struct, frozen=True, kw_only=True):
+    """One variable of one component, with its Actual attribute as it is now."""
+
+    place: Place
     value: str | None
     """None: WriteOnly."""
     mutability: str = "ReadOnly"
@@ -41,6 +69,12 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True):
     high: int | None = None
     max_limit: Decimal | None = None
     setting: Setting | None = None
+    monitored: bool = False
+    """supportsMonitoring."""
+
+    @property
+    def numeric(self) -> bool:
+        return self.data_type in ("integer", "decimal")
 
 
 class _Fixed(msgspec.Struct, frozen=True):
@@ -54,6 +88,7 @@ class _Fixed(msgspec.Struct, frozen=True):
     instance: str | None = None
     most: int | None = None
     """maxLimit."""
+    monitored: bool = False
 
 
 def _availability(station: Station, evse: Evse | None) -> str:
@@ -66,9 +101,15 @@ def _availability(station: Station, evse: Evse | None) -> str:
     return states.pop()
 
 
+def _problem(station: Station, evse: Evse | None) -> str:
+    evses = station.evses if evse is None else (evse,)
+    return "true" if any(e.fault for e in evses) else "false"
+
+
 _STATION: tuple[_Fixed, ...] = (
     _Fixed("ChargingStation", "Available", lambda s, e: "true", "boolean"),
-    _Fixed("ChargingStation", "AvailabilityState", _availability, "OptionList"),
+    _Fixed("ChargingStation", "AvailabilityState", _availability, "OptionList", monitored=True),
+    _Fixed("ChargingStation", "Problem", _problem, "boolean", monitored=True),
     _Fixed("ChargingStation", "Model", lambda s, e: s.config.model),
     _Fixed("ChargingStation", "VendorName", lambda s, e: s.config.vendor),
     _Fixed("ChargingStation", "SerialNumber", lambda s, e: s.config.serial),
@@ -77,6 +118,8 @@ _STATION: tuple[_Fixed, ...] = (
     _Fixed("ClockCtrlr", "DateTime", lambda s, e: to_rfc3339(s.clock.now()), "dateTime"),
     _Fixed("LocalAuthListCtrlr", "Entries", lambda s, e: str(s.authorizer.entries), "integer"),
     _Fixed("DisplayMessageCtrlr", "DisplayMessages", lambda s, e: str(len(s.displays)), "integer", most=MOST),
+    _Fixed("MonitoringCtrlr", "ActiveMonitoringBase", lambda s, e: s.monitors.base, "OptionList"),
+    _Fixed("MonitoringCtrlr", "ActiveMonitoringLevel", lambda s, e: str(s.monitors.level), "integer"),
     _Fixed("SecurityCtrlr", "Identity", lambda s, e: s.config.identity),
     _Fixed("SecurityCtrlr", "SecurityProfile", lambda s, e: str(s.config.security_profile), "integer"),
     _Fixed(
@@ -92,16 +135,23 @@ def _power(station: Station, evse: Evse | None) -> str:
     return str(evse.meter.power_mw // 1000)
 
 
+def _temperature(station: Station, evse: Evse | None) -> str:
+    """As the meter says it (`Evse.measure`)."""
+    return "25" if evse is None else str(25 + evse.meter.power_mw // 1_000_000)
+
+
 _EVSE: tuple[_Fixed, ...] = (
     _Fixed("EVSE", "Available", lambda s, e: "true", "boolean"),
-    _Fixed("EVSE", "AvailabilityState", _availability, "OptionList"),
+    _Fixed("EVSE", "AvailabilityState", _availability, "OptionList", monitored=True),
+    _Fixed("EVSE", "Problem", _problem, "boolean", monitored=True),
+    _Fixed("EVSE", "Temperature", _temperature, "decimal", "Celsius", monitored=True),
     _Fixed("EVSE", "AllowReset", lambda s, e: "true", "boolean"),
-    _Fixed("EVSE", "Power", _power, "decimal", "W"),
+    _Fixed("EVSE", "Power", _power, "decimal", "W", monitored=True),
     _Fixed("EVSE", "SupplyPhases", lambda s, e: "0" if e is None or e.config.dc else str(e.config.phases), "integer"),
 )
 _CONNECTOR: tuple[_Fixed, ...] = (
     _Fixed("Connector", "Available", lambda s, e: "true", "boolean"),
-    _Fixed("Connector", "AvailabilityState", _availability, "OptionList"),
+    _Fixed("Connector", "AvailabilityState", _availability, "OptionList", monitored=True),
     _Fixed("Connector", "ConnectorType", lambda s, e: "" if e is None else e.config.connector_type),
     _Fixed(
         "Connector", "SupplyPhases", lambda s, e: "0" if e is None or e.config.dc else str(e.config.phases), "integer"
@@ -113,9 +163,7 @@ def _of_setting(station: Station, setting: Setting) -> Attribute:
     place = setting.variable
     assert place is not None
     return Attribute(
-        component=place.component,
-        variable=place.variable,
-        instance=place.instance,
+        place=Place(component=place.component, variable=place.variable, instance=place.instance),
         value=None if setting.secret else station.settings.text(setting.name),
         mutability="WriteOnly" if setting.secret else "ReadWrite" if setting.writable else "ReadOnly",
         data_type="string" if setting.kind == "password" else setting.kind,
@@ -124,20 +172,24 @@ def _of_setting(station: Station, setting: Setting) -> Attribute:
         low=setting.low if setting.kind == "integer" else None,
         high=setting.high if setting.kind == "integer" else None,
         setting=setting,
+        monitored=not setting.secret,
     )
 
 
 def _of_fixed(station: Station, fixed: _Fixed, evse: Evse | None, connector: int | None) -> Attribute:
     return Attribute(
-        component=fixed.component,
-        variable=fixed.variable,
-        instance=fixed.instance,
-        evse=None if evse is None else evse.id,
-        connector=connector,
+        place=Place(
+            component=fixed.component,
+            variable=fixed.variable,
+            instance=fixed.instance,
+            evse=None if evse is None else evse.id,
+            connector=connector,
+        ),
         value=fixed.value(station, evse),
         data_type=fixed.data_type,
         unit=fixed.unit,
         max_limit=_most(fixed, evse),
+        monitored=fixed.monitored,
     )
 
 
@@ -163,28 +215,52 @@ def inventory(station: Station, *, configuration: bool = False) -> Iterator[Attr
             yield _of_fixed(station, fixed, evse, 1)
 
 
-def find(
-    station: Station, component: str, variable: str, instance: str | None, evse: int | None, connector: int | None
-) -> Attribute | str:
+def find(station: Station, place: Place) -> Attribute | str:
     """The variable, or UnknownComponent / UnknownVariable. Names are case-insensitive (part 2, 2.1.7)."""
-    name, wanted = component.lower(), variable.lower()
-    if evse is None:
-        setting = BY_VARIABLE.get((name, wanted, instance and instance.lower()))
+    found = _source(station, place)
+    if isinstance(found, str):
+        return found
+    if isinstance(found, Setting):
+        return _of_setting(station, found)
+    fixed, evse = found
+    return _of_fixed(station, fixed, evse, place.connector)
+
+
+def reader(station: Station, place: Place) -> tuple[Callable[[], str], bool] | None:
+    """(what gives the variable's value from now on, whether it is a number), or None where there is no such one."""
+    found = _source(station, place)
+    if isinstance(found, str):
+        return None
+    if isinstance(found, Setting):
+        name = found.name
+        return (lambda: station.settings.text(name)), found.kind in ("integer", "decimal")
+    fixed, evse = found
+    return (lambda: fixed.value(station, evse)), fixed.data_type in ("integer", "decimal")
+
+
+def _source(station: Station, place: Place) -> Setting | tuple[_Fixed, Evse | None] | str:
+    name, wanted, instance = place.component.lower(), place.variable.lower(), (place.instance or "").lower()
+    if place.component_instance is not None:
+        return "UnknownComponent"
+    if place.evse is None:
+        setting = BY_VARIABLE.get((name, wanted, instance or None))
         if setting is not None:
-            return _of_setting(station, setting)
-        pool, unit = _STATION, None
+            return setting
+        pool, evse = _STATION, None
         known = name in _COMPONENTS
     else:
-        if not 1 <= evse <= len(station.evses) or connector not in (None, 1):
+        if not 1 <= place.evse <= len(station.evses) or place.connector not in (None, 1):
             return "UnknownComponent"
-        unit = station.evses[evse - 1]
-        pool = _EVSE if connector is None else _CONNECTOR
-        known = name == ("evse" if connector is None else "connector")
+        evse = station.evses[place.evse - 1]
+        pool = _EVSE if place.connector is None else _CONNECTOR
+        known = name == ("evse" if place.connector is None else "connector")
     for fixed in pool:
-        if (fixed.component.lower(), fixed.variable.lower()) == (name, wanted) and (
-            fixed.instance == instance or (fixed.instance or "").lower() == (instance or "").lower()
+        if (fixed.component.lower(), fixed.variable.lower(), (fixed.instance or "").lower()) == (
+            name,
+            wanted,
+            instance,
         ):
-            return _of_fixed(station, fixed, unit, connector)
+            return fixed, evse
     return "UnknownVariable" if known else "UnknownComponent"
 
 

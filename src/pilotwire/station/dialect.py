@@ -13,6 +13,7 @@ import msgspec
 from .authorization import Grant
 from .evse import Evse
 from .host import BootVerdict
+from .monitors import Event
 from .outbox import Queued
 from .sessions import Reading, Session
 
@@ -74,6 +75,10 @@ class Dialect(Protocol):
     def firmware_status(self, status: str, request_id: int | None) -> None: ...
 
     def log_status(self, status: str, request_id: int | None, *, diagnostics: bool) -> None: ...
+
+    def notify_events(self, events: list[Event], number: int, *, more: bool, keep: bool) -> None:
+        """2.x: part `number` of what monitors have to tell; offline it is kept when `keep`."""
+        ...
 
     def reservation_ended(self, id_: int, status: str) -> None:
         """`status`: a 2.1 ReservationUpdateStatusEnumType (Expired, Removed, NoTransaction)."""

@@ -18,6 +18,7 @@ from pilotwire.protocols.ocpp.v16 import messages as m
 from .authorization import ACCEPTED, Grant
 from .evse import Evse
 from .host import BootVerdict, OnAnswer
+from .monitors import Event
 from .outbox import Queued
 from .sessions import Reading, Session
 from .states import status_16
@@ -226,6 +227,9 @@ class Dialect16:
 
     def _say(self, action: str, request: msgspec.Struct) -> None:
         self._station.conversation.call(action, request, keep=True)
+
+    def notify_events(self, events: list[Event], number: int, *, more: bool, keep: bool) -> None:
+        """1.6 has no monitors."""
 
     def reservation_ended(self, id_: int, status: str) -> None:
         """1.6 has no message for it; StatusNotification says that the connector is free again."""

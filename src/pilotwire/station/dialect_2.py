@@ -16,8 +16,10 @@ from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.protocols.ocpp.version import Version
 
 from .authorization import ACCEPTED, Grant
+from .blocks.variables import component_of, variable_of
 from .evse import Evse
 from .host import BootVerdict
+from .monitors import Event
 from .outbox import Queued
 from .sessions import Reading, Session
 from .states import charging_state, status_2
@@ -221,6 +223,33 @@ class Dialect2:
             self.m.LogStatusNotificationRequest(status=status, request_id=request_id),
             keep=True,
         )
+
+    def notify_events(self, events: list[Event], number: int, *, more: bool, keep: bool) -> None:
+        m = self.m
+        rows: list[Any] = []
+        for event in events:
+            monitor = event.monitor
+            # 2.0.1 has no severity here (N07.FR.20 is 2.1's).
+            severity = {} if self._version.name == "2.0.1" else {"severity": monitor.severity}
+            rows.append(
+                m.EventDataType(
+                    event_id=event.id,
+                    timestamp=to_datetime(event.time),
+                    trigger=event.trigger,
+                    actual_value=event.value[:2500],
+                    cleared=True if event.cleared else None,
+                    transaction_id=event.transaction or None,
+                    component=component_of(m, monitor.place),
+                    variable=variable_of(m, monitor.place),
+                    variable_monitoring_id=monitor.id,
+                    event_notification_type=monitor.kind,
+                    **severity,
+                )
+            )
+        request = m.NotifyEventRequest(
+            generated_at=self._station.clock.wall(), seq_no=number, tbc=True if more else None, event_data=rows
+        )
+        self._station.conversation.call("NotifyEvent", request, keep=keep)
 
     def reservation_ended(self, id_: int, status: str) -> None:
         if status == "NoTransaction" and self._version.name == "2.0.1":

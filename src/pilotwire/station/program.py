@@ -44,6 +44,7 @@ from .evse import Evse
 from .host import BootVerdict, Reply
 from .maintenance import Maintenance
 from .meter import Meter
+from .monitors import Monitors
 from .outbox import Queued, TransactionQueue
 from .parts import Part
 from .ports import Car
@@ -85,6 +86,7 @@ class Station:
         "ids",
         "maintenance",
         "messages",
+        "monitors",
         "outbox",
         "parts",
         "random",
@@ -140,7 +142,14 @@ class Station:
         self.maintenance = Maintenance(self)
         self.reservations = Reservations(self)
         self.displays = Displays(self)
-        self.parts: tuple[Part, ...] = (self.availability, self.maintenance, self.reservations, self.displays)
+        self.monitors = Monitors(self)
+        self.parts: tuple[Part, ...] = (
+            self.availability,
+            self.maintenance,
+            self.reservations,
+            self.displays,
+            self.monitors,
+        )
         if config.version == "1.6":
             from .dialect_16 import Dialect16
 
@@ -471,6 +480,7 @@ class Station:
         self._changes[f"meter.{evse.id}"] = str(evse.meter.energy_uj).encode()
 
     def commit(self) -> None:
+        self.monitors.look()
         if self.authorizer.dirty:
             self.authorizer.save(self._changes)
         if self._changes:

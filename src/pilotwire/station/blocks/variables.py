@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.rpc.errors import OCCURRENCE_CONSTRAINT, RpcError
 from pilotwire.station import device_model
-from pilotwire.station.device_model import Attribute
+from pilotwire.station.device_model import Attribute, Place
 from pilotwire.station.host import Reply
 
 from .handling import V2, on
@@ -73,15 +73,31 @@ def _set(station: Station, row: Any) -> Any:
 
 def find(station: Station, row: Any) -> Attribute | str:
     """The variable that `row` names, or UnknownComponent / UnknownVariable."""
-    evse = row.component.evse
-    return device_model.find(
-        station,
-        row.component.name,
-        row.variable.name,
-        row.variable.instance,
-        None if evse is None else evse.id,
-        None if evse is None else evse.connector_id,
+    return device_model.find(station, place_of(row.component, row.variable))
+
+
+def place_of(component: Any, variable: Any) -> Place:
+    """A ComponentType and a VariableType (None: no certain one) as the station says it."""
+    evse = component.evse
+    return Place(
+        component=component.name,
+        component_instance=component.instance,
+        evse=None if evse is None else evse.id,
+        connector=None if evse is None else evse.connector_id,
+        variable="" if variable is None else variable.name,
+        instance=None if variable is None else variable.instance,
     )
+
+
+def component_of(m: Any, place: Place) -> Any:
+    """The ComponentType of a place."""
+    evse = None if place.evse is None else m.EVSEType(id=place.evse, connector_id=place.connector)
+    return m.ComponentType(name=place.component, instance=place.component_instance, evse=evse)
+
+
+def variable_of(m: Any, place: Place) -> Any:
+    """The VariableType of a place."""
+    return m.VariableType(name=place.variable, instance=place.instance)
 
 
 def check_items(station: Station, count: int, setting: str) -> None:
