@@ -95,8 +95,8 @@ class Api(Litestar):
         self._conventions = Conventions(context)
         self._inner: Any = super().__call__
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        await self._guard(self._known, scope, receive, send)  # type: ignore[arg-type]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._guard(self._known, scope, receive, send)
 
     async def _known(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The guard has let it in."""

@@ -109,12 +109,12 @@ async def _allowed(queries: Queries, principal: Principal, command: types.NewCom
 def judge(station_id: str, reply: CommandReply) -> types.CommandAnswer:
     """A reply of the bus as an answer, or the Problem that it is."""
     match reply.outcome:
-        case "answered" | "refused":
+        case "answered" | "refused" as outcome:
             return types.CommandAnswer(
                 command_id=reply.command_id,
                 station_id=station_id,
                 action=reply.action,
-                outcome=reply.outcome,  # type: ignore[arg-type]
+                outcome=outcome,
                 answer=reply.answer,
             )
         case "undeliverable":

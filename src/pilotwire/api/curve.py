@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Literal
 
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain.records import Sample
@@ -19,13 +20,13 @@ Point = tuple[int, int]
 def power_curve(session_id: str, powers: Sequence[Sample], registers: Sequence[Sample], points: int) -> types.Curve:
     """Measured power where there is any, else what the steps of the energy register amount to."""
     curve = measured(powers)
-    source = "power"
+    source: Literal["power", "energy"] = "power"
     if not curve:
         curve, source = derived(registers), "energy"
     if not curve:
         return types.Curve(session_id=session_id, source="none", points=[])
     shown = [types.CurvePoint(time=to_rfc3339(time), power_w=power) for time, power in thinned(curve, points)]
-    return types.Curve(session_id=session_id, source=source, points=shown)  # type: ignore[arg-type]
+    return types.Curve(session_id=session_id, source=source, points=shown)
 
 
 def measured(samples: Iterable[Sample]) -> list[Point]:

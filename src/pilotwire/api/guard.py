@@ -237,17 +237,17 @@ async def _refuse(refused: Problem, scope: HTTPScope, path: str, send: Send) -> 
     if refused.status == 401 and not path.startswith("/api/") and (target := _way_to_login(scope, given, path)):
         if "hx-request" in given:  # a piece of a page: the page itself has to go
             headers = [(b"hx-redirect", target.encode()), (b"content-length", b"0")]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[typeddict-item]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         headers = [(b"location", target.encode()), (b"content-length", b"0")]
-        await send({"type": "http.response.start", "status": 303, "headers": headers})  # type: ignore[typeddict-item]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
     body = refused.encode()
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in refused.headers.items()]
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})  # type: ignore[typeddict-item]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False})
 
 

@@ -13,7 +13,7 @@ import re
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import h11
@@ -185,7 +185,7 @@ class _Quick:
     async def run(self) -> None:
         """Let the application answer."""
         try:
-            await self._wire.app(self.scope, self.receive, self.send)  # type: ignore[arg-type]
+            await self._wire.app(cast(Any, self.scope), self.receive, self.send)
         except Exception:
             self._wire.logger.exception("Exception in ASGI application")
             if not self.started and not self._wire.transport.is_closing():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+import msgspec
+
 from pilotwire.domain.permissions import CONFIGURES, DANGEROUS
 from pilotwire.protocols.ocpp.catalogue import forms
 from pilotwire.protocols.ocpp.catalogue.actions import CALLS, VERBS, Told
@@ -81,7 +83,7 @@ def _made(action: str, version: str) -> tuple[list[types.CommandField], dict[str
 def _shown(one: forms.Field) -> types.CommandField:
     return types.CommandField(
         name=one.name,
-        kind=one.kind,  # type: ignore[arg-type]
+        kind=msgspec.convert(one.kind, types.FieldKind),
         required=one.required,
         description=one.text,
         values=list(one.values),

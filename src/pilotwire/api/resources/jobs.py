@@ -31,13 +31,13 @@ ENDED = ("done", "failed", "cancelled")
 class JobRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is kept of a job; its stations and outcomes are documents of their own."""
 
-    kind: str
+    kind: types.JobKind
     title: str = ""
     payload: dict[str, Any] = {}
     reason: str = ""
     concurrency: int = 10
     continue_on_error: bool = True
-    status: str = "queued"
+    status: types.JobStatus = "queued"
     by: str
     role: str
     sites: list[str] | None = None
@@ -79,9 +79,9 @@ def shown(job_id: str, record: JobRecord) -> types.Job:
     tried = record.succeeded + record.failed + record.skipped
     return types.Job(
         id=job_id,
-        kind=record.kind,  # type: ignore[arg-type]
+        kind=record.kind,
         title=record.title,
-        status=record.status,  # type: ignore[arg-type]
+        status=record.status,
         payload=record.payload,
         reason=record.reason,
         concurrency=record.concurrency,
@@ -206,12 +206,7 @@ async def _stations(context: ApiContext, principal: Principal, data: types.NewJo
             raise problem("bad-body", errors=[{"field": "station_ids", "message": text}])
     else:
         assert data.filter is not None
-        fields = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name in data.filter.__struct_fields__
-            if (value := getattr(data.filter, name)) is not None
-        }
-        wanted = StationQuery(**fields)  # type: ignore[arg-type]
+        wanted = msgspec.convert(data.filter, StationQuery, from_attributes=True)
         names = []
         cursor: str | None = None
         while True:

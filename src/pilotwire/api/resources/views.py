@@ -22,7 +22,7 @@ AT_MOST = 200
 class ViewRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is kept of a view."""
 
-    table: str
+    table: types.ViewTable
     name: str
     query: str = ""
     columns: list[str] = []
@@ -39,7 +39,7 @@ _FIELDS = ("name", "query", "columns", "shared")
 def _shown(principal: Principal, view_id: str, record: ViewRecord) -> types.View:
     return types.View(
         id=view_id,
-        table=record.table,  # type: ignore[arg-type]
+        table=record.table,
         name=record.name,
         query=record.query,
         columns=record.columns,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -62,7 +63,7 @@ def _by_form(request: PlainRequest) -> bool:
 
 
 @post("/login", include_in_schema=False, status_code=200)
-async def log_in(request: PlainRequest) -> Response[bytes]:
+async def log_in(request: PlainRequest) -> Response[Any]:
     """JSON {"name", "password", "tenant"?, "code"?} → Me and a cookie; a form → a redirect. 401 when wrong or when a
     code is needed besides, 403 while the tenant is suspended, 429 after five failures."""
     context, by_form = whole_context(request), _by_form(request)
@@ -81,16 +82,16 @@ async def log_in(request: PlainRequest) -> Response[bytes]:
     except Problem as refused:
         if by_form and (why := _WHY.get(refused.name)):
             typed = cookies.made(cookies.TYPED, quote(login.name, safe=""), max_age=_TYPED_S, secure=secure(request))
-            return to_login(why, login.next, tenant=login.tenant, typed=typed)  # type: ignore[return-value]
+            return to_login(why, login.next, tenant=login.tenant, typed=typed)
         raise
     if isinstance(done, logins.CodeAwaited):
         if not by_form:
             raise problem("code-needed")
         pending = cookies.made(cookies.PENDING, done.token, max_age=300, secure=secure(request))
         target = f"/login/code?next={quote(own_path(login.next), safe='')}"
-        return Redirect(target, status_code=303, cookies=[pending])  # type: ignore[return-value]
+        return Redirect(target, status_code=303, cookies=[pending])
     if by_form:
-        return welcome(request, done, login.next)  # type: ignore[return-value]
+        return welcome(request, done, login.next)
     body = msgspec.json.encode({"name": done.user.name, "role": done.user.role, "by": "login"})
     return Response(body, media_type="application/json", cookies=[_cookie(request, done.token)])
 

@@ -125,7 +125,7 @@ async def delete_subscription(
 )
 async def test_subscription(request: PlainRequest, subscription_id: SubscriptionPath) -> types.NotificationResult:
     """Send a test at once, and wait for what comes of it."""
-    return await notifications.test(context_of(request), whoever(request), segment(subscription_id))
+    return await notifications.send_test(context_of(request), whoever(request), segment(subscription_id))
 
 
 @get("/notifications", operation_id="listNotifications", tags=["Notifications"], summary="What was told")

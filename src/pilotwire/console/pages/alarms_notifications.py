@@ -186,7 +186,7 @@ async def save_subscription(request: PlainRequest, name: Text) -> Response[Any]:
 async def test_subscription(request: PlainRequest, name: Text) -> Response[Any]:
     """Send a test now, and say what came of it."""
     context, principal = allowed(request, "alarms:write")
-    found = await notifications.test(context, principal, segment(name))
+    found = await notifications.send_test(context, principal, segment(name))
     return fragment(request, "alarms/test_result.html", result=found)
 
 
