@@ -7,7 +7,7 @@ import typing
 import msgspec
 import pytest
 
-from pilotwire.api.language import spoken
+from pilotwire.api.language import spoken, translate
 from pilotwire.api.words import level, news_of, say, spaced
 from pilotwire.domain import facts
 
@@ -44,6 +44,13 @@ def test_every_fact_has_its_own_words(kind: type[facts.Fact]) -> None:
 )
 def test_spaced(name: str, words: str) -> None:
     assert spaced(name) == words
+
+
+def test_nothing_is_nothing_in_every_language() -> None:
+    fact = facts.SessionUpdated(event_time=0, session_id="s")
+    assert say(fact) == "session: meter values"
+    with spoken("de"):
+        assert translate("") == ""
 
 
 def test_news_leaves_out_what_goes_with_every_session() -> None:

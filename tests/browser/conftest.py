@@ -29,7 +29,6 @@ DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 expect.set_options(timeout=30_000)
 ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "docs" / "images" / "console"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
@@ -391,12 +390,13 @@ async def settled(page: Page) -> None:
 
 
 async def picture(page: Page, name: str, *, whole: bool = False) -> None:
-    """Take docs/images/console/<name>.png, where PILOTWIRE_SCREENSHOTS=1 asks for it."""
-    if os.environ.get("PILOTWIRE_SCREENSHOTS") != "1":
-        return
-    await settled(page)
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=PICTURES / f"{name}.png", full_page=whole, animations="disabled")
+    """Take <name>.png into the folder that PILOTWIRE_LOOK names, to be looked at. The guides' pictures are those of
+    `test_browser_pictures.py`."""
+    folder = os.environ.get("PILOTWIRE_LOOK")
+    if folder:
+        await settled(page)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole, animations="disabled")
 
 
 @pytest.fixture

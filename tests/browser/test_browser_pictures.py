@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from playwright.async_api import expect
 from tests.browser import desk_kit as kit
+from tests.browser import scene
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "images" / "console"
@@ -66,17 +67,18 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
         await page.screenshot(path=folder / f"{name}.png", animations="disabled")
         assert (folder / f"{name}.png").stat().st_size > 5_000
 
-    watched = await watch(locked_site.url + "/login", DESK, live=False)
-    await take(watched.page, "login")
-    watched = await log_in(locked_site, "ada", "/", DESK)
-    page = watched.page
-    for name, path in PAGES.items():
-        answer = await page.goto(locked_site.url + path)
-        assert answer is not None and answer.status == 200, f"{path}: {answer and answer.status}"
-        await expect(page.locator("h1")).to_have_count(1)
-        await take(page, name)
-    await page.set_viewport_size(PHONE)
-    await page.goto(locked_site.url + "/")
-    await take(page, "overview-phone")
+    async with scene.a_month(locked_site):
+        watched = await watch(locked_site.url + "/login", DESK, live=False)
+        await take(watched.page, "login")
+        watched = await log_in(locked_site, "ada", "/", DESK)
+        page = watched.page
+        for name, path in PAGES.items():
+            answer = await page.goto(locked_site.url + path)
+            assert answer is not None and answer.status == 200, f"{path}: {answer and answer.status}"
+            await expect(page.locator("h1")).to_have_count(1)
+            await take(page, name)
+        await page.set_viewport_size(PHONE)
+        await page.goto(locked_site.url + "/")
+        await take(page, "overview-phone")
     assert watched.wrong == []
     assert {path.stem for path in folder.glob("*.png")} >= {*PAGES, *MORE}

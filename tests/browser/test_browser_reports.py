@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import random
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +11,13 @@ import pytest
 from playwright.async_api import expect
 from tests.api import happenings_kit
 from tests.browser import desk_kit as kit
+from tests.browser import scene
 
 from pilotwire.console.pages.reports_plot import bars, top_of
-from pilotwire.domain import facts, records
-from pilotwire.storage.port import Entry
+from pilotwire.domain import facts
 
 PHONE = {"width": 390, "height": 844}
 DAY = 86_400_000
-
-
-def _history(site: Any) -> None:
-    """Three weeks of sessions at four stations."""
-    rng = random.Random(3)
-    for day in range(20, 0, -1):
-        for name in ("AC-01", "DC-01", "AC-05", "DC-02"):
-            number = f"{name}-{day}"
-            begin = site.clock.now() - day * DAY + rng.randint(0, 12 * 3_600_000)
-            end, energy = begin + rng.randint(20, 200) * kit.MINUTE, rng.randint(3_000, 40_000)
-            session = records.Session(
-                tenant="default", id=number, station_id=name, transaction=number, ocpp_version="2.0.1", evse=1,
-                connector=1, token=kit.TOKEN, status="ended", started_at=begin, ended_at=end, received_at=begin,
-                updated_at=end, meter_start_wh=0, meter_stop_wh=energy, energy_wh=energy, stop_reason="EVDisconnected",
-            )  # fmt: skip
-            started = facts.SessionStarted(
-                event_time=begin, session_id=number, transaction=number, start_key=number, ocpp_version="2.0.1",
-                evse=1, connector=1, token=kit.TOKEN,
-            )  # fmt: skip
-            ended = facts.SessionEnded(event_time=end, session_id=number, meter_stop_wh=energy)
-            entry = Entry(
-                tenant="default", station=name, recv_time=end, epoch=1, direction="in", facts=(started, ended),
-                touched=(session,),
-            )  # fmt: skip
-            site.store.append(entry)
 
 
 @pytest.fixture
@@ -51,7 +25,7 @@ async def running(locked_site) -> Any:
     from pilotwire.api.happenings.reporting import Reporting
     from pilotwire.api.workers import Workers
 
-    _history(locked_site)
+    scene.past_weeks(locked_site, 20, ("AC-01", "DC-01", "AC-05", "DC-02"))
     made = Workers(locked_site.context, [Reporting])
     await made.start()
     reporting = locked_site.context.parts[Reporting]

@@ -165,7 +165,7 @@ async def kill_again_and_again(data: Path, *extra: str, kills: int, stations: in
     http, ocpp = csms_process.free_port(), csms_process.free_port()
 
     def start() -> csms_process.Csms:
-        return csms_process.start(data, "--lab", *extra, http=http, ocpp=ocpp)
+        return csms_process.start(data, "--lab", "--api-rate", "0", *extra, http=http, ocpp=ocpp)
 
     server = await asyncio.to_thread(start)
     fleet = [Station(f"KILL-{n:02d}", lambda: server.ocpp, Random(seed * 1000 + n)) for n in range(stations)]

@@ -89,7 +89,7 @@ def speaking() -> str:
 
 def translate(text: str, **values: object) -> str:
     """`text` in the language now, with `{names}` filled in; a text that the language lacks stays English."""
-    said = catalogue(_current.get()).get(text, text)
+    said = catalogue(_current.get()).get(text, text) if text else ""
     return said.format(**values) if values else said
 
 
