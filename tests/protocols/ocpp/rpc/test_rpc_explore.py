@@ -29,7 +29,7 @@ IN_FLIGHT = 3
 def clone_machine(rpc: Rpc, memory: AnswerMemory) -> Rpc:
     """A copy that shares nothing that changes."""
     copy = object.__new__(Rpc)
-    for slot in Rpc.__slots__:
+    for slot in (slot for kind in Rpc.__mro__ for slot in getattr(kind, "__slots__", ())):
         value = getattr(rpc, slot)
         setattr(copy, slot, dict(value) if slot in ("_open", "_ended") else value)
     copy._memory = memory
