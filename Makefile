@@ -28,7 +28,7 @@ lint: setup-test ## ruff, pyright, import rules, generated code
 	@$(PY) tools/generate_client.py --check
 
 pytest: setup-test
-	@$(PY) -m pytest -q --numprocesses auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 generate: setup-test ## Make the OCPP message modules and the client's operations anew
 	@$(PY) tools/generate_ocpp.py

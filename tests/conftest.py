@@ -1,0 +1,15 @@
+"""What takes longest begins first, so that the end of a run is short tests alone and every worker is busy to it."""
+
+from __future__ import annotations
+
+import pytest
+
+LONG = ("tests/browser/test_browser_walk", "tests/browser/", "tests/durability/", "tests/bench/", "tests/cli/")
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((place for place, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
