@@ -819,6 +819,12 @@ class AsyncOperations(AsyncCalls):
         """Add a place where stations stand."""
         return await self._answer(operations.CREATE_SITE, body=body, idempotency_key=idempotency_key)
 
+    def get_sites_geo_json(self, *, shape: Literal["position", "outline"] | None = None) -> AsyncDownload:
+        """A FeatureCollection (RFC 7946) of the sites that you may see, with how each does as properties. As a
+        file.
+        """
+        return self._download(operations.GET_SITES_GEO_JSON, query={"shape": shape})
+
     async def list_site_summaries(self) -> types.SiteSummaryPage:
         """Power now against the limit, stations, energy today: of each site, and of the stations without one."""
         return await self._answer(operations.LIST_SITE_SUMMARIES)
@@ -836,6 +842,32 @@ class AsyncOperations(AsyncCalls):
     ) -> Kept[types.Site]:
         """Change what is given, keep the rest; null takes a value away."""
         return await self._kept(operations.CHANGE_SITE, site_id, body=body, if_match=if_match)
+
+    async def delete_site_background(self, site_id: str, *, if_match: Kept[Any] | str | None = None) -> None:
+        """The plan itself stays."""
+        await self._nothing(operations.DELETE_SITE_BACKGROUND, site_id, if_match=if_match)
+
+    def get_site_background(self, site_id: str) -> AsyncDownload:
+        """SVG that holds nothing but a drawing. As a file."""
+        return self._download(operations.GET_SITE_BACKGROUND, site_id)
+
+    async def put_site_background(
+        self, site_id: str, body: str | bytes, *, if_match: Kept[types.Site] | str | None = None
+    ) -> Kept[types.Site]:
+        """An SVG of at most 512 KiB, stretched over the plan."""
+        return await self._kept(
+            operations.PUT_SITE_BACKGROUND, site_id, body=body, media_type="image/svg+xml", if_match=if_match
+        )
+
+    async def import_site_plan(
+        self, site_id: str, body: str | bytes, *, if_match: Kept[types.Site] | str | None = None
+    ) -> Kept[types.Site]:
+        """Replace the plan: polygons and lines become shapes (`kind`, `name` of their properties), points with the
+        property `station_id` places of stations.
+        """
+        return await self._kept(
+            operations.IMPORT_SITE_PLAN, site_id, body=body, media_type="application/geo+json", if_match=if_match
+        )
 
     async def get_site_summary(self, site_id: str) -> types.SiteSummary:
         """Power now against the limit, stations, energy today."""

@@ -152,12 +152,25 @@ LIST_SAMPLES: Operation[types.SamplePage] = Operation(
 )
 LIST_SITES: Operation[types.SitePage] = Operation("listSites", "GET", "/api/v1/sites", types.SitePage)
 CREATE_SITE: Operation[types.Site] = Operation("createSite", "POST", "/api/v1/sites", types.Site)
+GET_SITES_GEO_JSON: Operation[None] = Operation("getSitesGeoJson", "GET", "/api/v1/sites.geojson", None)
 LIST_SITE_SUMMARIES: Operation[types.SiteSummaryPage] = Operation(
     "listSiteSummaries", "GET", "/api/v1/sites/summaries", types.SiteSummaryPage
 )
 DELETE_SITE: Operation[None] = Operation("deleteSite", "DELETE", "/api/v1/sites/{site_id}", None)
 GET_SITE: Operation[types.Site] = Operation("getSite", "GET", "/api/v1/sites/{site_id}", types.Site)
 CHANGE_SITE: Operation[types.Site] = Operation("changeSite", "PATCH", "/api/v1/sites/{site_id}", types.Site)
+DELETE_SITE_BACKGROUND: Operation[None] = Operation(
+    "deleteSiteBackground", "DELETE", "/api/v1/sites/{site_id}/background.svg", None
+)
+GET_SITE_BACKGROUND: Operation[None] = Operation(
+    "getSiteBackground", "GET", "/api/v1/sites/{site_id}/background.svg", None
+)
+PUT_SITE_BACKGROUND: Operation[types.Site] = Operation(
+    "putSiteBackground", "PUT", "/api/v1/sites/{site_id}/background.svg", types.Site
+)
+IMPORT_SITE_PLAN: Operation[types.Site] = Operation(
+    "importSitePlan", "PUT", "/api/v1/sites/{site_id}/plan.geojson", types.Site
+)
 GET_SITE_SUMMARY: Operation[types.SiteSummary] = Operation(
     "getSiteSummary", "GET", "/api/v1/sites/{site_id}/summary", types.SiteSummary
 )
@@ -389,10 +402,15 @@ OPERATIONS: tuple[Operation[object], ...] = (
     LIST_SAMPLES,
     LIST_SITES,
     CREATE_SITE,
+    GET_SITES_GEO_JSON,
     LIST_SITE_SUMMARIES,
     DELETE_SITE,
     GET_SITE,
     CHANGE_SITE,
+    DELETE_SITE_BACKGROUND,
+    GET_SITE_BACKGROUND,
+    PUT_SITE_BACKGROUND,
+    IMPORT_SITE_PLAN,
     GET_SITE_SUMMARY,
     GET_STATION_FACETS,
     LIST_STATIONS,

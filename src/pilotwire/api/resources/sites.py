@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from pilotwire.core.time import to_rfc3339
+from pilotwire.storage.documents import Change, Conflict, Delete, put, unpack
 
-from .. import audit, types
+from .. import audit, drawings, types
 from ..access import Principal
 from ..context import ApiContext
-from ..edit import check, tag_of
+from ..edit import check, of_conflict, tag_of
 from ..language import _
 from ..live import hub_of
-from ..problems import not_found, problem
+from ..problems import faulty, not_found, problem
 from .keeping import Collection, Tagged
 
 KIND = "site"
@@ -33,17 +36,27 @@ class SiteRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     time_zone: str = ""
     power_limit_w: int | None = None
     current_limit_a: float | None = None
+    outline: list[list[tuple[float, float]]] = []
     plan: types.SitePlan | None = None
+    background: str = ""
+    """Of its drawing, the beginning of the digest; empty: it has none."""
     contacts: list[types.Contact] = []
     note: str = ""
     created_at: int = 0
     updated_at: int = 0
 
 
+class BackgroundRecord(msgspec.Struct):
+    """The drawing below a plan, cleaned."""
+
+    svg: str
+
+
+BACKGROUND = "site-background"
 SITES = Collection(KIND, SiteRecord, "site")
 _FIELDS = (
-    "name", "address", "latitude", "longitude", "time_zone", "power_limit_w", "current_limit_a", "plan", "contacts",
-    "note",
+    "name", "address", "latitude", "longitude", "time_zone", "power_limit_w", "current_limit_a", "outline", "plan",
+    "contacts", "note",
 )  # fmt: skip
 
 
@@ -63,7 +76,9 @@ def _shown(principal: Principal, site_id: str, record: SiteRecord) -> types.Site
         time_zone=record.time_zone,
         power_limit_w=record.power_limit_w,
         current_limit_a=record.current_limit_a,
+        outline=record.outline,
         plan=record.plan,
+        background=f"/api/v1/sites/{site_id}/background.svg?v={record.background}" if record.background else "",
         contacts=record.contacts if may else [],
         note=record.note,
         created_at=to_rfc3339(record.created_at),
@@ -148,7 +163,81 @@ async def remove(context: ApiContext, principal: Principal, site_id: str, *, if_
             ),
         )
     await SITES.delete(context, principal.tenant, site_id, expected=before.version)
+    await context.store.write_documents(principal.tenant, [Delete(BACKGROUND, site_id)])
     await audit.record(context, principal, "sites.delete", f"site {site_id}", detail={"name": before.value.name})
+
+
+# -- the drawing below the plan ---------------------------------------------------------------------------------------
+async def background(context: ApiContext, principal: Principal, site_id: str) -> str:
+    """The drawing, as SVG. Raises Problem 404 also where the site has none."""
+    await site(context, principal, site_id)
+    kept = await context.store.document(principal.tenant, BACKGROUND, site_id)
+    if kept is None:
+        raise not_found("background", site_id)
+    return unpack(kept, BackgroundRecord).value.svg
+
+
+async def put_background(
+    context: ApiContext, principal: Principal, site_id: str, data: bytes, *, if_match: str | None = None
+) -> Tagged[types.Site]:
+    """Draw this SVG, cleaned, below the plan; a site without a plan gets one of its proportions, 100 m wide.
+
+    Raises Problem 404, 412, 413, 422.
+    """
+    principal.need("sites:write")
+    before = await _own(context, principal, site_id)
+    check(if_match, tag_of(before.version))
+    drawn = drawings.clean_svg(data)
+    record = before.value
+    record.background = hashlib.sha256(drawn.text.encode()).hexdigest()[:12]
+    record.updated_at = context.scheduler.now()
+    if record.plan is None:
+        record.plan = types.SitePlan(width=100, height=max(1.0, round(100 * drawn.height / drawn.width, 1)))
+    changes = [
+        put(KIND, site_id, record, sort=_sort(record), expected=before.version),
+        put(BACKGROUND, site_id, BackgroundRecord(svg=drawn.text)),
+    ]
+    return await _drawn(context, principal, site_id, record, changes)
+
+
+async def remove_background(
+    context: ApiContext, principal: Principal, site_id: str, *, if_match: str | None = None
+) -> Tagged[types.Site]:
+    """Draw nothing below the plan. Raises Problem 404, 412."""
+    principal.need("sites:write")
+    before = await _own(context, principal, site_id)
+    check(if_match, tag_of(before.version))
+    record = before.value
+    record.background, record.updated_at = "", context.scheduler.now()
+    put_site = put(KIND, site_id, record, sort=_sort(record), expected=before.version)
+    return await _drawn(context, principal, site_id, record, [put_site, Delete(BACKGROUND, site_id)])
+
+
+async def _drawn(
+    context: ApiContext, principal: Principal, site_id: str, record: SiteRecord, changes: Sequence[Change]
+) -> Tagged[types.Site]:
+    try:
+        versions = await context.store.write_documents(principal.tenant, changes)
+    except Conflict as conflict:
+        raise of_conflict(conflict) from None
+    detail: dict[str, object] = {"fields": ["background"], "digest": record.background}
+    await audit.record(context, principal, "sites.change", f"site {site_id}", detail=detail)
+    return Tagged(_shown(principal, site_id, record), tag_of(versions[0]))
+
+
+async def import_plan(
+    context: ApiContext, principal: Principal, site_id: str, data: bytes, *, if_match: str | None = None
+) -> Tagged[types.Site]:
+    """Make the plan of GeoJSON; stations that it does not place keep no place. Raises Problem 404, 412, 413, 422."""
+    principal.need("sites:write")
+    return await change(context, principal, site_id, types.SiteChange(plan=drawings.plan_of(data)), if_match=if_match)
+
+
+async def geojson(context: ApiContext, principal: Principal, *, outline: bool = False) -> bytes:
+    """Every site in scope as a GeoJSON FeatureCollection: where it lies, or its outline, and how it does."""
+    told = {one.site_id: one for one in await summaries(context, principal)}
+    found = await sites(context, principal)
+    return drawings.collection_of(drawings.feature_of(one, told.get(one.id), outline=outline) for one in found)
 
 
 async def names(context: ApiContext, principal: Principal) -> dict[str, str]:
@@ -270,7 +359,7 @@ def _check(record: SiteRecord) -> None:
                 errors.append({"field": f"plan.places[{number}].station_id", "message": _("stands there twice")})
             seen.add(place.station_id)
     if errors:
-        raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
+        raise faulty("bad-body", errors)
 
 
 async def _free_id(context: ApiContext, tenant: str, name: str) -> str:

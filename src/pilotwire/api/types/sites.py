@@ -82,6 +82,16 @@ class SitePlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     places: Annotated[list[PlanPlace], Meta(max_length=2_000)] = []
 
 
+Outline = Annotated[
+    list[Annotated[list[tuple[Longitude, Latitude]], Meta(min_length=3, max_length=500)]],
+    Meta(
+        max_length=20,
+        description="The outer rings of its area as [longitude, latitude], WGS 84, without the repeated last point",
+        examples=[[[[13.382, 52.540], [13.385, 52.540], [13.385, 52.542]]]],
+    ),
+]
+
+
 class Site(msgspec.Struct, kw_only=True):
     """A place with stations behind one connection to the grid."""
 
@@ -93,7 +103,15 @@ class Site(msgspec.Struct, kw_only=True):
     time_zone: str
     power_limit_w: Annotated[int | None, Meta(description="What the connection may carry, W; null: not known")]
     current_limit_a: Annotated[float | None, Meta(description="What its fuse carries, A in each phase")]
+    outline: Outline
     plan: SitePlan | None
+    background: Annotated[
+        str,
+        Meta(
+            description="Address of the drawing below the plan (putSiteBackground); empty: none",
+            examples=["/api/v1/sites/north/background.svg?v=5e1b0c9d"],
+        ),
+    ]
     contacts: list[Contact]
     note: str
     created_at: Time
@@ -111,6 +129,7 @@ class NewSite(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     time_zone: Zone = ""
     power_limit_w: Watts | None = None
     current_limit_a: Amperes | None = None
+    outline: Outline = []
     plan: SitePlan | None = None
     contacts: Annotated[list[Contact], Meta(max_length=20)] = []
     note: Note = ""
@@ -126,6 +145,7 @@ class SiteChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     time_zone: Zone | UnsetType = msgspec.UNSET
     power_limit_w: Watts | UnsetType | None = msgspec.UNSET
     current_limit_a: Amperes | UnsetType | None = msgspec.UNSET
+    outline: Outline | UnsetType = msgspec.UNSET
     plan: SitePlan | UnsetType | None = msgspec.UNSET
     contacts: Annotated[list[Contact], Meta(max_length=20)] | UnsetType = msgspec.UNSET
     note: Note | UnsetType = msgspec.UNSET
