@@ -219,7 +219,7 @@ class _Work:
                 problem=refused.details.type.partition("#problem-")[2],
                 command_id=refused.details.command_id or "",
             )
-        except Exception:
+        except Exception:  # a mistake of ours at one station; the others go on
             log.exception("job %s failed at %s", self._id, station)
             made = OutcomeRecord(
                 station=station, ok=False, outcome="failed", text="Something is broken on our side.", problem="broken"

@@ -161,7 +161,8 @@ _KINDS = (
     N_("API key"), N_("account of a station"), N_("alarm"), N_("command of this station"), N_("command"),
     N_("delivery"), N_("exclusion"), N_("group"), N_("job"), N_("login provider"), N_("login"), N_("mute"),
     N_("row of the audit log"), N_("rule"), N_("second factor"), N_("session"), N_("site"), N_("station"),
-    N_("tenant"), N_("token"), N_("user"), N_("view"), N_("driver"), N_("webhook"), N_("subscription"), N_("background"),
+    N_("tenant"), N_("token"), N_("user"), N_("view"), N_("driver"), N_("webhook"), N_("subscription"),
+    N_("background"),
 )  # fmt: skip
 """Kinds of things that may not be there."""
 

@@ -186,7 +186,7 @@ class _Quick:
         """Let the application answer."""
         try:
             await self._wire.app(cast(Any, self.scope), self.receive, self.send)
-        except Exception:
+        except Exception:  # whatever the application lets through, as uvicorn's own way has it
             self._wire.logger.exception("Exception in ASGI application")
             if not self.started and not self._wire.transport.is_closing():
                 body = b"Internal Server Error"

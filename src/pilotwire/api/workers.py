@@ -58,7 +58,7 @@ class Workers:
             worker = make(self._context)
             try:
                 await worker.start()
-            except Exception:
+            except Exception:  # whatever is wrong with one, the others and the API go on
                 log.exception("a worker could not be started: %s", type(worker).__name__)
                 await worker.stop()
             else:
@@ -70,5 +70,5 @@ class Workers:
             worker = self.running.pop()
             try:
                 await worker.stop()
-            except Exception:
+            except Exception:  # the others are to be stopped too
                 log.exception("a worker did not stop cleanly: %s", type(worker).__name__)

@@ -61,7 +61,7 @@ class Reporting:
         await self._follower.stop()
         try:
             await self.flush()
-        except Exception:
+        except Exception:  # a store that is away must not keep the process from ending
             log.exception("the figures of reports could not be kept; they are booked again from the journal")
         if self._changes is not None:
             self._changes.close()
@@ -174,7 +174,7 @@ class Reporting:
                     await asyncio.sleep(0.002)  # requests come first
             except asyncio.CancelledError:
                 raise
-            except Exception:
+            except Exception:  # a store that is away for a moment; the task has to outlive it
                 log.exception("old sessions could not be gone through; tried again")
                 await asyncio.sleep(5.0)
                 self._wake.set()
@@ -221,7 +221,7 @@ class Reporting:
                 await one.meet_stations(now)
                 one.meta.rebuilding = False
                 await one.flush(now)
-        except Exception:
+        except Exception:  # nobody waits for this task: what stopped it is to be read in the log
             log.exception("the reports of %s could not be made anew", tenant)
         finally:
             self.rebuilding.discard(tenant)

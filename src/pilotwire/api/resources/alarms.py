@@ -31,7 +31,7 @@ from ..happenings.records import (
 )
 from ..happenings.worker import Happenings
 from ..language import _
-from ..problems import not_found, problem
+from ..problems import Problem, faulty, not_found, problem
 from ..scope import sees_site, visible_stations
 from .keeping import Collection, Tagged
 from .webhooks import queue_event
@@ -269,7 +269,7 @@ def _made(fields: dict[str, Any]) -> Rule:
     made = msgspec.convert(fields, Rule)
     errors = [{"field": field, "message": why} for field, why in check_rule(made)]
     if errors:
-        raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
+        raise faulty("bad-body", errors)
     return made
 
 
@@ -291,8 +291,8 @@ async def create_rule(context: ApiContext, principal: Principal, data: types.New
         raise problem("exists", _("{id} is a built-in rule.", id=made.id))
     try:
         version = await _write_rule(context, principal.tenant, put(RULE, made.id, made, sort=made.id, expected=0))
-    except Exception as error:
-        if getattr(error, "status", 0) == 412:
+    except Problem as error:
+        if error.status == 412:
             raise problem("exists", _("There is a rule {id} already.", id=made.id)) from None
         raise
     await audit.record(context, principal, "alarm-rules.create", f"rule {made.id}", detail={"name": made.name})

@@ -35,7 +35,7 @@ from ..happenings.records import (
 )
 from ..happenings.worker import Happenings
 from ..language import _
-from ..problems import problem
+from ..problems import faulty, problem
 from .keeping import Collection, Tagged
 
 SUBSCRIPTIONS = Collection(SUBSCRIPTION, SubscriptionRecord, "subscription")
@@ -218,7 +218,7 @@ async def _check(context: ApiContext, tenant: str, record: SubscriptionRecord) -
         if await context.store.document(tenant, "site", site) is None:
             errors.append({"field": f"sites[{place}]", "message": _("there is no such site")})
     if errors:
-        raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
+        raise faulty("bad-body", errors)
 
 
 async def create(context: ApiContext, principal: Principal, data: types.NewSubscription) -> Tagged[types.Subscription]:

@@ -19,7 +19,7 @@ from ..happenings.books import every
 from ..happenings.report_records import EXCLUSION, OUTAGE, ExclusionRecord, outage_id
 from ..happenings.reporting import Reporting
 from ..language import _
-from ..problems import not_found, problem
+from ..problems import faulty, not_found, problem
 from ..queries import Queries
 from ..scope import visible_stations
 from .keeping import Collection
@@ -151,7 +151,7 @@ async def exclude(context: ApiContext, principal: Principal, data: types.NewExcl
     if end - begin > _LONGEST_MS:
         errors.append({"field": "end", "message": _("at most a year after `begin`")})
     if errors:
-        raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
+        raise faulty("bad-body", errors)
     if data.station_id is not None:
         await Queries(context, principal).station(data.station_id)
     elif await context.store.document(principal.tenant, "site", data.site_id or "") is None or (

@@ -33,7 +33,7 @@ from ..exports import plain
 from ..happenings.reporting import Reporting
 from ..happenings.tenant_reports import TenantReports
 from ..language import _
-from ..problems import not_found, problem
+from ..problems import faulty, not_found, problem
 from ..queries import Queries
 from .report_figures import Asked, Figures, Line, meta_of, worker_of
 
@@ -83,7 +83,7 @@ async def _asked(
             }
         )
     if errors:
-        raise problem("bad-parameter", "; ".join(f"{one['field']}: {one['message']}" for one in errors), errors=errors)
+        raise faulty("bad-parameter", errors)
     if station is not None:
         await Queries(context, principal).station(station)
         by = "station"

@@ -19,6 +19,7 @@ from ..access import Principal
 from ..commands import settings_changed
 from ..context import ApiContext
 from ..edit import check, tag_of
+from ..exports import plain
 from ..language import _
 from ..listing import wanted
 from ..problems import not_found, problem
@@ -242,14 +243,9 @@ def _csv(found: list[records.Token]) -> Iterator[bytes]:
             one.note,
             to_rfc3339(one.created_at),
         )
-        writer.writerow([unspreadsheet(value) for value in row])
+        writer.writerow([plain(value) for value in row])
         if number % 1000 == 0:
             yield out.getvalue().encode()
             out.seek(0)
             out.truncate()
     yield out.getvalue().encode()
-
-
-def unspreadsheet(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; the import takes the apostrophe off again."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

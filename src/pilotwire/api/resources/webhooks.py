@@ -34,7 +34,7 @@ from ..happenings.records import (
 )
 from ..happenings.worker import Happenings
 from ..language import _
-from ..problems import not_found, problem
+from ..problems import faulty, not_found, problem
 from .keeping import Collection, Tagged
 
 WEBHOOKS = Collection(WEBHOOK, WebhookRecord, "webhook")
@@ -166,7 +166,7 @@ def _check(context: ApiContext, record: WebhookRecord) -> None:
         if name not in known
     ]
     if errors:
-        raise problem("bad-body", "; ".join(f"{one['field']}: {one['message']}" for one in errors) + ".", errors=errors)
+        raise faulty("bad-body", errors)
 
 
 async def _check_sites(context: ApiContext, tenant: str, sites: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from .. import types
+from ..exports import plain
 from ..listing import instant
 from ..resources import audit
 from .common import Cursor, Limit, PlainRequest, context_of, text_or_400, whoever
@@ -93,18 +94,13 @@ async def _jsonl(rows: AsyncIterator[types.AuditEntry]) -> AsyncIterator[bytes]:
         yield msgspec.json.encode(row) + b"\n"
 
 
-def _plain(text: str) -> str:
-    """A spreadsheet would take a text that begins like this for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
 async def _csv(rows: AsyncIterator[types.AuditEntry]) -> AsyncIterator[bytes]:
     out = io.StringIO()
     write = csv.writer(out)
     write.writerow(types.AuditEntry.__struct_fields__)
     async for row in rows:
         fields = msgspec.structs.asdict(row) | {"detail": msgspec.json.encode(row.detail).decode()}
-        write.writerow([_plain(one) if isinstance(one, str) else one for one in fields.values()])
+        write.writerow([plain(one) if isinstance(one, str) else one for one in fields.values()])
         if out.tell() > 32_768:
             yield out.getvalue().encode()
             out.seek(0)
