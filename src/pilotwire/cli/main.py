@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "top": ("top", "watch stations, sessions, messages, lag and alarms in the terminal"),
     "tail": ("tail", "watch frames as they pass"),
     "decode": ("decode", "explain an OCPP frame"),
+    "check": ("check", "check any CSMS or charging station against the standard"),
     "doctor": ("doctor", "check this machine and this installation"),
     "backup": ("backup", "copy the store while it is running"),
     "restore": ("backup", "bring a backup back into an empty store"),
