@@ -11,6 +11,7 @@ import msgspec
 from pilotwire.core.ids import StationKey
 from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.domain import records
+from pilotwire.domain.periods import midnight
 from pilotwire.storage.port import Store
 from pilotwire.storage.session_list import EndedRow, SessionQuery
 
@@ -183,8 +184,8 @@ class Queries:
     # -- today --------------------------------------------------------------------------------------------------------
     def midnight(self) -> int:
         """When today began, in ms, by the configured zone."""
-        local = to_datetime(self._context.scheduler.now()).astimezone(self._context.config.zone)
-        return from_datetime(local.replace(hour=0, minute=0, second=0, microsecond=0))
+        zone = self._context.config.zone
+        return midnight(to_datetime(self._context.scheduler.now()).astimezone(zone).date(), zone)
 
     async def energy_before(self, session: types.Session, instant: int) -> int:
         """What a session that began before `instant` had delivered by then, Wh.

@@ -151,7 +151,7 @@ async def webhook(context: ApiContext, principal: Principal, hook_id: str) -> Ta
     _whole(principal)
     kept = await WEBHOOKS.get(context, principal.tenant, hook_id)
     shown = await _shown(context, principal.tenant, hook_id, kept.value)
-    return Tagged(shown, tag_of(kept.version, msgspec.structs.replace(shown)))
+    return Tagged(shown, tag_of(kept.version, shown))
 
 
 def _check(context: ApiContext, record: WebhookRecord) -> None:
