@@ -261,6 +261,8 @@ def test_what_is_wrong_is_said_by_field() -> None:
         ("MakeCoffee", {}, "action"),
         ("GetVariables", {}, "action"),
         ("set-variables", {"variables": []}, "variables"),
+        ("stop", {"transaction": "--5"}, "transaction"),
+        ("stop", {"transaction": "7" * 5_000}, "transaction"),
     ):
         (reply,) = world.command(action, payload)
         assert reply.outcome == "invalid", action
@@ -308,6 +310,22 @@ def test_reported_configuration_becomes_variables_but_secrets_do_not() -> None:
     world.run()
     found = {one.variable: one.value for one in now_of(world.store.variables(StationKey(DEFAULT_TENANT, "CP1")))}
     assert found == {"HeartbeatInterval": "300", "AuthorizationKey": None}
+
+
+def test_a_fault_in_taking_in_an_answer_keeps_it_from_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, station = ready()
+    station.on["GetConfiguration"] = lambda payload: {"configurationKey": []}
+    with monkeypatch.context() as patch:
+        patch.setattr("pilotwire.translate.answers.report", lambda *_: 1 / 0)
+        replies = world.command("base-report", {})
+        world.run()
+    assert replies[0].outcome == "answered" and commands(world)[0].outcome == "answered"
+    # Nothing of it is left behind that would end the next one before its time.
+    station.on["ClearCache"] = lambda payload: None
+    world.run(world.config.call_timeout_ms - 2_000)
+    later = world.command("clear-cache", {})
+    world.run(5_000)
+    assert later == [] and world.system.counters.faults == 1
 
 
 def test_a_secret_is_sent_and_kept_nowhere() -> None:

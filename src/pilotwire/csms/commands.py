@@ -127,7 +127,7 @@ class Outbox:
         known = {item.id for _, _, item in self._heap}
         rpc = self._actor.rpc
         if rpc is not None and rpc.outstanding is not None:
-            known.add(rpc.outstanding.tag.id)  # type: ignore[attr-defined]
+            known.add(_item(rpc.outstanding).id)
         timeout_ms = self._actor.around.config.call_timeout_ms
         for command in commands.values():
             if command.id not in known:
@@ -286,23 +286,38 @@ class Outbox:
             self._actor.when_ready(partial(self._timed_out, call))
 
     def _timed_out(self, call: OpenCall) -> None:
-        item: Item = call.tag  # type: ignore[assignment]
+        item = _item(call)
         self.settle(item, "timed-out", _says("TimedOut", "the station did not answer in time"))
         self.pump()
 
     # -- coming to an end ---------------------------------------------------------------------------------------------
     def answered(self, call: OpenCall, response: msgspec.Struct, frame: bytes) -> None:
         """Our CALL has its CALLRESULT."""
-        item: Item = call.tag  # type: ignore[assignment]
-        answer: dict[str, Any] = msgspec.json.decode(frame)[2]
-        report = answers.report(item.action, item.request, response)
+        item = _item(call)
         self._over()
-        self.settle(item, "answered", answer, frame=b"" if item.secret else frame, report=report)
+        answer: dict[str, Any] = msgspec.json.decode(frame)[2]
+        reported = self._reported(item, response)
+        self.settle(item, "answered", answer, frame=b"" if item.secret else frame, facts=reported)
         self.pump()
+
+    def _reported(self, item: Item, response: msgspec.Struct) -> tuple[AnyFact, ...]:
+        """What the answer says of the station's variables."""
+        actor = self._actor
+        try:
+            report = answers.report(item.action, item.request, response)
+            if report is None:
+                return ()
+            decision = decide(actor.known(), report, actor.context(actor.around.now()))
+        except Exception as error:  # a fault of ours: whoever asked has the answer all the same
+            actor.around.counters.faults += 1
+            actor.around.log("an answer could not be taken in", actor.key, action=item.action, error=repr(error))
+            return ()
+        assert isinstance(decision, Decision)  # a report needs no older session
+        return decision.facts
 
     def refused(self, call: OpenCall, error: RpcError, frame: bytes) -> None:
         """Our CALL has its CALLERROR, or an answer that cannot be read."""
-        item: Item = call.tag  # type: ignore[assignment]
+        item = _item(call)
         answer = {"code": error.code, "description": error.description, "details": dict(error.details)}
         self._over()
         self.settle(item, "refused", answer, frame=frame)
@@ -312,7 +327,7 @@ class Outbox:
         """The connection is gone, with this call of ours open. What is not durable has no future."""
         self._over()
         if call is not None:
-            item: Item = call.tag  # type: ignore[assignment]
+            item = _item(call)
             if item.durable:
                 self._push(item)
             else:
@@ -328,23 +343,24 @@ class Outbox:
         self._sweep()
 
     def settle(
-        self, item: Item, outcome: str, answer: dict[str, Any] | None = None, *, frame: bytes = b"", report: Any = None
+        self,
+        item: Item,
+        outcome: str,
+        answer: dict[str, Any] | None = None,
+        *,
+        frame: bytes = b"",
+        facts: tuple[AnyFact, ...] = (),
     ) -> None:
-        """Record what became of it, then tell who asked."""
+        """Record what became of it, with the `facts` that its answer made, then tell who asked."""
         actor = self._actor
         now = actor.around.now()
         if answer is None:
             answer = _says("Expired", "it could not be sent in time") if outcome == "expired" else {}
         if item.action in special.SETTLED:
             self._look_at(item, outcome, answer)
-        facts: tuple[AnyFact, ...] = ()
         if item.id:
             text = msgspec.json.encode(answer).decode()
-            facts = (CommandSettled(event_time=now, command_id=item.id, outcome=outcome, answer=text),)
-        if report is not None:
-            decision = decide(actor.known(), report, actor.context(now))
-            assert isinstance(decision, Decision)  # a report needs no older session
-            facts += decision.facts
+            facts = (CommandSettled(event_time=now, command_id=item.id, outcome=outcome, answer=text), *facts)
         if facts:
             # The station's answer is what it is, whether or not we could write it down.
             actor.record(facts, lambda error: self._reply(item, outcome, answer), frame=frame)
@@ -405,6 +421,12 @@ class Outbox:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
+
+
+def _item(call: OpenCall) -> Item:
+    """What a CALL of ours was sent for."""
+    assert isinstance(call.tag, Item)
+    return call.tag
 
 
 def _says(code: str, description: str) -> dict[str, Any]:

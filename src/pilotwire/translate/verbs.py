@@ -189,6 +189,9 @@ def _start(given: Start, ask: Asking) -> tuple[str, Wire]:
     )
 
 
+_WHOLE = re.compile("-?[0-9]{1,18}")
+
+
 def _stop(given: Stop, ask: Asking) -> tuple[str, Wire]:
     if (given.session is None) == (given.transaction is None):
         raise Invalid("give one of session and transaction", "session")
@@ -200,7 +203,7 @@ def _stop(given: Stop, ask: Asking) -> tuple[str, Wire]:
         transaction = found
     if not _is_16(ask):
         return "RequestStopTransaction", {"transactionId": transaction}
-    if not transaction.lstrip("-").isdecimal():
+    if not _WHOLE.fullmatch(transaction):
         raise Invalid("a transactionId of OCPP 1.6 is a whole number", "transaction")
     return "RemoteStopTransaction", {"transactionId": int(transaction)}
 
