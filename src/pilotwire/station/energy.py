@@ -6,37 +6,31 @@ percent, a limit changes, a reading is due, a wait is over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pilotwire.core.time import Timer
+from pilotwire.domain.schedules.model import Limits
+from pilotwire.domain.schedules.store import ProfileStore
 
 from .evse import Evse
-from .profiles import TX, TX_DEFAULT, Limit, Profile, ProfileBook, Transaction, composite
-from .schedules import from_limit, most
 from .sessions import Reading
 from .states import Event
 
 if TYPE_CHECKING:
     from .program import Station
 
-_json = msgspec.json.encode
 _KEPT_READINGS = 200
 _MIN_AC_MW = 6_000 * 230
 _MIN_DC_MW = 1_000_000
 
 
 class Energy:
-    """The flow of energy in one station, with its installed charging `profiles`."""
+    """The flow of energy in one station."""
 
-    __slots__ = ("_balancing", "_limited_station", "_station", "_timer", "profiles")
+    __slots__ = ("_balancing", "_station", "_timer")
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self.profiles = ProfileBook()
-        self._limited_station = False
         self._balancing = False
         self._timer: Timer | None = None
 
@@ -48,18 +42,26 @@ class Energy:
             self._timer.cancel()
             self._timer = None
 
-    def limit(self, evse: Evse, at: int | None = None) -> Limit:
+    @property
+    def profiles(self) -> ProfileStore:
+        """The installed charging profiles."""
+        return self._station.smart_charging.store
+
+    def limit(self, evse: Evse, at: int | None = None) -> Limits:
         """What `evse` may draw by all profiles, at station clock `at` (default: now)."""
         station = self._station
+        smart = station.smart_charging
         now = station.clock.now() if at is None else at
-        session = evse.session
-        tx = None if session is None else Transaction(session.key, session.started_at)
-        limit = self.profiles.evse_limit(evse.id, now, tx)
-        if self._limited_station:
-            limit = limit.lowest(self._share(evse, self.profiles.station_limit(now)))
+        limit = smart.limits(evse, now)
+        if limit.rich is not None and limit.rich.setpoint is not None:
+            # A set-point towards the vehicle is not exceeded; these vehicles do not discharge.
+            asked = limit.rich.setpoint + (limit.rich.setpoint_l2 or 0) + (limit.rich.setpoint_l3 or 0)
+            limit = limit.lowest(Limits(mw=max(0, asked)))
+        if smart.bound_together:
+            limit = limit.lowest(self._share(evse, smart.station_limits(now)))
         return limit
 
-    def _share(self, evse: Evse, whole: Limit) -> Limit:
+    def _share(self, evse: Evse, whole: Limits) -> Limits:
         """The part of the station's limit that `evse` gets: equal parts, but never less than a car can use."""
         station = self._station
         active = [e for e in station.evses if e.session is not None and not e.session.held and e.phase != "SuspendedEV"]
@@ -74,49 +76,11 @@ class Energy:
             least = _MIN_DC_MW if evse.config.dc else _MIN_AC_MW
             served = max(1, min(len(active), mw // least))
             mw = mw // served if rank < served else 0
-        return Limit(ma, mw, whole.phases, whole.until)
-
-    def load(self, profiles: list[Profile]) -> None:
-        """After a restart."""
-        self.profiles = ProfileBook(profiles)
-        self._find_station_limit()
-
-    def _find_station_limit(self) -> None:
-        self._limited_station = any(p.evse == 0 and p.purpose not in (TX_DEFAULT, TX) for p in self.profiles.profiles)
-
-    def profiles_changed(self) -> None:
-        """Profiles were set or cleared: store them and obey at once."""
-        station = self._station
-        self._find_station_limit()
-        station.store({"profiles": _json(list(self.profiles.profiles))})
-        for evse in station.evses:
-            if evse.session is not None and not evse.session.ending:
-                self.refresh(evse)
-
-    def clear_profiles(self, matches: Callable[[Profile], bool]) -> bool:
-        """Forget the profiles that match and obey what is left; whether there were any."""
-        cleared = self.profiles.clear(matches)
-        if cleared:
-            self.profiles_changed()
-        return bool(cleared)
-
-    def schedule(self, evse: Evse | None, unit: str, now: int, duration_s: int) -> list[tuple[int, int]]:
-        """The composite schedule of `evse`, or of the whole station, from station clock `now` on.
-
-        Rows of (start in seconds, rounded up; limit in thousandths of `unit`, "A" or "W").
-        """
-        rows = composite(
-            (lambda at: self.limit(evse, at)) if evse is not None else self.profiles.station_limit,
-            now,
-            duration_s * 1000,
-            lambda limit: from_limit(limit, unit, evse),
-            most(self._station.evses if evse is None else (evse,), unit),
-        )
-        return [(-(-offset // 1000), value) for offset, value in rows]
+        return Limits(ma, mw, whole.phases, whole.until)
 
     def rebalance(self, cause: Evse) -> None:
         """`cause` takes or leaves a part of the station's limit: the others get theirs anew."""
-        if not self._limited_station or self._balancing:
+        if not self._station.smart_charging.bound_together or self._balancing:
             return
         self._balancing = True
         try:

@@ -10,9 +10,10 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
+from pilotwire.domain.schedules.model import Limits
+
 from .config import EvseConfig
 from .meter import Meter
-from .profiles import Limit
 from .sessions import Sampled, Session
 from .states import Phase
 
@@ -88,14 +89,14 @@ class Evse:
         else:
             self.meter.load_ac((), self.config.phases)
 
-    def drive(self, limit: Limit) -> bool | None:
+    def drive(self, limit: Limits) -> bool | None:
         """Offer what `limit` and the hardware allow, let the car draw. Settle first.
 
         True: energy flows. False: the car draws nothing although offered. None: nothing can be offered.
         """
         return self._drive_dc(limit) if self.config.dc else self._drive_ac(limit)
 
-    def _drive_ac(self, limit: Limit) -> bool | None:
+    def _drive_ac(self, limit: Limits) -> bool | None:
         config = self.config
         phases = min(config.phases, limit.phases or config.phases)
         offer = config.max_ma
@@ -122,7 +123,7 @@ class Evse:
                 return None
         return bool(currents)
 
-    def _drive_dc(self, limit: Limit) -> bool | None:
+    def _drive_dc(self, limit: Limits) -> bool | None:
         config = self.config
         offer_mw = config.max_w * 1000
         offer_ma = config.max_ma

@@ -30,6 +30,9 @@ class Part:
     def accepted(self, *, booted: bool) -> None:
         """The CSMS talks with the station: after an accepted boot, or at a reconnection."""
 
+    def offline(self) -> None:
+        """The connection is lost."""
+
     def session_began(self, session: Session) -> None:
         """A session has started; its first message is queued."""
 

@@ -48,15 +48,14 @@ from .monitors import Monitors
 from .outbox import Queued, TransactionQueue
 from .parts import Part
 from .ports import Car
-from .profiles import Profile
 from .reservations import Reservations
 from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
+from .smart_charging import SmartCharging
 from .storage import StationStorage
 from .transactions import Transactions
 
 _json = msgspec.json.encode
-_profiles_decoder = msgspec.json.Decoder(list[Profile])
 
 _TOKEN_LENGTH = {"1.6": 20, "2.0.1": 36, "2.1": 255}
 
@@ -93,6 +92,7 @@ class Station:
         "reservations",
         "scheduler",
         "settings",
+        "smart_charging",
         "transactions",
     )  # fmt: skip
 
@@ -137,6 +137,7 @@ class Station:
         )
         self.availability = Availability(self)
         self.transactions = Transactions(self, truth_limit)
+        self.smart_charging = SmartCharging(self)
         self.energy = Energy(self)
         self.entrance = Entrance(self)
         self.maintenance = Maintenance(self)
@@ -149,6 +150,7 @@ class Station:
             self.reservations,
             self.displays,
             self.monitors,
+            self.smart_charging,
         )
         if config.version == "1.6":
             from .dialect_16 import Dialect16
@@ -248,7 +250,6 @@ class Station:
         self.settings.restore(msgspec.json.decode(stored.get("settings", b"{}"), type=dict[str, str]))
         self.outbox.load(stored)
         self.authorizer.load(stored)
-        self.energy.load(_profiles_decoder.decode(stored.get("profiles", b"[]")))
         self.boot_reason = stored.get("boot-reason", b"PowerUp").decode()
         self.dialect.load(stored)
         for evse in self.evses:
@@ -437,6 +438,8 @@ class Station:
     def offline(self) -> None:
         if self._offline_since is None:
             self._offline_since = int(self.scheduler.now())
+            for part in self.parts:
+                part.offline()
 
     def serve(self, action: str, request: Any) -> Reply:
         return table.serve(self, action, request)

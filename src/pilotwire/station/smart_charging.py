@@ -38,7 +38,7 @@ from pilotwire.domain.schedules.model import (
     Transaction,
     Unit,
 )
-from pilotwire.domain.schedules.rules import Abilities, Refusal
+from pilotwire.domain.schedules.rules import Abilities, Refusal, check
 from pilotwire.domain.schedules.store import Criteria, ProfileStore
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.translate import schedules as wire
@@ -101,7 +101,7 @@ def _abilities(version: str, evses: tuple[EvseConfig, ...], max_stack: int, max_
 class SmartCharging(Part):
     """The charging profiles of one station and everything that follows from them."""
 
-    __slots__ = ("_asked", "_external", "_needs", "_places", "_timer", "_transactions", "store")
+    __slots__ = ("_asked", "_external", "_needs", "_places", "_since", "_timer", "_transactions", "store")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
@@ -114,6 +114,8 @@ class SmartCharging(Part):
         self._asked: dict[int, int] = {}
         """Dynamic profile → when its update was asked for last."""
         self._timer: Timer | None = None
+        self._since: int | None = None
+        """Since when there is no connection; true time, ms."""
 
     # ── what the program tells ───────────────────────────────────────────────────────────────────────────────────
 
@@ -123,6 +125,7 @@ class SmartCharging(Part):
         self._external.clear()
         self._needs.clear()
         self._asked.clear()
+        self._since = None
         self._rearm()
 
     def stop(self) -> None:
@@ -139,12 +142,18 @@ class SmartCharging(Part):
 
     def accepted(self, *, booted: bool) -> None:
         since = self._offline_since
-        if since is not None and self.store.back_online(since, self._station.clock.now()):
-            self._save()
-        self._refresh()
+        self._since = None
+        if since is not None:
+            if self.store.back_online(since, self._station.clock.now()):
+                self._save()
+            self._refresh_if_offline_matters()
         self._rearm()
 
     def offline(self) -> None:
+        self._since = int(self._station.scheduler.now())
+        self._refresh_if_offline_matters()
+
+    def _refresh_if_offline_matters(self) -> None:
         if any(profile.max_offline_ms is not None for profile in self.store):
             self._refresh()
 
@@ -152,7 +161,9 @@ class SmartCharging(Part):
         delays = {
             profile.id: drawn
             for profile in self.store
-            if profile.purpose == TX_DEFAULT and profile.evse in (0, session.evse) and (drawn := self._draw(profile))
+            if (profile.purpose == TX_DEFAULT and profile.evse in (0, session.evse))
+            or (profile.purpose == TX and profile.transaction == session.key)
+            if (drawn := self._draw(profile))
         }
         self._transactions[session.evse] = Transaction(key=session.key, start=session.started_at, delays=delays)
 
@@ -169,8 +180,7 @@ class SmartCharging(Part):
     @property
     def _offline_since(self) -> int | None:
         """Station clock, ms."""
-        since = self._station.offline_since
-        return None if since is None else since + self._station.clock.offset_ms
+        return None if self._since is None else self._since + self._station.clock.offset_ms
 
     def around(self) -> Circumstances:
         """What the profiles need to know of the station now."""
@@ -236,18 +246,19 @@ class SmartCharging(Part):
             number("max_profiles"),
         )
 
-    def check(self, profile: Profile, session: Session | None = None) -> Refusal | None:
-        """Why `profile` is not taken. `session`: for a transaction that is only about to start."""
-        transactions = self._transactions
-        if session is not None:
-            transactions = {session.evse: Transaction(key=session.key, start=session.started_at)}
+    def check(self, profile: Profile) -> Refusal | None:
+        """Why `profile` is not taken; None: it is."""
         return self.store.check(
             profile,
             self.abilities,
-            transactions,
+            self._transactions,
             now=self._station.clock.now(),
             iso15118=profile.transaction in self._needs,
         )
+
+    def fits(self, profile: Profile) -> Refusal | None:
+        """The same for the profile of a transaction that is only about to start."""
+        return check(profile, self.abilities)
 
     def install(self, profile: Profile) -> None:
         """Take it, and obey at once."""
@@ -437,9 +448,7 @@ class SmartCharging(Part):
             mode = "ChargingOnly"
             if version == "2.1":
                 mode = EXTERNAL_SETPOINT if rates.setpoint is not None else EXTERNAL_LIMITS
-            said: dict[str, Any] = {
-                name: value for name in RATE_FIELDS if (value := getattr(rates, name)) is not None
-            }
+            said: dict[str, Any] = {name: value for name in RATE_FIELDS if (value := getattr(rates, name)) is not None}
             schedule = Schedule(unit=unit, periods=(Period(start_ms=0, mode=mode, **said),), id=1)
             kind = "Dynamic" if version == "2.1" else "Absolute"
             if kind == "Absolute":
@@ -635,5 +644,3 @@ class SmartCharging(Part):
                 **more,
             ),
         )
-
-

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .evse import Evse, PendingStart
-from .profiles import TX
 from .sessions import Session, Truth
 
 if TYPE_CHECKING:
@@ -139,8 +138,6 @@ class Transactions:
         evse.session = None
         station.store({f"session.{evse.id}": None})
         station.store_meter(evse)
-        if station.energy.profiles.clear(lambda p: p.purpose == TX and p.session == session.key):
-            station.energy.profiles_changed()
         station.availability.advance(evse, "end", quiet=True)
         if evse.car is None:
             evse.phase = "Idle"

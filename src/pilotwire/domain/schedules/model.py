@@ -206,12 +206,26 @@ class Composite(NamedTuple):
 class Limits(NamedTuple):
     """What holds now, for the loop that controls the current. None: not limited that way."""
 
-    ma: int | None
+    ma: int | None = None
     """mA on each phase."""
-    mw: int | None
+    mw: int | None = None
     """mW of all phases together."""
-    phases: int | None
-    until: int | None
+    phases: int | None = None
+    until: int | None = None
     """When to look again; None: not before something is set or a transaction changes."""
     rich: Interval | None = None
     """In W, where more than a limit is asked: set-points, discharging, single phases, modes."""
+
+    def lowest(self, other: Limits) -> Limits:
+        """Both bind, and the sooner of the two changes first. What is rich is this one's."""
+        return Limits(
+            _least(self.ma, other.ma),
+            _least(self.mw, other.mw),
+            _least(self.phases, other.phases),
+            _least(self.until, other.until),
+            self.rich,
+        )
+
+
+def _least(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else min(a, b)

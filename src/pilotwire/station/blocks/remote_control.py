@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.station.host import Reply
-from pilotwire.station.profiles import TX
 from pilotwire.station.sessions import Session
 
 from . import smart_charging
-from .handling import V2, V16, evse_of, on
+from .handling import V2, V16, evse_of, on, reason
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
@@ -22,13 +21,12 @@ def remote_start_16(station: Station, request: v16.RemoteStartTransactionRequest
     then: Callable[[Session], None] | None = None
     if profile is not None:
         # 5.11: only a TxProfile, and it names no transaction yet.
-        if profile.charging_profile_purpose != TX or not smart_charging.valid_16(station, profile):
+        if smart_charging.unfit(station, profile, request.connector_id) is not None:
             return Reply(v16.RemoteStartTransactionResponse(status="Rejected"))
         wanted = profile
 
         def install(session: Session) -> None:
-            station.energy.profiles.put(smart_charging.profile_16(wanted, session.evse, session.key))
-            station.energy.profiles_changed()
+            station.smart_charging.install(smart_charging.for_start(station, wanted, session.evse, session))
 
         then = install
     if request.connector_id == 0:
@@ -66,17 +64,16 @@ def request_start(station: Station, request: Any) -> Reply:
     wire = request.charging_profile
     then: Callable[[Session], None] | None = None
     if wire is not None:
-        # F01.FR.09: only a TxProfile, and without transactionId.
-        if (
-            wire.charging_profile_purpose != TX
-            or wire.transaction_id is not None
-            or not smart_charging.valid(station, wire)
-        ):
-            return Reply(m.RequestStartTransactionResponse(status="Rejected"))
+        refusal = smart_charging.unfit(station, wire, request.evse_id)
+        if refusal is not None:
+            return Reply(
+                m.RequestStartTransactionResponse(
+                    status="Rejected", status_info=reason(m, refusal.reason, refusal.text)
+                )
+            )
 
         def install(session: Session) -> None:
-            station.energy.profiles.put(smart_charging.profile(wire, session.evse, session.key))
-            station.energy.profiles_changed()
+            station.smart_charging.install(smart_charging.for_start(station, wire, session.evse, session))
 
         then = install
     token = request.id_token

@@ -43,9 +43,7 @@ def set_profile_16(station: Station, request: v16.SetChargingProfileRequest) -> 
     profile = wire.profile_16(asked, request.connector_id, key, station.clock.now())
     if station.smart_charging.check(profile) is not None:
         return Reply(v16.SetChargingProfileResponse(status="Rejected"))
-    return Reply(
-        v16.SetChargingProfileResponse(status="Accepted"), lambda: station.smart_charging.install(profile)
-    )
+    return Reply(v16.SetChargingProfileResponse(status="Accepted"), lambda: station.smart_charging.install(profile))
 
 
 def clear_profile_16(station: Station, request: v16.ClearChargingProfileRequest) -> Reply:
