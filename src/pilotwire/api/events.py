@@ -33,8 +33,6 @@ LIFETIME_MS = 3_600_000
 """A stream ends after an hour; clients reconnect by themselves and are then asked again who they are."""
 CHUNK = 500
 
-T = TypeVar("T")
-
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asked for."""

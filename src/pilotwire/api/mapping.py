@@ -116,7 +116,7 @@ def sample(record: records.Sample) -> types.Sample:
     )
 
 
-def _json(text: str) -> Any:
+def json_value(text: str) -> Any:
     """JSON text as a value; text that is none stays text."""
     if not text:
         return None
@@ -131,12 +131,12 @@ def command(record: records.Command) -> types.Command:
         id=record.id,
         station_id=record.station_id,
         action=record.action,
-        payload=_json(record.payload),
+        payload=json_value(record.payload),
         requested_at=_moment(record.requested_at),
         expires_at=_time(record.expires_at),
         requested_by=record.by,
         outcome=record.outcome,
-        answer=_json(record.answer),
+        answer=json_value(record.answer),
         settled_at=_time(record.settled_at),
     )
 

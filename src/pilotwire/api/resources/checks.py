@@ -15,7 +15,7 @@ from ..access import Principal
 from ..context import ApiContext
 from ..language import _
 from ..queries import Queries
-from . import checks_connection, checks_operation
+from . import checks_connection, checks_operation, tokens
 from . import handshakes as door
 from .checks_basis import Found
 
@@ -58,7 +58,7 @@ async def checks(context: ApiContext, principal: Principal, station_id: str) -> 
         commands=await store.commands(key, limit=50),
         handshakes=await door.handshakes(context, principal, station_id),
         sessions=(await queries.sessions(station=station_id, limit=10)).items,
-        tokens=len(await store.tokens(principal.tenant)) if principal.may("tokens:read") else None,
+        tokens=len((await tokens.book(context, principal.tenant)).shown) if principal.may("tokens:read") else None,
     )
     made = [check(found) for check in CHECKS]
     worst = max(made, key=lambda one: _RANK.index(one.verdict))

@@ -20,6 +20,7 @@ from .. import explain, types
 from ..access import Principal
 from ..context import ApiContext
 from ..listing import cursor_after, place_in, question
+from ..mapping import json_value
 from ..queries import Queries
 from ..recorder import recorder_of
 from ..words import Level, say
@@ -183,7 +184,7 @@ class _Teller:
         shown.level = _worst(shown.level, *levels)
         if command is not None:
             shown.command_id = command.id
-            shown.request = explain.hide(_json(command.payload), tokens=self._tokens)
+            shown.request = explain.hide(json_value(command.payload), tokens=self._tokens)
             shown.latency_ms = _since(command)
         passing.seen(one.message_id, "in", row.recv_time, (2, 3, 4, 6))
         if one.kind == "CALL":
@@ -222,16 +223,16 @@ class _Teller:
             return shown
         shown.action = command.action
         shown.latency_ms = _since(command)
-        answer = _json(command.answer)
+        answer = json_value(command.answer)
         if isinstance(fact, facts.CommandSettled):
             shown.summary = f"{command.action}: {shown.summary}"
-            shown.request = explain.hide(_json(command.payload), tokens=self._tokens)
+            shown.request = explain.hide(json_value(command.payload), tokens=self._tokens)
             if fact.outcome != "answered" and isinstance(answer, dict):
                 shown.error_code = str(answer.get("code", ""))
                 shown.error_description = str(answer.get("description", ""))
             return shown
         shown.direction, shown.kind = "out", "CALL"
-        payload = explain.hide(_json(command.payload), tokens=self._tokens)
+        payload = explain.hide(json_value(command.payload), tokens=self._tokens)
         shown.payload = payload if payload is not None else explain.HIDDEN
         asked = explain.Reading(kind="CALL", action=command.action, payload=payload)
         by = f" (asked for by {command.by})" if command.by else ""
@@ -331,15 +332,6 @@ def _answer(command: records.Command, answer: Any, tokens: bool) -> types.Messag
 
 def _since(command: records.Command) -> int | None:
     return command.settled_at - command.requested_at if command.settled_at is not None else None
-
-
-def _json(text: str) -> Any:
-    if not text:
-        return None
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
 
 
 def _worst(first: Level, *more: Level) -> Level:

@@ -142,8 +142,8 @@ async def find(context: ApiContext, tenant: str, name: str) -> records.Token | N
         return None
     found = await context.store.token(tenant, name)
     if found is None:
-        plain = name.casefold()
-        found = next((one for one in await context.store.tokens(tenant) if one.token.casefold() == plain), None)
+        folded = name.casefold()
+        found = next((one for one in await context.store.tokens(tenant) if one.token.casefold() == folded), None)
     return found
 
 
