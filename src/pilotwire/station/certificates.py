@@ -171,7 +171,9 @@ class Certificates(Part):
         self._kept.leaf = leaf
         self._kept.roots = [keystore.Root(use, text) for use, texts in roots.items() for text in texts]
         self._save()
-        self._watch_end()
+        self._station.commit()
+        if self._station.powered:
+            self._watch_end()
 
     # -- signing requests ---------------------------------------------------------------------------------------------
     def enroll(self, use: str = STATION_USE) -> None:
