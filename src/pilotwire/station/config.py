@@ -56,6 +56,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     serial: str = ""
     firmware: str = "1.0.0"
     security_profile: int = 1
+    security_events: bool = False
+    """Tells of every start, restart and setting of the clock too (A04), as stations with the security block do."""
     settings: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """Factory values that differ, by the names in `pilotwire.station.settings`."""
     autostart_token: str | None = None

@@ -121,7 +121,8 @@ _STATION: tuple[_Fixed, ...] = (
     _Fixed("MonitoringCtrlr", "ActiveMonitoringBase", lambda s, e: s.monitors.base, "OptionList"),
     _Fixed("MonitoringCtrlr", "ActiveMonitoringLevel", lambda s, e: str(s.monitors.level), "integer"),
     _Fixed("SecurityCtrlr", "Identity", lambda s, e: s.config.identity),
-    _Fixed("SecurityCtrlr", "SecurityProfile", lambda s, e: str(s.config.security_profile), "integer"),
+    _Fixed("SecurityCtrlr", "SecurityProfile", lambda s, e: str(s.certificates.profile), "integer"),
+    _Fixed("SecurityCtrlr", "CertificateEntries", lambda s, e: str(s.certificates.entries), "integer"),
     _Fixed(
         "SmartChargingCtrlr", "Entries", lambda s, e: str(len(s.energy.profiles)), "integer", "", "ChargingProfiles"
     ),

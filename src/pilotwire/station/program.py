@@ -34,6 +34,7 @@ from pilotwire.transport.port import Dialer
 from .authorization import ACCEPTED, Authorizer
 from .availability import Availability
 from .blocks import table
+from .certificates import Certificates, Dialing, Identity
 from .clock import StationClock
 from .config import StationConfig
 from .conversation import Conversation
@@ -49,6 +50,7 @@ from .outbox import Queued, TransactionQueue
 from .parts import Part
 from .ports import Car
 from .reservations import Reservations
+from .security import Security
 from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
 from .smart_charging import SmartCharging
@@ -74,6 +76,7 @@ class Station:
         "authorizer",
         "availability",
         "boot_reason",
+        "certificates",
         "clock",
         "config",
         "conversation",
@@ -91,6 +94,7 @@ class Station:
         "random",
         "reservations",
         "scheduler",
+        "security",
         "settings",
         "smart_charging",
         "transactions",
@@ -106,10 +110,12 @@ class Station:
         storage: StationStorage,
         *,
         on_password: Callable[[str], None] | None = None,
+        on_identity: Callable[[Identity], None] | None = None,
         truth_limit: int = 100_000,
     ) -> None:
         """`dialer` knows where to connect and as whom. `on_password` is told a new password that the CSMS has set;
         whoever owns the dialer puts it there (1.6 AuthorizationKey as hexadecimal, 2.x BasicAuthPassword as text).
+        `on_identity` is told, before an attempt to connect, the security profile, certificate and roots to use.
         `truth_limit`: how many sessions `truth` remembers.
         """
         self.config = config
@@ -132,6 +138,9 @@ class Station:
         self._reboot_timer: Timer | None = None
         self.boot_reason = "PowerUp"
         version = ocpp.load(config.version)
+        self.security = Security(self)
+        self.certificates = Certificates(self, on_identity)
+        dialer = Dialing(dialer, self.certificates.tell, self.certificates.dialed)
         self.conversation = Conversation(
             self, config, version, scheduler, dialer, ids, random, self.settings, self.outbox
         )
@@ -145,6 +154,8 @@ class Station:
         self.displays = Displays(self)
         self.monitors = Monitors(self)
         self.parts: tuple[Part, ...] = (
+            self.security,
+            self.certificates,
             self.availability,
             self.maintenance,
             self.reservations,

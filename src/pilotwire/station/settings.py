@@ -367,7 +367,24 @@ TABLE: tuple[Setting, ...] = (
         secret=True,
         high=64,
     ),
-    _int("certificates", 0, "", _V("SecurityCtrlr", "CertificateEntries"), writable=False),
+    _int("sign_wait", 60, "", _V("SecurityCtrlr", "CertSigningWaitMinimum"), low=1, unit="s"),
+    _int("sign_repeats", 3, "", _V("SecurityCtrlr", "CertSigningRepeatTimes"), high=16),
+    _int(
+        "chain_size",
+        10_000,
+        "CertificateSignedMaxChainSize",
+        _V("SecurityCtrlr", "MaxCertificateChainSize"),
+        high=10_000,
+        writable=False,
+    ),
+    _bool(
+        "root_check",
+        False,
+        "AdditionalRootCertificateCheck",
+        _V("SecurityCtrlr", "AdditionalRootCertificateCheck"),
+        writable=False,
+    ),
+    _int("certificates_max", 20, "CertificateStoreMaxLength", writable=False),
     # clock
     _list(
         "time_source",

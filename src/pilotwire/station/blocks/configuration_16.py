@@ -9,6 +9,7 @@ from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.station.host import Reply
 from pilotwire.station.settings import BY_KEY, TABLE, Setting
 
+from .certificates import rise_16
 from .handling import V16, on
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _COMPUTED: dict[str, tuple[str, Callable[[Station], str]]] = {
     "numberofconnectors": ("NumberOfConnectors", lambda station: str(len(station.evses))),
-    "securityprofile": ("SecurityProfile", lambda station: str(station.config.security_profile)),
+    "securityprofile": ("SecurityProfile", lambda station: str(station.certificates.profile)),
 }
 
 
@@ -50,6 +51,8 @@ def _computed(station: Station, name: str) -> v16.KeyValue:
 
 def change_configuration(station: Station, request: v16.ChangeConfigurationRequest) -> Reply:
     setting = BY_KEY.get(request.key.lower())
+    if request.key.lower() == "securityprofile":
+        return rise_16(station, request.value)
     if setting is None:
         status = "Rejected" if request.key.lower() in _COMPUTED else "NotSupported"
     elif setting.name == "password":

@@ -14,6 +14,7 @@ from pilotwire.station.host import Reply
 from . import (
     authorization,
     availability,
+    certificates,
     configuration_16,
     data_transfer,
     displays,
@@ -41,6 +42,7 @@ _BLOCKS = (
     data_transfer,
     displays,
     firmware,
+    certificates,
     logs,
     monitoring,
     remote_control,

@@ -13,7 +13,9 @@ from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.protocols.ocpp.version import VersionName
 from pilotwire.station.evse import Evse
 from pilotwire.station.host import Reply
+from pilotwire.station.keystore import STATION_USE
 
+from .certificates import sign
 from .handling import V2, V16, evses_of, on
 
 if TYPE_CHECKING:
@@ -121,6 +123,7 @@ _SHARED_16 = {
     "DiagnosticsStatusNotification": _diagnostics,
     "LogStatusNotification": _log_16,
 }
+    "SignChargePointCertificate": sign(STATION_USE),
 _SHARED_2 = {
     "BootNotification": _boot,
     "FirmwareStatusNotification": _firmware,
@@ -130,6 +133,9 @@ _SHARED_2 = {
     "StatusNotification": _status,
     "TransactionEvent": _transaction,
 }
+    "SignChargingStationCertificate": sign(STATION_USE),
+    "SignCombinedCertificate": sign(STATION_USE),
+    "SignV2GCertificate": sign("V2GCertificate"),
 TRIGGERS: Mapping[tuple[VersionName, str], Trigger] = {
     **{("1.6", message): trigger for message, trigger in _SHARED_16.items()},
     **{(version, message): trigger for version in V2 for message, trigger in _SHARED_2.items()},
@@ -142,6 +148,7 @@ def trigger_16(station: Station, request: v16.TriggerMessageRequest | v16.Extend
     return _trigger(station, response, request.requested_message, request.connector_id, None)
 
 
+    ("2.1", "SignV2G20Certificate"): sign("V2G20Certificate"),
 def trigger(station: Station, request: Any) -> Reply:
     wanted = request.requested_message
     if wanted == "CustomTrigger":
