@@ -504,3 +504,27 @@ def test_a_page_goes_on_after_a_line_that_is_gone(sort: str) -> None:
     page, cursor = reports._page(list(lines), asked, sort, None, 2)
     rest, _ = reports._page([one for one in lines if one is not page[-1]], asked, sort, cursor, 9)
     assert sorted(one.station or "" for one in page + rest) == ["A", "C", "b", "d"]
+
+
+async def test_a_large_fleet_is_not_written_whenever_a_small_one_is(sites, world, monkeypatch) -> None:
+    from pilotwire.api.happenings import reporting
+
+    monkeypatch.setattr(reporting, "LARGE", 1)
+    await world.store.put_account(records.StationAccount(tenant="other", id="X"))
+    booking = await Booking(world).start()
+    await booking.settle()
+    write, written = world.store.write_documents, list[str]()
+
+    async def noted(tenant: str, changes: Any) -> list[int]:
+        written.append(tenant)
+        return await write(tenant, changes)
+
+    world.store.write_documents = noted
+    follower = world.context.parts[Reporting]._follower
+    world.clock.run_for(reporting.FLUSH_MS)
+    await follower.settle()
+    assert written == ["other"]
+    world.clock.run_for(reporting.LARGE_FLUSH_MS - reporting.FLUSH_MS)
+    await follower.settle()
+    assert sorted(written[1:]) == ["", "default", "other"]
+    await booking.stop()

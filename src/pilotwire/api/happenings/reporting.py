@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FLUSH_MS = 60_000
 LARGE_FLUSH_MS = 300_000
 LARGE = 3_000
-"""Pending rows from which on a flush is worth waiting with."""
+"""Stations, or pending rows, from which on a flush is worth waiting with."""
 PASS_ROWS = 40_000
 """Rows that the pass over old sessions gathers before they are written."""
 
@@ -142,12 +142,15 @@ class Reporting:
             for one in self._tenants.values():
                 one.stale = True
         now = self._context.scheduler.now()
-        due = False
-        for one in self._tenants.values():
-            wait = LARGE_FLUSH_MS if len(one.ledger.tracks) > LARGE else FLUSH_MS
-            due = due or not 0 <= now - one.flushed_at < wait
-        if due:
+        large = [one for one in self._tenants.values() if len(one.ledger.tracks) > LARGE]
+        small = [one for one in self._tenants.values() if len(one.ledger.tracks) <= LARGE]
+        due = [one for one in small if not 0 <= now - one.flushed_at < FLUSH_MS]
+        if any(not 0 <= now - one.flushed_at < LARGE_FLUSH_MS for one in large) or (due and not large):
             await self.flush()
+        elif due:  # those with a large fleet are not written with every small one; a restart reads from their last time
+            async with self._lock:
+                for one in due:
+                    await one.flush(now)
 
     async def _tenant(self, tenant: str, position: int | None = None) -> TenantReports:
         one = self._tenants.get(tenant)
