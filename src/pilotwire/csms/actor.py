@@ -22,7 +22,7 @@ from pilotwire.domain.facts import AnyFact
 from pilotwire.domain.stations import StationState
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.protocols.ocpp.rpc.machine import Rpc
-from pilotwire.storage.port import Entry
+from pilotwire.storage.port import Entry, StoreFailed
 from pilotwire.transport.bus import CommandRequest
 from pilotwire.transport.port import Handshake
 
@@ -222,5 +222,5 @@ class StationActor:
 
         try:
             self.around.store.append(entry, committed)
-        except Exception as error:  # whatever the store has: it is not durable
+        except StoreFailed as error:
             committed(error)

@@ -19,7 +19,7 @@ from pilotwire.crypto.subject import read_subject
 from pilotwire.domain.records import StationAccount
 from pilotwire.protocols.ocpp.version import SUBPROTOCOL
 from pilotwire.transport.bus import Refused
-from pilotwire.transport.port import Handshake, Receiver, Refuse, TurnedAway
+from pilotwire.transport.port import Handshake, Link, Receiver, Refuse, TurnedAway
 
 from .around import Around
 
@@ -218,8 +218,8 @@ class Admission:
 class NoCommonVersion:
     """Part 4, 3.1.3: complete the handshake, then close at once."""
 
-    def opened(self, link: object) -> None:
-        link.close(1002, "no common subprotocol")  # type: ignore[attr-defined]
+    def opened(self, link: Link) -> None:
+        link.close(1002, "no common subprotocol")
 
     def frame(self, data: bytes) -> None:
         """Nothing is understood."""

@@ -13,8 +13,6 @@ from .speech import Speech
 if TYPE_CHECKING:
     from .actor import StationActor
 
-NO_FRAMES: tuple[bytes, ...] = ()
-
 
 class Connection:
     """`Receiver`: hands frames to its actor in order, holds them back while the actor cannot take them.

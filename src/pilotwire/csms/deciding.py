@@ -21,7 +21,7 @@ from pilotwire.domain.records import Session
 from pilotwire.domain.stations import StationState, decide
 from pilotwire.protocols.ocpp.rpc import errors
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
-from pilotwire.storage.port import Entry
+from pilotwire.storage.port import Entry, StoreFailed
 
 from .actions import Follow
 from .connection import Connection
@@ -110,7 +110,7 @@ class Deciding:
                 return
         try:
             self._around.store.append(entry, self._committed)
-        except Exception as error:  # whatever the store has: it is not durable
+        except StoreFailed as error:
             self._committed(error)
 
     def _found(self, work: Work, state: StationState, need: Need, session: Session | None) -> None:

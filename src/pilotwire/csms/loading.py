@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pilotwire.core.time import Timer
 from pilotwire.domain.stations import StationState
-from pilotwire.storage.port import StationImage
+from pilotwire.storage.port import StationImage, StoreFailed
 
 if TYPE_CHECKING:
     from .actor import StationActor
@@ -57,7 +57,7 @@ class Loading:
         actor, around = self._actor, self._actor.around
         try:
             around.store.load_station(actor.key, self._loaded)
-        except Exception as error:  # whatever the store has: the station waits, and it is asked again
+        except StoreFailed as error:  # the station waits, and it is asked again
             around.log("the station's state cannot be read", actor.key, error=str(error))
             self._timer = around.scheduler.call_later(around.config.retry_load_ms, self._load_again)
 

@@ -284,9 +284,6 @@ def bodies_after(table: str, cursor: tuple[object, ...] | None) -> Plan[list[Row
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------
-SETTING_TABLES = ("accounts", "tokens", "users", "api_keys")
-
-
 def put_body(table: str, tenant: str, name: str, body: bytes) -> Plan[None]:
     """Insert or replace one row of a settings table."""
     yield (

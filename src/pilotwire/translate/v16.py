@@ -14,7 +14,6 @@ from .metering import LazySamples, milliseconds, samples_v16
 from .table import Served, Table, acknowledged, instant
 
 _ID_TAG_STATUS = frozenset(("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"))
-_ACCEPTED = TokenVerdict(status="Accepted")
 TOKEN_TYPE = "ISO14443"  # noqa: S105
 """1.6 idTags have no type; RFID cards are what they nearly always are."""
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pilotwire.core.errors import LocalError
-from pilotwire.transport.port import Endpoint, Receiver, TurnedAway
+from pilotwire.transport.port import Endpoint, Link, Receiver, TurnedAway
 
 from . import handshake as http
 from .gate import Gate
@@ -334,7 +334,7 @@ class EdgeServer(ABC):
 class _NoReceiver:
     """Stands in where no subprotocol is common: closes as soon as it is open."""
 
-    def opened(self, link: Any) -> None:
+    def opened(self, link: Link) -> None:
         link.close(1002, "no common subprotocol")
 
     def frame(self, data: bytes) -> None:
