@@ -147,8 +147,8 @@ class CsmsDouble:
                 return m.AuthorizeResponse(id_token_info=info)
             if action == "TransactionEvent":
                 return m.TransactionEventResponse(id_token_info=info if request.id_token else None)
-        if action == "DataTransfer":
-            return m.DataTransferResponse(status="Accepted")
+        if action in ("DataTransfer", "SignCertificate"):
+            return self.version.actions[action].response_type(status="Accepted")
         return self.version.actions[action].response_type()
 
     # tests

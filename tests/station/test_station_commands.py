@@ -386,12 +386,22 @@ def test_triggers(make_world, version):
         assert ask(world, "ExtendedTriggerMessage", requested_message="LogStatusNotification").status == "Accepted"
         assert world.csms.heard("LogStatusNotification")[-1].status == "Idle"
         sign = ask(world, "ExtendedTriggerMessage", requested_message="SignChargePointCertificate")
-        assert sign.status == "NotImplemented"
+        assert sign.status == "Accepted" and world.csms.heard("SignCertificate")
     else:
         event = world.csms.heard("TransactionEvent")[-1]
         assert event.trigger_reason == "Trigger" and event.transaction_info.charging_state == "Charging"
         sign = ask(world, "TriggerMessage", requested_message="SignChargingStationCertificate")
-        assert sign.status == "NotImplemented"
+        assert sign.status == "Accepted" and world.csms.heard("SignCertificate")
+        publish = ask(world, "TriggerMessage", requested_message="PublishFirmwareStatusNotification")
+        assert publish.status == "Accepted"
+        assert world.csms.heard("PublishFirmwareStatusNotification")[-1].status == "Idle"
+        # F06.FR.03: an EVSE that means nothing to the message is not looked at
+        assert ask(world, "TriggerMessage", requested_message="Heartbeat", evse=m.EVSEType(id=4)).status == "Accepted"
+        if version == "2.1":
+            custom = ask(world, "TriggerMessage", requested_message="CustomTrigger", custom_trigger="Sing")
+            assert custom.status == "NotImplemented"
+            custom = ask(world, "TriggerMessage", requested_message="CustomTrigger", custom_trigger="Heartbeat")
+            assert custom.status == "Accepted"
         bad = ask(world, "TriggerMessage", requested_message="MeterValues", evse=m.EVSEType(id=4))
         assert bad.status == "Rejected"
 

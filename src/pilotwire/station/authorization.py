@@ -89,6 +89,15 @@ class Authorizer:
             self._cache.popitem(last=False)
         self.dirty.add("cache")
 
+    def entries_of(self, token: str) -> tuple[Grant | None, Grant | None]:
+        """What cache and list hold of `token`, as it stands there."""
+        return self._cache.get(token), self._list.get(token)
+
+    def forget(self, token: str) -> None:
+        """Out of the cache with it."""
+        if self._cache.pop(token, None) is not None:
+            self.dirty.add("cache")
+
     def clear_cache(self) -> bool:
         """False when there is no cache to clear."""
         if not self._settings.flag("cache_enabled"):

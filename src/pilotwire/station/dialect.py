@@ -76,6 +76,10 @@ class Dialect(Protocol):
 
     def log_status(self, status: str, request_id: int | None, *, diagnostics: bool) -> None: ...
 
+    def publish_status(self, status: str, request_id: int | None, places: list[str] | None) -> None:
+        """2.x: how far a PublishFirmware has come (PublishFirmwareStatusEnumType)."""
+        ...
+
     def notify_events(self, events: list[Event], number: int, *, more: bool, keep: bool) -> None:
         """2.x: part `number` of what monitors have to tell; offline it is kept when `keep`."""
         ...

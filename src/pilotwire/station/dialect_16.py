@@ -228,6 +228,9 @@ class Dialect16:
     def _say(self, action: str, request: msgspec.Struct) -> None:
         self._station.conversation.call(action, request, keep=True)
 
+    def publish_status(self, status: str, request_id: int | None, places: list[str] | None) -> None:
+        """1.6 knows no Local Controllers."""
+
     def notify_events(self, events: list[Event], number: int, *, more: bool, keep: bool) -> None:
         """1.6 has no monitors."""
 

@@ -7,6 +7,7 @@ PowerPathClosed: a transaction runs from when cable and authorization are there 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -188,6 +189,9 @@ class Dialect2:
         return self._version.actions[entry.action].decode_request(entry.payload).message
 
     def delivered(self, entry: Queued, response: Any) -> None:
+        if response.total_cost is not None:
+            # I02.FR.04, I03.FR.03: the running cost, or with Ended the total.
+            self._station.transactions.cost(entry.session, Decimal(response.total_cost), final=True)
         info = response.id_token_info
         if info is None:
             return
@@ -221,6 +225,13 @@ class Dialect2:
         self._station.conversation.call(
             "LogStatusNotification",
             self.m.LogStatusNotificationRequest(status=status, request_id=request_id),
+            keep=True,
+        )
+
+    def publish_status(self, status: str, request_id: int | None, places: list[str] | None) -> None:
+        self._station.conversation.call(
+            "PublishFirmwareStatusNotification",
+            self.m.PublishFirmwareStatusNotificationRequest(status=status, request_id=request_id, location=places),
             keep=True,
         )
 

@@ -36,6 +36,7 @@ class Evse:
         "config",
         "fault",
         "id",
+        "jammed",
         "meter",
         "offered_ma",
         "offered_mw",
@@ -58,6 +59,8 @@ class Evse:
         self.available = True
         """Operative; what the CSMS wants takes effect when no session runs (`availability`)."""
         self.fault = ""
+        self.jammed = False
+        """The lock of the connector does not open (for tests)."""
         self.reported = ""
         """The status that the CSMS was told last; empty: none."""
         self.offered_ma = 0

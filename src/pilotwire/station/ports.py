@@ -1,10 +1,13 @@
-"""What the station needs of the world outside: a car on the cable. The rest are `core.time`, `core.ids`, `transport`.
+"""What the station needs of the world outside: a car on the cable, files to fetch and to offer.
+
+The rest are `core.time`, `core.ids` and `transport`.
 
 Apps never import one another, so the car is known here by what it can do; `pilotwire.vehicle.car.Vehicle` fits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -30,3 +33,19 @@ class Car(Protocol):
     def take(self, energy_uj: int, *, dc: bool) -> None: ...
 
     def until_change(self, power_mw: int, *, dc: bool) -> int | None: ...
+
+
+class Files(Protocol):
+    """The way to files elsewhere, and to the ones that the station offers itself."""
+
+    def fetch(self, url: str, done: Callable[[bytes | None], None]) -> None:
+        """Get a whole file; `done` is called once, later, with None when it cannot be had."""
+        ...
+
+    def publish(self, name: str, data: bytes) -> Sequence[str]:
+        """Offer a file; where it can be had, by every protocol there is (L03.FR.03, .04). Empty: it cannot."""
+        ...
+
+    def withdraw(self, name: str) -> bool:
+        """Offer it no longer; False while somebody is fetching it."""
+        ...

@@ -46,9 +46,11 @@ from .host import BootVerdict, Reply
 from .maintenance import Maintenance
 from .meter import Meter
 from .monitors import Monitors
+from .networks import Dialers, Networks
 from .outbox import Queued, TransactionQueue
 from .parts import Part
-from .ports import Car
+from .ports import Car, Files
+from .publishing import Publishing
 from .reservations import Reservations
 from .security import Security
 from .sessions import RFID, Session, Truth
@@ -89,8 +91,10 @@ class Station:
         "maintenance",
         "messages",
         "monitors",
+        "networks",
         "outbox",
         "parts",
+        "publishing",
         "random",
         "reservations",
         "scheduler",
@@ -110,11 +114,15 @@ class Station:
         storage: StationStorage,
         *,
         on_password: Callable[[str], None] | None = None,
+        networks: Dialers | None = None,
+        files: Files | None = None,
         on_identity: Callable[[Identity], None] | None = None,
         truth_limit: int = 100_000,
     ) -> None:
         """`dialer` knows where to connect and as whom. `on_password` is told a new password that the CSMS has set;
         whoever owns the dialer puts it there (1.6 AuthorizationKey as hexadecimal, 2.x BasicAuthPassword as text).
+        `networks` makes dialers for the network connection profiles that the CSMS sets; without it, it can set none.
+        `files` fetches and offers files; without it the station publishes no firmware.
         `on_identity` is told, before an attempt to connect, the security profile, certificate and roots to use.
         `truth_limit`: how many sessions `truth` remembers.
         """
@@ -138,6 +146,7 @@ class Station:
         self._reboot_timer: Timer | None = None
         self.boot_reason = "PowerUp"
         version = ocpp.load(config.version)
+        dialer = self.networks = Networks(self, dialer, networks)
         self.security = Security(self)
         self.certificates = Certificates(self, on_identity)
         dialer = Dialing(dialer, self.certificates.tell, self.certificates.dialed)
@@ -153,6 +162,7 @@ class Station:
         self.reservations = Reservations(self)
         self.displays = Displays(self)
         self.monitors = Monitors(self)
+        self.publishing = Publishing(self, files)
         self.parts: tuple[Part, ...] = (
             self.security,
             self.certificates,
@@ -162,6 +172,8 @@ class Station:
             self.displays,
             self.monitors,
             self.smart_charging,
+            self.networks,
+            self.publishing,
         )
         if config.version == "1.6":
             from .dialect_16 import Dialect16

@@ -118,6 +118,11 @@ class Reservations(Part):
         """CancelReservation: False when there is none of that id."""
         return self._remove(id_) is not None
 
+    def forget_token(self, token: str) -> None:
+        """N10.FR.03: nothing is kept of its owner."""
+        for row in [row for row in self._by_id.values() if row.token == token]:
+            self._over(row.id, "Removed")
+
     # ── what it means for an EVSE ────────────────────────────────────────────────────────────────────────────────
 
     def holder(self, evse: Evse) -> Reservation | None:

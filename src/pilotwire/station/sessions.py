@@ -65,6 +65,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Register at the last periodic sample, for Energy.Active.Import.Interval."""
     kept: list[Reading] = []
     """Readings that go with the last message (StopTxnSampledData, TxEndedMeasurands)."""
+    cost: Decimal | None = None
+    """What it has cost so far, as the CSMS says."""
     ending: bool = False
 
 
@@ -83,6 +85,8 @@ class Truth(msgspec.Struct, kw_only=True, omit_defaults=True):
     ended_at: int | None = None
     register_end: int | None = None
     reason: str = ""
+    cost: Decimal | None = None
+    """What it has cost in all, as the CSMS said last."""
 
     @property
     def energy_wh(self) -> int | None:

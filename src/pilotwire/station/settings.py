@@ -144,7 +144,14 @@ TABLE: tuple[Setting, ...] = (
     _int("reset_retries", 0, "ResetRetries", _V("OCPPCommCtrlr", "ResetRetries")),
     _int("offline_threshold", 60, "", _V("OCPPCommCtrlr", "OfflineThreshold"), unit="s"),
     _int("message_timeout", 30, "", _V("OCPPCommCtrlr", "MessageTimeout", "Default"), writable=False, unit="s"),
-    _text("network_priority", "1", "", _V("OCPPCommCtrlr", "NetworkConfigurationPriority"), kind="SequenceList"),
+    Setting(
+        name="network_priority",
+        default="1",
+        kind="SequenceList",
+        members=("1", "2", "3"),
+        reboot=True,
+        variable=_V("OCPPCommCtrlr", "NetworkConfigurationPriority"),
+    ),
     _int("network_attempts", 3, "", _V("OCPPCommCtrlr", "NetworkProfileConnectionAttempts"), writable=False),
     _text("active_network", "1", "", _V("OCPPCommCtrlr", "ActiveNetworkProfile")),
     _list(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -134,6 +135,7 @@ class Transactions:
             truth.ended_at = now
             truth.register_end = evse.meter.register_wh
             truth.reason = reason
+            truth.cost = session.cost
             self._store_truth(truth)
         evse.session = None
         station.store({f"session.{evse.id}": None})
@@ -161,6 +163,34 @@ class Transactions:
             station.energy.refresh(evse)
             station.dialect.deauthorized(evse, session)
             station.store_session(session)
+
+    def cost(self, key: str, total: Decimal, *, final: bool = False) -> None:
+        """What the session with that key has cost so far by the CSMS's reckoning, or in all (I02, I03)."""
+        session = self.of_key(key)
+        if session is not None:
+            session.cost = total
+            self._station.store_session(session)
+        elif final:
+            truth = self.truth_of(key)
+            if truth is not None:
+                truth.cost = total
+                self._store_truth(truth)
+
+    def cost_at(self, evse: Evse) -> Decimal | None:
+        """The cost that is shown at `evse`: of the running session, or of the last one while its car is still there."""
+        if evse.session is not None:
+            return evse.session.cost
+        if evse.car is None:
+            return None
+        last = next((truth for truth in reversed(self.truth) if truth.evse == evse.id), None)
+        return None if last is None else last.cost
+
+    def forget_token(self, token: str) -> None:
+        """Sessions that are over no longer say whose they were."""
+        for truth in self.truth:
+            if truth.token == token and truth.ended_at is not None:
+                truth.token = ""
+                self._store_truth(truth)
 
     def of_key(self, key: str) -> Session | None:
         """The running session with that key."""

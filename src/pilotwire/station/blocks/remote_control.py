@@ -51,6 +51,8 @@ def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply:
     evse = evse_of(station, request.connector_id)
     if evse is None or evse.config.fixed_cable:
         return Reply(v16.UnlockConnectorResponse(status="NotSupported"))
+    if evse.jammed:
+        return Reply(v16.UnlockConnectorResponse(status="UnlockFailed"))
 
     def then() -> None:
         if evse.session is not None:
@@ -107,7 +109,7 @@ def unlock(station: Station, request: Any) -> Reply:
         status = "UnknownConnector"
     elif evse.session is not None and not evse.session.held:
         status = "OngoingAuthorizedTransaction"
-    elif evse.config.fixed_cable:
+    elif evse.config.fixed_cable or evse.jammed:
         status = "UnlockFailed"
     else:
         status = "Unlocked"

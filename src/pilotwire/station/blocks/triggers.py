@@ -114,7 +114,16 @@ def _log(station: Station, evses: tuple[Evse, ...], named: bool) -> Send | None:
     return send
 
 
+def _publishing(station: Station, evses: tuple[Evse, ...], named: bool) -> Send | None:
+    def send() -> None:
+        status, request_id = station.publishing.status
+        station.dialect.publish_status(status, request_id, None)
+
+    return send
+
+
 _SHARED_16 = {
+    "SignChargePointCertificate": sign(STATION_USE),
     "BootNotification": _boot,
     "FirmwareStatusNotification": _firmware,
     "Heartbeat": _heartbeat,
@@ -123,22 +132,23 @@ _SHARED_16 = {
     "DiagnosticsStatusNotification": _diagnostics,
     "LogStatusNotification": _log_16,
 }
-    "SignChargePointCertificate": sign(STATION_USE),
 _SHARED_2 = {
+    "SignChargingStationCertificate": sign(STATION_USE),
+    "SignCombinedCertificate": sign(STATION_USE),
+    "SignV2GCertificate": sign("V2GCertificate"),
     "BootNotification": _boot,
     "FirmwareStatusNotification": _firmware,
     "Heartbeat": _heartbeat,
     "LogStatusNotification": _log,
     "MeterValues": _meter_values,
+    "PublishFirmwareStatusNotification": _publishing,
     "StatusNotification": _status,
     "TransactionEvent": _transaction,
 }
-    "SignChargingStationCertificate": sign(STATION_USE),
-    "SignCombinedCertificate": sign(STATION_USE),
-    "SignV2GCertificate": sign("V2GCertificate"),
 TRIGGERS: Mapping[tuple[VersionName, str], Trigger] = {
     **{("1.6", message): trigger for message, trigger in _SHARED_16.items()},
     **{(version, message): trigger for version in V2 for message, trigger in _SHARED_2.items()},
+    ("2.1", "SignV2G20Certificate"): sign("V2G20Certificate"),
 }
 
 
@@ -148,7 +158,6 @@ def trigger_16(station: Station, request: v16.TriggerMessageRequest | v16.Extend
     return _trigger(station, response, request.requested_message, request.connector_id, None)
 
 
-    ("2.1", "SignV2G20Certificate"): sign("V2G20Certificate"),
 def trigger(station: Station, request: Any) -> Reply:
     wanted = request.requested_message
     if wanted == "CustomTrigger":

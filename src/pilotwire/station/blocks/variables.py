@@ -64,11 +64,18 @@ def _set(station: Station, row: Any) -> Any:
         found.setting.name == "password" and not (station.takes_passwords and 16 <= len(row.attribute_value) <= 64)
     ):
         status = "Rejected"
+    elif found.setting.name == "network_priority" and not _all_valid(station, row.attribute_value):
+        status = "Rejected"  # B10.FR.02
     else:
         status = station.settings.change(found.setting, row.attribute_value)
     return station.messages.SetVariableResultType(
         attribute_status=status, attribute_type=kind, component=row.component, variable=row.variable
     )
+
+
+def _all_valid(station: Station, slots: str) -> bool:
+    named = [slot.strip() for slot in slots.split(",")]
+    return all(slot.isdecimal() and station.networks.valid(int(slot)) for slot in named)
 
 
 def find(station: Station, row: Any) -> Attribute | str:

@@ -1,0 +1,120 @@
+"""Where a station connects to: its network connection profiles and their order (2.x B09, B10).
+
+Slot 1 is how the station was built. Others are set by the CSMS and used when NetworkConfigurationPriority names them,
+from the next restart on: each entry in turn gets NetworkProfileConnectionAttempts attempts, round and round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pilotwire.transport.port import Dialer, DialResult, Receiver
+
+from .parts import Part
+from .settings import BY_NAME
+
+if TYPE_CHECKING:
+    from .program import Station
+
+SLOTS = (1, 2, 3)
+BUILT_IN = 1
+_PREFIX = "network."
+
+
+class NetworkProfile(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One NetworkConnectionProfileType."""
+
+    slot: int
+    url: str
+    """ocppCsmsUrl, without the identity."""
+    security_profile: int
+    interface: str
+    transport: str
+    timeout_s: int
+    version: str = ""
+    identity: str = ""
+    password: str = ""
+    apn: bytes = b""
+    """APNType as JSON; empty: none."""
+    vpn: bytes = b""
+    """VPNType as JSON; empty: none."""
+
+
+Dialers = Callable[[NetworkProfile], Dialer]
+"""Whoever owns the network makes a dialer for a profile."""
+
+_decoder = msgspec.json.Decoder(NetworkProfile)
+
+
+class Networks(Part):
+    """The profiles of one station, and which one it is at."""
+
+    __slots__ = ("_built_in", "_dialers", "_failures", "_made", "_order", "_position", "profiles")
+
+    def __init__(self, station: Station, built_in: Dialer, dialers: Dialers | None) -> None:
+        super().__init__(station)
+        self._built_in = built_in
+        self._dialers = dialers
+        self._made: dict[int, Dialer] = {}
+        self._order: tuple[int, ...] = (BUILT_IN,)
+        self._position = 0
+        self._failures = 0
+        self.profiles: dict[int, NetworkProfile] = {}
+        """By slot; the built-in one is not among them, unless the CSMS has set it anew."""
+
+    def restore(self, stored: Mapping[str, bytes]) -> None:
+        rows = [_decoder.decode(value) for key, value in stored.items() if key.startswith(_PREFIX)]
+        self.profiles = {row.slot: row for row in rows}
+        self._made = {}
+        order = (int(slot) for slot in self._station.settings.members("network_priority"))
+        self._order = tuple(slot for slot in order if self.valid(slot)) or (BUILT_IN,)
+        self._position = 0
+        self._failures = 0
+
+    @property
+    def can_be_set(self) -> bool:
+        """Somebody can make dialers for new profiles."""
+        return self._dialers is not None
+
+    def valid(self, slot: int) -> bool:
+        """A connection could be made by that slot."""
+        return slot == BUILT_IN or (slot in self.profiles and self.can_be_set)
+
+    def put(self, profile: NetworkProfile) -> None:
+        """Keep it; it counts from the next restart on."""
+        self.profiles[profile.slot] = profile
+        self._station.store({f"{_PREFIX}{profile.slot}": msgspec.json.encode(profile)})
+
+    # ── Dialer ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def dial(self, receiver: Receiver, offered: Sequence[str], done: Callable[[DialResult], None]) -> None:
+        """See `Dialer.dial`."""
+
+        def ended(result: DialResult) -> None:
+            if result.opened:
+                self._failures = 0
+                self._station.settings.put(BY_NAME["active_network"], str(self._order[self._position]))
+            else:
+                self._failed()
+            done(result)
+
+        self._dialer().dial(receiver, offered, ended)
+
+    def _dialer(self) -> Dialer:
+        slot = self._order[self._position]
+        profile = self.profiles.get(slot)
+        if profile is None or self._dialers is None:
+            return self._built_in
+        made = self._made.get(slot)
+        if made is None:
+            made = self._made[slot] = self._dialers(profile)
+        return made
+
+    def _failed(self) -> None:
+        self._failures += 1
+        if self._failures >= self._station.settings.number("network_attempts"):
+            self._failures = 0
+            self._position = (self._position + 1) % len(self._order)
