@@ -94,12 +94,17 @@ class Node:
         await self.csms.start()
         self._stops.append(self.csms.stop)
         limits = EdgeLimits(rate_per_s=options.message_rate)
-        self.listeners = []
+            hash_password=passwords.hash_station,
+            secret=secret.installation(options.data),
+        self.listeners, certificates = [], self.csms.certificates
         for address, tls in ((options.ocpp, None), (options.ocpps, secret.server_tls)):
             if address is None:
                 continue
             server = PicowsServer()
-            context = tls(options.data, address.host) if tls else None
+            context = tls(options.data, address.host, certificates.client_anchors) if tls else None
+            if context is not None:
+                certificates.on_anchors = context.reload
+                certificates.installed.serve_with(secret.server_chain(options.data))
             await listen(server, address, self.csms.endpoint, ssl=context, limits=limits)
             self.listeners.append(server)
             self._stops.append(server.stop)

@@ -6,6 +6,7 @@ import hmac
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,11 @@ def once(path: Path, text: str) -> str:
     return text
 
 
-def server_tls(data: Path, host: str) -> ServerTls:
-    """The listener's certificates in `<data>/tls`: what an operator put there, else a lab authority's own."""
+def server_tls(data: Path, host: str, client_pem: Callable[[], str] | None = None) -> ServerTls:
+    """The listener's certificates in `<data>/tls`: what an operator put there, else a lab authority's own.
+
+    `client_pem` names more authorities that client certificates may be of, whenever the files are read.
+    """
     from pilotwire.transport.ocpp.tls import ServerTls
 
     folder = data / "tls"
@@ -73,7 +77,15 @@ def server_tls(data: Path, host: str) -> ServerTls:
         rsa_chain=have["rsa.pem"],
         rsa_key=have["rsa.key"],
         client_ca=have["clients.pem"] or have["ca.pem"],
+        client_pem=client_pem,
     )
+
+
+def server_chain(data: Path) -> str:
+    """PEM of what the listener shows and of who signed it: what stations verify us with."""
+    folder = data / "tls"
+    files = [folder / name for name in ("ec.pem", "rsa.pem", "ca.pem")]
+    return "".join(path.read_text() for path in files if path.exists())
 
 
 def make_certificates(folder: Path, host: str) -> None:

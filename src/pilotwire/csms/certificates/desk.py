@@ -86,6 +86,8 @@ class Desk:
         )
         self.credentials = Credentials(around, keeper, hash_password)
         self.installed = Installed(around, keeper)
+        self.on_anchors: Callable[[], None] = lambda: None
+        """Called when `client_anchors` says something else than before."""
         self.statuses: StatusDesk | None = None
         self.contracts: Contracts | None = None
         if spawn is not None:
@@ -127,6 +129,14 @@ class Desk:
             if tenant not in self._restored:
                 self._restored.add(tenant)
                 self.enrollments.restore(tenant, await self._load_enrollments(tenant))
+        if self.client_anchors() != before:
+            self._tell_listener()
+
+    def _tell_listener(self) -> None:
+        try:
+            self.on_anchors()
+        except PilotwireError as error:
+            self._log("the listener cannot take the authorities of client certificates", error)
 
     async def _first(self) -> str:
         """Make the installation's own authority, unless another process was quicker."""

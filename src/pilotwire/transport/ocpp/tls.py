@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from pilotwire.core.errors import ConfigError
@@ -24,12 +25,14 @@ def server_context(
     rsa_chain: str | Path | None = None,
     rsa_key: str | Path | None = None,
     client_ca: str | Path | None = None,
+    client_pem: str = "",
     suites: tuple[str, ...] = OCPP_SUITES,
 ) -> ssl.SSLContext:
     """A context for PEM files, with both kinds of server certificate at once so that all four suites can be used.
 
-    With `client_ca` a client certificate is asked for and verified but not demanded: profiles 2 and 3 share the port,
-    and whether this station must show one is the endpoint's to say. Raises ConfigError.
+    With `client_ca` (a file) or `client_pem` (certificates themselves), whose authorities both count, a client
+    certificate is asked for and verified but not demanded: profiles 2 and 3 share the port, and whether this station
+    must show one is the endpoint's to say. Raises ConfigError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -56,6 +59,12 @@ def server_context(
             raise ConfigError(
                 f"cannot load the authorities of client certificates from {client_ca}: {error}"
             ) from error
+    if client_pem.strip():
+        try:
+            context.load_verify_locations(cadata=client_pem)
+        except ssl.SSLError as error:
+            raise ConfigError(f"cannot take the trusted authorities of client certificates: {error}") from error
+    if client_ca is not None or client_pem.strip():
         context.verify_mode = ssl.CERT_OPTIONAL
         # A sub-authority may be the anchor: operators often pin the one that issues their stations' certificates.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -77,8 +86,11 @@ class ServerTls:
         rsa_chain: str | Path | None = None,
         rsa_key: str | Path | None = None,
         client_ca: str | Path | None = None,
+        client_pem: Callable[[], str] | None = None,
         suites: tuple[str, ...] = OCPP_SUITES,
     ) -> None:
+        """`client_pem` is asked whenever the context is made."""
+        self._client_pem = client_pem
         self._ec = (ec_chain, ec_key)
         self._rsa = (rsa_chain, rsa_key)
         self._client_ca, self._suites = client_ca, suites
@@ -100,6 +112,7 @@ class ServerTls:
             rsa_chain=self._rsa[0],
             rsa_key=self._rsa[1],
             client_ca=self._client_ca,
+            client_pem=self._client_pem() if self._client_pem is not None else "",
             suites=self._suites,
         )
 
