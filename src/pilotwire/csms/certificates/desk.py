@@ -115,7 +115,7 @@ class Desk:
 
     async def load(self) -> None:
         """Read what people have set up, and take up what is under way. What cannot be read leaves the old in place."""
-        store = self._around.store
+        store, before = self._around.store, self.client_anchors()
         text = await store.setting(AUTHORITY)
         if text is None and self._vault is not None:
             text = await self._first()
