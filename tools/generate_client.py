@@ -17,7 +17,7 @@ TARGET = ROOT / "src" / "pilotwire" / "client"
 sys.path.insert(0, str(ROOT / "src"))
 
 HEAD = '"""{text} Made by tools/generate_client.py: do not edit."""\n\nfrom __future__ import annotations\n\n'
-STREAMS = {"streamLive": "live", "streamEvents": "events", "streamFrames": "frames"}
+STREAMS = {"streamLive": "live", "streamEvents": "events", "streamFrames": "frames", "streamJob": "follow_job"}
 """operationId → method."""
 LEFT_TO_THE_CLIENT = {"fields", "If-None-Match", "Idempotency-Key", "If-Match", "Last-Event-ID"}
 
@@ -247,6 +247,7 @@ def stream(one: Op) -> str:
         "live": ("types.Overview | types.LiveUpdate", "sse.live_of"),
         "events": ("types.JournalEvent", "sse.event_of"),
         "frames": ("types.FrameShown | sse.Lagged", "sse.frame_of"),
+        "follow_job": ("types.Job", "sse.job_of"),
     }[one.name]
     query = [it for it in one.query if it["name"] != "after"]
     text, more, place = "", "", ""
@@ -256,12 +257,15 @@ def stream(one: Op) -> str:
             "a break it goes on from where it was, without gap or repeat."
         )
         more, place = "last_id: str | int | None = None, ", ', last_id="" if last_id is None else str(last_id)'
+    elif one.name == "follow_job":
+        text, place = "Breaks are mended.", ", path=(job_id,), last=sse.job_ended"
     else:
         text = "Breaks are mended; it ends when you leave it."
-    listed = signature(one, query, change=False).removeprefix("self, *, ")
+    listed = signature(one, query, change=False).removeprefix("self, ").removeprefix("*, ")
+    listed = f"{listed}, *, " if one.path_parameters else f"*, {more}{listed}, "
     given = "{" + ", ".join(f'"{it["name"]}": {it["name"]}' for it in query) + "}"
     return (
-        f"    def {one.name}(self, *, {more}{listed}, on_break: OnBreak | None = None)"
+        f"    def {one.name}(self, {listed}on_break: OnBreak | None = None)"
         f" -> AsyncGenerator[{kind}, None]:\n"
         f"{docstring(one, text)}"
         f"        return self._stream(operations.{one.constant}, {given}, {read}{place}, on_break=on_break)\n\n"

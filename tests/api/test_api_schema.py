@@ -36,7 +36,7 @@ from pilotwire.transport.bus import LocalBus
 
 KEY = "pw_test-process-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-STREAMS = {"streamEvents", "streamFrames", "streamLive"}
+STREAMS = {"streamEvents", "streamFrames", "streamJob", "streamLive"}
 EXAMPLES = 4
 """Requests of each kind to each operation; `PILOTWIRE_SCHEMA_EXAMPLES` asks for more."""
 

@@ -44,6 +44,8 @@ class ApiConfig:
     """The same over TLS, for stations of security profile 2 and 3; empty where nothing listens for them."""
     map_tiles: str = ""
     """Address of map tiles with {z}, {x} and {y}, drawn below the sites; empty: the map is drawn without."""
+    map_attribution: str = ""
+    """Whom the tiles are owed to, as their server wants it told below the map."""
     allowed_hosts: frozenset[str] = frozenset()
     """Extra names (without port) that Host may carry. Empty: outside the lab every name is served."""
     secure_cookies: bool = False

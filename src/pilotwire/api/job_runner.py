@@ -17,6 +17,7 @@ import msgspec
 from pilotwire.core.ids import DEFAULT_TENANT
 from pilotwire.storage import documents
 from pilotwire.storage.documents import Change, Conflict, sort_time
+from pilotwire.transport.bus import JobNews
 
 from . import types
 from .access import TENANT_KIND, Principal
@@ -193,6 +194,7 @@ class _Work:
                 record.succeeded += outcome.ok
                 record.failed += not outcome.ok
                 changes.append(self._put(numbers[name], outcome))
+                self._tell()
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -245,6 +247,10 @@ class _Work:
             if cursor is None:
                 return found
 
+    def _tell(self) -> None:
+        """Whoever follows the job looks at it again."""
+        self._context.bus.publish(f"jobs.{self._tenant}.{self._id}", JobNews(tenant=self._tenant, job=self._id))
+
     async def _save(self, running: _Running, outcomes: list[Change]) -> None:
         """Progress and outcomes in one transaction. Raises _Left when the job is somebody else's, or gone."""
         record = running.record
@@ -252,6 +258,7 @@ class _Work:
             put = documents.put(JOBS.kind, self._id, record, sort=sort_time(record.created_at), expected=self._version)
             try:
                 self._version = (await self._context.store.write_documents(self._tenant, [put, *outcomes]))[0]
+                self._tell()
                 return
             except Conflict:
                 kept = await JOBS.find(self._context, self._tenant, self._id)

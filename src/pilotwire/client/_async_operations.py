@@ -374,6 +374,14 @@ class AsyncOperations(AsyncCalls):
         """No further station is begun; what is under way is waited for."""
         return await self._answer(operations.CANCEL_JOB, job_id, idempotency_key=idempotency_key)
 
+    def follow_job(self, job_id: str, *, on_break: OnBreak | None = None) -> AsyncGenerator[types.Job, None]:
+        """Server-sent events: one `job` (Job) at once, then whenever the job has gone on, at most four times a
+        second; the stream ends with the job. Breaks are mended.
+        """
+        return self._stream(
+            operations.STREAM_JOB, {}, sse.job_of, path=(job_id,), last=sse.job_ended, on_break=on_break
+        )
+
     async def list_job_outcomes(
         self, job_id: str, *, cursor: str | None = None, limit: int | None = None, ok: bool | None = None
     ) -> types.JobOutcomePage:

@@ -76,6 +76,7 @@ CREATE_JOB: Operation[types.Job] = Operation("createJob", "POST", "/api/v1/jobs"
 DELETE_JOB: Operation[None] = Operation("deleteJob", "DELETE", "/api/v1/jobs/{job_id}", None)
 GET_JOB: Operation[types.Job] = Operation("getJob", "GET", "/api/v1/jobs/{job_id}", types.Job)
 CANCEL_JOB: Operation[types.Job] = Operation("cancelJob", "POST", "/api/v1/jobs/{job_id}/cancel", types.Job)
+STREAM_JOB: Operation[None] = Operation("streamJob", "GET", "/api/v1/jobs/{job_id}/live", None)
 LIST_JOB_OUTCOMES: Operation[types.JobOutcomePage] = Operation(
     "listJobOutcomes", "GET", "/api/v1/jobs/{job_id}/outcomes", types.JobOutcomePage
 )
@@ -360,6 +361,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     DELETE_JOB,
     GET_JOB,
     CANCEL_JOB,
+    STREAM_JOB,
     LIST_JOB_OUTCOMES,
     STREAM_LIVE,
     DELETE_MAIL_SERVER,

@@ -366,6 +366,14 @@ class SyncOperations(SyncCalls):
         """No further station is begun; what is under way is waited for."""
         return self._answer(operations.CANCEL_JOB, job_id, idempotency_key=idempotency_key)
 
+    def follow_job(self, job_id: str, *, on_break: OnBreak | None = None) -> Generator[types.Job, None, None]:
+        """Server-sent events: one `job` (Job) at once, then whenever the job has gone on, at most four times a
+        second; the stream ends with the job. Breaks are mended.
+        """
+        return self._stream(
+            operations.STREAM_JOB, {}, sse.job_of, path=(job_id,), last=sse.job_ended, on_break=on_break
+        )
+
     def list_job_outcomes(
         self, job_id: str, *, cursor: str | None = None, limit: int | None = None, ok: bool | None = None
     ) -> types.JobOutcomePage:

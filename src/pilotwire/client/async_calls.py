@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -128,11 +128,14 @@ class AsyncCalls:
         query: dict[str, Any],
         read: Callable[[Message], T | None],
         *,
+        path: Sequence[str] = (),
+        last: Callable[[T], bool] | None = None,
         last_id: str = "",
         on_break: OnBreak | None = None,
     ) -> AsyncGenerator[T, None]:
-        """Messages for ever; a break is mended from where it was. Raises ApiProblem for what waiting does not mend."""
-        request = shape.build(operation, query=query, accept="text/event-stream")
+        """Messages for ever, or up to the `last`; a break is mended from where it was. Raises ApiProblem for what
+        waiting does not mend."""
+        request = shape.build(operation, path, query=query, accept="text/event-stream")
         attempt = 0
         while True:
             parser = Parser(last_id)
@@ -152,8 +155,11 @@ class AsyncCalls:
                         for message in parser.feed(piece):
                             last_id = message.id
                             value = read(message)
-                            if value is not None:
-                                yield value
+                            if value is None:
+                                continue
+                            yield value
+                            if last is not None and last(value):
+                                return
                 failure: Exception = Unreachable("the server ended the stream")
                 asked = parser.retry_s
             except ApiProblem as problem:

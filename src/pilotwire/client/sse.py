@@ -92,6 +92,16 @@ def frame_of(message: Message) -> types.FrameShown | Lagged | None:
     return _decode(message, Lagged) if message.event == "lagged" else None
 
 
+def job_of(message: Message) -> types.Job | None:
+    """A message of a job's stream."""
+    return _decode(message, types.Job) if message.event == "job" else None
+
+
+def job_ended(job: types.Job) -> bool:
+    """Whether its stream ends with this."""
+    return job.ended_at is not None
+
+
 def _decode(message: Message, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(message.data, type=kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -124,11 +124,14 @@ class SyncCalls:
         query: dict[str, Any],
         read: Callable[[Message], T | None],
         *,
+        path: Sequence[str] = (),
+        last: Callable[[T], bool] | None = None,
         last_id: str = "",
         on_break: OnBreak | None = None,
     ) -> Generator[T, None, None]:
-        """Messages for ever; a break is mended from where it was. Raises ApiProblem for what waiting does not mend."""
-        request = shape.build(operation, query=query, accept="text/event-stream")
+        """Messages for ever, or up to the `last`; a break is mended from where it was. Raises ApiProblem for what
+        waiting does not mend."""
+        request = shape.build(operation, path, query=query, accept="text/event-stream")
         attempt = 0
         while True:
             parser = Parser(last_id)
@@ -148,8 +151,11 @@ class SyncCalls:
                         for message in parser.feed(piece):
                             last_id = message.id
                             value = read(message)
-                            if value is not None:
-                                yield value
+                            if value is None:
+                                continue
+                            yield value
+                            if last is not None and last(value):
+                                return
                 failure: Exception = Unreachable("the server ended the stream")
                 asked = parser.retry_s
             except ApiProblem as problem:

@@ -55,6 +55,10 @@ class Drawing(NamedTuple):
     shapes: list[Shape]
     geo: tuple[float, float, float] | None = None
     """Of a map: the Mercator x and y (0 … 1 over the world) of its upper left corner, and of one unit of drawing."""
+    background: str = ""
+    """Of a plan: the address of a drawing that lies below it."""
+    sheet: float = 0
+    """Of a plan: how high it is; what has no place on it stands below."""
 
 
 def mercator(latitude: float, longitude: float) -> tuple[float, float]:
@@ -98,14 +102,15 @@ def _room(points: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
 
 def of_sites(sites: Iterable[types.Site], summaries: dict[str, types.SiteSummary]) -> Drawing | None:
     """The sites that have coordinates; None where none has."""
-    placed = [
-        (one, mercator(one.latitude, one.longitude))
-        for one in sites
-        if one.latitude is not None and one.longitude is not None
-    ]
+    placed = [(one, mercator(*at)) for one in sites if (at := _position(one)) is not None]
     if not placed:
         return None
-    left, top, scale = _room([at for _, at in placed])
+    outlines = [(one, [mercator(y, x) for x, y in ring]) for one, _at in placed for ring in one.outline]
+    left, top, scale = _room([*(at for _, at in placed), *(at for _, ring in outlines for at in ring)])
+    shapes: list[Shape] = []
+    for _site, ring in outlines:
+        points = " ".join(f"{round((x - left) * scale, 1)},{round((y - top) * scale, 1)}" for x, y in ring)
+        shapes.append(Shape("outline", "", points, True, 0, 0))
     marks: list[Mark] = []
     crowd = 1 if len(placed) < 60 else 0.6
     for site, (x, y) in placed:
@@ -124,10 +129,22 @@ def of_sites(sites: Iterable[types.Site], summaries: dict[str, types.SiteSummary
             )
         )
     marks.sort(key=lambda mark: -mark.size)
-    return Drawing(WIDTH, HEIGHT, marks, [], geo=(left, top, 1 / scale))
+    return Drawing(WIDTH, HEIGHT, marks, shapes, geo=(left, top, 1 / scale))
 
 
-def of_plan(plan: types.SitePlan, stations: dict[str, types.Station], charging: set[str]) -> Drawing:
+def _position(site: types.Site) -> tuple[float, float] | None:
+    """(latitude, longitude) of a site, else the middle of its outline; None where it has neither."""
+    if site.latitude is not None and site.longitude is not None:
+        return site.latitude, site.longitude
+    if not site.outline:
+        return None
+    longitudes, latitudes = zip(*site.outline[0], strict=True)
+    return (min(latitudes) + max(latitudes)) / 2, (min(longitudes) + max(longitudes)) / 2
+
+
+def of_plan(
+    plan: types.SitePlan, stations: dict[str, types.Station], charging: set[str], *, background: str = ""
+) -> Drawing:
     """A site as its plan has it; stations that the plan does not place stand in a row below it."""
     unit = WIDTH / plan.width
     high = plan.height * unit
@@ -149,7 +166,7 @@ def of_plan(plan: types.SitePlan, stations: dict[str, types.Station], charging: 
         _mark(stations[name], x, y, size, charging)._replace(text=text, hint=_power(stations[name]))
         for (name, (x, y)), text in zip(placed.items(), texts, strict=True)
     ]
-    return Drawing(WIDTH, high + below, marks, shapes)
+    return Drawing(WIDTH, high + below, marks, shapes, background=background, sheet=high)
 
 
 def _side(places: Sequence[tuple[float, float]]) -> float:

@@ -25,6 +25,7 @@ class Place(NamedTuple):
 PLACES = (
     Place("overview", "/", N_("Overview"), "overview", "stations:read", "o"),
     Place("stations", "/stations", N_("Stations"), "station", "stations:read", "s"),
+    Place("sites", "/sites", N_("Sites"), "pin", "sites:read", "p"),
     Place("sessions", "/sessions", N_("Sessions"), "bolt", "sessions:read", "e"),
     Place("access", "/access", N_("Access"), "card", "tokens:read", "a"),
     Place("alarms", "/alarms", N_("Alarms"), "bell", "alarms:read", "l"),

@@ -8,6 +8,7 @@ Subjects in use
     refused.<tenant>.<station>    `Refused`: a handshake that was turned away; "-" where it named no station
     handshakes.<tenant>           request: `HandshakesAsked` → list[`Refused`]
     alarms.<tenant>.<station>     `AlarmNews`: an alarm was raised, cleared, acknowledged; "-" where it has no station
+    jobs.<tenant>.<job>           `JobNews`: a job has gone on
 """
 
 from __future__ import annotations
@@ -88,6 +89,13 @@ class HandshakesAsked(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant: str
     station: str
+
+
+class JobNews(msgspec.Struct, frozen=True, kw_only=True):
+    """A job has gone on: look at it again."""
+
+    tenant: str
+    job: str
 
 
 class AlarmNews(msgspec.Struct, frozen=True, kw_only=True):

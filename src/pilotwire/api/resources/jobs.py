@@ -10,6 +10,7 @@ from pilotwire.core.time import to_rfc3339
 from pilotwire.domain.permissions import CONFIGURES, DANGEROUS
 from pilotwire.storage import documents
 from pilotwire.storage.documents import Conflict, Delete, sort_time
+from pilotwire.transport.bus import JobNews
 
 from .. import audit, explain, types
 from ..access import Principal
@@ -336,6 +337,7 @@ async def cancel(context: ApiContext, principal: Principal, job_id: str) -> Tagg
             continue  # the runner wrote its progress meanwhile
         break
     cancelled(context, principal.tenant, job_id)
+    context.bus.publish(f"jobs.{principal.tenant}.{job_id}", JobNews(tenant=principal.tenant, job=job_id))
     await audit.record(context, principal, "jobs.cancel", f"job {job_id}")
     return await job(context, principal, job_id)
 

@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from litestar import get
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from .. import frames as tap
+from .. import job_stream
 from ..access import Principal, access_of
 from ..events import Wanted, stream
 from ..language import _
 from ..live import hub_of
 from ..problems import problem
-from .common import PlainRequest, context_of, principal_of, text_or_400
+from ..resources import jobs
+from .common import PlainRequest, context_of, principal_of, segment, text_or_400
 
 _MAX_SEQ = (1 << 63) - 1
 MEDIA_TYPE = "text/event-stream"
@@ -107,4 +109,21 @@ async def stream_frames(
     return _stream(request, principal, frames)
 
 
-HANDLERS = [stream_events, stream_live, stream_frames]
+@get(
+    "/jobs/{job_id:str}/live",
+    operation_id="streamJob",
+    tags=["Jobs"],
+    summary="A job as it goes on",
+    media_type=MEDIA_TYPE,
+)
+async def stream_job(
+    request: PlainRequest, job_id: Annotated[str, PathParameter(description="Id of the job")]
+) -> Stream:
+    """Server-sent events: one `job` (Job) at once, then whenever the job has gone on, at most four times a second; the
+    stream ends with the job."""
+    context, principal, name = context_of(request), principal_of(request, "jobs:read"), segment(job_id)
+    await jobs.job(context, principal, name)
+    return _stream(request, principal, job_stream.stream(context, principal, name))
+
+
+HANDLERS = [stream_events, stream_live, stream_frames, stream_job]

@@ -96,7 +96,8 @@ def _drawing(
     if here is None and len(places) == 1 and places[0].plan is not None:
         here = places[0]
     if here is not None and here.plan is not None and len(stations) <= maps.FIELD:
-        return maps.of_plan(here.plan, {one.id: one for one in stations}, draws)
+        standing = {one.id: one for one in stations}
+        return maps.of_plan(here.plan, standing, draws, background=here.background)
     if here is None:
         drawn = maps.of_sites(places, {one.site_id: one for one in summaries})
         if drawn is not None:

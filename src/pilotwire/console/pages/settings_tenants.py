@@ -16,10 +16,13 @@ from pilotwire.api.routes.common import whole_context
 from pilotwire.api.routes.people import token_of
 
 from ..forms import Form
-from .common import PlainRequest, Text, context_of, page, principal_of, redirect, segment
+from .common import PlainRequest, Text, context_of, fragment, page, principal_of, redirect, segment
 from .editing import ETAG, again, body, unless_in_use
 from .settings import crumbs
 from .settings_tabs import tabs
+
+_SWITCH = 12
+"""So many tenants are offered in the menu of the person; all of them are under Settings."""
 
 
 def _whole(request: PlainRequest, permission: str) -> tuple[ApiContext, Principal]:
@@ -119,4 +122,19 @@ async def work_in(request: PlainRequest, tenant_id: Text) -> Response[Any]:
     return redirect(request, "/", "good", _("You work in {name} now.", name=there.tenant))
 
 
-HANDLERS: list[Any] = [tenant_list, add_tenant, one_tenant, save_tenant, delete_tenant, work_in]
+@get("/ui/tenants")
+async def switch(request: PlainRequest) -> Response[Any]:
+    """The tenants that one may work in, for the menu of the person: the present one first, then by name."""
+    context, principal = _whole(request, "tenants:read")
+    every = [one for one in await tenants.tenants(context, principal) if not one.suspended]
+    every.sort(key=lambda one: (one.id != principal.tenant, (one.name or one.id).casefold()))
+    return fragment(
+        request,
+        "shell/tenants.html",
+        items=every[:_SWITCH],
+        more=max(0, len(every) - _SWITCH),
+        now=principal.tenant,
+    )
+
+
+HANDLERS: list[Any] = [tenant_list, add_tenant, one_tenant, save_tenant, delete_tenant, work_in, switch]

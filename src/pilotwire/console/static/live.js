@@ -4,7 +4,7 @@
 //   [data-station=ID] … [data-power]; [data-station=ID] [data-at="EVSE.CONNECTOR"] … [data-power]
 //   [data-refresh="/ui/…"][data-watch="STATION"|"*"|"rows"]   asked for anew when a state changes (not a number): of that
 //     station, of any, of one that has a [data-station] in it; [data-select="#id"] takes that part of the answer
-// Others hear `live:snapshot` and `live:update` (detail: Overview, LiveUpdate) on the document.
+// Others hear `live:update` (detail: LiveUpdate) on the document. A stream of a job tells of it by itself.
 "use strict";
 
 const live = { stations: new Map(), sessions: new Map(), stream: null, retry: 0 };
@@ -60,13 +60,12 @@ function point(svg, time, power) {
   const [start, end] = [line[0][0], Math.max(line.at(-1)[0], line[0][0] + 120000)];
   const top = Math.max(...line.map((one) => one[1]), 100) * 1.06;
   const path = line.map(([at, watts]) => `${((at - start) / (end - start) * 300).toFixed(1)},${(60 - watts / top * 60).toFixed(1)}`);
-  const last = ((line.at(-1)[0] - start) / (end - start) * 300).toFixed(1);
-  svg.innerHTML = `<polygon points="0,60 ${path.join(" ")} ${last},60"/><polyline points="${path.join(" ")}"/>`;
+  svg.innerHTML = `<polygon points="0,60 ${path.join(" ")} ${path.at(-1).split(",")[0]},60"/><polyline points="${path.join(" ")}"/>`;
 }
 const sparkle = (root) => $$("[data-spark]", root).forEach(spark);
 
 /** What a station shows besides its numbers: when that changes, the pieces that watch it are asked for anew. */
-const shape = (one) => JSON.stringify([one.connected, one.enabled, one.vendor, one.model, one.firmware, one.firmware_status, one.connectors.map((at) => [at.evse, at.connector, at.status, at.error_code, at.session_id])]);
+const shape = (one) => JSON.stringify(one, ["connected", "enabled", "vendor", "model", "firmware", "firmware_status", "connectors", "evse", "connector", "status", "error_code", "session_id"]);
 const shapes = new Map();
 const dirty = new Set();
 let refreshing = 0;
@@ -105,35 +104,7 @@ function take(stations, sessions, first) {
   }
 }
 
-const NEWS = 20;
-function news(lines, anew = false) {
-  const list = $("#news");
-  if (!list) return;
-  if (anew) list.replaceChildren();
-  const known = new Set($$("li", list).map((line) => line.dataset.line));
-  for (const line of anew ? lines.slice(0, NEWS) : [...lines].reverse()) {
-    const key = `${line.seq} ${line.type} ${line.summary}`;
-    if (known.has(key)) continue;
-    const item = document.createElement("li");
-    item.className = line.level;
-    item.dataset.line = key;
-    const time = document.createElement("time");
-    time.dateTime = line.time;
-    time.dataset.clock = "";
-    const who = document.createElement("a");
-    who.href = `/stations/${encodeURIComponent(line.station_id)}`;
-    who.textContent = line.station_id;
-    item.append(time, " ", who, ` ${line.summary}`);
-    if (anew) list.append(item);
-    else list.prepend(item);
-  }
-  while (list.children.length > NEWS) list.lastElementChild.remove();
-  const none = $("#no-news");
-  if (none) none.hidden = list.children.length > 0;
-  tell(list);
-}
-
-const countsOf = (given) => ["stations", "stations_online", "connectors", "connectors_faulted", "sessions_active"].map((name) => given[name]).join();
+const countsOf = (given) => JSON.stringify(given, ["stations", "stations_online", "connectors", "connectors_faulted", "sessions_active"]);
 let known = false;
 function snapshot(picture) {
   const before = [...live.stations.keys()];
@@ -141,22 +112,25 @@ function snapshot(picture) {
   live.sessions.clear();
   take(picture.stations, picture.sessions, !known);
   for (const id of before) if (!live.stations.has(id)) changed(id);
+  if (known) changed("*"); // something may have been missed
   known = true;
   totals(picture.totals);
   live.counts = countsOf(picture.totals);
-  if (!("keep" in ($("#news")?.dataset ?? { keep: "" }))) news(picture.events, true);
   tell();
-  document.dispatchEvent(new CustomEvent("live:snapshot", { detail: picture }));
 }
 function update(change) {
   take(change.stations, change.sessions, false);
   for (const id of change.removed) { live.stations.delete(id); shapes.delete(id); changed(id); }
   const before = live.counts;
   live.counts = countsOf(change.totals);
-  if (live.counts !== before) changed("*"); // of what the page has not seen before, the numbers tell
+  if (live.counts !== before || change.events.length) changed("*"); // of what the page has not seen before, these tell
   totals(change.totals);
-  news(change.events);
   document.dispatchEvent(new CustomEvent("live:update", { detail: change }));
+}
+
+function job(one) {
+  if (one.ended_at) live.stream.close();
+  changed("*");
 }
 
 function link(name) {
@@ -171,8 +145,7 @@ function connect() {
   live.stream?.close();
   const stream = live.stream = new EventSource(document.body.dataset.live);
   stream.addEventListener("open", () => link("live"));
-  stream.addEventListener("snapshot", (event) => snapshot(JSON.parse(event.data)));
-  stream.addEventListener("update", (event) => update(JSON.parse(event.data)));
+  for (const [name, hear] of Object.entries({ snapshot, update, job })) stream.addEventListener(name, (event) => hear(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
     link("lost");
     if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again by itself

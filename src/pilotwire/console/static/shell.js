@@ -11,10 +11,12 @@ const kw = (watts) => fixed(Math.round(watts / 100) / 10, 1);
 const kwh = (wh) => wh < 100000 ? fixed(Math.round(wh / 10) / 100, 2) : fixed(Math.round(wh / 100) / 10, 1);
 
 // --- time
+const minutes = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const days = { day: "numeric", month: "short", ...minutes };
 const clocks = {
-  clock: new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }),
-  when: new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
-  year: new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+  clock: new Intl.DateTimeFormat(lang, { ...minutes, second: "2-digit" }),
+  when: new Intl.DateTimeFormat(lang, days),
+  year: new Intl.DateTimeFormat(lang, { ...days, year: "numeric" }),
   full: new Intl.DateTimeFormat(lang, { dateStyle: "full", timeStyle: "long" }),
   past: new Intl.RelativeTimeFormat(lang, { style: "short", numeric: "auto" }),
 };
