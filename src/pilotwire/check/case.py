@@ -6,7 +6,9 @@ A step has one verb, what goes with it, and what is wanted. The verbs:
     event     the next TransactionEvent of a transaction (2.x), whose book is kept: the value is the trigger reason
     drive     ask whoever operates the CSMS under test to send this action, and `expect` it
     act       ask for a hand at the station under test: plug, unplug, tap, power-cycle, fault, repair
-    expect    a CALL of the system under test; `where` says which one, `match` what must be in it
+    expect    a CALL of the system under test; `where` says which one, `match` what must be in it. The name
+              `$ConnectorStatus` stands for whatever tells a connector's status, with {status, evse, connector};
+              `$TransactionEnded` for the end of the running transaction, whichever message it is
     raw       a text frame exactly as it stands; `answer`/`error` under `id`, or `ignored`; neither: it disturbs nobody
     connect   open the connection; `refused` holds the wanted HTTP statuses
     close     close the connection
@@ -85,7 +87,9 @@ class Step(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
     refuse: str = ""
     """expect, drive: the code of our CALLERROR."""
     optional: bool = False
-    """expect: need not come; waited for no longer than until something else is due."""
+    """expect: need not come; nobody waits for it."""
+    never: bool = False
+    """expect: must not have come by now, at any time in the case."""
     save: dict[str, str] = {}
     """Variable → path in the answer (send) or in the request (expect, drive)."""
     let: dict[str, Any] = {}

@@ -112,8 +112,8 @@ class Listening:
         self._sink: Sink = self._idle
         self._wire: Wire | None = None
         self._changed = asyncio.Event()
-        self.refusing = False
-        """Turn every handshake away, as a CSMS that is gone would."""
+        self._ready = False
+        """It has said something that only a station says that takes itself for accepted."""
 
     # -- as a Sink: whoever plays at the moment
     def frame(self, frame: Frame) -> None:
@@ -121,6 +121,9 @@ class Listening:
 
     def called(self, wire: Wire, call: Incoming) -> None:
         self._sink.called(wire, call)
+        if call.action != "BootNotification" and not self._ready:
+            self._ready = True
+            self._changed.set()
 
     def lost(self, wire: Wire, code: int) -> None:
         if self._wire is wire:
@@ -146,7 +149,7 @@ class Listening:
         """The station's connection, now or as soon as it is there. `fresh` wants a new one."""
         old = self._wire if wanted.get("fresh") else None
         self._sink = player
-        while self._wire is None or self._wire is old or self._wire.closed.is_set():
+        while self._wire is None or self._wire is old or self._wire.closed.is_set() or not self._ready:
             self._changed.clear()
             await self._changed.wait()
         return self._wire

@@ -75,6 +75,29 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Those of the failed step."""
 
 
+def status_of(call: Incoming) -> dict[str, Any] | None:
+    """The connector's status that a message tells, in one form for all versions: status, evse, connector."""
+    payload = call.payload
+    if call.action == "StatusNotification" and "connectorStatus" in payload:
+        status, evse, connector = payload["connectorStatus"], payload.get("evseId"), payload.get("connectorId")
+        return {"status": status, "evse": evse, "connector": connector}
+    if call.action == "StatusNotification":
+        return {"status": payload.get("status"), "evse": payload.get("connectorId"), "connector": 1}
+    for event in payload.get("eventData", ()) if call.action == "NotifyEvent" else ():
+        component = event.get("component", {})
+        if component.get("name") == "Connector" and event.get("variable", {}).get("name") == "AvailabilityState":
+            evse = component.get("evse", {})
+            return {"status": event.get("actualValue"), "evse": evse.get("id"), "connector": evse.get("connectorId")}
+    return None
+
+
+def view(step: Step, call: Incoming) -> Any:
+    """The payload of `call` as `step` looks at it; None when it is another message."""
+    if step.expect == "$ConnectorStatus":
+        return status_of(call)
+    return call.payload if call.action in (step.expect, step.drive) else None
+
+
 class Player:
     """One case, played once."""
 
@@ -92,6 +115,14 @@ class Player:
         self._index = 0
         self._bound: dict[int, list[Incoming]] = {}
         self._near: list[Incoming] = []
+        self._calls: list[Incoming] = []
+        self._seq: dict[str, int] = {}
+        self._last: dict[str, Any] = {}
+        """The last TransactionEvent of each transaction."""
+        self._running: dict[str, int] = {}
+        """Station under test: transactions that have begun and not ended, with their EVSE."""
+        self._plugged: set[int] = set()
+        self._broken: set[int] = set()
         self._changed = asyncio.Event()
         self._frames: list[Frame] = []
         self._faults: list[str] = []
@@ -147,6 +178,8 @@ class Player:
             self._step_begin = len(self._frames)
             for name, value in step.let.items():
                 self.settings.values[name] = self.settings.fill(value)
+            if step.verb in OWN_VERBS and self._answering:
+                await asyncio.wait(self._answering)  # what the station is to know before it hears of our next step
             try:
                 await getattr(self, f"_{step.verb}")(step)
             except KitError as error:
@@ -177,9 +210,41 @@ class Player:
                     await self._event(end)
                 except (Failure, Unset):
                     break
+        if self.script.side == "station":
+            await self._tidy()
         await self._place.leave(self)
         if self._answering:
             await asyncio.gather(*self._answering, return_exceptions=True)
+
+    async def _tidy(self) -> None:
+        """Station under test: no transaction, no cable, no fault is left for the next case."""
+        old = self.script.version == "1.6"
+        self._steps, self._index = ((Step(close=True), ""),), 0
+        if self.wire is None or self.wire.closed.is_set():
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    self.wire = await self._place.open(self, {})
+            except (TimeoutError, Refused):
+                return
+        for transaction in list(self._running):
+            name, key = ("RemoteStopTransaction", int) if old else ("RequestStopTransaction", str)
+            await self.wire.call(name, {"transactionId": key(transaction)}, self.timeout_s)
+        for what, evses in (("unplug", self._plugged), ("repair", self._broken)):
+            for evse in sorted(evses):
+                mark = len(self._calls)
+                try:
+                    await self._driver.press(what, {"evse": evse})
+                except (Cannot, Failed):
+                    continue
+                free = {"status": "Available", "evse": evse}
+                await self._until(
+                    lambda mark=mark, free=free: any(
+                        fits(status_of(call), free) for call in self._calls[mark:] if status_of(call)
+                    ),
+                    Step(expect="StatusNotification", within=2.0),
+                    quiet=True,
+                )
+        await self._until(lambda: not self._running, Step(expect="StatusNotification", within=2.0), quiet=True)
 
     # -- what comes in ------------------------------------------------------------------------------------------------
     def frame(self, frame: Frame) -> None:
@@ -196,6 +261,9 @@ class Player:
 
     def called(self, wire: Wire, call: Incoming) -> None:
         """See `wire.Sink`."""
+        self._calls.append(call)
+        if self.script.side == "station":
+            self._follow(call)
         step = self._bind(call)
         if not call.is_send and not (call.fault and "not valid" in call.fault):
             task = asyncio.get_running_loop().create_task(self._answer(wire, call, step))
@@ -203,23 +271,51 @@ class Player:
             task.add_done_callback(self._answering.discard)
         self._changed.set()
 
+    def _follow(self, call: Incoming) -> None:
+        """Keep the books of a station's transactions; what breaks their order is a fault in any case."""
+        payload = call.payload
+        if call.action == "StopTransaction":
+            self._running.pop(str(payload.get("transactionId")), None)
+        if call.action != "TransactionEvent" or call.fault:
+            return
+        number = payload["seqNo"]
+        transaction = payload["transactionInfo"]["transactionId"]
+        before = self._seq.get(transaction)
+        if before is None and payload["eventType"] != "Started" and transaction != self.settings.get("tx"):
+            self._faults.append(f"transaction {transaction} begins with eventType {payload['eventType']}")
+        if before is not None and number not in (before, before + 1) and not payload.get("offline"):
+            self._faults.append(f"transaction {transaction}: seqNo {number} after {before}")
+        self._seq[transaction] = number
+        self._last[transaction] = payload
+        if payload["eventType"] == "Ended":
+            self._running.pop(transaction, None)
+        else:
+            self.settings.values["tx"] = transaction
+            evse = payload.get("evse", {}).get("id", self._running.get(transaction, self.settings.get("evse")))
+            self._running[transaction] = evse
+
     def _window(self) -> range:
-        """The steps that what comes now may be meant for."""
-        end = self._index + 1
+        """The steps that what comes now may be meant for: from the last step of ours to before the next."""
+        begin, end = self._index, self._index + 1
+        while begin > 0 and self._steps[begin][0].verb not in OWN_VERBS:
+            begin -= 1
         while end < len(self._steps) and self._steps[end][0].verb not in OWN_VERBS:
             end += 1
-        return range(self._index, min(end, len(self._steps)))
+        return range(begin, min(end, len(self._steps)))
 
     def _bind(self, call: Incoming) -> Step | None:
         for index in self._window():
             step = self._steps[index][0]
-            if call.action not in (step.expect, step.drive):
+            payload = view(step, call)
+            if payload is None or step.never:
                 continue
             if self._bound.get(index) and not step.until:
                 continue
-            if step.until and any(fits(each.payload, self._fill(step.until)) for each in self._bound.get(index, ())):
+            if step.until and any(
+                fits(view(step, each), self._fill(step.until)) for each in self._bound.get(index, ())
+            ):
                 continue
-            if not fits(call.payload, self._fill(step.where)):
+            if not fits(payload, self._fill(step.where)):
                 continue
             if step.drive and self._misfits(step, call):
                 self._near.append(call)
@@ -256,8 +352,13 @@ class Player:
         for given in (step.reply if step is not None else None, self.script.case.answers.get(call.action)):
             if given is not None:
                 return self.settings.fill(given)
-        answer = polite.as_station if self.script.side == "csms" else polite.as_csms
-        return answer(self.script.version, call.action, call.payload, self.settings)
+        if self.script.side == "csms":
+            return polite.as_station(self.script.version, call.action, call.payload, self.settings)
+        answer = polite.as_csms(self.script.version, call.action, call.payload, self.settings)
+        if call.action == "StartTransaction":
+            self.settings.values["tx"] = number = answer["transactionId"]
+            self._running[str(number)] = call.payload["connectorId"]
+        return answer
 
     # -- the verbs ----------------------------------------------------------------------------------------------------
     async def _send(self, step: Step) -> None:
@@ -344,36 +445,69 @@ class Player:
             await asyncio.gather(asked, return_exceptions=True)
 
     async def _act(self, step: Step) -> None:
+        body = self.settings.fill(step.body)
+        evse = int(body.get("evse", 0))
         try:
-            await self._driver.press(step.act, self.settings.fill(step.body))
+            await self._driver.press(step.act, body)
         except Failed as error:
             raise Failure(str(error)) from error
+        if step.act == "plug":
+            self._plugged.add(evse)
+        elif step.act == "unplug":
+            self._plugged.discard(evse)
+        elif step.act == "fault":
+            self._broken.add(evse)
+        elif step.act == "repair":
+            self._broken.discard(evse)
 
     async def _expect(self, step: Step) -> None:
         def there() -> bool:
             calls = self._bound.get(self._index, [])
             if not step.until:
                 return bool(calls)
-            return any(fits(each.payload, self._fill(step.until)) for each in calls)
+            return any(fits(view(step, each), self._fill(step.until)) for each in calls)
 
+        if step.expect == "$TransactionEnded":
+            await self._ended(step)
+            return
+        if step.never:
+            for call in self._calls:
+                payload = view(step, call)
+                if payload is not None and fits(payload, self._fill(step.where)):
+                    raise Failure(f"{call.action} came, which must not: {call.payload}")
+            return
         if step.optional and not there():
             return
         await self._until(there, step)
         for call in self._bound[self._index]:
             if call.fault and "not valid" in call.fault:
                 raise Failure(call.fault)
-            found = misfits(call.payload, self._fill(step.match or {}))
+            found = misfits(view(step, call), self._fill(step.match or {}))
             if found:
                 raise Failure(f"in {call.action}: {'; '.join(found)}")
+
+    async def _ended(self, step: Step) -> None:
+        """The transaction is over, by whatever message the station's TxStopPoint makes the last."""
+        transaction = str(self.settings.get("tx"))
+        await self._until(lambda: transaction not in self._running, step)
+        found = misfits(self._last.get(transaction, {}), self._fill(step.match or {}))
+        if found:
+            raise Failure(f"in the last TransactionEvent: {'; '.join(found)}")
 
     async def _raw(self, step: Step) -> None:
         wire = self._on_wire()
         text = self.settings.fill(step.raw.replace("$$", "\0")).replace("\0", "$")
         future = wire.await_raw(step.id)
         await wire.write(text)
-        fence = await wire.call("Heartbeat", {}, self._seconds(step))
-        if fence is None or fence.code:
-            raise Failure("after this frame the connection serves no Heartbeat any more")
+        # Whatever comes back for a plain CALL, a refusal too, shows that the frame before it has been read.
+        if self.script.side == "csms":
+            fence = await wire.call("Heartbeat", {}, self._seconds(step))
+        elif self.script.version == "1.6":
+            fence = await wire.call("GetConfiguration", {"key": ["HeartbeatInterval"]}, self._seconds(step))
+        else:
+            fence = await wire.call("GetTransactionStatus", {}, self._seconds(step))
+        if fence is None:
+            raise Failure("after this frame the connection serves nothing any more")
         if step.ignored:
             if future.done():
                 raise Failure("was answered; wanted silence")

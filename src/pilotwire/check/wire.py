@@ -110,7 +110,7 @@ class Wire:
         self._raw: dict[str, asyncio.Future[Answer]] = {}
         self._over: set[str] = set()
         self._open: set[str] = set()
-        self._seen: set[str] = set()
+        self._seen: dict[str, str] = {}
 
     # -- out ----------------------------------------------------------------------------------------------------------
     async def call(self, action: str, payload: Any, timeout_s: float) -> Answer | None:
@@ -214,11 +214,11 @@ class Wire:
         fault = ""
         if len(message_id) > MAX_ID:
             fault = f"the messageId has more than {MAX_ID} characters"
-        elif message_id in self._seen:
-            fault = "the messageId was used before on this connection"
+        elif self._seen.get(message_id, text) != text:  # the same CALL once more is a retry, which may bear its id
+            fault = "the messageId was used before on this connection, for another CALL"
         elif self._open and not is_send and self.version.name != "1.6":
             fault = "a second CALL while the first still waits for its answer (part 4, 4.1.1)"
-        self._seen.add(message_id)
+        self._seen[message_id] = text
         action = self.version.actions.get(name)
         code = ""
         if action is None:
