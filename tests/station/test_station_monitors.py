@@ -316,3 +316,11 @@ def test_many_monitors_are_reported_in_parts(make_world, version):
     parts = world.csms.heard("NotifyEvent")
     assert [(p.seq_no, bool(p.tbc), len(p.event_data)) for p in parts] == [(0, True, 20), (1, True, 20), (2, False, 20)]
     assert {e.actual_value for p in parts for e in p.event_data} == {"Unavailable"}
+
+
+def test_a_healthy_rapid_charger_at_full_power_is_not_too_hot(make_world):
+    world = ready(make_world, "2.1", evses=(EvseConfig(dc=True, max_ma=500_000, max_w=300_000),))
+    evse = world.station.evses[0]
+    assert evse.celsius == 25
+    evse.meter.power_mw = 300_000_000
+    assert evse.celsius == 55

@@ -137,8 +137,7 @@ def _power(station: Station, evse: Evse | None) -> str:
 
 
 def _temperature(station: Station, evse: Evse | None) -> str:
-    """As the meter says it (`Evse.measure`)."""
-    return "25" if evse is None else str(25 + evse.meter.power_mw // 1_000_000)
+    return "25" if evse is None else str(evse.celsius)
 
 
 _EVSE: tuple[_Fixed, ...] = (

@@ -179,9 +179,13 @@ class Evse:
             elif name == "Frequency":
                 rows.append(Sampled(name, Decimal("50.0"), "Hz"))
             elif name == "Temperature":
-                # The body warms by 1 K per kW above its 25 °C: enough to look at, no thermal model.
-                rows.append(Sampled(name, Decimal(25 + meter.power_mw // 1_000_000), "Celsius", None, "Body"))
+                rows.append(Sampled(name, Decimal(self.celsius), "Celsius", None, "Body"))
         return tuple(rows)
+
+    @property
+    def celsius(self) -> int:
+        """How warm the body is: 25 °C, and 30 K more at full power. Enough to look at, no thermal model."""
+        return 25 + 30 * self.meter.power_mw // (1_000 * max(1, self.config.max_w))
 
     def _by_phase(self, name: str, values: tuple[int, ...], unit: str, digits: int, suffix: str) -> list[Sampled]:
         if self.config.dc:
