@@ -42,6 +42,10 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     demo_stations: int = 12
     private_webhooks: bool = False
     """Webhooks may go to loopback and private addresses, and without TLS."""
+    tiles: str = ""
+    """Address of map tiles with {z}, {x} and {y}; empty: the map is drawn without."""
+    tiles_attribution: str = ""
+    """Whom they are owed to."""
 
 
 def store_for(data: Path, database: str | None) -> Store:
@@ -90,12 +94,12 @@ class Node:
             ids=ids,
             config=CsmsConfig(lab=options.lab),
             verify=passwords.verify_station,
+            hash_password=passwords.hash_station,
+            secret=secret.installation(options.data),
         )
         await self.csms.start()
         self._stops.append(self.csms.stop)
         limits = EdgeLimits(rate_per_s=options.message_rate)
-            hash_password=passwords.hash_station,
-            secret=secret.installation(options.data),
         self.listeners, certificates = [], self.csms.certificates
         for address, tls in ((options.ocpp, None), (options.ocpps, secret.server_tls)):
             if address is None:
@@ -141,6 +145,8 @@ class Node:
                 rate_per_s=self.options.api_rate,
                 version=__version__,
                 private_targets=self.options.private_webhooks,
+                map_tiles=self.options.tiles,
+                map_attribution=self.options.tiles_attribution,
             ),
             began_at=self._began_at,
             metrics=lambda: [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pilotwire.cli.addresses import Address
 from pilotwire.core.errors import ConfigError
@@ -23,6 +25,19 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def tiles(text: str) -> str:
+    """The address of map tiles: http or https, with {z}, {x} and {y} once each in its path. Browsers are allowed to
+    load pictures from its origin, so nothing else may stand in it."""
+    parts = urlsplit(text)
+    names = all(parts.path.count(f"{{{name}}}") + parts.query.count(f"{{{name}}}") == 1 for name in "xyz")
+    host = re.fullmatch(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", parts.netloc)
+    if parts.scheme not in ("http", "https") or not host or not names or not re.fullmatch(r"[!-~]+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address of map tiles: write https://HOST/…/{{z}}/{{x}}/{{y}}.png, without {{s}}"
+        )
+    return text
 
 
 def default_data() -> Path:

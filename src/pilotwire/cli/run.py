@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pilotwire.cli import runfile
 from pilotwire.cli.addresses import Address, local, outward
-from pilotwire.cli.options import add_data, address, data_dir, parser
+from pilotwire.cli.options import add_data, address, data_dir, parser, tiles
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,6 +68,16 @@ def main(name: str, arguments: Sequence[str]) -> int:
         action="store_true",
         help="webhooks may go to loopback and private addresses, and without TLS",
     )
+    options.add_argument(
+        "--tiles",
+        type=tiles,
+        default="",
+        metavar="URL",
+        help="map tiles below the sites, as https://tiles.example/{z}/{x}/{y}.png; the map works without",
+    )
+    options.add_argument(
+        "--tiles-attribution", default="", metavar="TEXT", help="whom the tiles are owed to, told below the map"
+    )
     chosen = options.parse_args(arguments)
     from pilotwire.cli.compose import NodeOptions
 
@@ -82,6 +92,8 @@ def main(name: str, arguments: Sequence[str]) -> int:
         message_rate=chosen.message_rate,
         api_rate=chosen.api_rate,
         private_webhooks=chosen.allow_private_webhooks,
+        tiles=chosen.tiles,
+        tiles_attribution=chosen.tiles_attribution,
     )
     check_lab(node)
     raise_file_limit()

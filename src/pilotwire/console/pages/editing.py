@@ -38,7 +38,8 @@ def body(kind: type[T], values: Mapping[str, Any]) -> T:
         try:
             msgspec.convert(value, hints[name])
         except msgspec.ValidationError as error:
-            errors.append({"field": name, "message": plain(str(error), value)})
+            text, _at, where = str(error).partition(" - at `$")
+            errors.append({"field": f"{name}{where.rstrip('`')}", "message": plain(text, value)})
     if errors:
         raise problem("bad-body", errors=errors)
     return msgspec.convert(dict(values), kind)

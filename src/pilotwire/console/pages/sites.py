@@ -80,7 +80,7 @@ async def _form(
     request: PlainRequest, form: Form, shown: types.Site | None, etag: str, status: int = 200
 ) -> Response[Any]:
     context, principal = allowed(request, "sites:read")
-    rows = max([CONTACTS, *(int(name[8]) + 1 for name in form.values if re.fullmatch(r"contact-\d-\w+", name))])
+    rows = max([CONTACTS, *(int(name[9]) + 1 for name in form.values if re.fullmatch(r"contacts\[\d\]\.\w+", name))])
     return page(
         request,
         "sites/site.html",
@@ -106,7 +106,7 @@ def _filled(site: types.Site) -> Form:
         form.values[name] = [getattr(site.address, name)]
     for number, one in enumerate(site.contacts):
         for name in _CONTACT:
-            form.values[f"contact-{number}-{name}"] = [getattr(one, name)]
+            form.values[f"contacts[{number}].{name}"] = [getattr(one, name)]
     form.values["power_limit_kw"] = [f"{site.power_limit_w / 1000:g}" if site.power_limit_w else ""]
     form.values["outline"] = [_outline_text(site)]
     return form
@@ -152,21 +152,9 @@ def _given(form: Form, *, contacts: bool) -> dict[str, Any]:
     except Problem as refused:
         form.wrong("outline", refused.details.detail)
     if contacts:
-        rows = [{name: form.get(f"contact-{number}-{name}") for name in _CONTACT} for number in range(10)]
+        rows = [{name: form.get(f"contacts[{number}].{name}") for name in _CONTACT} for number in range(10)]
         given["contacts"] = [row for row in rows if any(row.values())]
     return given
-
-
-def _place_errors(form: Form) -> None:
-    """Errors of the address and of contacts, next to their own fields."""
-    for key in list(form.errors):
-        part = key.rpartition(".")[2]
-        if key.startswith("contacts["):
-            form.wrong(f"contact-{key[9]}-{part}", form.errors.pop(key))
-        elif key == "address":
-            form.wrong("country", form.errors.pop(key))
-        elif part in _ADDRESS and key != part:
-            form.wrong(part, form.errors.pop(key))
 
 
 def _body(kind: Any, form: Form, principal: Principal) -> Any:
@@ -194,7 +182,6 @@ async def add_site(request: PlainRequest) -> Response[Any]:
         made = await sites.create(context, principal, _body(types.NewSite, form, principal))
     except Problem as refused:
         form.fail(refused)
-        _place_errors(form)
         return await _form(request, form, None, "", 422)
     said = _("{name} is there now. Draw its plan, and say of each station where it stands.", name=made.value.name)
     return redirect(request, f"/sites/{made.value.id}", "good", said)
@@ -218,8 +205,6 @@ async def save_site(request: PlainRequest, site_id: Text) -> Response[Any]:
         data = _body(types.SiteChange, form, principal)
         await sites.change(context, principal, name, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
-        form.fail(refused)
-        _place_errors(form)
         return await again(request, form, refused, _form, lambda: sites.site(context, principal, name))
     return redirect(request, f"/sites/{site_id}", "good", _("Saved."))
 
