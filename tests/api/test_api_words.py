@@ -10,6 +10,7 @@ import pytest
 from pilotwire.api.language import spoken, translate
 from pilotwire.api.words import level, news_of, say, spaced
 from pilotwire.domain import facts
+from pilotwire.domain.schedules.model import Profile
 
 KINDS = typing.get_args(facts.AnyFact)
 
@@ -20,7 +21,10 @@ def made(kind: type[facts.Fact]) -> facts.AnyFact:
     for field in msgspec.structs.fields(kind):
         if field.required:
             text = str(field.type)
-            fill[field.name] = 1 if "int" in text else () if "tuple" in text else "SomeText"
+            if field.type is Profile:
+                fill[field.name] = Profile(id=1, evse=0, stack=0, purpose="TxProfile", kind="Relative", schedules=())
+            else:
+                fill[field.name] = () if "tuple" in text else 1 if "int" in text else "SomeText"
     return kind(**fill)  # type: ignore[return-value]
 
 

@@ -253,8 +253,8 @@ def test_an_answer_by_an_old_connection_is_dropped() -> None:
     ("version", "action", "payload"),
     [
         ("1.6", "GetConfiguration", {}),
-        ("2.0.1", "NotifyEVChargingNeeds", None),
-        ("2.1", "PullDynamicScheduleUpdate", {"chargingProfileId": 1}),
+        ("2.0.1", "ReservationStatusUpdate", {"reservationId": 1, "reservationUpdateStatus": "Expired"}),
+        ("2.1", "VatNumberValidation", {"vatNumber": "DE1"}),
         ("2.0.1", "GetVariables", None),
     ],
 )
@@ -264,10 +264,6 @@ def test_known_actions_that_are_not_served(version: str, action: str, payload: d
     station.boot()
     if payload is None:
         payload = {
-            "NotifyEVChargingNeeds": {
-                "evseId": 1,
-                "chargingNeeds": {"requestedEnergyTransfer": "DC", "departureTime": station.at()},
-            },
             "GetVariables": {"getVariableData": [{"component": {"name": "A"}, "variable": {"name": "B"}}]},
         }[action]
     assert station.call(action, payload) == "NotSupported"

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from pilotwire.domain import certificates, inputs
+from pilotwire.domain import certificates, charging, inputs
 from pilotwire.domain.inputs import TokenVerdict
+from pilotwire.domain.schedules.model import Rates
 from pilotwire.protocols.ocpp.version import load
 from pilotwire.translate import tables
 
@@ -42,6 +43,9 @@ OUTCOMES: dict[str, inputs.Outcome] = {
     "GetCertificateChainStatus": certificates.ChainStatusTold(
         rows=(certificates.OneStatus(certificates.Asked("SHA256", "ab", "cd", "1", ("http://x",)), "Good", 1),)
     ),
+    "NotifyEVChargingNeeds": charging.Verdict(status="Processing"),
+    "NotifyEVChargingSchedule": charging.Verdict(status="Rejected"),
+    "PullDynamicScheduleUpdate": charging.RatesTold(rates=Rates(limit=7_500, discharge=-1_200)),
     "Get15118EVCertificate": certificates.EvCertificateTold(status="Accepted", exi_response="gA==", remaining=1),
 }
 
@@ -71,9 +75,15 @@ def test_what_each_version_serves() -> None:
     new = {"NotifyEvent", "NotifyReport", "TransactionEvent"}
     both.add("SignCertificate")
     new |= {"Get15118EVCertificate", "GetCertificateStatus"}
+    new |= {"ClearedChargingLimit", "NotifyChargingLimit", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule"}
+    new.add("ReportChargingProfiles")
     assert set(tables.load("1.6")) == both | old
     assert set(tables.load("2.0.1")) == both | new
-    assert set(tables.load("2.1")) == both | new | {"GetCertificateChainStatus"}
+    assert set(tables.load("2.1")) == both | new | {
+        "GetCertificateChainStatus",
+        "NotifyPriorityCharging",
+        "PullDynamicScheduleUpdate",
+    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)

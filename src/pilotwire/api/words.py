@@ -114,6 +114,26 @@ def say(fact: facts.AnyFact) -> str:
             if fact.what == "password":
                 return _("has a new password")
             return _("came up to security profile {profile}", profile=fact.value)
+        case facts.ChargingProfileSet():
+            return _("charging profile {id} set ({purpose})", id=fact.profile.id, purpose=spaced(fact.profile.purpose))
+        case facts.ChargingProfilesCleared():
+            return _("charging profiles cleared: {ids}", ids=", ".join(str(id_) for id_ in fact.ids))
+        case facts.ChargingRatesUpdated():
+            return _("charging profile {id} has new rates", id=fact.profile_id)
+        case facts.ChargingProfilesReported():
+            return _("reported {n} charging profiles", n=len(fact.profiles))
+        case facts.ChargingLimitChanged():
+            if fact.cleared:
+                return where(fact.evse, 0) + _("limit of {source} released", source=fact.source)
+            return where(fact.evse, 0) + _("limited by {source}", source=fact.source)
+        case facts.PriorityChargingChanged():
+            return _("priority charging on") if fact.activated else _("priority charging off")
+        case facts.ChargingNeedsNotified():
+            return where(fact.evse, 0) + _("the vehicle told what it needs")
+        case facts.VehicleScheduleNotified():
+            return where(fact.evse, 0) + _("the vehicle told its charging schedule")
+        case facts.CompositeScheduleDiffered():
+            return where(fact.evse, 0) + _("its composite schedule is not what follows from its charging profiles")
         case facts.CommandRequested():
             if not fact.by:
                 return _("command {action}", action=fact.action)
@@ -139,6 +159,8 @@ def level(fact: facts.AnyFact) -> Level:
         case facts.SecurityEventNotified() | facts.OrphanReceived():
             return "warn"
         case facts.CertificateRequested(verdict="Rejected") | facts.CertificateSettled(status="refused" | "failed"):
+            return "warn"
+        case facts.CompositeScheduleDiffered():
             return "warn"
         case facts.SessionStarted() | facts.StationConnected():
             return "good"

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .schedules.model import Profile, Rates, Schedule, Unit
+
 
 class Fact(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True, gc=False):
     """Something that happened at `event_time` (ms, the reporter's clock)."""
@@ -245,6 +247,101 @@ class CredentialChanged(Fact, frozen=True, tag="credential-changed.1"):
     """The new profile; never the password."""
 
 
+class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """From `start_ms` into a composite schedule on: `limit` in thousandths of its unit; None: nothing limits."""
+
+    start_ms: int
+    limit: int | None
+
+
+class ChargingProfileSet(Fact, frozen=True, tag="charging-profile-set.1"):
+    """The station has accepted a charging profile of ours."""
+
+    profile: Profile
+    """Without the text that it came in: the command has that."""
+    version: str
+
+
+class ChargingProfilesCleared(Fact, frozen=True, tag="charging-profiles-cleared.1"):
+    """These profiles are not installed at the station any more."""
+
+    ids: tuple[int, ...]
+
+
+class ChargingRatesUpdated(Fact, frozen=True, tag="charging-rates-updated.1"):
+    """The station has new rates of a dynamic profile, sent or asked for."""
+
+    profile_id: int
+    rates: Rates
+
+
+class ChargingProfilesReported(Fact, frozen=True, tag="charging-profiles-reported.1"):
+    """ReportChargingProfiles: what the station says that it has."""
+
+    evse: int
+    source: str
+    """chargingLimitSource."""
+    profiles: tuple[Profile, ...]
+    request_id: int
+    more: bool = False
+
+
+class ChargingLimitChanged(Fact, frozen=True, tag="charging-limit-changed.1"):
+    """Another system than ours limits the station, or adds to what it may draw, or does so no more."""
+
+    source: str
+    evse: int = 0
+    schedules: tuple[Schedule, ...] = ()
+    """Empty where the station does not tell."""
+    critical: bool = False
+    local_generation: bool = False
+    cleared: bool = False
+
+
+class PriorityChargingChanged(Fact, frozen=True, tag="priority-charging-changed.1"):
+    """Priority charging is on or off for a transaction."""
+
+    transaction: str
+    activated: bool
+
+
+class ChargingNeedsNotified(Fact, frozen=True, tag="charging-needs-notified.1"):
+    """A vehicle has told what it needs (ISO 15118)."""
+
+    evse: int
+    transfer: str
+    """EnergyTransferModeEnumType."""
+    verdict: str
+    energy_wh: int | None = None
+    departure: int | None = None
+    max_tuples: int | None = None
+
+
+class VehicleScheduleNotified(Fact, frozen=True, tag="vehicle-schedule-notified.1"):
+    """A vehicle has told how it will charge, from `start` (ms) on."""
+
+    evse: int
+    start: int
+    schedule: Schedule
+    verdict: str
+
+
+class CompositeScheduleDiffered(Fact, frozen=True, tag="composite-schedule-differed.1"):
+    """The composite schedule that the station stated is not the one that follows from its profiles."""
+
+    evse: int
+    unit: Unit
+    start: int
+    """ms, the station's clock."""
+    duration_ms: int
+    why: str
+    """above, below, empty or longer (`domain.schedules.judging`)."""
+    expected: tuple[Step, ...]
+    answered: tuple[Step, ...]
+    at: tuple[int, ...] = ()
+    """Where they differ, ms into the schedule."""
+
+
 class CommandRequested(Fact, frozen=True, tag="command-requested.1"):
     command_id: str
     action: str
@@ -291,6 +388,15 @@ AnyFact = (
     | CertificateIssued
     | CertificateSettled
     | CredentialChanged
+    | ChargingProfileSet
+    | ChargingProfilesCleared
+    | ChargingRatesUpdated
+    | ChargingProfilesReported
+    | ChargingLimitChanged
+    | PriorityChargingChanged
+    | ChargingNeedsNotified
+    | VehicleScheduleNotified
+    | CompositeScheduleDiffered
     | CommandRequested
     | CommandSettled
     | DeviationAccepted

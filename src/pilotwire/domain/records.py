@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .schedules.model import Profile
+
 
 class Sample(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One sampled value of a meter. Telemetry: it has its own store and is unique by everything but its value."""
@@ -50,6 +52,17 @@ class ClockEstimate(msgspec.Struct, array_like=True, gc=False):
     """(arrival, offset) of messages that contradict them: a queue being drained, or a clock that was set."""
 
 
+class Charging(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What is known of how a station's charging is limited (`domain.charging`)."""
+
+    profiles: list[Profile] = []
+    """The charging profiles that it has accepted or reported, in the order in which they were set."""
+    priority: list[str] = []
+    """Transactions with priority charging."""
+    elsewhere: list[str] = []
+    """Who else limits it, by source and EVSE."""
+
+
 class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a station: the fold of its own facts."""
 
@@ -77,6 +90,8 @@ class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     epoch: int = 0
     """How many connections it has had; answers of an older epoch are dropped."""
     clock: ClockEstimate | None = None
+    charging: Charging | None = None
+    """None where nothing limits it that we know of."""
 
 
 class Register(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -12,15 +12,21 @@ from typing import Any, ClassVar
 from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import StationKey
 
-from . import clock, sessions
+from . import charging_fold, clock, sessions
 from .context import Need
 from .facts import (
     AnyFact,
+    ChargingLimitChanged,
+    ChargingProfilesCleared,
+    ChargingProfileSet,
+    ChargingProfilesReported,
+    ChargingRatesUpdated,
     CommandRequested,
     CommandSettled,
     ConnectorStatusChanged,
     FirmwareStatusChanged,
     OrphanReceived,
+    PriorityChargingChanged,
     SessionEnded,
     SessionStarted,
     SessionUpdated,
@@ -295,6 +301,10 @@ class StationState:
         self._ensure_connector(session.evse, session.connector)
         self._bind(session.evse)
         self._observe(fact.event_time, recv_time, fact.offline)
+        if self.station.charging is not None and charging_fold.on_session_started(
+            self.station, session.transaction, session.evse, fact.remote_start_id
+        ):
+            self._touch_station()
         self._trim()
 
     def _on_session_updated(self, fact: SessionUpdated, recv_time: int, epoch: int) -> None:
@@ -319,6 +329,8 @@ class StationState:
         self._touched[session.id] = session
         self._bind(session.evse)
         self._observe(fact.event_time, recv_time, fact.offline or fact.implied)
+        if self.station.charging is not None and charging_fold.on_session_ended(self.station, session.transaction):
+            self._touch_station()
         self._trim()
 
     def _on_orphan(self, fact: OrphanReceived, recv_time: int, epoch: int) -> None:
@@ -352,6 +364,7 @@ class StationState:
         station.firmware = fact.firmware
         station.boot_status = fact.verdict
         station.booted_at = station.last_seen = recv_time
+        charging_fold.on_booted(station)
         self._touch_station()
 
     def _on_status(self, fact: ConnectorStatusChanged, recv_time: int, epoch: int) -> None:
@@ -427,6 +440,11 @@ class StationState:
         command.settled_at = fact.event_time
         self._touched[command.id] = command
 
+    def _on_charging(self, fact: Any, recv_time: int, epoch: int) -> None:
+        _CHARGING[type(fact)](self.station, fact)
+        self.station.last_seen = recv_time
+        self._touch_station()
+
     HANDLERS: ClassVar[dict[type, Callable[[StationState, Any, int, int], None]]] = {
         SessionStarted: _on_session_started,
         SessionUpdated: _on_session_updated,
@@ -440,9 +458,24 @@ class StationState:
         VariablesReported: _on_variables,
         CommandRequested: _on_command_requested,
         CommandSettled: _on_command_settled,
+        ChargingProfileSet: _on_charging,
+        ChargingProfilesCleared: _on_charging,
+        ChargingRatesUpdated: _on_charging,
+        ChargingProfilesReported: _on_charging,
+        ChargingLimitChanged: _on_charging,
+        PriorityChargingChanged: _on_charging,
     }
     """Facts without an entry (tokens, events, data transfers …) change no record but `last_seen`."""
 
+
+_CHARGING: dict[type, Callable[[Station, Any], None]] = {
+    ChargingProfileSet: charging_fold.on_profile_set,
+    ChargingProfilesCleared: charging_fold.on_profiles_cleared,
+    ChargingRatesUpdated: charging_fold.on_rates_updated,
+    ChargingProfilesReported: charging_fold.on_profiles_reported,
+    ChargingLimitChanged: charging_fold.on_limit_changed,
+    PriorityChargingChanged: charging_fold.on_priority_changed,
+}
 
 _HANDLERS = StationState.HANDLERS  # by its short name: `apply` looks it up for every fact
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import boot, certificates, device_model, inputs, notices, sessions_v2, sessions_v16, status, tokens
+from . import boot, certificates, charging, device_model, inputs, notices, sessions_v2, sessions_v16, status, tokens
 from .context import Authorizer, Context, Decision, Need
 from .fold import Fold, fold, fold_stream
 from .state import Record, StationState, UnknownSession
@@ -59,6 +59,16 @@ ROUTES: dict[type[inputs.Input], Callable[[StationState, Any, Context], Decision
     certificates.StatusAsked: certificates.status,
     certificates.ChainStatusAsked: certificates.chain_status,
     certificates.EvCertificateAsked: certificates.ev_certificate,
+    charging.ProfileAccepted: charging.profile_accepted,
+    charging.ProfilesCleared: charging.profiles_cleared,
+    charging.RatesAccepted: charging.rates_accepted,
+    charging.CompositeAnswered: charging.composite_answered,
+    charging.ProfilesReported: charging.profiles_reported,
+    charging.LimitNotified: charging.limit_notified,
+    charging.PriorityNotified: charging.priority_notified,
+    charging.NeedsNotified: charging.needs_notified,
+    charging.VehicleSchedule: charging.vehicle_schedule,
+    charging.RatesAsked: charging.rates_asked,
 }
 """One small function per input."""
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilotwire.domain.facts import ReportedVariable
-from pilotwire.domain.inputs import Report
+from pilotwire.domain.inputs import Input, Report
 
+from . import charging
 from .v201 import reported
 
 SECRETS = frozenset(("AuthorizationKey", "BasicAuthPassword"))
@@ -87,11 +88,11 @@ _READERS: Mapping[str, Callable[[Any, Any], tuple[ReportedVariable, ...]]] = {
 }
 
 
-def report(action: str, request: Any, response: Any) -> Report | None:
-    """The `Report` in an answer, or None where it says nothing of variables."""
+def report(action: str, request: Any, response: Any) -> Input | None:
+    """What an answer says of variables (a `Report`) or of charging; None where it says nothing of either."""
     reader = _READERS.get(action)
     if reader is None:
-        return None
+        return charging.answered(action, request, response)
     variables = reader(request, response)
     return Report(variables=variables) if variables else None
 

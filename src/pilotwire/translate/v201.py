@@ -15,7 +15,7 @@ from pilotwire.domain.facts import ReportedVariable
 from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, NotifiedEvent, Outcome, TokenVerdict
 from pilotwire.protocols.ocpp.v201 import messages as v201_messages
 
-from . import certificates
+from . import certificates, charging
 from .metering import milliseconds, samples_v2
 from .table import Read, Served, Table, acknowledged, instant
 
@@ -245,6 +245,7 @@ def table_for(m: Any) -> dict[str, Served]:
         "FirmwareStatusNotification": plain("FirmwareStatusNotification", _firmware),
         "LogStatusNotification": plain("LogStatusNotification", _log),
         **certificates.rows_2(m),
+        **charging.rows_2(m),
     }
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pilotwire.domain import inputs
 from pilotwire.protocols.ocpp.v21 import messages as m
 
-from . import certificates
+from . import certificates, charging
 from .table import Table
 from .v201 import device_event, table_for
 
@@ -24,4 +24,9 @@ def _device_event(request: m.NotifyEventRequest) -> inputs.DeviceEvent:
 
 _BASE = table_for(m)
 
-TABLE: Table = _BASE | {"NotifyEvent": replace(_BASE["NotifyEvent"], read=_device_event)} | certificates.rows_21(m)
+TABLE: Table = (
+    _BASE
+    | {"NotifyEvent": replace(_BASE["NotifyEvent"], read=_device_event)}
+    | certificates.rows_21(m)
+    | charging.rows_21(m)
+)
