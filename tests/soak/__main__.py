@@ -1,7 +1,7 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
-python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules] [--kills 100] [--sessions 10000]
-                     [--sets 1000000] [--seed 1]
+python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates] [--kills 100] [--sessions 10000]
+                     [--sets 1000000] [--stations 1000] [--seed 1]
 """
 
 from __future__ import annotations
@@ -79,12 +79,31 @@ def messages(options: argparse.Namespace) -> bool:
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
 
 
+def certificates(options: argparse.Namespace) -> bool:
+    from tests.simulation.rollover import Rollover
+
+    run = Rollover(options.stations, seed=options.seed).run()
+    ends = ", ".join(f"{count:,} {how}" for how, count in sorted(run.enrollments.items()))
+    troubles = ", ".join(f"{count:,} {what}" for what, count in sorted(run.weather.items()))
+    print(
+        f"certificates: {run.renewed:,} of {run.stations:,} stations rolled over in {run.hours:.1f} h, each charging:"
+    )
+    print(
+        f"  {run.sessions:,} sessions, {run.energy_wh / 1000:,.3f} kWh; requests: {ends}; {run.events} security events;"
+    )
+    print(f"  {troubles}: {len(run.faults)} faults")
+    for fault in run.faults[:20]:
+        print(f"  {fault}")
+    return not run.faults
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "sqlite": sqlite,
     "postgres": over_postgres,
     "sessions": sessions,
     "messages": messages,
     "schedules": schedules,
+    "certificates": certificates,
 }
 
 
@@ -94,6 +113,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--sets", type=int, default=1_000_000, help="sets of charging profiles (%(default)s)")
+    parser.add_argument("--stations", type=int, default=1_000, help="whose certificates roll over (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True

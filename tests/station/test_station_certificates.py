@@ -224,6 +224,18 @@ def test_the_wrong_number_is_refused_and_the_right_one_still_taken(make) -> None
     assert signed(world, sign(asked.csr), request_id=asked.request_id).status == "Rejected"
 
 
+def test_the_same_certificate_once_more_is_no_news(make) -> None:
+    """Its answer may be lost on the way, for the station hangs up to change over."""
+    world = make("2.1")
+    trigger(world)
+    (asked,) = world.csms.heard("SignCertificate")
+    chain = sign(asked.csr)
+    for _ in range(2):
+        assert signed(world, chain, request_id=asked.request_id).status == "Accepted"
+        world.run(30)
+    assert len(world.csms.handshakes) == 2
+
+
 def test_in_16_the_event_has_its_own_name(make) -> None:
     world = make("1.6")
     trigger(world)

@@ -116,7 +116,7 @@ class Authority:
         organization: str,
         *,
         now: datetime,
-        days: int = STATION_DAYS,
+        days: float = STATION_DAYS,
         ocsp_url: str = "",
     ) -> list[bytes]:
         """The station's certificate and the sub-authority's (DER): what CertificateSigned carries.

@@ -243,6 +243,8 @@ class Certificates(Part):
         station = self._station
         if len(chain) > station.settings.number("chain_size"):
             return "the chain is longer than MaxCertificateChainSize", None
+        if any(own is not None and own.same(chain) for own in (self._kept.new, self._kept.leaf, self._kept.v2g)):
+            return "", None  # taken before, and the answer to that was lost
         before = list(self._kept.pending)
         try:
             leaf = keystore.take(

@@ -40,6 +40,13 @@ class Leaf(msgspec.Struct, frozen=True):
     def ders(self) -> list[bytes]:
         return pem.blocks(self.chain)
 
+    def same(self, chain: str) -> bool:
+        """Whether a chain (PEM) is this one, however it is written."""
+        try:
+            return pem.blocks(chain)[0] == self.ders[0]
+        except pem.BadPem:
+            return False
+
     def ends(self) -> int:
         """When it expires (ms)."""
         return int(chains.load(self.ders[0]).not_valid_after_utc.timestamp() * 1000)
