@@ -100,7 +100,9 @@ class Dialect2:
     def state_changed(self, evse: Evse, session: Session) -> None:
         state = charging_state(evse.phase)
         if state != session.last_state:
-            self._event(evse, session, "Updated", "ChargingStateChanged", [], state=state)
+            # E16.FR.05: what has stopped the energy is said in the event that says that it stopped.
+            trigger = (state == "SuspendedEVSE" and self._station.costs.why(evse)) or "ChargingStateChanged"
+            self._event(evse, session, "Updated", trigger, [], state=state)
 
     def deauthorized(self, evse: Evse, session: Session) -> None:
         self._event(evse, session, "Updated", "Deauthorized", [], state="SuspendedEVSE")
@@ -166,6 +168,8 @@ class Dialect2:
         session.seq_no += 1
         if state is not None:
             session.last_state = state
+        if self._version.name == "2.1":
+            station.costs.complete(evse, session, request, readings)
         station.enqueue(evse, session, "TransactionEvent", _encode(request), periodic=periodic)
 
     def _meter_value(self, reading: Reading) -> Any:
@@ -192,6 +196,8 @@ class Dialect2:
         if response.total_cost is not None:
             # I02.FR.04, I03.FR.03: the running cost, or with Ended the total.
             self._station.transactions.cost(entry.session, Decimal(response.total_cost), final=True)
+        if self._version.name == "2.1":
+            self._station.costs.answered(entry.session, response)
         info = response.id_token_info
         if info is None:
             return

@@ -101,7 +101,7 @@ class Energy:
             if evse.car is None:
                 evse.open()
                 event: Event = "ev-pause"
-            elif session.held:
+            elif session.held or station.costs.stops(evse):
                 evse.open()
                 event = "evse-pause"
             else:
@@ -114,6 +114,7 @@ class Energy:
             if evse.phase != before:
                 self.rebalance(evse)
         self.rearm(evse, until)
+        station.costs.after(evse)
 
     def rearm(self, evse: Evse, limit_until: int | None = None) -> None:
         """One timer per EVSE, for the first thing that can happen by itself."""

@@ -38,6 +38,7 @@ from .certificates import Certificates, Dialing, Identity
 from .clock import StationClock
 from .config import StationConfig
 from .conversation import Conversation
+from .costs import Costs
 from .displays import Displays
 from .energy import Energy
 from .entrance import Entrance
@@ -57,6 +58,7 @@ from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
 from .smart_charging import SmartCharging
 from .storage import StationStorage
+from .tariffs import Tariffs
 from .transactions import Transactions
 
 _json = msgspec.json.encode
@@ -82,6 +84,7 @@ class Station:
         "clock",
         "config",
         "conversation",
+        "costs",
         "dialect",
         "displays",
         "energy",
@@ -101,6 +104,7 @@ class Station:
         "security",
         "settings",
         "smart_charging",
+        "tariffs",
         "transactions",
     )  # fmt: skip
 
@@ -162,6 +166,8 @@ class Station:
         self.reservations = Reservations(self)
         self.displays = Displays(self)
         self.monitors = Monitors(self)
+        self.tariffs = Tariffs(self)
+        self.costs = Costs(self)
         self.publishing = Publishing(self, files)
         self.parts: tuple[Part, ...] = (
             self.security,
@@ -171,6 +177,8 @@ class Station:
             self.reservations,
             self.displays,
             self.monitors,
+            self.costs,
+            self.tariffs,
             self.smart_charging,
             self.networks,
             self.publishing,

@@ -261,7 +261,7 @@ def test_the_periods_add_up_to_the_usage(tariff: Tariff, other: Tariff, start: d
             sums[one.type] = sums.get(one.type, Decimal(0)) + one.volume
     assert sums["Energy"] == found.total_usage.energy == sum(one.seconds * one.wh for one in course)
     assert sums.get("ChargingTime", 0) == found.total_usage.charging_time
-    assert sums.get("IdleTime", 0) == found.total_usage.idle_time
+    assert sums.get("IdleTIme", 0) == found.total_usage.idle_time
     begins = [period.start_period for period in found.charging_periods]
     assert begins == sorted(begins)
     cost_ = found.total_cost

@@ -32,6 +32,8 @@ from .conditions import Bounds, Situation
 from .model import Energy, Fixed, Tariff, Time
 from .shares import Share
 
+UNREAD = -1
+"""No register was read yet: the first that is, is where the energy begins."""
 MAX_PERIODS = 500
 """Periods that are told apart; beyond, the last one goes on."""
 
@@ -78,7 +80,7 @@ class Costing(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     at: int
     """Up to when it is priced: the newest reading."""
     wh: int
-    """The register there."""
+    """The register there; `UNREAD` before the first."""
     first_wh: int
     charging: bool | None = None
     """None: the station has said nothing; energy says it."""
@@ -123,6 +125,8 @@ class Costing(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         if self.ended:
             self.late += 1
             return
+        if mark.wh is not None and self.wh == UNREAD:
+            self.wh = self.first_wh = mark.wh
         if mark.time < self.at:
             self._late(mark)
             return
@@ -298,7 +302,7 @@ def begin(
     reserved_ms: int | None = None,
 ) -> Costing:
     """The state when a tariff is first used, at the reading `first`. Fixed fees and a reservation's are due at once."""
-    wh = first.wh or 0
+    wh = UNREAD if first.wh is None else first.wh
     share = Share(tariff)
     _open(share)
     new = Costing(

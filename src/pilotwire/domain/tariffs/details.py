@@ -24,6 +24,8 @@ from .costing import Costing
 from .model import Price, Tariff, TaxRate
 
 NORMAL, MIN, MAX = "NormalCost", "MinCost", "MaxCost"
+IDLE_TIME = "IdleTIme"
+"""CostDimensionEnumType as the standard's schema spells it."""
 _COMPONENTS = (
     amounts.FIXED,
     amounts.ENERGY,
@@ -207,7 +209,7 @@ def _periods(costing: Costing) -> list[ChargingPeriod]:
         if charging:
             rows.append(("ChargingTime", Decimal(charging)))
         if idling:
-            rows.append(("IdleTime", Decimal(idling)))
+            rows.append((IDLE_TIME, Decimal(idling)))
         rows += [
             ("MinPower", period.min_power),
             ("MaxPower", period.max_power),
