@@ -71,7 +71,6 @@ def main(name: str, arguments: Sequence[str]) -> int:
     options.add_argument(
         "--tiles",
         type=tiles,
-        default="",
         metavar="URL",
         help="map tiles below the sites, as https://tiles.example/{z}/{x}/{y}.png; the map works without",
     )
@@ -92,7 +91,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         message_rate=chosen.message_rate,
         api_rate=chosen.api_rate,
         private_webhooks=chosen.allow_private_webhooks,
-        tiles=chosen.tiles,
+        tiles=chosen.tiles or "",
         tiles_attribution=chosen.tiles_attribution,
     )
     check_lab(node)
