@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import facts
 
-from . import types
+from . import types, words_kept
 from .language import DEFAULT, N_, _, speaking
 
 Level = Literal["info", "good", "warn", "bad"]
 
-_UPDATES = (facts.SessionUpdated, facts.VariablesReported, facts.CommandRequested)
+_UPDATES = (facts.SessionUpdated, facts.VariablesReported, facts.CommandRequested, facts.StreamTold)
 """What happens all the time, or is told again by the fact that follows it: no news."""
 
 _ROUTINE = ("Occupied", "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing")
@@ -142,7 +142,9 @@ def say(fact: facts.AnyFact) -> str:
             return _(f"command {fact.outcome.replace('-', ' ')}")
         case facts.DeviationAccepted():
             return _("{action} was let pass by {rules}", action=fact.action, rules=", ".join(fact.rules))
-    return type(fact).__name__
+        case _:
+            kept = words_kept.say(fact)
+            return type(fact).__name__ if kept is None else where(getattr(fact, "evse", 0), 0) + kept
 
 
 def level(fact: facts.AnyFact) -> Level:
@@ -164,7 +166,8 @@ def level(fact: facts.AnyFact) -> Level:
             return "warn"
         case facts.SessionStarted() | facts.StationConnected():
             return "good"
-    return "info"
+        case _:
+            return words_kept.level(fact) or "info"
 
 
 class News(NamedTuple):

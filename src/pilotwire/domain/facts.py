@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
+from .kept import Battery, Control, Display, Monitor
 from .schedules.model import Profile, Rates, Schedule, Unit
 
 
@@ -173,6 +174,15 @@ class EventNotified(Fact, frozen=True, tag="event-notified.1"):
     severity: int | None = None
     tech_code: str = ""
     tech_info: str = ""
+    component_instance: str = ""
+    variable_instance: str = ""
+    kind: str = ""
+    """EventNotificationEnumType: HardWiredNotification, HardWiredMonitor, PreconfiguredMonitor, CustomMonitor."""
+    cause: int | None = None
+    """The event that caused this one."""
+    transaction: str = ""
+    monitor: int | None = None
+    """variableMonitoringId."""
 
 
 class SecurityEventNotified(Fact, frozen=True, tag="security-event-notified.1"):
@@ -342,6 +352,238 @@ class CompositeScheduleDiffered(Fact, frozen=True, tag="composite-schedule-diffe
     """Where they differ, ms into the schedule."""
 
 
+class ReservationMade(Fact, frozen=True, tag="reservation-made.1"):
+    """The station holds a place for a token. The same id again replaces the older one (H01.FR.02)."""
+
+    reservation_id: int
+    token: str
+    expires_at: int
+    token_type: str = ""
+    group: str = ""
+    evse: int = 0
+    """0: any."""
+    connector_type: str = ""
+
+
+class ReservationEnded(Fact, frozen=True, tag="reservation-ended.1"):
+    """It holds it no longer. Being used is told by the session that names it."""
+
+    reservation_id: int
+    why: str
+    """cancelled (by us), expired, removed or no-transaction."""
+
+
+class MonitorsTold(Fact, frozen=True, tag="monitors-told.1"):
+    """Monitors that the station has: reported (`request_id`), or set by us."""
+
+    monitors: tuple[Monitor, ...]
+    request_id: int | None = None
+    seq_no: int = 0
+    more: bool = False
+
+
+class MonitorsCleared(Fact, frozen=True, tag="monitors-cleared.1"):
+    ids: tuple[int, ...]
+
+
+class MonitoringSet(Fact, frozen=True, tag="monitoring-set.1"):
+    """The station has another base of monitors, or tells events up to another severity."""
+
+    base: str = ""
+    severity: int | None = None
+
+
+class CustomerInformationTold(Fact, frozen=True, tag="customer-information-told.1"):
+    """A part of what a station keeps about a customer has come. Its text is no fact: it is kept apart, for a time."""
+
+    request_id: int
+    seq_no: int
+    length: int
+    more: bool = False
+
+
+class StreamSet(Fact, frozen=True, tag="stream-set.1"):
+    """A periodic event stream was opened by the station, or its pace changed by us."""
+
+    stream: int
+    monitor: int | None = None
+    """None: as it was."""
+    interval_s: int | None = None
+    values: int | None = None
+
+
+class StreamsListed(Fact, frozen=True, tag="streams-listed.1"):
+    """The station has told which streams it has, and so that it has no other."""
+
+    streams: tuple[StreamRow, ...]
+
+
+class StreamRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A stream as the station told it."""
+
+    stream: int
+    monitor: int
+    interval_s: int | None = None
+    values: int | None = None
+
+
+class StreamClosed(Fact, frozen=True, tag="stream-closed.1"):
+    stream: int
+
+
+class StreamValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A value of a stream: when (ms, the station's clock), and what."""
+
+    time: int
+    value: str
+
+
+class StreamTold(Fact, frozen=True, tag="stream-told.1"):
+    """Values of a periodic event stream."""
+
+    stream: int
+    values: tuple[StreamValue, ...]
+    pending: int = 0
+
+
+class DisplayMessagesTold(Fact, frozen=True, tag="display-messages-told.1"):
+    """Messages that the station has: reported (`request_id`), or set by us."""
+
+    messages: tuple[Display, ...]
+    request_id: int | None = None
+    more: bool = False
+
+
+class DisplayMessageCleared(Fact, frozen=True, tag="display-message-cleared.1"):
+    message: int
+
+
+class FirmwarePublished(Fact, frozen=True, tag="firmware-published.1"):
+    """How far a local controller is with offering firmware to others (L03, L04)."""
+
+    status: str
+    request_id: int | None = None
+    locations: tuple[str, ...] = ()
+    why: str = ""
+
+
+class PaymentSettled(Fact, frozen=True, tag="payment-settled.1"):
+    """A payment terminal's settlement (2.1 C21 … C24)."""
+
+    reference: str
+    status: str
+    """Settled, Canceled, Rejected or Failed."""
+    amount: str
+    transaction: str = ""
+    receipt: str = ""
+    receipt_url: str = ""
+    why: str = ""
+    vat_number: str = ""
+    company: str = ""
+
+
+class VatNumberAsked(Fact, frozen=True, tag="vat-number-asked.1"):
+    number: str
+    verdict: str
+    why: str = ""
+    evse: int = 0
+
+
+class WebPaymentStarted(Fact, frozen=True, tag="web-payment-started.1"):
+    """The station was told that somebody is paying by a web page for an EVSE (2.1 C25)."""
+
+    evse: int
+    until: int
+
+
+class EnergyTransferAllowed(Fact, frozen=True, tag="energy-transfer-allowed.1"):
+    """The station has taken which kinds of energy transfer a transaction may use (2.1 Q01)."""
+
+    transaction: str
+    modes: tuple[str, ...]
+
+
+class BatterySwapRequested(Fact, frozen=True, tag="battery-swap-requested.1"):
+    """The station has taken our request to swap a battery (2.1 S02)."""
+
+    request_id: int
+    token: str
+
+
+class BatterySwapped(Fact, frozen=True, tag="battery-swapped.1"):
+    """Batteries went in or out (2.1 S01, S03, S04)."""
+
+    kind: str
+    """BatteryIn, BatteryOut or BatteryOutTimeout."""
+    request_id: int
+    token: str
+    token_type: str
+    batteries: tuple[Battery, ...]
+
+
+class GridControlsTold(Fact, frozen=True, tag="grid-controls-told.1"):
+    """DER controls that the station has: reported (`request_id`), or set by us."""
+
+    controls: tuple[Control, ...]
+    superseded: tuple[str, ...] = ()
+    """Ids of those that no longer hold because of these."""
+    request_id: int | None = None
+    more: bool = False
+
+
+class GridControlsCleared(Fact, frozen=True, tag="grid-controls-cleared.1"):
+    default: bool
+    control: str = ""
+    """Its id; else `kind`, else all of them."""
+    kind: str = ""
+
+
+class GridControlRan(Fact, frozen=True, tag="grid-control-ran.1"):
+    """A scheduled DER control began or ended (2.1 R05)."""
+
+    control: str
+    started: bool
+    superseded: tuple[str, ...] = ()
+
+
+class GridAlarm(Fact, frozen=True, tag="grid-alarm.1"):
+    """A DER alarm (2.1 R06): the grid is, or is no longer, where a control must act."""
+
+    kind: str
+    fault: str = ""
+    ended: bool = False
+    info: str = ""
+
+
+class GridSignalTaken(Fact, frozen=True, tag="grid-signal-taken.1"):
+    """The station has taken an aFRR signal (2.1 Q08)."""
+
+    signal: int
+
+
+class LocalListTold(Fact, frozen=True, tag="local-list-told.1"):
+    """Which local authorization list the station has: sent by us (`kind`), or told when asked."""
+
+    version: int
+    kind: str = ""
+    entries: int | None = None
+
+
+class TransactionStatusTold(Fact, frozen=True, tag="transaction-status-told.1"):
+    """What the station said when asked about a transaction, or about what waits to be sent (2.x E14)."""
+
+    queued: bool
+    transaction: str = ""
+    ongoing: bool | None = None
+
+
+class InventoryAsked(Fact, frozen=True, tag="inventory-asked.1"):
+    """The station was asked for all of its variables by the central system itself."""
+
+    firmware: str
+    status: str
+
+
 class CommandRequested(Fact, frozen=True, tag="command-requested.1"):
     command_id: str
     action: str
@@ -366,6 +608,15 @@ class DeviationAccepted(Fact, frozen=True, tag="deviation-accepted.1"):
 
     action: str
     rules: tuple[str, ...]
+
+
+class QuirkSeen(Fact, frozen=True, tag="quirk-seen.1"):
+    """The station did something that the catalogue of quirks has a name for; told once a day at most. The frame of the
+    entry shows it, where one frame does."""
+
+    quirk: str
+    about: str = ""
+    """What it was seen in, where the frame does not say it."""
 
 
 AnyFact = (
@@ -397,8 +648,36 @@ AnyFact = (
     | ChargingNeedsNotified
     | VehicleScheduleNotified
     | CompositeScheduleDiffered
+    | ReservationMade
+    | ReservationEnded
+    | MonitorsTold
+    | MonitorsCleared
+    | MonitoringSet
+    | CustomerInformationTold
+    | StreamSet
+    | StreamsListed
+    | StreamClosed
+    | StreamTold
+    | DisplayMessagesTold
+    | DisplayMessageCleared
+    | FirmwarePublished
+    | PaymentSettled
+    | VatNumberAsked
+    | WebPaymentStarted
+    | EnergyTransferAllowed
+    | BatterySwapRequested
+    | BatterySwapped
+    | GridControlsTold
+    | GridControlsCleared
+    | GridControlRan
+    | GridAlarm
+    | GridSignalTaken
+    | LocalListTold
+    | TransactionStatusTold
+    | InventoryAsked
     | CommandRequested
     | CommandSettled
     | DeviationAccepted
+    | QuirkSeen
 )
 """The closed union: what a journal may hold."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from .kept import Kept
 from .schedules.model import Profile
 
 
@@ -63,6 +64,14 @@ class Charging(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Who else limits it, by source and EVSE."""
 
 
+class QuirkRecord(msgspec.Struct, array_like=True, gc=False):
+    """A quirk of a station: when it was seen first and last (ms, to within a day), and with which firmware last."""
+
+    first: int
+    last: int
+    firmware: str = ""
+
+
 class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a station: the fold of its own facts."""
 
@@ -92,6 +101,10 @@ class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     clock: ClockEstimate | None = None
     charging: Charging | None = None
     """None where nothing limits it that we know of."""
+    kept: Kept | None = None
+    """What it keeps of what it was told (`domain.kept`); None: nothing."""
+    quirks: dict[str, QuirkRecord] = {}
+    """By the name that `domain.quirks` has for it."""
 
 
 class Register(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import StationKey
 
-from . import charging_fold, clock, sessions
+from . import charging_fold, clock, kept_fold, sessions
 from .context import Need
 from .facts import (
     AnyFact,
@@ -27,6 +27,7 @@ from .facts import (
     FirmwareStatusChanged,
     OrphanReceived,
     PriorityChargingChanged,
+    QuirkSeen,
     SessionEnded,
     SessionStarted,
     SessionUpdated,
@@ -36,7 +37,7 @@ from .facts import (
     VariablesReported,
 )
 from .flags import clear, flag
-from .records import ClockEstimate, Command, Connector, Session, Station, Variable
+from .records import ClockEstimate, Command, Connector, QuirkRecord, Session, Station, Variable
 from .variables import attribute_of
 
 Record = Session | Station | Variable | Command
@@ -45,6 +46,7 @@ KEEP_ENDED = 32
 """Ended sessions kept in memory; older ones are asked for (`Need`)."""
 KEEP_ABSENT = 64
 KEEP_ORPHANS = 32
+KEEP_QUIRKS = 200
 REFRESH_MS = 10_000
 """How stale `Station.last_seen` and `Connector.power_w` may be, so that not every value writes the station."""
 
@@ -305,6 +307,10 @@ class StationState:
             self.station, session.transaction, session.evse, fact.remote_start_id
         ):
             self._touch_station()
+        if fact.reservation_id is not None and kept_fold.on_session(
+            self.station, fact.reservation_id, session.id, fact.event_time
+        ):
+            self._touch_station()
         self._trim()
 
     def _on_session_updated(self, fact: SessionUpdated, recv_time: int, epoch: int) -> None:
@@ -365,6 +371,7 @@ class StationState:
         station.boot_status = fact.verdict
         station.booted_at = station.last_seen = recv_time
         charging_fold.on_booted(station)
+        kept_fold.on_booted(station, fact.reason)
         self._touch_station()
 
     def _on_status(self, fact: ConnectorStatusChanged, recv_time: int, epoch: int) -> None:
@@ -398,6 +405,8 @@ class StationState:
 
     def _on_variables(self, fact: VariablesReported, recv_time: int, epoch: int) -> None:
         tenant, station = self.key
+        if kept_fold.on_variables(self.station, fact, recv_time):
+            self._touch_station()
         for one in fact.variables:
             record = Variable(
                 tenant=tenant,
@@ -445,6 +454,20 @@ class StationState:
         self.station.last_seen = recv_time
         self._touch_station()
 
+    def _on_kept(self, fact: Any, recv_time: int, epoch: int) -> None:
+        if kept_fold.FOLDS[type(fact)](self.station, fact, recv_time):
+            self.station.last_seen = recv_time
+            self._touch_station()
+
+    def _on_quirk(self, fact: QuirkSeen, recv_time: int, epoch: int) -> None:
+        station = self.station
+        known = station.quirks.get(fact.quirk)
+        if known is not None:
+            known.last, known.firmware = recv_time, station.firmware
+        elif len(station.quirks) < KEEP_QUIRKS:
+            station.quirks[fact.quirk] = QuirkRecord(recv_time, recv_time, station.firmware)
+        self._touch_station()
+
     HANDLERS: ClassVar[dict[type, Callable[[StationState, Any, int, int], None]]] = {
         SessionStarted: _on_session_started,
         SessionUpdated: _on_session_updated,
@@ -464,6 +487,8 @@ class StationState:
         ChargingProfilesReported: _on_charging,
         ChargingLimitChanged: _on_charging,
         PriorityChargingChanged: _on_charging,
+        QuirkSeen: _on_quirk,
+        **dict.fromkeys(kept_fold.FOLDS, _on_kept),
     }
     """Facts without an entry (tokens, events, data transfers …) change no record but `last_seen`."""
 

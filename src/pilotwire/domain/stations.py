@@ -14,7 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import boot, certificates, charging, device_model, inputs, notices, sessions_v2, sessions_v16, status, tokens
+from . import (
+    blocks,
+    boot,
+    certificates,
+    charging,
+    device_model,
+    inputs,
+    notices,
+    sessions_v2,
+    sessions_v16,
+    status,
+    tokens,
+)
 from .context import Authorizer, Context, Decision, Need
 from .fold import Fold, fold, fold_stream
 from .state import Record, StationState, UnknownSession
@@ -69,6 +81,7 @@ ROUTES: dict[type[inputs.Input], Callable[[StationState, Any, Context], Decision
     charging.NeedsNotified: charging.needs_notified,
     charging.VehicleSchedule: charging.vehicle_schedule,
     charging.RatesAsked: charging.rates_asked,
+    **blocks.ROUTES,
 }
 """One small function per input."""
 

@@ -1,0 +1,242 @@
+"""What a station was told to keep, or has told that it keeps: reservations, monitors, streams, messages, grid controls.
+
+A `Kept` is part of a station's record, so it is stored in the same commit as the fact that changed it and comes back
+when the journal is replayed. Every list is bounded: a station that reports without end costs itself its oldest entries.
+Times are ms since the epoch, numbers of the wire are kept as exact text.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+MOST_RESERVATIONS: Final = 100
+MOST_MONITORS: Final = 1_000
+MOST_STREAMS: Final = 100
+MOST_MESSAGES: Final = 200
+MOST_CONTROLS: Final = 200
+MOST_REPORTS: Final = 16
+MOST_SWAPS: Final = 50
+MOST_PAYMENTS: Final = 50
+MOST_TRANSFERS: Final = 32
+"""How many are kept of each; those that were longest untouched go first."""
+
+Standing = Literal["waiting", "used", "no-show", "cancelled", "removed", "expired", "no-transaction"]
+
+
+class Reservation(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """H01: a place held for a token."""
+
+    id: int
+    token: str
+    token_type: str = ""
+    group: str = ""
+    evse: int = 0
+    """0: any."""
+    connector_type: str = ""
+    made_at: int
+    expires_at: int
+    status: str = "waiting"
+    """waiting, used, cancelled, expired (the station said that nobody came), removed (it let go of it by itself) or
+    no-transaction (2.1: the driver came and did not charge)."""
+    ended_at: int | None = None
+    session: str = ""
+
+
+def standing(one: Reservation, now: int) -> Standing:
+    """How it stands at `now`: 1.6 stations never say that nobody came, so the clock does."""
+    if one.status == "expired" or (one.status == "waiting" and one.expires_at <= now):
+        return "no-show"
+    return one.status  # type: ignore[return-value]
+
+
+class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Component and variable of the device model."""
+
+    component: str
+    variable: str
+    component_instance: str = ""
+    variable_instance: str = ""
+    evse: int | None = None
+    connector: int | None = None
+
+
+class Monitor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A variable monitor (N04, N07)."""
+
+    id: int
+    place: Place
+    kind: str
+    """UpperThreshold, LowerThreshold, Delta, Periodic, PeriodicClockAligned, TargetDelta, TargetDeltaRelative."""
+    value: str
+    severity: int
+    """0 danger … 9 debug."""
+    transaction: bool = False
+    origin: str = "CustomMonitor"
+    """HardWiredMonitor, PreconfiguredMonitor or CustomMonitor."""
+
+
+class Stream(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """A periodic event stream (2.1 N11 … N15)."""
+
+    id: int
+    monitor: int
+    interval_s: int | None = None
+    values: int | None = None
+    opened_at: int = 0
+    last_at: int | None = None
+    """When values last came."""
+    told: int = 0
+    """Values that came."""
+    pending: int = 0
+    """Values that waited at the station when it last sent some."""
+
+
+class Display(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A message on a station's display (O01)."""
+
+    id: int
+    priority: str
+    content: str
+    format: str = "UTF8"
+    language: str = ""
+    state: str = ""
+    starts_at: int | None = None
+    ends_at: int | None = None
+    transaction: str = ""
+    more: tuple[tuple[str, str, str], ...] = ()
+    """2.1 messageExtra: (format, language, content)."""
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A DER control (2.1 R04)."""
+
+    id: str
+    kind: str
+    """DERControlEnumType."""
+    default: bool = False
+    priority: int = 0
+    """0 is the highest."""
+    starts_at: int | None = None
+    duration_s: str = ""
+    setting: str = ""
+    """The control itself, as JSON text."""
+    superseded: bool = False
+    """Another one of a higher priority holds in its place."""
+    running: bool = False
+
+
+class Progress(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """Of a report in several parts, which may come in any order."""
+
+    kind: str
+    """variables, monitors, messages, customer or controls."""
+    request_id: int
+    seen: list[list[int]] = []
+    """seqNo ranges received."""
+    last: int | None = None
+    """The seqNo of the part that said that none follows."""
+    at: int = 0
+    """When the newest part came."""
+
+    @property
+    def complete(self) -> bool:
+        """Every part is here."""
+        return self.last is not None and self.seen[:1] == [[0, self.last]]
+
+    @property
+    def missing(self) -> list[list[int]]:
+        """Which parts are not here, as [first, last]; what follows the newest is not known before the last came."""
+        gaps: list[list[int]] = []
+        after = 0
+        for first, last in self.seen:
+            if first > after:
+                gaps.append([after, first - 1])
+            after = last + 1
+        if self.last is not None and after <= self.last:
+            gaps.append([after, self.last])
+        return gaps
+
+
+class ListAtStation(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """The local authorization list as the station has it, as far as it has said so (D01, D02)."""
+
+    version: int
+    """0: it has none; -1: it keeps no list."""
+    at: int
+    kind: str = ""
+    """Full or Differential, where we sent it."""
+    entries: int | None = None
+    """How many it holds, where we know; None: somebody else sent it."""
+
+
+class Inventory(msgspec.Struct, frozen=True, gc=False):
+    """When the station was last asked for all of its variables, and with which firmware."""
+
+    firmware: str
+    at: int
+    status: str
+    """What it answered: Accepted, Rejected, NotSupported, EmptyResultSet."""
+
+
+class Swap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One step of a battery swap (2.1 block S)."""
+
+    request_id: int
+    kind: str
+    """requested, BatteryIn, BatteryOut or BatteryOutTimeout."""
+    at: int
+    token: str = ""
+    batteries: tuple[Battery, ...] = ()
+
+
+class Battery(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A battery of a swap station; SoC and SoH in 0.1 %."""
+
+    evse: int
+    serial: str
+    soc: int
+    soh: int
+    made_at: int | None = None
+    info: str = ""
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A settlement that the station told of (2.1 C21 … C24)."""
+
+    reference: str
+    status: str
+    amount: str
+    at: int
+    transaction: str = ""
+    receipt: str = ""
+    receipt_url: str = ""
+    why: str = ""
+    vat_number: str = ""
+    company: str = ""
+
+
+class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """See the module."""
+
+    reservations: list[Reservation] = []
+    monitors: list[Monitor] = []
+    monitoring_base: str = ""
+    """All, FactoryDefault or HardWiredOnly, as the station last accepted it."""
+    monitoring_level: int | None = None
+    """Events of a severity above this one are not sent."""
+    streams: list[Stream] = []
+    messages: list[Display] = []
+    controls: list[Control] = []
+    alarms: list[str] = []
+    """DER alarms that have not ended, by control type and fault."""
+    signal: tuple[int, int] | None = None
+    """The last aFRR signal that it took: (ms, signal)."""
+    transfers: dict[str, tuple[str, ...]] = {}
+    """Transaction → the energy transfer modes that it was allowed."""
+    reports: list[Progress] = []
+    local_list: ListAtStation | None = None
+    inventory: Inventory | None = None
+    swaps: list[Swap] = []
+    payments: list[Payment] = []
