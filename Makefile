@@ -1,6 +1,6 @@
 # Pilotwire. `make run` brings up a charging network; `make test` runs every test. Both set up all they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint pytest generate bench soak fuzz lock clean setup setup-test
+.PHONY: help run test lint pytest generate ledger bench soak fuzz lock clean setup setup-test
 
 ARGS ?=
 PY := .venv/bin/python
@@ -26,6 +26,7 @@ lint: setup-test ## ruff, pyright, import rules, generated code
 	@.venv/bin/lint-imports
 	@$(PY) tools/generate_ocpp.py --check
 	@$(PY) tools/generate_client.py --check
+	@$(PY) tools/make_ledger.py --check
 
 pytest: setup-test
 	@$(PY) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -33,6 +34,10 @@ pytest: setup-test
 generate: setup-test ## Make the OCPP message modules and the client's operations anew
 	@$(PY) tools/generate_ocpp.py
 	@$(PY) tools/generate_client.py
+
+ledger: setup-test ## Run the tests that show requirements of the standard, and write down which ones are met
+	@$(PY) -m pytest -q -m requirement --numprocesses auto --dist loadfile --requirements build/shown.json
+	@$(PY) tools/make_ledger.py build/shown.json
 
 bench: setup-test ## Measure throughput, durability, memory and start-up; prints a table
 	@$(PY) -m bench $(ARGS)

@@ -1,0 +1,154 @@
+"""What the tests of the kit share: our CSMS and our station with all that their cases need, and what is open yet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.interop import csms_process
+
+from pilotwire.check import drive, keys, library, places
+from pilotwire.check.case import Script
+from pilotwire.check.player import Outcome
+from pilotwire.check.run import run
+from pilotwire.check.settings import Settings
+from pilotwire.cli.own_station import OwnStation
+
+VERSIONS = ("1.6", "2.0.1", "2.1")
+PASSWORD = "0123456789abcdef0123"
+OPEN = tomllib.loads((Path(__file__).parent / "open_cases.toml").read_text())
+"""side → version → case → why it is not passed yet."""
+
+TOKENS: tuple[dict[str, str], ...] = (
+    {"token": "PWCHECK1", "parent": "PWG"},
+    {"token": "PWCHECK2", "parent": "PWG"},
+    {"token": "PWBLOCK", "status": "Blocked"},
+    {"token": "PWEXPIRED", "expires_at": "2024-01-01T00:00:00Z"},
+    {"token": "PWMASTER", "parent": "PWMASTERGROUP"},
+)
+GIVEN: Mapping[str, Any] = {
+    "password": PASSWORD,
+    "unknown": "NOBODY-KNOWS",
+    "pending": "PW-PENDING",
+    "token.valid2": "PWCHECK2",
+    "token.group": "PWG",
+    "token.blocked": "PWBLOCK",
+    "token.expired": "PWEXPIRED",
+    "token.master": "PWMASTER",
+    "token.master.group": "PWMASTERGROUP",
+}
+
+# The sections of 1.6 (edition 2) that a case is about, by the actions in it. A section is coarse: it is met when all
+# cases that touch it are passed.
+SECTIONS: Mapping[str, str] = {
+    "Authorize": "4.1",
+    "BootNotification": "4.2",
+    "CancelReservation": "5.1",
+    "ChangeAvailability": "5.2",
+    "ChangeConfiguration": "5.3",
+    "ClearCache": "5.4",
+    "ClearChargingProfile": "5.5",
+    "DataTransfer": "4.3",
+    "DiagnosticsStatusNotification": "4.4",
+    "FirmwareStatusNotification": "4.5",
+    "GetCompositeSchedule": "5.7",
+    "GetConfiguration": "5.8",
+    "GetDiagnostics": "5.9",
+    "GetLocalListVersion": "5.10",
+    "Heartbeat": "4.6",
+    "MeterValues": "4.7",
+    "RemoteStartTransaction": "5.11",
+    "RemoteStopTransaction": "5.12",
+    "ReserveNow": "5.13",
+    "Reset": "5.14",
+    "SendLocalList": "5.15",
+    "SetChargingProfile": "5.16",
+    "StartTransaction": "4.8",
+    "StatusNotification": "4.9",
+    "StopTransaction": "4.10",
+    "TriggerMessage": "5.17",
+    "UnlockConnector": "5.18",
+    "UpdateFirmware": "5.19",
+}
+
+
+def parameters(side: str) -> list[Any]:
+    """Every case in every version, marked with the requirements that it is about."""
+    found: list[Any] = []
+    for version in VERSIONS:
+        for script in library.scripts(side, version):
+            ids = _sections(script) if version == "1.6" else script.case.requirements
+            marks = [pytest.mark.requirement(version, *ids, side=side)] if ids else []
+            found.append(pytest.param(version, script.id, marks=marks, id=f"{version}-{script.id}"))
+    return found
+
+
+def _sections(script: Script) -> list[str]:
+    # What a state of many cases says by the way is not what the case is about.
+    names = [step.send or step.drive or step.expect for step, origin in script.steps if origin != "Booted"]
+    return sorted({SECTIONS[name] for name in names if name in SECTIONS})
+
+
+def judge(outcome: Outcome, side: str) -> None:
+    """Passed, or open and listed as such; anything else is a failure of the test."""
+    if outcome.status == "passed":
+        return
+    if outcome.status == "not run":
+        pytest.skip(f"not run: {outcome.reason}")
+    listed = OPEN[side].get(outcome.version, {}).get(outcome.id)
+    if listed:
+        pytest.xfail(f"{listed} ({outcome.reason})")
+    from pilotwire.check import report
+
+    pytest.fail(report.line(outcome), pytrace=False)
+
+
+@contextmanager
+def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
+    """`pilotwire csms` with tokens and stations for the cases, and the key of its API."""
+    with csms_process.running(data, "--message-rate", "0") as csms:
+        key = json.loads((data / "run.json").read_text())["key"]
+        with httpx.Client(base_url=f"{csms.http}/api/v1", headers={"Authorization": f"Bearer {key}"}) as api:
+            for token in TOKENS:
+                api.post("/tokens", json=token).raise_for_status()
+            for version in VERSIONS:
+                for name, more in ((f"PW-{version}", {}), (f"PW-PENDING-{version}", {"boot": "Pending"})):
+                    api.post("/stations", json={"id": name, "password": PASSWORD, **more}).raise_for_status()
+        yield csms, key
+
+
+async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str) -> dict[str, Outcome]:
+    """Play the cases against it."""
+    certificates = {
+        "csr": keys.signing_request("PW-CHECK-1", "Pilotwire"),
+        "ca.certificate": keys.authority("Root"),
+        "firmware.certificate": keys.authority("Firmware"),
+    }
+    names = {"id": f"PW-{version}", "pending": f"PW-PENDING-{version}", "subprotocol": f"ocpp{version}"}
+    settings = Settings({**GIVEN, **certificates, **names, "url": csms.ocpp})
+    driver = drive.Pilotwire(csms.http, key, timeout_s=5)
+    try:
+        place = places.Dialled(csms.ocpp, version, settings, {})
+        scripts = library.chosen(library.scripts("csms", version), only)
+        outcomes = await run(scripts, settings, driver, place, timeout_s=4)
+    finally:
+        await driver.close()
+    return {outcome.id: outcome for outcome in outcomes}
+
+
+async def check_station(version: str, *only: str) -> dict[str, Outcome]:
+    """Play the cases against our station in this process."""
+    settings = Settings({"station.password": "secret-of-station"})
+    async with places.listening("127.0.0.1", 0, version, settings) as (place, port):
+        with OwnStation.at(f"ws://127.0.0.1:{port}/ocpp", version) as driver:
+            scripts = library.chosen(library.scripts("station", version), only)
+            outcomes = await run(scripts, settings, driver, place, timeout_s=3)
+            await asyncio.sleep(0)
+    return {outcome.id: outcome for outcome in outcomes}
