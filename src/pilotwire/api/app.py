@@ -22,6 +22,7 @@ from .problems import HANDLERS
 from .routes import (
     alarms,
     audit,
+    certificates,
     checks,
     commands,
     course,
@@ -54,6 +55,7 @@ AREAS = (
     commands,
     messages,
     handshakes,
+    certificates,
     checks,
     views,
     jobs,

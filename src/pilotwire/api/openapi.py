@@ -64,6 +64,7 @@ def config(version: str) -> OpenAPIConfig:
         ),
         tags=[
             Tag("Stations", "Charging stations, their accounts and device models."),
+            Tag("Certificates", "What stations show and trust, whom we trust, and who signs."),
             Tag("Sites", "Where stations stand, and what the connection there carries."),
             Tag("Device model", "Variables and configuration keys, with what they mean."),
             Tag("Views", "Saved filters, order and columns of tables."),
@@ -252,6 +253,9 @@ def _straighten(path: str, method: str, operation: dict[str, Any], bodies: dict[
         operation["requestBody"]["content"]["application/json"]["examples"] = _COMMANDS
 
 
+_SENDING = ["bad-command", "reason-needed", "station-offline", "no-answer"]
+
+
 def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
     """The names of the problems that an operation can answer."""
     names = ["bad-host"] if path in _PUBLIC else ["bad-parameter", "login-needed", "not-allowed"]
@@ -281,6 +285,13 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         "importTokens": ["bad-file"],
         "sendCommand": ["bad-command", "station-offline", "no-answer"],
         "setVariables": ["station-offline", "no-answer", "bad-command"],
+        "refreshStationCertificates": _SENDING,
+        "renewStationCertificate": _SENDING,
+        "installStationCertificate": _SENDING,
+        "deleteStationCertificate": _SENDING,
+        "changeStationPassword": _SENDING,
+        "createTrustAnchor": ["exists", "too-many"],
+        "renewCertificateAuthority": ["not-found"],
         "getReport": ["not-found"],
         "muteAlarms": ["not-found"],
         "getReadiness": ["not-ready"],

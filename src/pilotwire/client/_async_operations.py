@@ -235,6 +235,31 @@ class AsyncOperations(AsyncCalls):
         """A row, with the digest of the one before and its own."""
         return await self._answer(operations.GET_AUDIT, seq)
 
+    async def get_certificate_authority(self) -> Kept[types.CertificateAuthority]:
+        """The installation's own authority, or an external one that is asked by EST."""
+        return await self._kept(operations.GET_CERTIFICATE_AUTHORITY)
+
+    async def change_certificate_authority(
+        self, body: types.CertificateAuthorityChange, *, if_match: Kept[types.CertificateAuthority] | str | None = None
+    ) -> Kept[types.CertificateAuthority]:
+        """For the whole installation; platform admins may."""
+        return await self._kept(operations.CHANGE_CERTIFICATE_AUTHORITY, body=body, if_match=if_match)
+
+    async def renew_certificate_authority(
+        self, body: types.Reason, *, idempotency_key: str | None = None
+    ) -> types.CertificateAuthority:
+        """A new sub-authority under the same root signs from now on."""
+        return await self._answer(operations.RENEW_CERTIFICATE_AUTHORITY, body=body, idempotency_key=idempotency_key)
+
+    async def list_certificate_requests(
+        self,
+        *,
+        limit: int | None = None,
+        status: Literal["signing", "delivering", "delivered", "refused", "failed", "superseded"] | None = None,
+    ) -> types.CertificateRequestPage:
+        """The newest requests first, of every station."""
+        return await self._answer(operations.LIST_CERTIFICATE_REQUESTS, query={"limit": limit, "status": status})
+
     async def get_command(self, command_id: str) -> types.Command:
         """A command and what became of it."""
         return await self._answer(operations.GET_COMMAND, command_id)
@@ -979,6 +1004,40 @@ class AsyncOperations(AsyncCalls):
         """Change what is given, keep the rest."""
         return await self._kept(operations.CHANGE_STATION, station_id, body=body, if_match=if_match)
 
+    async def get_station_certificates(self, station_id: str) -> types.StationCertificates:
+        """What it has asked for and got, what it says that it has installed, and how it is let in."""
+        return await self._answer(operations.GET_STATION_CERTIFICATES, station_id)
+
+    async def delete_station_certificate(
+        self, station_id: str, body: types.CertificateDeletion, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Have the station forget an authority."""
+        return await self._answer(
+            operations.DELETE_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
+        )
+
+    async def install_station_certificate(
+        self, station_id: str, body: types.CertificateInstallation, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Install an authority that the station shall trust."""
+        return await self._answer(
+            operations.INSTALL_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
+        )
+
+    async def refresh_station_certificates(
+        self, station_id: str, *, idempotency_key: str | None = None
+    ) -> types.StationCertificates:
+        """Ask the station what it has installed, and wait for its answer."""
+        return await self._answer(operations.REFRESH_STATION_CERTIFICATES, station_id, idempotency_key=idempotency_key)
+
+    async def renew_station_certificate(
+        self, station_id: str, body: types.Reason, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Have the station make a new key and ask for its certificate."""
+        return await self._answer(
+            operations.RENEW_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
+        )
+
     async def check_station(self, station_id: str) -> types.StationChecks:
         """Look a station through from the outside in: account, last attempts to connect, certificate, connection,
         start, clock, signs of life, connectors, tokens, meter values, messages, firmware, commands.
@@ -1075,6 +1134,14 @@ class AsyncOperations(AsyncCalls):
             operations.LIST_MESSAGES,
             station_id,
             query={"action": action, "direction": direction, "errors": errors, "since": since, "until": until},
+        )
+
+    async def change_station_password(
+        self, station_id: str, body: types.StationPasswordChange, *, idempotency_key: str | None = None
+    ) -> types.StationPasswordChanged:
+        """Send a new password to a station that is connected."""
+        return await self._answer(
+            operations.CHANGE_STATION_PASSWORD, station_id, body=body, idempotency_key=idempotency_key
         )
 
     async def list_evse_use(
@@ -1290,6 +1357,20 @@ class AsyncOperations(AsyncCalls):
     async def get_totals(self) -> types.Totals:
         """How much is charging now and what was delivered today."""
         return await self._answer(operations.GET_TOTALS)
+
+    async def list_trust_anchors(self) -> types.TrustAnchorPage:
+        """Every authority that is trusted, and for what."""
+        return await self._answer(operations.LIST_TRUST_ANCHORS)
+
+    async def create_trust_anchor(
+        self, body: types.NewTrustAnchor, *, idempotency_key: str | None = None
+    ) -> types.TrustAnchor:
+        """Compare the fingerprint with one that you have by another way before you trust anybody."""
+        return await self._answer(operations.CREATE_TRUST_ANCHOR, body=body, idempotency_key=idempotency_key)
+
+    async def delete_trust_anchor(self, anchor_id: str) -> None:
+        """What stations have installed stays there."""
+        await self._nothing(operations.DELETE_TRUST_ANCHOR, anchor_id)
 
     async def list_users(
         self,

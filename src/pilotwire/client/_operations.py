@@ -49,6 +49,18 @@ VERIFY_AUDIT: Operation[types.AuditVerdict] = Operation(
     "verifyAudit", "GET", "/api/v1/audit/verify", types.AuditVerdict
 )
 GET_AUDIT: Operation[types.AuditEntry] = Operation("getAudit", "GET", "/api/v1/audit/{seq}", types.AuditEntry)
+GET_CERTIFICATE_AUTHORITY: Operation[types.CertificateAuthority] = Operation(
+    "getCertificateAuthority", "GET", "/api/v1/certificate-authority", types.CertificateAuthority
+)
+CHANGE_CERTIFICATE_AUTHORITY: Operation[types.CertificateAuthority] = Operation(
+    "changeCertificateAuthority", "PATCH", "/api/v1/certificate-authority", types.CertificateAuthority
+)
+RENEW_CERTIFICATE_AUTHORITY: Operation[types.CertificateAuthority] = Operation(
+    "renewCertificateAuthority", "POST", "/api/v1/certificate-authority/renew", types.CertificateAuthority
+)
+LIST_CERTIFICATE_REQUESTS: Operation[types.CertificateRequestPage] = Operation(
+    "listCertificateRequests", "GET", "/api/v1/certificate-requests", types.CertificateRequestPage
+)
 GET_COMMAND: Operation[types.Command] = Operation("getCommand", "GET", "/api/v1/commands/{command_id}", types.Command)
 LIST_DRIVERS: Operation[types.DriverPage] = Operation("listDrivers", "GET", "/api/v1/drivers", types.DriverPage)
 CREATE_DRIVER: Operation[types.Driver] = Operation("createDriver", "POST", "/api/v1/drivers", types.Driver)
@@ -187,6 +199,24 @@ GET_STATION: Operation[types.Station] = Operation("getStation", "GET", "/api/v1/
 CHANGE_STATION: Operation[types.Station] = Operation(
     "changeStation", "PATCH", "/api/v1/stations/{station_id}", types.Station
 )
+GET_STATION_CERTIFICATES: Operation[types.StationCertificates] = Operation(
+    "getStationCertificates", "GET", "/api/v1/stations/{station_id}/certificates", types.StationCertificates
+)
+DELETE_STATION_CERTIFICATE: Operation[types.CommandAnswer] = Operation(
+    "deleteStationCertificate", "POST", "/api/v1/stations/{station_id}/certificates/delete", types.CommandAnswer
+)
+INSTALL_STATION_CERTIFICATE: Operation[types.CommandAnswer] = Operation(
+    "installStationCertificate", "POST", "/api/v1/stations/{station_id}/certificates/install", types.CommandAnswer
+)
+REFRESH_STATION_CERTIFICATES: Operation[types.StationCertificates] = Operation(
+    "refreshStationCertificates",
+    "POST",
+    "/api/v1/stations/{station_id}/certificates/refresh",
+    types.StationCertificates,
+)
+RENEW_STATION_CERTIFICATE: Operation[types.CommandAnswer] = Operation(
+    "renewStationCertificate", "POST", "/api/v1/stations/{station_id}/certificates/renew", types.CommandAnswer
+)
 CHECK_STATION: Operation[types.StationChecks] = Operation(
     "checkStation", "GET", "/api/v1/stations/{station_id}/checks", types.StationChecks
 )
@@ -217,6 +247,9 @@ LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
 )
 LIST_MESSAGES: Operation[types.MessagePage] = Operation(
     "listMessages", "GET", "/api/v1/stations/{station_id}/messages", types.MessagePage
+)
+CHANGE_STATION_PASSWORD: Operation[types.StationPasswordChanged] = Operation(
+    "changeStationPassword", "POST", "/api/v1/stations/{station_id}/password", types.StationPasswordChanged
 )
 LIST_EVSE_USE: Operation[types.EvseUsePage] = Operation(
     "listEvseUse", "GET", "/api/v1/stations/{station_id}/use", types.EvseUsePage
@@ -263,6 +296,15 @@ DELETE_TOKEN: Operation[None] = Operation("deleteToken", "DELETE", "/api/v1/toke
 GET_TOKEN: Operation[types.Token] = Operation("getToken", "GET", "/api/v1/tokens/{token}", types.Token)
 CHANGE_TOKEN: Operation[types.Token] = Operation("changeToken", "PATCH", "/api/v1/tokens/{token}", types.Token)
 GET_TOTALS: Operation[types.Totals] = Operation("getTotals", "GET", "/api/v1/totals", types.Totals)
+LIST_TRUST_ANCHORS: Operation[types.TrustAnchorPage] = Operation(
+    "listTrustAnchors", "GET", "/api/v1/trust-anchors", types.TrustAnchorPage
+)
+CREATE_TRUST_ANCHOR: Operation[types.TrustAnchor] = Operation(
+    "createTrustAnchor", "POST", "/api/v1/trust-anchors", types.TrustAnchor
+)
+DELETE_TRUST_ANCHOR: Operation[None] = Operation(
+    "deleteTrustAnchor", "DELETE", "/api/v1/trust-anchors/{anchor_id}", None
+)
 LIST_USERS: Operation[types.UserPage] = Operation("listUsers", "GET", "/api/v1/users", types.UserPage)
 PUT_USER: Operation[types.User] = Operation("putUser", "POST", "/api/v1/users", types.User)
 DELETE_USER: Operation[None] = Operation("deleteUser", "DELETE", "/api/v1/users/{name}", None)
@@ -340,6 +382,10 @@ OPERATIONS: tuple[Operation[object], ...] = (
     EXPORT_AUDIT,
     VERIFY_AUDIT,
     GET_AUDIT,
+    GET_CERTIFICATE_AUTHORITY,
+    CHANGE_CERTIFICATE_AUTHORITY,
+    RENEW_CERTIFICATE_AUTHORITY,
+    LIST_CERTIFICATE_REQUESTS,
     GET_COMMAND,
     LIST_DRIVERS,
     CREATE_DRIVER,
@@ -420,6 +466,11 @@ OPERATIONS: tuple[Operation[object], ...] = (
     DELETE_STATION,
     GET_STATION,
     CHANGE_STATION,
+    GET_STATION_CERTIFICATES,
+    DELETE_STATION_CERTIFICATE,
+    INSTALL_STATION_CERTIFICATE,
+    REFRESH_STATION_CERTIFICATES,
+    RENEW_STATION_CERTIFICATE,
     CHECK_STATION,
     LIST_COMMANDS,
     SEND_COMMAND,
@@ -431,6 +482,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_EVSE,
     LIST_HANDSHAKES,
     LIST_MESSAGES,
+    CHANGE_STATION_PASSWORD,
     LIST_EVSE_USE,
     LIST_VARIABLES,
     SET_VARIABLES,
@@ -454,6 +506,9 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_TOKEN,
     CHANGE_TOKEN,
     GET_TOTALS,
+    LIST_TRUST_ANCHORS,
+    CREATE_TRUST_ANCHOR,
+    DELETE_TRUST_ANCHOR,
     LIST_USERS,
     PUT_USER,
     DELETE_USER,

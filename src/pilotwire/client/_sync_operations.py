@@ -231,6 +231,31 @@ class SyncOperations(SyncCalls):
         """A row, with the digest of the one before and its own."""
         return self._answer(operations.GET_AUDIT, seq)
 
+    def get_certificate_authority(self) -> Kept[types.CertificateAuthority]:
+        """The installation's own authority, or an external one that is asked by EST."""
+        return self._kept(operations.GET_CERTIFICATE_AUTHORITY)
+
+    def change_certificate_authority(
+        self, body: types.CertificateAuthorityChange, *, if_match: Kept[types.CertificateAuthority] | str | None = None
+    ) -> Kept[types.CertificateAuthority]:
+        """For the whole installation; platform admins may."""
+        return self._kept(operations.CHANGE_CERTIFICATE_AUTHORITY, body=body, if_match=if_match)
+
+    def renew_certificate_authority(
+        self, body: types.Reason, *, idempotency_key: str | None = None
+    ) -> types.CertificateAuthority:
+        """A new sub-authority under the same root signs from now on."""
+        return self._answer(operations.RENEW_CERTIFICATE_AUTHORITY, body=body, idempotency_key=idempotency_key)
+
+    def list_certificate_requests(
+        self,
+        *,
+        limit: int | None = None,
+        status: Literal["signing", "delivering", "delivered", "refused", "failed", "superseded"] | None = None,
+    ) -> types.CertificateRequestPage:
+        """The newest requests first, of every station."""
+        return self._answer(operations.LIST_CERTIFICATE_REQUESTS, query={"limit": limit, "status": status})
+
     def get_command(self, command_id: str) -> types.Command:
         """A command and what became of it."""
         return self._answer(operations.GET_COMMAND, command_id)
@@ -963,6 +988,40 @@ class SyncOperations(SyncCalls):
         """Change what is given, keep the rest."""
         return self._kept(operations.CHANGE_STATION, station_id, body=body, if_match=if_match)
 
+    def get_station_certificates(self, station_id: str) -> types.StationCertificates:
+        """What it has asked for and got, what it says that it has installed, and how it is let in."""
+        return self._answer(operations.GET_STATION_CERTIFICATES, station_id)
+
+    def delete_station_certificate(
+        self, station_id: str, body: types.CertificateDeletion, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Have the station forget an authority."""
+        return self._answer(
+            operations.DELETE_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
+        )
+
+    def install_station_certificate(
+        self, station_id: str, body: types.CertificateInstallation, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Install an authority that the station shall trust."""
+        return self._answer(
+            operations.INSTALL_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
+        )
+
+    def refresh_station_certificates(
+        self, station_id: str, *, idempotency_key: str | None = None
+    ) -> types.StationCertificates:
+        """Ask the station what it has installed, and wait for its answer."""
+        return self._answer(operations.REFRESH_STATION_CERTIFICATES, station_id, idempotency_key=idempotency_key)
+
+    def renew_station_certificate(
+        self, station_id: str, body: types.Reason, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Have the station make a new key and ask for its certificate."""
+        return self._answer(
+            operations.RENEW_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
+        )
+
     def check_station(self, station_id: str) -> types.StationChecks:
         """Look a station through from the outside in: account, last attempts to connect, certificate, connection,
         start, clock, signs of life, connectors, tokens, meter values, messages, firmware, commands.
@@ -1060,6 +1119,12 @@ class SyncOperations(SyncCalls):
             station_id,
             query={"action": action, "direction": direction, "errors": errors, "since": since, "until": until},
         )
+
+    def change_station_password(
+        self, station_id: str, body: types.StationPasswordChange, *, idempotency_key: str | None = None
+    ) -> types.StationPasswordChanged:
+        """Send a new password to a station that is connected."""
+        return self._answer(operations.CHANGE_STATION_PASSWORD, station_id, body=body, idempotency_key=idempotency_key)
 
     def list_evse_use(self, station_id: str, *, begin: str | None = None, end: str | None = None) -> types.EvseUsePage:
         """Each EVSE over the whole period."""
@@ -1270,6 +1335,20 @@ class SyncOperations(SyncCalls):
     def get_totals(self) -> types.Totals:
         """How much is charging now and what was delivered today."""
         return self._answer(operations.GET_TOTALS)
+
+    def list_trust_anchors(self) -> types.TrustAnchorPage:
+        """Every authority that is trusted, and for what."""
+        return self._answer(operations.LIST_TRUST_ANCHORS)
+
+    def create_trust_anchor(
+        self, body: types.NewTrustAnchor, *, idempotency_key: str | None = None
+    ) -> types.TrustAnchor:
+        """Compare the fingerprint with one that you have by another way before you trust anybody."""
+        return self._answer(operations.CREATE_TRUST_ANCHOR, body=body, idempotency_key=idempotency_key)
+
+    def delete_trust_anchor(self, anchor_id: str) -> None:
+        """What stations have installed stays there."""
+        self._nothing(operations.DELETE_TRUST_ANCHOR, anchor_id)
 
     def list_users(
         self,

@@ -6,6 +6,7 @@ is in `base`. Records of the store are mapped to these types, never shown.
 
 from .alarms import *  # noqa: F403
 from .base import *  # noqa: F403
+from .certificates import *  # noqa: F403
 from .checks import *  # noqa: F403
 from .commands import *  # noqa: F403
 from .course import *  # noqa: F403
