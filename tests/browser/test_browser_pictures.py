@@ -15,6 +15,10 @@ from playwright.async_api import expect
 from tests.browser import desk_kit as kit
 from tests.browser import scene
 
+from pilotwire.api import types
+from pilotwire.api.access import system
+from pilotwire.api.resources import sites
+
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "images" / "console"
 GUIDES = ROOT / "docs" / "guide"
@@ -28,7 +32,8 @@ PAGES = {
     "commands": "/stations/DC-01/commands", "messages": "/stations/DC-01/messages",
     "firmware": "/stations/DC-01/firmware", "station-security": "/stations/DC-01/security",
     "network": "/stations/DC-01/network", "account": "/stations/DC-01/account", "checks": "/stations/DC-04/checks",
-    "jobs": "/jobs", "connect": "/connect", "connect-guide": "/connect/DC-04", "sessions": "/sessions",
+    "jobs": "/jobs", "sites": "/sites", "site": "/sites/north", "site-plan": "/sites/north/plan",
+    "connect": "/connect", "connect-guide": "/connect/DC-04", "sessions": "/sessions",
     "session": f"/sessions/{kit.SESSION}", "access": "/access", "token": f"/access/tokens/{kit.TOKEN}",
     "groups": "/access/groups", "drivers": "/access/drivers", "import": "/access/import", "alarms": "/alarms",
     "alarm-rules": "/alarms/rules", "alarm-rule": "/alarms/rules/station-offline", "mutes": "/alarms/mutes",
@@ -61,6 +66,20 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
     await kit.people_with_tokens(locked_site)
     ada = await locked_site.store.user("default", "ada")
     await locked_site.store.put_user(msgspec.structs.replace(ada, role="platform-admin"))
+
+    plan = types.SitePlan(
+        width=100,
+        height=45,
+        shapes=[
+            types.PlanShape(kind="road", closed=False, points=[(0, 38), (100, 38)]),
+            types.PlanShape(kind="building", label="Hall", points=[(6, 5), (40, 5), (40, 24), (6, 24)]),
+            types.PlanShape(kind="parking", label="Rapid chargers", points=[(50, 8), (94, 8), (94, 28), (50, 28)]),
+        ],
+        places=[
+            types.PlanPlace(station_id=name, x=x, y=18) for name, x in (("AC-01", 58), ("AC-02", 70), ("DC-01", 84))
+        ],
+    )
+    await sites.change(locked_site.context, system("default"), "north", types.SiteChange(plan=plan))
 
     async def take(page: Any, name: str) -> None:
         await walk.settled(page)

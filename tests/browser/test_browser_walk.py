@@ -317,6 +317,7 @@ def places(session: str, alarm: str) -> list[str]:
             "sessions", "alarms", "configuration", "commands", "messages", "firmware", "security", "network", "account",
             "checks",
         )),
+        "/sites", "/sites/new", "/sites/gate", "/sites/gate/plan",
         "/connect", f"/connect/{STATION}", "/jobs", "/sessions", f"/sessions/{session}",
         "/access", "/access/tokens/new", f"/access/tokens/{CARD}", "/access/groups", "/access/drivers",
         "/access/drivers/new", "/access/import", "/alarms", f"/alarms/{alarm}", "/alarms/rules", "/alarms/rules/new",

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 from jinja2 import Environment, nodes
 
-from pilotwire.api.problems import CATALOGUE
 from pilotwire.api import language
+from pilotwire.api.problems import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "src/pilotwire/console/templates"
@@ -112,3 +112,4 @@ def test_plurals_and_numbers() -> None:
         language.use("en")
     assert language.translate("Stations") == "Stations"
     assert language.translate("nobody has translated {n} of these", n=3) == "nobody has translated 3 of these"
+    assert language.translate("{text} of {count}", text="x", count=2) == "x of 2", "any name may be filled in"

@@ -87,13 +87,13 @@ def speaking() -> str:
     return _current.get()
 
 
-def translate(text: str, **values: object) -> str:
+def translate(text: str, /, **values: object) -> str:
     """`text` in the language now, with `{names}` filled in; a text that the language lacks stays English."""
     said = catalogue(_current.get()).get(text, text) if text else ""
     return said.format(**values) if values else said
 
 
-def several(count: int, one: str, many: str, **values: object) -> str:
+def several(count: int, one: str, many: str, /, **values: object) -> str:
     """Singular or plural; `{n}` is the count, with thousands apart."""
     return translate(one if count == 1 else many, n=f"{count:,}", **values)
 

@@ -194,6 +194,37 @@ def _conventions(path: str, method: str, operation: dict[str, Any], schemas: dic
         operation["responses"]["304"] = {"description": "You hold the present answer already"}
 
 
+GEOJSON = "application/geo+json"
+_FEATURES = {
+    "type": "object",
+    "required": ["type", "features"],
+    "properties": {
+        "type": {"const": "FeatureCollection"},
+        "features": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["type", "geometry", "properties"],
+                "properties": {
+                    "type": {"const": "Feature"},
+                    "id": {"type": "string"},
+                    "geometry": {
+                        "type": ["object", "null"],
+                        "required": ["type", "coordinates"],
+                        "properties": {
+                            "type": {"enum": ["Point", "Polygon", "MultiPolygon"]},
+                            "coordinates": {"type": "array"},
+                        },
+                    },
+                    "properties": {"type": "object"},
+                },
+            },
+        },
+    },
+}
+"""RFC 7946, as far as an answer goes."""
+
+
 def _names(schema: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
     """The fields that an answer, or each item of its page, has."""
     whole = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema).get("properties", {})
@@ -236,6 +267,9 @@ def _straighten(path: str, method: str, operation: dict[str, Any], bodies: dict[
         if "text/event-stream" in content:
             content["text/event-stream"] = {"schema": {"type": "string"}}
             response["description"] = "Server-sent events"
+        elif GEOJSON in content:
+            content[GEOJSON] = {"schema": _FEATURES}
+            response["description"] = "A FeatureCollection"
         elif not response.get("description"):
             response["description"] = "Done"
     for name in _problems(path, method, operation):

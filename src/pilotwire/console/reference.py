@@ -59,7 +59,8 @@ def problems() -> list[tuple[str, int, str, str]]:
 
 
 def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> Operation:
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    sent = operation.get("requestBody", {}).get("content", {})
+    body = sent.get("application/json", {})
     good = next((response for status, response in operation["responses"].items() if status.startswith("2")), {})
     media = next(iter(good.get("content", {}).items()), None)
     answer = media[1]["schema"] if media else {}
@@ -70,7 +71,7 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
         summary=operation.get("summary", ""),
         text=operation.get("description", ""),
         parameters=[_parameter(document, one) for one in operation.get("parameters", ())],
-        body=_name(body.get("schema", {})),
+        body=_name(body.get("schema", {})) or ", ".join(kind for kind in sent if kind != "application/json"),
         body_fields=_fields(document, body.get("schema", {})),
         examples=[
             (one.get("summary", name), json.dumps(one["value"], indent=2, ensure_ascii=False))
@@ -129,6 +130,8 @@ def _type(schema: dict[str, Any]) -> str:
         if union in schema:
             return " | ".join(dict.fromkeys(_type(one) for one in schema[union]))
     kind = schema.get("type", "any")
+    if "prefixItems" in schema:
+        return f"[{', '.join(_type(one) for one in schema['prefixItems'])}]"
     if kind == "array":
         return f"list of {_type(schema.get('items', {}))}"
     if isinstance(kind, list):

@@ -9,7 +9,7 @@ from pilotwire.domain import facts
 
 from .. import explain, types
 from ..language import _
-from ..words import spaced
+from ..words import named, spaced
 from .checks_basis import RECENT_MS, Found, check
 
 _FIRMWARE_BAD = ("DownloadFailed", "InstallationFailed", "InstallVerificationFailed", "InvalidSignature",
@@ -29,8 +29,9 @@ def connectors(found: Found) -> types.Check:
     wrong = [one for one in every if one.status == "Faulted" or one.error_code not in _NO_ERROR]
     away = [one for one in every if one.status == "Unavailable"]
     details = [
-        f"EVSE {one.evse}, connector {one.connector}: {spaced(one.status)}"
-        + (f", {spaced(one.error_code)}" if one.error_code not in _NO_ERROR else "")
+        _("EVSE {evse}, connector {connector}: ", evse=one.evse, connector=one.connector)
+        + named(one.status)
+        + (f", {named(one.error_code)}" if one.error_code not in _NO_ERROR else "")
         + (f" ({one.info})" if one.info else "")
         for one in (*wrong, *(one for one in away if one not in wrong))
     ]
@@ -63,7 +64,7 @@ def tokens(found: Found) -> types.Check:
     def name(token: str) -> str:
         return token if found.tokens is not None else explain.covered(token)
 
-    details = [f"{to_rfc3339(time)}: {name(fact.token)}: {spaced(fact.verdict)}" for time, fact in refused[:5]]
+    details = [f"{to_rfc3339(time)}: {name(fact.token)}: {named(fact.verdict)}" for time, fact in refused[:5]]
     if found.tokens == 0:
         return tell("bad", _("No token is known here: nobody may charge."), _("Add or import tokens."))
     if shown and shown[0][1].verdict != "Accepted":
@@ -130,14 +131,17 @@ def errors(found: Found) -> types.Check:
             break
         for fact in row.facts:
             if isinstance(fact, facts.OrphanReceived):
-                lines.append(f"{to_rfc3339(row.recv_time)}: {fact.action} for an unknown session ({fact.why})")
+                told = _("{action} for an unknown session ({why})", action=fact.action, why=fact.why)
+                lines.append(f"{to_rfc3339(row.recv_time)}: {told}")
             elif isinstance(fact, facts.SecurityEventNotified):
-                lines.append(f"{to_rfc3339(row.recv_time)}: security event {spaced(fact.kind)}")
+                lines.append(f"{to_rfc3339(row.recv_time)}: {_('security event {kind}', kind=spaced(fact.kind))}")
         if row.frame.startswith(b"[4"):
             one = explain.read(row.frame, explain.VERSIONS)
             lines.append(f"{to_rfc3339(row.recv_time)}: {explain.sentence(one, 'in')}")
     rules = {rule for _at, fact in found.told(facts.DeviationAccepted) for rule in fact.rules}
-    details = lines[:10] + [f"Tolerated: {rule}: {explain.rules().get(rule, '')}" for rule in sorted(rules)]
+    details = lines[:10] + [
+        _("Tolerated: {rule}: {text}", rule=rule, text=explain.rules().get(rule, "")) for rule in sorted(rules)
+    ]
     if lines:
         return tell(
             "warn",
@@ -160,13 +164,13 @@ def firmware(found: Found) -> types.Check:
     if status in _FIRMWARE_BAD:
         return tell(
             "bad",
-            _("{shown}; the last update ended with {status}.", shown=shown, status=spaced(status)),
+            _("{shown}; the last update ended with {status}.", shown=shown, status=named(status)),
             _("Look at the file, its signature and whether the station reaches the address; then try again."),
         )
     if status in _FIRMWARE_BUSY:
         return tell(
             "warn",
-            _("{shown}; an update is under way: {status}.", shown=shown, status=spaced(status)),
+            _("{shown}; an update is under way: {status}.", shown=shown, status=named(status)),
             _("Wait until it is over; it may restart."),
         )
     return tell("ok" if version else "unknown", f"{shown}.")
