@@ -86,6 +86,9 @@ class Step(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
     """expect, drive: the payload of our CALLRESULT; without it a polite one."""
     refuse: str = ""
     """expect, drive: the code of our CALLERROR."""
+    unreadable: bool = False
+    """expect, drive (2.1): our CALLRESULT is empty where something is required; `error` holds the codes of the
+    CALLRESULTERROR that has to come back."""
     optional: bool = False
     """expect: need not come; nobody waits for it."""
     never: bool = False

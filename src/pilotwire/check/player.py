@@ -130,6 +130,8 @@ class Player:
         self._books: dict[str, dict[str, Any]] = {}
         self._answering: set[asyncio.Task[None]] = set()
         self._kit_errors: list[KitError] = []
+        self._complaints: dict[str, asyncio.Future[Answer]] = {}
+        """What is to come back, by the messageId of an answer of ours that could not be read."""
         self._asked: Any = {}
         """What the operator was asked to send last, as it was filled in."""
 
@@ -341,7 +343,10 @@ class Player:
 
     async def _answer(self, wire: Wire, call: Incoming, step: Step | None) -> None:
         try:
-            if step is not None and step.refuse:
+            if step is not None and step.unreadable:
+                self._complaints[call.id] = await wire.empty(call)
+                self._changed.set()
+            elif step is not None and step.refuse:
                 await wire.refuse(call, step.refuse, "as the test case has it")
             else:
                 await wire.result(call, self._reply(call, step))
@@ -438,6 +443,7 @@ class Player:
                 await asyncio.wait([asked], timeout=self._seconds(step))
             if asked.done() and isinstance(asked.exception(), Cannot):
                 raise asked.exception()  # type: ignore[misc]
+            await self._complained(step)
         finally:
             self._near.clear()
             if not asked.done():
@@ -485,6 +491,18 @@ class Player:
             found = misfits(view(step, call), self._fill(step.match or {}))
             if found:
                 raise Failure(f"in {call.action}: {'; '.join(found)}")
+        await self._complained(step)
+
+    async def _complained(self, step: Step) -> None:
+        """The peer has told, by a CALLRESULTERROR, that it could not read our answer."""
+        if not step.unreadable:
+            return
+        call = self._bound[self._index][0]
+        await self._until(lambda: call.id in self._complaints, step)
+        answer = await self._soon(self._complaints[call.id])
+        if answer is None:
+            raise Failure(f"an empty answer to {call.action} was taken in silence; wanted a CALLRESULTERROR")
+        self._judge(step, "our answer", answer)
 
     async def _ended(self, step: Step) -> None:
         """The transaction is over, by whatever message the station's TxStopPoint makes the last."""
@@ -514,12 +532,12 @@ class Player:
             return
         if step.answer is None and not step.error:
             return
-        try:
-            async with asyncio.timeout(float(self.settings.get("patience", 1.0))):
-                answer = await future
-        except (TimeoutError, asyncio.CancelledError):
-            answer = None
-        self._judge(step, "the frame", answer)
+        self._judge(step, "the frame", await self._soon(future))
+
+    async def _soon(self, future: asyncio.Future[Answer]) -> Answer | None:
+        """What comes back within the `patience`; None when nothing does, or when the connection ends."""
+        await asyncio.wait([future], timeout=float(self.settings.get("patience", 1.0)))
+        return future.result() if future.done() and not future.cancelled() else None
 
     async def _connect(self, step: Step) -> None:
         wanted = self.settings.fill(step.connect or {})

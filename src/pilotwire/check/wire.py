@@ -48,6 +48,7 @@ CODES["2.1"] = CODES["2.0.1"]
 """The error codes of each version, in its own spelling (1.6-J errata ch. 5; 2.x part 4 table 7)."""
 
 MAX_ID = 36
+_ERRORS = {4: "CALLERROR", 5: "CALLRESULTERROR"}
 
 
 class KitError(LocalError):
@@ -146,6 +147,13 @@ class Wire:
         self._open.discard(call.id)
         await self.write(json.dumps([3, call.id, payload], default=_number, separators=(",", ":")))
 
+    async def empty(self, call: Incoming) -> asyncio.Future[Answer]:
+        """Answer a CALL with an empty payload, whatever its schema demands; gives what comes back to that."""
+        self._open.discard(call.id)
+        complaint = self.await_raw(call.id)
+        await self.write(json.dumps([3, call.id, {}], separators=(",", ":")))
+        return complaint
+
     async def refuse(self, call: Incoming, code: str, description: str = "") -> None:
         self._open.discard(call.id)
         code = wire_code(code, self.version.name)
@@ -198,7 +206,7 @@ class Wire:
             await self._on_call(text, message)
         elif kind == 3:
             self._on_result(text, message)
-        elif kind == 4:
+        elif kind == 4 or (kind == 5 and self.version.name == "2.1" and self._complains(message)):
             self._on_error(text, message)
         elif kind == 5 and self.version.name == "2.1":
             self._note(text, fault="the peer could not read an answer of the kit")
@@ -262,6 +270,10 @@ class Wire:
         self._note(text, fault=fault)
         self._settle(future, Answer(payload=payload, fault=fault))
 
+    def _complains(self, message: list[Any]) -> bool:
+        """Somebody waits for this CALLRESULTERROR."""
+        return len(message) > 1 and isinstance(message[1], str) and message[1] in self._raw
+
     def _on_error(self, text: str, message: list[Any]) -> None:
         fault = ""
         if (
@@ -271,7 +283,7 @@ class Wire:
             or not isinstance(message[3], str)
             or not isinstance(message[4], dict)
         ):
-            fault = 'a CALLERROR is [4, "id", "Code", "description", {…}]'
+            fault = f'a {_ERRORS[message[0]]} is [{message[0]}, "id", "Code", "description", {{…}}]'
         elif message[2] not in self._codes:
             fault = f"OCPP {self.version.name} has no error code {message[2]}"
         elif len(message[3]) > 255:
