@@ -70,4 +70,4 @@ async def looked_up(ask: Callable[[Callable[[Any], None]], None]) -> Any:
     """The answer of a lookup that takes a callback."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     ask(future.set_result)
-    return await asyncio.wait_for(future, 10)
+    return await asyncio.wait_for(future, 60)

@@ -138,7 +138,7 @@ async def test_a_server_that_restarts(pg: PostgresStore, postgres, url: str) -> 
         socket = parse_qs(urlsplit(url).query)["host"][0]
         start = ["-w", "-o", '-h ""', "-o", f"-k {socket}", "-l", str(postgres.log), "start"]
         await asyncio.to_thread(pg_ctl, start, pgdata=postgres.pgdata, user=postgres.system_user)
-    await asyncio.wait_for(asyncio.gather(*waiting), 30)
+    await asyncio.wait_for(asyncio.gather(*waiting), 60)
     assert [one.id for one in (await looking).sessions] == ["s1"]
     assert pg.ready
     assert [row.seq async for row in pg.journal()] == [1, 2, 3, 4, 5]

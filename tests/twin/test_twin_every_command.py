@@ -324,11 +324,11 @@ def test_every_command_of_2_that_the_blocks_serve(version):
 
 
 _ELSEWHERE = {
-    "CertificateSigned", "ClearChargingProfile", "DeleteCertificate", "GetChargingProfiles", "GetCompositeSchedule",
-    "GetInstalledCertificateIds", "GetLog", "InstallCertificate", "SetChargingProfile", "UpdateDynamicSchedule",
-    "UsePriorityCharging",
+    "CertificateSigned", "ChangeTransactionTariff", "ClearChargingProfile", "ClearTariffs", "DeleteCertificate",
+    "GetChargingProfiles", "GetCompositeSchedule", "GetInstalledCertificateIds", "GetLog", "GetTariffs",
+    "InstallCertificate", "SetChargingProfile", "SetDefaultTariff", "UpdateDynamicSchedule", "UsePriorityCharging",
 }  # fmt: skip
-"""Certificates, profiles: tried where they are built."""
+"""Certificates, profiles, tariffs: tried where they are built."""
 
 
 @pytest.mark.parametrize("version", VERSIONS)

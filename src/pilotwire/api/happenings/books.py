@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pilotwire.domain.alarms_rules import Rule
 from pilotwire.domain.alarms_builtin import BUILT_IN
+from pilotwire.domain.alarms_rules import Rule
 from pilotwire.storage.documents import Document, unpack
 from pilotwire.storage.port import Store
 
