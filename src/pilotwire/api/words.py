@@ -142,6 +142,8 @@ def say(fact: facts.AnyFact) -> str:
             return _(f"command {fact.outcome.replace('-', ' ')}")
         case facts.DeviationAccepted():
             return _("{action} was let pass by {rules}", action=fact.action, rules=", ".join(fact.rules))
+        case facts.QuirkSeen():
+            return _("shows the quirk {name}", name=fact.quirk)
         case _:
             kept = words_kept.say(fact)
             return type(fact).__name__ if kept is None else where(getattr(fact, "evse", 0), 0) + kept

@@ -9,6 +9,7 @@ and each part has one job:
     incoming      frames, in order, each to whom it is for
     deciding      one message: decided, made durable, answered, told; `actions` is the table of what is special
     outbox        commands: one CALL in flight, the urgent first
+    quirks        what it does otherwise than the standard says
     news          what goes out on the bus
 """
 
@@ -35,6 +36,7 @@ from .duplicates import Duplicates
 from .incoming import Incoming
 from .loading import Loading
 from .news import News
+from .quirks import Quirks
 from .speech import Speech
 
 
@@ -54,6 +56,7 @@ class StationActor:
         "loading",
         "news",
         "outbox",
+        "quirks",
         "state",
         "work",
     )
@@ -72,6 +75,7 @@ class StationActor:
         self.incoming = Incoming(self)
         self.deciding = Deciding(self)
         self.outbox = Outbox(self)
+        self.quirks = Quirks(self)
         self.news = News(key, around.bus, around.store)
         self._context = Context(
             now=0,

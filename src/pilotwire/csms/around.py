@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
+from pilotwire.domain.quirks import Setting
 from pilotwire.protocols.ocpp.rpc.machine import Limits
 from pilotwire.storage.port import Store
 from pilotwire.transport.bus import Bus
@@ -84,6 +85,8 @@ class Around:
         """Called with an account that the lab made."""
         self.accounts = Accounts()
         self.tokens = Tokens()
+        self.remedies: dict[str, tuple[Setting, ...]] = {}
+        """Tenant → what operators said about stations with quirks."""
         self.counters = Counters()
         self.door = Door(bus)
         """Who came lately, and why they were not let in."""

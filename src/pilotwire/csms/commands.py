@@ -287,16 +287,20 @@ class Outbox:
 
     def _timed_out(self, call: OpenCall) -> None:
         item = _item(call)
-        self.settle(item, "timed-out", _says("TimedOut", "the station did not answer in time"))
+        odd = self._actor.quirks.silent(item.action, item.request, call.sent_at)
+        self.settle(item, "timed-out", _says("TimedOut", "the station did not answer in time"), facts=odd)
         self.pump()
 
     # -- coming to an end ---------------------------------------------------------------------------------------------
-    def answered(self, call: OpenCall, response: msgspec.Struct, frame: bytes) -> None:
+    def answered(
+        self, call: OpenCall, response: msgspec.Struct, frame: bytes, deviations: tuple[str, ...] = ()
+    ) -> None:
         """Our CALL has its CALLRESULT."""
         item = _item(call)
         self._over()
         answer: dict[str, Any] = msgspec.json.decode(frame)[2]
         reported = self._reported(item, response)
+        reported += self._actor.quirks.answered(item.action, item.request, response, reported, deviations)
         self.settle(item, "answered", answer, frame=b"" if item.secret else frame, facts=reported)
         self.pump()
 
@@ -320,7 +324,8 @@ class Outbox:
         item = _item(call)
         answer = {"code": error.code, "description": error.description, "details": dict(error.details)}
         self._over()
-        self.settle(item, "refused", answer, frame=frame)
+        odd = self._actor.quirks.refused(item.action, item.request, error.code, frame)
+        self.settle(item, "refused", answer, frame=frame, facts=odd)
         self.pump()
 
     def disconnected(self, call: OpenCall | None) -> None:

@@ -79,6 +79,7 @@ class Connections:
         actor.current = connection
         around.counters.connected[connection.speech.version.name] += 1
         self._record_connected(connection)
+        actor.quirks.connected()
         around.scheduler.call_later(around.config.boot_grace_ms, partial(self.release, connection))
         actor.incoming.drain()
         if not connection.held:
@@ -107,6 +108,7 @@ class Connections:
         """`connection` is the station's no longer."""
         actor = self._actor
         actor.current = None
+        actor.quirks.disconnected()
         actor.around.counters.connected[connection.speech.version.name] -= 1
         call = connection.rpc.close() if connection.rpc is not None else None
         gone = partial(self._gone, connection.epoch, code, reason, call)

@@ -23,6 +23,7 @@ class Counters:
         "held_frames",
         "messages",
         "pauses",
+        "quirks",
         "queued_commands",
         "rejected",
         "rpc",
@@ -37,6 +38,8 @@ class Counters:
         """Reason → handshakes refused."""
         self.deviations: dict[str, int] = {}
         """Tolerance rule → messages that needed it."""
+        self.quirks: dict[str, int] = {}
+        """Quirk → times that it was told of."""
         self.commands: dict[str, int] = {}
         """Outcome → commands settled."""
         self.connected: dict[str, int] = {}

@@ -74,6 +74,8 @@ class Deciding:
                 actor.key, decision.transaction, decision.start_key, partial(self._found, work, state, decision)
             )
             return
+        if way.judged:
+            work.extra += actor.quirks.decided(decision.facts)
         if work.extra:
             decision = Decision(decision.facts + work.extra, decision.samples, decision.outcome)
         work.decision = decision

@@ -63,6 +63,7 @@ class Duplicates:
             connected=actor.current.peer if actor.current is not None else "",
         )
         parked.close(1008, "this identity is connected")
+        actor.quirks.note("second-connection")
 
     def old_is_gone(self) -> None:
         """The present connection has ended by itself."""

@@ -20,6 +20,7 @@ from pilotwire.protocols.ocpp.rpc.machine import (
     CallReceived,
     ErrorReceived,
     Event,
+    Ignored,
     Malformed,
     Repeated,
     ResultReceived,
@@ -60,6 +61,8 @@ class Incoming:
         if actor.duplicates.parked is not None:
             actor.duplicates.old_is_alive()
         if actor.work is not None or self._draining or connection.held or actor.state is None:
+            if actor.work is not None and not actor.work.answered:
+                actor.quirks.early(data)
             connection.hold(data)
             return
         self._receive(connection, data)
@@ -92,7 +95,10 @@ class Incoming:
         now = around.now()
         if "live" in around.bus.topics:
             self._actor.news.frame(data, "in", now)
+        reused = rpc.counters.message_id_reused
         event = rpc.receive(data, now)
+        if rpc.counters.message_id_reused != reused:
+            self._actor.quirks.reused()
         # Whatever goes wrong in here is a fault of ours: it costs this one message, and is never silent.
         if type(event) is CallReceived:
             try:
@@ -121,6 +127,7 @@ class Incoming:
         assert state is not None
         if state.station.boot_status != "Accepted" and not state.may_send(name):
             self._not_yet(connection, event.message_id, state.station.boot_status)
+            actor.quirks.note("speaks-while-pending" if state.station.boot_status else "speaks-before-boot", frame=data)
             return
         way = speech.ways.get(name)
         if way is None:
@@ -129,6 +136,9 @@ class Incoming:
         extra: tuple[AnyFact, ...] = ()
         if event.deviations:
             extra = self._deviated(connection, name, event.deviations, now)
+        seen = actor.quirks.sent(way.look, event.request, state, now, event.deviations)
+        if seen:
+            extra += seen
         work = Work(connection, event.message_id, way, way.read(event.request), data, now, extra)
         if way.fetch is not None:
             way.fetch(actor, work.given, partial(self._found, work))
@@ -181,7 +191,7 @@ class Incoming:
         actor = self._actor
         match event:
             case ResultReceived():
-                actor.outbox.answered(event.call, event.response, data)
+                actor.outbox.answered(event.call, event.response, data, event.deviations)
             case ErrorReceived():
                 actor.outbox.refused(event.call, event.error, data)
             case Repeated():
@@ -192,10 +202,13 @@ class Incoming:
                     counters = self._around.counters
                     counters.count(counters.errors, event.error.code)
                     actor.send(connection, event.reply)
+                actor.quirks.malformed(connection, event, data)
                 if event.call is not None:
                     actor.outbox.refused(event.call, event.error, data)
+            case Ignored():
+                actor.quirks.ignored(event.reason, data)
             case _:
-                """Ignored, or a CALLRESULTERROR: counted by the machine, and there is nobody to tell."""
+                """A CALLRESULTERROR: counted by the machine, and there is nobody to tell."""
 
     def _deviated(self, connection: Connection, name: str, rules: tuple[str, ...], now: int) -> tuple[AnyFact, ...]:
         """Count the tolerances; each kind is one fact per connection, however often it is needed."""

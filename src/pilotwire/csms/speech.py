@@ -7,6 +7,8 @@ import msgspec
 
 from pilotwire.protocols.ocpp.version import Version
 from pilotwire.protocols.ocpp.version import load as load_version
+from pilotwire.translate.quirks import Look
+from pilotwire.translate.quirks import looks as load_looks
 from pilotwire.translate.table import Answer, Read
 from pilotwire.translate.tables import load as load_table
 
@@ -25,6 +27,10 @@ class Way(msgspec.Struct, frozen=True, gc=False):
     """The payload of its answer, where that is always the same."""
     at_once: bool
     """It is answered before what it said is durable."""
+    judged: bool
+    """Its decision may show a quirk."""
+    look: Look | None
+    """How its quirks are recognised."""
     fetch: Fetch | None
     prepare: Prepare | None
     follow: Follow | None
@@ -40,6 +46,7 @@ class Speech:
         self.version: Version = load_version(name)
         self.ways: dict[str, Way] = {}
         """By action; what is not here but known to the version is answered NotSupported."""
+        looks = load_looks(name)
         for action, served in load_table(name).items():
             constant, special = served.constant, SPECIAL.get(action, PLAIN)
             self.ways[action] = Way(
@@ -48,6 +55,8 @@ class Speech:
                 answer=served.answer,
                 constant=None if constant is None else self.version.actions[action].encode(constant),
                 at_once=action in ANSWERED_AT_ONCE,
+                judged=action == "StopTransaction",
+                look=looks.get(action),
                 fetch=special.fetch,
                 prepare=special.prepare,
                 follow=special.follow,

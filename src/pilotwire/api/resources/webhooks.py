@@ -105,6 +105,7 @@ _FACTS: dict[type, str] = {
     facts.CommandRequested: "A command to a station was asked for.",
     facts.CommandSettled: "A command has come to its end.",
     facts.DeviationAccepted: "A message that its schema would refuse was let pass by a named rule.",
+    facts.QuirkSeen: "A station does something otherwise than the standard says, and it has a name.",
 }
 
 
