@@ -253,19 +253,14 @@ def test_an_answer_by_an_old_connection_is_dropped() -> None:
     ("version", "action", "payload"),
     [
         ("1.6", "GetConfiguration", {}),
-        ("2.0.1", "ReservationStatusUpdate", {"reservationId": 1, "reservationUpdateStatus": "Expired"}),
-        ("2.1", "VatNumberValidation", {"vatNumber": "DE1"}),
-        ("2.0.1", "GetVariables", None),
+        ("2.1", "AFRRSignal", {"timestamp": "2026-01-01T00:00:00Z", "signal": 1}),
+        ("2.0.1", "GetVariables", {"getVariableData": [{"component": {"name": "A"}, "variable": {"name": "B"}}]}),
     ],
 )
-def test_known_actions_that_are_not_served(version: str, action: str, payload: dict[str, Any] | None) -> None:
+def test_actions_that_are_not_for_stations_to_send(version: str, action: str, payload: dict[str, Any]) -> None:
     world = World()
     station = world.station(version=version)
     station.boot()
-    if payload is None:
-        payload = {
-            "GetVariables": {"getVariableData": [{"component": {"name": "A"}, "variable": {"name": "B"}}]},
-        }[action]
     assert station.call(action, payload) == "NotSupported"
     assert world.system.counters.errors == {"NotSupported": 1}
 

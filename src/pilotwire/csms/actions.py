@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from pilotwire.domain.context import Context, Decision
 from pilotwire.domain.inputs import Input
 
+from . import streams
 from .certificates import actions as certificates
+from .certificates import authorizing
 
 if TYPE_CHECKING:
     from .actor import StationActor
@@ -52,9 +54,11 @@ def _boot_verdict(actor: StationActor, context: Context) -> None:
 PLAIN = Special()
 SPECIAL: Mapping[str, Special] = {
     "BootNotification": Special(prepare=_boot_verdict),
+    "Authorize": Special(fetch=authorizing.judge),
+    "NotifyPeriodicEventStream": Special(follow=streams.ask_what_is_open),
     "SignCertificate": Special(fetch=certificates.judge, follow=certificates.enroll),
     "GetCertificateStatus": Special(fetch=certificates.status),
     "GetCertificateChainStatus": Special(fetch=certificates.chain_status),
     "Get15118EVCertificate": Special(fetch=certificates.ev_certificate),
 }
-"""By action, the same in every version."""
+"""By action, the same in every version that has it."""

@@ -24,6 +24,7 @@ class Connection:
     __slots__ = (
         "_incoming",
         "actor",
+        "asked_streams",
         "deviations",
         "epoch",
         "held",
@@ -55,6 +56,8 @@ class Connection:
         self.held: deque[bytes] | None = None
         self.deviations: set[tuple[str, tuple[str, ...]]] | None = None
         """Tolerances already noted for this connection."""
+        self.asked_streams = False
+        """It was asked which event streams are open."""
 
     # -- Receiver -----------------------------------------------------------------------------------------------------
     def opened(self, link: Link) -> None:

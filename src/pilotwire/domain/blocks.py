@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from . import vat
 from .boot import DONE
+from .certificates import Asked
 from .context import Context, Decision
 from .facts import (
     AnyFact,
@@ -84,7 +85,7 @@ class StreamNotified(Input, frozen=True):
 
 def stream_notified(state: StationState, given: StreamNotified, ctx: Context) -> Decision:
     """Kept, and the newest value is the variable's, as far as its monitor is known."""
-    last = given.values[-1]
+    last = max(given.values, key=lambda one: one.time)
     facts: list[AnyFact] = [
         StreamTold(event_time=last.time, stream=given.stream, values=given.values, pending=given.pending)
     ]
@@ -181,8 +182,8 @@ class Contract(Authorize, frozen=True):
 
     certificate: str = ""
     """PEM of the chain."""
-    about: tuple[object, ...] = ()
-    """`certificates.Asked` of each certificate of the chain."""
+    about: tuple[Asked, ...] = ()
+    """Each certificate of the chain, by its hashes."""
     judged: str = "NoCertificateAvailable"
     """AuthorizeCertificateStatusEnumType, as it was found to be; nobody could tell where nobody was asked."""
 

@@ -40,6 +40,12 @@ def device_event(state: StationState, given: inputs.DeviceEvent, ctx: Context) -
                 severity=event.severity,
                 tech_code=event.tech_code,
                 tech_info=event.tech_info,
+                component_instance=event.component_instance,
+                variable_instance=event.variable_instance,
+                kind=event.kind,
+                cause=event.cause,
+                transaction=event.transaction,
+                monitor=event.monitor,
             )
         )
         if event.variable == "AvailabilityState" and event.component == "Connector" and event.evse and event.connector:

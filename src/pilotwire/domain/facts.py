@@ -394,7 +394,8 @@ class MonitoringSet(Fact, frozen=True, tag="monitoring-set.1"):
 
 
 class CustomerInformationTold(Fact, frozen=True, tag="customer-information-told.1"):
-    """A part of what a station keeps about a customer has come. Its text is no fact: it is kept apart, for a time."""
+    """A part of what a station keeps about a customer has come. Its text is no fact: it stands in the frame alone,
+    and goes with it."""
 
     request_id: int
     seq_no: int
@@ -493,7 +494,7 @@ class WebPaymentStarted(Fact, frozen=True, tag="web-payment-started.1"):
     """The station was told that somebody is paying by a web page for an EVSE (2.1 C25)."""
 
     evse: int
-    until: int
+    timeout_s: int
 
 
 class EnergyTransferAllowed(Fact, frozen=True, tag="energy-transfer-allowed.1"):

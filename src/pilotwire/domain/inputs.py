@@ -163,6 +163,12 @@ class NotifiedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     severity: int | None = None
     tech_code: str = ""
     tech_info: str = ""
+    component_instance: str = ""
+    variable_instance: str = ""
+    kind: str = ""
+    cause: int | None = None
+    transaction: str = ""
+    monitor: int | None = None
 
 
 class SecurityEvent(Input, frozen=True):

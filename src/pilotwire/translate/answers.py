@@ -11,7 +11,7 @@ from typing import Any
 from pilotwire.domain.facts import ReportedVariable
 from pilotwire.domain.inputs import Input, Report
 
-from . import charging
+from . import blocks_answers, charging
 from .v201 import reported
 
 SECRETS = frozenset(("AuthorizationKey", "BasicAuthPassword"))
@@ -89,10 +89,10 @@ _READERS: Mapping[str, Callable[[Any, Any], tuple[ReportedVariable, ...]]] = {
 
 
 def report(action: str, request: Any, response: Any) -> Input | None:
-    """What an answer says of variables (a `Report`) or of charging; None where it says nothing of either."""
+    """What an answer says of variables (a `Report`), of charging or of what the station keeps; None: of nothing."""
     reader = _READERS.get(action)
     if reader is None:
-        return charging.answered(action, request, response)
+        return charging.answered(action, request, response) or blocks_answers.answered(action, request, response)
     variables = reader(request, response)
     return Report(variables=variables) if variables else None
 

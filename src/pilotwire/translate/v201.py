@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from pilotwire.domain import inputs
 from pilotwire.domain.facts import ReportedVariable
 from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, NotifiedEvent, Outcome, TokenVerdict
 from pilotwire.protocols.ocpp.v201 import messages as v201_messages
 
-from . import certificates, charging
+from . import blocks, certificates, charging
 from .metering import milliseconds, samples_v2
 from .table import Read, Served, Table, acknowledged, instant
+from .wire import json_text
 
 GROUP_TYPE = "Central"
 """Groups are made by the CSMS, so their ids are of its type."""
@@ -64,10 +63,6 @@ def _status(request: Any) -> inputs.Status:
     )
 
 
-def _authorize(request: Any) -> inputs.Authorize:
-    return inputs.Authorize(token=request.id_token.id_token, token_type=request.id_token.type)
-
-
 def _transaction_event(request: Any) -> inputs.TransactionEvent:
     info = request.transaction_info
     evse = request.evse
@@ -101,11 +96,6 @@ def _meter_values(request: Any) -> inputs.MeterValues:
     return inputs.MeterValues(
         evse=request.evse_id, connector=0, samples=samples_v2(request.evse_id, 0, request.meter_value)
     )
-
-
-def json_text(data: Any) -> str:
-    """Any JSON value as JSON text, numbers exactly as they came; "" for none."""
-    return "" if data is None else msgspec.json.Encoder(decimal_format="number").encode(data).decode()
 
 
 def _data_transfer(request: Any) -> inputs.DataTransfer:
@@ -175,6 +165,12 @@ def device_event(request: Any, severity: Any = _severity) -> inputs.DeviceEvent:
                 severity=severity(event),
                 tech_code=event.tech_code or "",
                 tech_info=event.tech_info or "",
+                component_instance=event.component.instance or "",
+                variable_instance=event.variable.instance or "",
+                kind=event.event_notification_type,
+                cause=event.cause,
+                transaction=event.transaction_id or "",
+                monitor=event.variable_monitoring_id,
             )
             for event in request.event_data
         ),
@@ -216,7 +212,9 @@ def table_for(m: Any) -> dict[str, Served]:
         return m.HeartbeatResponse(current_time=instant(now))
 
     def authorized(outcome: TokenVerdict, now: int) -> Any:
-        return m.AuthorizeResponse(id_token_info=id_token_info(outcome))
+        return m.AuthorizeResponse(
+            id_token_info=id_token_info(outcome), certificate_status=blocks.certificate_status(outcome)
+        )
 
     nothing = m.TransactionEventResponse()
 
@@ -235,7 +233,7 @@ def table_for(m: Any) -> dict[str, Served]:
         "BootNotification": Served(_boot, booted),
         "Heartbeat": Served(_heartbeat, beat),
         "StatusNotification": plain("StatusNotification", _status),
-        "Authorize": Served(_authorize, authorized),
+        "Authorize": Served(blocks.authorize, authorized),
         "TransactionEvent": Served(_transaction_event, transaction_answered),
         "MeterValues": plain("MeterValues", _meter_values),
         "DataTransfer": Served(_data_transfer, data_transferred),
@@ -246,6 +244,7 @@ def table_for(m: Any) -> dict[str, Served]:
         "LogStatusNotification": plain("LogStatusNotification", _log),
         **certificates.rows_2(m),
         **charging.rows_2(m),
+        **blocks.rows_2(m),
     }
 
 

@@ -1,4 +1,4 @@
-"""OCPP 2.1 ⇄ the domain: the delta over 2.0.1. Its own 27 actions are not served yet."""
+"""OCPP 2.1 ⇄ the domain: the delta over 2.0.1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pilotwire.domain import inputs
 from pilotwire.protocols.ocpp.v21 import messages as m
 
-from . import certificates, charging
+from . import blocks, certificates, charging
 from .table import Table
 from .v201 import device_event, table_for
 
@@ -29,4 +29,5 @@ TABLE: Table = (
     | {"NotifyEvent": replace(_BASE["NotifyEvent"], read=_device_event)}
     | certificates.rows_21(m)
     | charging.rows_21(m)
+    | blocks.rows_21(m)
 )

@@ -6,7 +6,7 @@ there is a vault, the installation's own authority is made: the first station ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -98,6 +98,10 @@ class Desk:
         """Every authority that the tenant trusts for anything."""
         own = [self.authority.issuing, self.authority.root] if self.authority is not None else []
         return [*(one for _, one in self._anchors.get(tenant, ())), *own]
+
+    def trusted(self, tenant: str, uses: Collection[str]) -> list[x509.Certificate]:
+        """The authorities that the tenant trusts for one of these uses."""
+        return [one for anchor, one in self._anchors.get(tenant, ()) if anchor.use in uses]
 
     def client_anchors(self) -> str:
         """PEM of those whom stations' client certificates may lead to, for the listener."""
