@@ -56,12 +56,19 @@ class Admission:
     """`transport.port.Doorkeeper`: judges handshakes, hands those admitted to `connect`."""
 
     def __init__(
-        self, around: Around, connect: Callable[[StationKey, Handshake, str, int], Receiver], verify: Verify
+        self,
+        around: Around,
+        connect: Callable[[StationKey, Handshake, str, int], Receiver],
+        verify: Verify,
+        *,
+        by_certificate: Callable[[StationKey, bytes], None] = lambda key, der: None,
     ) -> None:
-        """`connect(key, handshake, version, security_profile)` makes the receiver of an admitted connection."""
+        """`connect(key, handshake, version, security_profile)` makes the receiver of an admitted connection.
+        `by_certificate` is told of every station that was let in by one (DER)."""
         self._around = around
         self._connect = connect
         self._verify = verify
+        self._by_one = by_certificate
 
     def admit(self, handshake: Handshake) -> Receiver | Refuse:
         """See `Endpoint.admit`."""
@@ -193,6 +200,7 @@ class Admission:
             return WRONG_CERTIFICATE
         if name != (account.serial or account.id) or organization != account.organization:
             return WRONG_CERTIFICATE
+        self._by_one(StationKey(account.tenant, account.id), handshake.certificate)
         return account
 
     def _stranger(self, key: StationKey, handshake: Handshake) -> StationAccount | Refuse:

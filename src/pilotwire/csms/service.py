@@ -23,6 +23,7 @@ from .around import Around, CsmsConfig
 from .certificates.desk import Desk
 from .certificates.keeper import StoreKeeper
 from .counters import Counters
+from .certificates.shown import Shown
 
 __all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
 
@@ -86,7 +87,8 @@ class CentralSystem:
             hash_password=hash_password,
         )
         self._actors: dict[StationKey, StationActor] = {}
-        self._admission = Admission(self._around, self._connect, verify)
+        self._shown = Shown(self._around, keeper)
+        self._admission = Admission(self._around, self._connect, verify, by_certificate=self._shown.came_with)
         self._unserve: list[Callable[[], None]] = []
         self._refreshing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -144,6 +146,7 @@ class CentralSystem:
             await self.certificates.load()
 
     async def _refresh(self) -> None:
+            await self._shown.load()
         around = self._around
         accounts, tokens = await self._store.accounts(), await self._store.tokens()
         known = {StationKey(account.tenant, account.id) for account in accounts}

@@ -12,6 +12,7 @@ import msgspec
 ENROLLMENTS = "enrollment"
 ANCHORS = "trust-anchor"
 INSTALLED = "installed-certificates"
+SHOWN = "shown-certificate"
 AUTHORITY = "certificate-authority"
 """Setting of the installation: `AuthoritySettings` as JSON."""
 AUTHORITY_KEY = "certificate-authority-key"
@@ -97,6 +98,22 @@ class InstalledCertificates(msgspec.Struct, frozen=True, kw_only=True, omit_defa
 
     asked_at: int
     rows: tuple[InstalledCertificate, ...] = ()
+
+
+class ShownCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The client certificate by which a station came in last. Id: the station's; sorted by its end."""
+
+    station: str
+    common_name: str = ""
+    organization: str = ""
+    issuer: str = ""
+    serial: str = ""
+    fingerprint: str = ""
+    """SHA-256 of the certificate, hex."""
+    not_before: int = 0
+    not_after: int = 0
+    seen_at: int = 0
+    """When it was shown for the first time."""
 
 
 class EstSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
