@@ -22,8 +22,9 @@ from .admission import Admission, Verify
 from .around import Around, CsmsConfig
 from .certificates.desk import Desk
 from .certificates.keeper import StoreKeeper
-from .counters import Counters
 from .certificates.shown import Shown
+from .counters import Counters
+from .prices import ask, place
 
 __all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
 
@@ -144,9 +145,9 @@ class CentralSystem:
         async with self._refreshing:  # what was read later must not be replaced by what was read before it
             await self._refresh()
             await self.certificates.load()
+            await self._shown.load()
 
     async def _refresh(self) -> None:
-            await self._shown.load()
         around = self._around
         accounts, tokens = await self._store.accounts(), await self._store.tokens()
         known = {StationKey(account.tenant, account.id) for account in accounts}
