@@ -111,7 +111,7 @@ class Step(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
     def title(self) -> str:
         """The step in one line."""
         verb = self.verb
-        value = getattr(self, verb)
+        value = str(getattr(self, verb))
         words = {
             "send": f"send {value}",
             "event": f"send TransactionEvent, {value}",
