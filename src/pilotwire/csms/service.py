@@ -24,7 +24,6 @@ from .certificates.desk import Desk
 from .certificates.keeper import StoreKeeper
 from .certificates.shown import Shown
 from .counters import Counters
-from .prices import ask, place
 
 __all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
 
