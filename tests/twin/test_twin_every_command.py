@@ -327,8 +327,11 @@ _ELSEWHERE = {
     "CertificateSigned", "ChangeTransactionTariff", "ClearChargingProfile", "ClearTariffs", "DeleteCertificate",
     "GetChargingProfiles", "GetCompositeSchedule", "GetInstalledCertificateIds", "GetLog", "GetTariffs",
     "InstallCertificate", "SetChargingProfile", "SetDefaultTariff", "UpdateDynamicSchedule", "UsePriorityCharging",
+    "AFRRSignal", "AdjustPeriodicEventStream", "ClearDERControl", "GetDERControl", "GetPeriodicEventStream",
+    "NotifyAllowedEnergyTransfer", "NotifyWebPaymentStarted", "RequestBatterySwap", "SetDERControl",
+    "SignedUpdateFirmware",
 }  # fmt: skip
-"""Certificates, profiles, tariffs: tried where they are built."""
+"""Certificates, profiles, tariffs, the newest blocks: tried where they are built."""
 
 
 @pytest.mark.parametrize("version", VERSIONS)

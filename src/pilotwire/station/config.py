@@ -22,6 +22,13 @@ class EvseConfig(msgspec.Struct, frozen=True, kw_only=True):
     """DC only: the highest voltage the outlet can give."""
     connector_type: str = "cType2"
     fixed_cable: bool = False
+    max_discharge_w: int = 0
+    """What it can take back from a car; 0: it is no bidirectional EVSE (Q)."""
+
+    @property
+    def bidirectional(self) -> bool:
+        """It can take energy back."""
+        return self.max_discharge_w > 0
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +67,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of every start, restart and setting of the clock too (A04), as stations with the security block do."""
     settings: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """Factory values that differ, by the names in `pilotwire.station.settings`."""
+    der_controls: tuple[str, ...] = ()
+    """DERControlEnumTypes that it can follow (R); empty: it is no distributed energy resource."""
     autostart_token: str | None = None
     """Plug-in starts a session under this id; 2.x sends type NoAuthorization with an empty id."""
     call_timeout_ms: int = 30_000
@@ -74,3 +83,15 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: int = 20_000
     """Transaction messages kept while offline; beyond it every second periodic one is dropped (E04, E06.FR.13)."""
     quirks: Quirks = Quirks()
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What it has beyond what every station has: v2x, der (2.1 only)."""
+        if self.version != "2.1":
+            return frozenset()
+        found: set[str] = set()
+        if any(evse.bidirectional for evse in self.evses):
+            found.add("v2x")
+        if self.der_controls:
+            found.add("der")
+        return frozenset(found)

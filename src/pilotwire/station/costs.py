@@ -376,7 +376,7 @@ class Costs(Part):
         if bill.costing is None:
             return session.cost if session.cost is not None else Decimal(0)
         station = self._station
-        wh = evse.meter.register_wh + evse.meter.power_mw * ahead_ms // (_HOUR_MS * 1000)
+        wh = evse.meter.register_wh + max(0, evse.meter.power_mw) * ahead_ms // (_HOUR_MS * 1000)
         trial = bill.costing.copy()
         trial.feed(Mark(station.clock.now() + ahead_ms, wh))
         return details.amount(trial)

@@ -17,8 +17,10 @@ from .displays import MOST
 from .settings import BY_VARIABLE, TABLE, Setting
 
 if TYPE_CHECKING:
+    from .config import EvseConfig
     from .evse import Evse
     from .program import Station
+    from .v2x import Connected
 
 Value = Callable[["Station", "Evse | None"], str]
 
@@ -89,6 +91,10 @@ class _Fixed(msgspec.Struct, frozen=True):
     most: int | None = None
     """maxLimit."""
     monitored: bool = False
+    feature: str = ""
+    """Only a station with this feature has it."""
+    kind: str = ""
+    """`AC` or `DC`: only such an EVSE has it; `V2X`: only a bidirectional one."""
 
 
 def _availability(station: Station, evse: Evse | None) -> str:
@@ -120,6 +126,20 @@ _STATION: tuple[_Fixed, ...] = (
     _Fixed("DisplayMessageCtrlr", "DisplayMessages", lambda s, e: str(len(s.displays)), "integer", most=MOST),
     _Fixed("MonitoringCtrlr", "ActiveMonitoringBase", lambda s, e: s.monitors.base, "OptionList"),
     _Fixed("MonitoringCtrlr", "ActiveMonitoringLevel", lambda s, e: str(s.monitors.level), "integer"),
+    _Fixed(
+        "V2XChargingCtrlr",
+        "SupportedEnergyTransferModes",
+        lambda s, e: ",".join(s.v2x.transfers()),
+        "MemberList",
+        feature="v2x",
+    ),
+    _Fixed(
+        "V2XChargingCtrlr",
+        "SupportedOperationModes",
+        lambda s, e: ",".join(("ChargingOnly", *sorted(s.smart_charging.abilities.modes))),
+        "MemberList",
+        feature="v2x",
+    ),
     _Fixed("SecurityCtrlr", "Identity", lambda s, e: s.config.identity),
     _Fixed("SecurityCtrlr", "SecurityProfile", lambda s, e: str(s.certificates.profile), "integer"),
     _Fixed("SecurityCtrlr", "CertificateEntries", lambda s, e: str(s.certificates.entries), "integer"),
@@ -133,7 +153,22 @@ def _power(station: Station, evse: Evse | None) -> str:
     if evse is None:
         return "0"
     evse.settle(int(station.scheduler.now()))
-    return str(evse.meter.power_mw // 1000)
+    return str(max(0, evse.meter.power_mw) // 1000)
+
+
+def _discharge_power(station: Station, evse: Evse | None) -> str:
+    if evse is None:
+        return "0"
+    evse.settle(int(station.scheduler.now()))
+    return str(max(0, -evse.meter.power_mw) // 1000)
+
+
+def _fixed_evse(value: Callable[[EvseConfig], object]) -> Value:
+    return lambda station, evse: "" if evse is None else str(value(evse.config))
+
+
+def _ev(value: Callable[[Connected], str]) -> Value:
+    return lambda station, evse: "" if evse is None else value(station.v2x.connected(evse))
 
 
 def _temperature(station: Station, evse: Evse | None) -> str:
@@ -148,6 +183,45 @@ _EVSE: tuple[_Fixed, ...] = (
     _Fixed("EVSE", "AllowReset", lambda s, e: "true", "boolean"),
     _Fixed("EVSE", "Power", _power, "decimal", "W", monitored=True),
     _Fixed("EVSE", "SupplyPhases", lambda s, e: "0" if e is None or e.config.dc else str(e.config.phases), "integer"),
+)
+_EVSE += (
+    _Fixed("EVSE", "DischargePower", _discharge_power, "decimal", "W", monitored=True, feature="v2x", kind="V2X"),
+    _Fixed("ConnectedEV", "Available", _ev(lambda ev: "true" if ev.available else "false"), "boolean", feature="v2x"),
+    _Fixed("ConnectedEV", "VehicleId", _ev(lambda ev: ev.vehicle), feature="v2x"),
+    _Fixed("ConnectedEV", "ProtocolAgreed", _ev(lambda ev: ev.protocol), feature="v2x"),
+    _Fixed("ConnectedEV", "ProtocolSupportedByEV", _ev(lambda ev: ev.protocol), instance="1", feature="v2x"),
+    _Fixed("ConnectedEV", "VehicleCertificate", _ev(lambda ev: ""), instance="Leaf", feature="v2x"),
+    *(
+        _Fixed("DCDERCtrlr", variable, value, kind_of, unit, feature="der", kind="DC")
+        for variable, value, kind_of, unit in (
+            ("Enabled", lambda s, e: "true", "boolean", ""),
+            ("MaxW", _fixed_evse(lambda e: e.max_discharge_w or e.max_w), "decimal", "W"),
+            ("OverExcitedW", _fixed_evse(lambda e: e.max_discharge_w or e.max_w), "decimal", "W"),
+            ("OverExcitedPF", lambda s, e: "0.9", "decimal", ""),
+            ("UnderExcitedW", _fixed_evse(lambda e: e.max_discharge_w or e.max_w), "decimal", "W"),
+            ("UnderExcitedPF", lambda s, e: "0.9", "decimal", ""),
+            ("MaxVA", _fixed_evse(lambda e: e.max_w), "decimal", "VA"),
+            ("MaxVar", _fixed_evse(lambda e: (e.max_discharge_w or e.max_w) * 436 // 1000), "decimal", "Var"),
+            ("MaxVarNeg", _fixed_evse(lambda e: (e.max_discharge_w or e.max_w) * 436 // 1000), "decimal", "Var"),
+            ("MaxChargeRateW", _fixed_evse(lambda e: e.max_w), "decimal", "W"),
+            ("MaxChargeRateVA", _fixed_evse(lambda e: e.max_w), "decimal", "VA"),
+            ("VNom", lambda s, e: "230", "decimal", "V"),
+            ("ModesSupported", lambda s, e: ",".join(s.config.der_controls), "MemberList", ""),
+            ("InverterManufacturer", lambda s, e: s.config.vendor, "string", ""),
+            ("InverterModel", lambda s, e: s.config.model, "string", ""),
+            ("InverterSwVersion", lambda s, e: s.config.firmware, "string", ""),
+            ("InverterHwVersion", lambda s, e: "1", "string", ""),
+            ("ReactiveSusceptance", lambda s, e: "0", "decimal", ""),
+        )
+    ),
+    _Fixed(
+        "ACDERCtrlr",
+        "ModesSupported",
+        lambda s, e: ",".join(s.config.der_controls),
+        "MemberList",
+        feature="der",
+        kind="AC",
+    ),
 )
 _CONNECTOR: tuple[_Fixed, ...] = (
     _Fixed("Connector", "Available", lambda s, e: "true", "boolean"),
@@ -196,21 +270,26 @@ def _of_fixed(station: Station, fixed: _Fixed, evse: Evse | None, connector: int
 def _most(fixed: _Fixed, evse: Evse | None) -> Decimal | None:
     if evse is not None and fixed.variable == "Power":
         return Decimal(evse.max_mw // 1000)
+    if evse is not None and fixed.variable == "DischargePower":
+        return Decimal(evse.config.max_discharge_w)
     return None if fixed.most is None else Decimal(fixed.most)
 
 
 def inventory(station: Station, *, configuration: bool = False) -> Iterator[Attribute]:
     """Every variable; with `configuration` only those that can be set (ConfigurationInventory)."""
+    features = ("", *station.features)
     for setting in TABLE:
-        if setting.variable is not None and (setting.writable or not configuration):
+        if setting.variable is not None and setting.feature in features and (setting.writable or not configuration):
             yield _of_setting(station, setting)
     if configuration:
         return
     for fixed in _STATION:
-        yield _of_fixed(station, fixed, None, None)
+        if fixed.feature in features:
+            yield _of_fixed(station, fixed, None, None)
     for evse in station.evses:
         for fixed in _EVSE:
-            yield _of_fixed(station, fixed, evse, None)
+            if fixed.feature in features and _has(evse, fixed):
+                yield _of_fixed(station, fixed, evse, None)
         for fixed in _CONNECTOR:
             yield _of_fixed(station, fixed, evse, 1)
 
@@ -242,18 +321,23 @@ def _source(station: Station, place: Place) -> Setting | tuple[_Fixed, Evse | No
     name, wanted, instance = place.component.lower(), place.variable.lower(), (place.instance or "").lower()
     if place.component_instance is not None:
         return "UnknownComponent"
+    features = ("", *station.features)
     if place.evse is None:
         setting = BY_VARIABLE.get((name, wanted, instance or None))
-        if setting is not None:
+        if setting is not None and setting.feature in features:
             return setting
-        pool, evse = _STATION, None
-        known = name in _COMPONENTS
+        pool, evse = [fixed for fixed in _STATION if fixed.feature in features], None
+        known = any(feature in features for feature in _COMPONENTS.get(name, ()))
     else:
         if not 1 <= place.evse <= len(station.evses) or place.connector not in (None, 1):
             return "UnknownComponent"
         evse = station.evses[place.evse - 1]
-        pool = _EVSE if place.connector is None else _CONNECTOR
-        known = name == ("evse" if place.connector is None else "connector")
+        pool = [
+            fixed
+            for fixed in (_EVSE if place.connector is None else _CONNECTOR)
+            if fixed.feature in features and _has(evse, fixed)
+        ]
+        known = any(fixed.component.lower() == name for fixed in pool)
     for fixed in pool:
         if (fixed.component.lower(), fixed.variable.lower(), (fixed.instance or "").lower()) == (
             name,
@@ -264,6 +348,22 @@ def _source(station: Station, place: Place) -> Setting | tuple[_Fixed, Evse | No
     return "UnknownVariable" if known else "UnknownComponent"
 
 
-_COMPONENTS = frozenset(
-    {s.variable.component.lower() for s in TABLE if s.variable} | {f.component.lower() for f in _STATION}
-)
+def _has(evse: Evse, fixed: _Fixed) -> bool:
+    """Whether an EVSE of this build has it."""
+    if fixed.kind == "V2X":
+        return evse.config.bidirectional
+    return not fixed.kind or (fixed.kind == "DC") == evse.config.dc
+
+
+def _components() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for setting in TABLE:
+        if setting.variable is not None:
+            found.setdefault(setting.variable.component.lower(), set()).add(setting.feature)
+    for fixed in _STATION:
+        found.setdefault(fixed.component.lower(), set()).add(fixed.feature)
+    return found
+
+
+_COMPONENTS = _components()
+"""Every component of a station as a whole, with the features that bring it."""

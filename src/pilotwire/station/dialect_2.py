@@ -146,6 +146,11 @@ class Dialect2:
             id_token = m.IdTokenType(id_token=session.token, type=session.token_type)
         elif token:
             id_token = m.IdTokenType(id_token=token, type=session.token_type)
+        if first and id_token is not None and self._version.name == "2.1":
+            vehicle = station.v2x.evccid(evse)
+            if vehicle:
+                # Q01.FR.02
+                id_token.additional_info = [m.AdditionalInfoType(additional_id_token=vehicle, type="EVCCID")]
         phases = sum(1 for current in evse.meter.currents if current) if state == "Charging" else 0
         request = m.TransactionEventRequest(
             event_type=kind,
@@ -169,6 +174,10 @@ class Dialect2:
         if state is not None:
             session.last_state = state
         if self._version.name == "2.1":
+            if trigger == "OperationModeChanged":
+                request.transaction_info.operation_mode = station.v2x.mode(evse)
+            if station.v2x.sleeping(evse):
+                request.evse_sleep = True
             station.costs.complete(evse, session, request, readings)
         station.enqueue(evse, session, "TransactionEvent", _encode(request), periodic=periodic)
 

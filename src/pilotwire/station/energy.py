@@ -54,7 +54,7 @@ class Energy:
         now = station.clock.now() if at is None else at
         limit = smart.limits(evse, now)
         if limit.rich is not None and limit.rich.setpoint is not None:
-            # A set-point towards the vehicle is not exceeded; these vehicles do not discharge.
+            # A set-point towards the vehicle is not exceeded; one from it is `v2x`'s.
             asked = limit.rich.setpoint + (limit.rich.setpoint_l2 or 0) + (limit.rich.setpoint_l3 or 0)
             limit = limit.lowest(Limits(mw=max(0, asked)))
         if smart.bound_together:
@@ -97,6 +97,7 @@ class Energy:
         evse.settle(now)
         session = evse.session
         until: int | None = None
+        again: int | None = None
         if session is not None and not session.ending:
             if evse.car is None:
                 evse.open()
@@ -107,17 +108,20 @@ class Energy:
             else:
                 limit = self.limit(evse)
                 until = limit.until
-                flows = evse.drive(limit)
+                flows, again = station.v2x.drive(evse, limit)
                 event = "evse-pause" if flows is None else "energize" if flows else "ev-pause"
             before = evse.phase
             station.availability.advance(evse, event)
             if evse.phase != before:
                 self.rebalance(evse)
-        self.rearm(evse, until)
+        self.rearm(evse, until, again)
         station.costs.after(evse)
 
-    def rearm(self, evse: Evse, limit_until: int | None = None) -> None:
-        """One timer per EVSE, for the first thing that can happen by itself."""
+    def rearm(self, evse: Evse, limit_until: int | None = None, again: int | None = None) -> None:
+        """One timer per EVSE, for the first thing that can happen by itself.
+
+        A limit holds until `limit_until` by the station's clock, `again` is true time.
+        """
         station = self._station
         self.cancel(evse)
         now = int(station.scheduler.now())
@@ -127,6 +131,8 @@ class Energy:
             due.append(now + wake)
         if limit_until is not None:
             due.append(station.clock.true(limit_until))
+        if again is not None:
+            due.append(again)
         if evse.session is not None:
             samples = (evse.session.next_sample, evse.session.next_ended_sample)
             due.extend(sample for sample in samples if sample is not None)
@@ -171,9 +177,15 @@ class Energy:
         station = self._station
         evse.settle(int(station.scheduler.now()))
         base = evse.session.last_interval_wh if evse.session is not None else None
-        values = evse.measure(
-            station.settings.members(setting), base, soc_known=evse.config.dc or station.config.soc_over_ac
-        )
+        known = evse.config.dc or station.config.soc_over_ac
+        measurands = station.settings.members(setting)
+        more = station.v2x.measurands(evse, setting)
+        if more:
+            known = known or station.v2x.speaks(evse)
+            measurands = (*measurands, *(name for name in more if name not in measurands))
+        values = evse.measure(measurands, base, soc_known=known, mhz=station.grid.now.mhz)
+        if more:
+            values += station.v2x.measure(evse, more)
         return Reading(station.clock.now(), context, values)
 
     # ── clock-aligned readings ───────────────────────────────────────────────────────────────────────────────────

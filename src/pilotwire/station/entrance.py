@@ -57,6 +57,7 @@ class Entrance:
             if response is not None:
                 grant = station.dialect.authorize_grant(response)
                 station.authorizer.learn(token, grant)
+                station.v2x.granted(token, getattr(response, "allowed_energy_transfer", None))
                 if grant.status == ACCEPTED and not station.tariffs.named(token, getattr(response, "tariff", None)):
                     grant = Grant("Invalid")  # I08: its tariff cannot be followed
             elif error is not None:

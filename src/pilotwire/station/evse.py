@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .ports import Car
 
 MIN_AC_MA = 6_000
+_LEAST_MA = 250
+"""What is still worth closing the contactor for, where car and station talk (ISO 15118-20)."""
 
 _PHASES = ("L1", "L2", "L3")
 
@@ -79,10 +81,13 @@ class Evse:
         return self.config.max_ma
 
     def settle(self, now: int) -> None:
-        """Integrate what has flowed up to `now`; the car gets it."""
+        """Integrate what has flowed up to `now`; the car gets it, or has given it."""
         energy = self.meter.advance(now)
         if energy and self.car is not None:
-            self.car.take(energy, dc=self.config.dc)
+            if energy > 0:
+                self.car.take(energy, dc=self.config.dc)
+            else:
+                self.car.give(-energy, dc=self.config.dc)
 
     def open(self) -> None:
         """Contactor open: nothing flows. Settle first."""
@@ -92,14 +97,36 @@ class Evse:
         else:
             self.meter.load_ac((), self.config.phases)
 
-    def drive(self, limit: Limits) -> bool | None:
+    def drive(self, limit: Limits, *, fine: bool = False) -> bool | None:
         """Offer what `limit` and the hardware allow, let the car draw. Settle first.
 
+        `fine`: the two talk, so that less than the control pilot's 6 A can be offered.
         True: energy flows. False: the car draws nothing although offered. None: nothing can be offered.
         """
-        return self._drive_dc(limit) if self.config.dc else self._drive_ac(limit)
+        return self._drive_dc(limit, fine=fine) if self.config.dc else self._drive_ac(limit, fine=fine)
 
-    def _drive_ac(self, limit: Limits) -> bool | None:
+    def feed(self, asked_mw: int) -> bool | None:
+        """Ask the car for so much. Settle first. True: it gives. False: it does not. None: this is no such EVSE."""
+        config = self.config
+        asked = min(asked_mw, config.max_discharge_w * 1000)
+        if asked <= 0:
+            self.open()
+            return None
+        self.offered_ma = self.offered_mw = 0
+        if config.dc:
+            given = self.car.give_dc(asked, config.max_ma) if self.car is not None else None
+            self.meter.load_dc(*((given[0], -given[1]) if given is not None else (0, 0)))
+            return given is not None
+        currents = self.car.give_ac(asked, config.phases) if self.car is not None else ()
+        self.meter.load_ac(tuple(-current for current in currents), config.phases)
+        if currents and -self.meter.power_mw > asked:
+            # Current that is given lifts the voltage: give way, so that what is asked is the most.
+            lowered = currents[0] * asked // -self.meter.power_mw
+            self.meter.load_ac((-lowered,) * len(currents), config.phases)
+        return bool(currents)
+
+    def _drive_ac(self, limit: Limits, *, fine: bool) -> bool | None:
+        least = _LEAST_MA if fine else MIN_AC_MA
         config = self.config
         phases = min(config.phases, limit.phases or config.phases)
         offer = config.max_ma
@@ -109,24 +136,24 @@ class Evse:
             # A power limit is for all phases together; the car may use fewer, which leaves it below the limit.
             used = min(phases, self.car.ac_phases) if self.car is not None else phases
             offer = min(offer, limit.mw // (230 * used))
-        if offer < MIN_AC_MA:
+        if offer < least:
             self.open()
             return None
         self.offered_ma = offer
         self.offered_mw = min(offer * 230 * phases, self.max_mw)
-        currents = self.car.draw_ac(offer, phases) if self.car is not None else ()
+        currents = self.car.draw_ac(offer, phases, least_ma=least) if self.car is not None else ()
         self.meter.load_ac(currents, config.phases)
         if currents and limit.mw is not None and self.meter.power_mw > limit.mw:
             # The grid is above nominal: give way, so that the limit is held and not merely nominally so.
             lowered = currents[0] * limit.mw // self.meter.power_mw
-            if lowered >= MIN_AC_MA:
+            if lowered >= least:
                 self.meter.load_ac((lowered,) * len(currents), config.phases)
             else:
                 self.open()
                 return None
         return bool(currents)
 
-    def _drive_dc(self, limit: Limits) -> bool | None:
+    def _drive_dc(self, limit: Limits, *, fine: bool) -> bool | None:
         config = self.config
         offer_mw = config.max_w * 1000
         offer_ma = config.max_ma
@@ -135,7 +162,7 @@ class Evse:
         if limit.ma is not None:
             # On DC a limit in A is a limit of the outlet's current.
             offer_ma = min(offer_ma, limit.ma)
-        if offer_mw < 1_000_000 or offer_ma < 1_000:
+        if offer_mw < (100_000 if fine else 1_000_000) or offer_ma < (_LEAST_MA if fine else 1_000):
             self.open()
             return None
         self.offered_mw = offer_mw
@@ -153,7 +180,9 @@ class Evse:
             return None
         return self.car.until_change(self.meter.power_mw, dc=self.config.dc)
 
-    def measure(self, measurands: tuple[str, ...], interval_wh: int | None, *, soc_known: bool) -> tuple[Sampled, ...]:
+    def measure(
+        self, measurands: tuple[str, ...], interval_wh: int | None, *, soc_known: bool, mhz: int = 50_000
+    ) -> tuple[Sampled, ...]:
         """The asked measurands, as far as the meter has them now. Settle first."""
         meter = self.meter
         rows: list[Sampled] = []
@@ -163,21 +192,29 @@ class Evse:
             elif name == "Energy.Active.Import.Interval":
                 if interval_wh is not None:
                     rows.append(Sampled(name, Decimal(meter.register_wh - interval_wh), "Wh", None, "Outlet"))
+            elif name == "Energy.Active.Export.Register":
+                rows.append(Sampled(name, Decimal(meter.export_wh), "Wh", None, "Outlet"))
+            elif name == "Energy.Active.Net":
+                rows.append(Sampled(name, Decimal(meter.register_wh - meter.export_wh), "Wh", None, "Outlet"))
             elif name == "Power.Active.Import":
-                rows.append(Sampled(name, _milli(meter.power_mw, 1), "W", None, "Outlet"))
+                rows.append(Sampled(name, _milli(max(0, meter.power_mw), 1), "W", None, "Outlet"))
+            elif name == "Power.Active.Export":
+                rows.append(Sampled(name, _milli(max(0, -meter.power_mw), 1), "W", None, "Outlet"))
             elif name == "Power.Offered":
                 rows.append(Sampled(name, _milli(self.offered_mw, 1), "W"))
             elif name == "Current.Offered":
                 rows.append(Sampled(name, _milli(self.offered_ma, 2), "A"))
             elif name == "Current.Import":
-                rows.extend(self._by_phase(name, meter.currents, "A", 2, ""))
+                rows.extend(self._by_phase(name, tuple(max(0, each) for each in meter.currents), "A", 2, ""))
+            elif name == "Current.Export":
+                rows.extend(self._by_phase(name, tuple(max(0, -each) for each in meter.currents), "A", 2, ""))
             elif name == "Voltage":
                 rows.extend(self._by_phase(name, meter.volts, "V", 1, "-N"))
             elif name == "SoC":
                 if self.car is not None and soc_known:
                     rows.append(Sampled(name, Decimal(self.car.soc // 10), "Percent", None, "EV"))
             elif name == "Frequency":
-                rows.append(Sampled(name, Decimal("50.0"), "Hz"))
+                rows.append(Sampled(name, _milli(mhz, 2), "Hz"))
             elif name == "Temperature":
                 rows.append(Sampled(name, Decimal(self.celsius), "Celsius", None, "Body"))
         return tuple(rows)
@@ -185,7 +222,7 @@ class Evse:
     @property
     def celsius(self) -> int:
         """How warm the body is: 25 °C, and 30 K more at full power. Enough to look at, no thermal model."""
-        return 25 + 30 * self.meter.power_mw // (1_000 * max(1, self.config.max_w))
+        return 25 + 30 * abs(self.meter.power_mw) // (1_000 * max(1, self.config.max_w))
 
     def _by_phase(self, name: str, values: tuple[int, ...], unit: str, digits: int, suffix: str) -> list[Sampled]:
         if self.config.dc:

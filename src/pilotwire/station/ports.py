@@ -22,7 +22,7 @@ class Car(Protocol):
     @property
     def ac_phases(self) -> int: ...
 
-    def draw_ac(self, offered_ma: int, phases: int) -> tuple[int, ...]:
+    def draw_ac(self, offered_ma: int, phases: int, *, least_ma: int = ...) -> tuple[int, ...]:
         """Current per phase in mA out of the offer per phase; empty: none."""
         ...
 
@@ -31,6 +31,30 @@ class Car(Protocol):
         ...
 
     def take(self, energy_uj: int, *, dc: bool) -> None: ...
+
+    @property
+    def evccid(self) -> str:
+        """How it names itself by ISO 15118-20; empty: it does not speak it."""
+        ...
+
+    @property
+    def can_give(self) -> bool:
+        """There is energy in it that it would give back."""
+        ...
+
+    def most_given(self, *, dc: bool) -> int:
+        """mW that it can give back; 0: none, it is no bidirectional car."""
+        ...
+
+    def give_ac(self, asked_mw: int, phases: int) -> tuple[int, ...]:
+        """Current per phase in mA that it gives back; empty: none."""
+        ...
+
+    def give_dc(self, asked_mw: int, max_ma: int) -> tuple[int, int] | None:
+        """(mV, mA) that it gives back, or None."""
+        ...
+
+    def give(self, energy_uj: int, *, dc: bool) -> None: ...
 
     def until_change(self, power_mw: int, *, dc: bool) -> int | None: ...
 

@@ -39,10 +39,12 @@ from .clock import StationClock
 from .config import StationConfig
 from .conversation import Conversation
 from .costs import Costs
+from .der import Der
 from .displays import Displays
 from .energy import Energy
 from .entrance import Entrance
 from .evse import Evse
+from .grid import GridConnection
 from .host import BootVerdict, Reply
 from .maintenance import Maintenance
 from .meter import Meter
@@ -60,6 +62,7 @@ from .smart_charging import SmartCharging
 from .storage import StationStorage
 from .tariffs import Tariffs
 from .transactions import Transactions
+from .v2x import V2x
 
 _json = msgspec.json.encode
 
@@ -85,11 +88,14 @@ class Station:
         "config",
         "conversation",
         "costs",
+        "der",
         "dialect",
         "displays",
         "energy",
         "entrance",
         "evses",
+        "features",
+        "grid",
         "ids",
         "maintenance",
         "messages",
@@ -106,6 +112,7 @@ class Station:
         "smart_charging",
         "tariffs",
         "transactions",
+        "v2x",
     )  # fmt: skip
 
     def __init__(
@@ -131,6 +138,7 @@ class Station:
         `truth_limit`: how many sessions `truth` remembers.
         """
         self.config = config
+        self.features = config.features
         self.scheduler = scheduler
         self.ids = ids
         self.random = random
@@ -161,6 +169,9 @@ class Station:
         self.transactions = Transactions(self, truth_limit)
         self.smart_charging = SmartCharging(self)
         self.energy = Energy(self)
+        self.grid = GridConnection(self)
+        self.v2x = V2x(self)
+        self.der = Der(self)
         self.entrance = Entrance(self)
         self.maintenance = Maintenance(self)
         self.reservations = Reservations(self)
@@ -180,6 +191,8 @@ class Station:
             self.costs,
             self.tariffs,
             self.smart_charging,
+            self.v2x,
+            self.der,
             self.networks,
             self.publishing,
         )
@@ -284,7 +297,11 @@ class Station:
         self.boot_reason = stored.get("boot-reason", b"PowerUp").decode()
         self.dialect.load(stored)
         for evse in self.evses:
-            evse.meter = Meter(int(stored.get(f"meter.{evse.id}", b"0")), now)
+            supply = evse.meter.supply_mv
+            evse.meter = Meter(
+                int(stored.get(f"meter.{evse.id}", b"0")), now, int(stored.get(f"export.{evse.id}", b"0"))
+            )
+            evse.meter.supply_mv = supply
         self.transactions.restore(stored)
 
     # ── what people do ───────────────────────────────────────────────────────────────────────────────────────────
@@ -512,6 +529,8 @@ class Station:
 
     def store_meter(self, evse: Evse) -> None:
         self._changes[f"meter.{evse.id}"] = str(evse.meter.energy_uj).encode()
+        if evse.meter.export_uj:
+            self._changes[f"export.{evse.id}"] = str(evse.meter.export_uj).encode()
 
     def commit(self) -> None:
         self.monitors.look()

@@ -8,6 +8,7 @@ CSV of standardized component variables for the variables.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -17,11 +18,14 @@ Kind = Literal[
 ]
 
 MEASURANDS = (
+    "Current.Export",
     "Current.Import",
     "Current.Offered",
+    "Energy.Active.Export.Register",
     "Energy.Active.Import.Interval",
     "Energy.Active.Import.Register",
     "Frequency",
+    "Power.Active.Export",
     "Power.Active.Import",
     "Power.Offered",
     "SoC",
@@ -29,6 +33,20 @@ MEASURANDS = (
     "Voltage",
 )
 """What the simulated meter can measure."""
+
+V2X_MEASURANDS = (*MEASURANDS, "Energy.Active.Net", "Power.Active.Residual", "Power.Active.Setpoint")
+"""What can be measured besides while a car may give energy back (2.1 Q)."""
+V2X_MODES = (
+    "ChargingOnly",
+    "CentralSetpoint",
+    "CentralFrequency",
+    "LocalFrequency",
+    "LocalLoadBalancing",
+    "ExternalSetpoint",
+    "ExternalLimits",
+    "Idle",
+)
+"""OperationModeEnumType."""
 
 _SAMPLED = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,SoC"
 
@@ -60,6 +78,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     """1.6 configuration key; empty: none."""
     variable: Variable | None = None
+    feature: str = ""
+    """Only a station with this feature has it (`StationConfig.features`)."""
 
 
 def _int(
@@ -123,6 +143,42 @@ def _text(
 
 
 _V = Variable
+
+
+def _for(feature: str, *settings: Setting) -> tuple[Setting, ...]:
+    """Settings that only a station with `feature` has."""
+    return tuple(msgspec.structs.replace(setting, feature=feature) for setting in settings)
+
+
+def _decimal(name: str, default: str, var: Variable, *, writable: bool = True, unit: str = "") -> Setting:
+    return Setting(name=name, default=default, kind="decimal", writable=writable, unit=unit, variable=var)
+
+
+_V2X = _for(
+    "v2x",
+    _bool("v2x_enabled", True, "", _V("V2XChargingCtrlr", "Enabled")),
+    _bool("iso15118_enabled", True, "", _V("ISO15118Ctrlr", "Enabled")),
+    _bool("renegotiation", True, "", _V("ISO15118Ctrlr", "ServiceRenegotiationSupport"), writable=False),
+    _int("frequency_threshold", 10, "", _V("V2XChargingCtrlr", "LocalFrequencyUpdateThreshold"), high=5_000),
+    *(
+        _decimal(name, "", _V("V2XChargingCtrlr", "LocalLoadBalancing", instance), unit="W")
+        for name, instance in (
+            ("balance_upper", "UpperThreshold"),
+            ("balance_lower", "LowerThreshold"),
+            ("balance_upper_offset", "UpperOffset"),
+            ("balance_lower_offset", "LowerOffset"),
+        )
+    ),
+    *(
+        _list(f"v2x_{kind}.{mode}", "", V2X_MEASURANDS, "", _V("V2XChargingCtrlr", variable, mode))
+        for mode in V2X_MODES
+        for kind, variable in (
+            ("started", "TxStartedMeasurands"),
+            ("sampled", "TxUpdatedMeasurands"),
+            ("ended", "TxEndedMeasurands"),
+        )
+    ),
+)
 
 TABLE: tuple[Setting, ...] = (
     # communication
@@ -446,6 +502,7 @@ TABLE: tuple[Setting, ...] = (
     _int("report_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "GetReport"), writable=False, unit="B"),
     _int("get_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "GetVariables"), writable=False, unit="B"),
     _int("set_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "SetVariables"), writable=False, unit="B"),
+    *_V2X,
     # 1.6 only
     _int("blink_repeat", 3, "BlinkRepeat"),
     _int("light_intensity", 80, "LightIntensity", high=100),
@@ -548,6 +605,11 @@ def clean(setting: Setting, value: str) -> str | None:
         if setting.members and any(part not in setting.members for part in parts):
             return None
         return ",".join(parts)
+    if setting.kind == "decimal" and (value or setting.default):
+        try:
+            return value if Decimal(value).is_finite() else None
+        except InvalidOperation:
+            return None
     if setting.kind == "OptionList" and setting.members and value not in setting.members:
         return None
     return value if len(value) <= (setting.high or 500) else None

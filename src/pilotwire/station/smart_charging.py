@@ -58,6 +58,7 @@ _DC_MV = 400_000
 _PER_MESSAGE = 4
 """Profiles of one ReportChargingProfiles."""
 _MODES = frozenset(("CentralSetpoint", EXTERNAL_SETPOINT, EXTERNAL_LIMITS, "Idle"))
+_V2X_MODES = _MODES | {"CentralFrequency", "LocalFrequency", "LocalLoadBalancing"}
 _ADDITIONAL = frozenset((PRIORITY, LOCAL_GENERATION))
 _PURPOSES = frozenset((STATION_MAX, TX_DEFAULT, TX))
 _EXTERNAL_ID = -1_000_000
@@ -79,7 +80,15 @@ def _places(evses: tuple[EvseConfig, ...]) -> Mapping[int, Place]:
 
 
 @cache
-def _abilities(version: str, evses: tuple[EvseConfig, ...], max_stack: int, max_periods: int, most: int) -> Abilities:
+def _abilities(
+    version: str,
+    evses: tuple[EvseConfig, ...],
+    max_stack: int,
+    max_periods: int,
+    most: int,
+    both_ways: bool,
+    balancing: bool,
+) -> Abilities:
     newest = version == "2.1"
     return Abilities(
         version=version,
@@ -94,7 +103,8 @@ def _abilities(version: str, evses: tuple[EvseConfig, ...], max_stack: int, max_
         random_delay=newest,
         limit_at_soc=newest,
         sleep=newest,
-        modes=_MODES if newest else frozenset(),
+        modes=_V2X_MODES if both_ways else _MODES if newest else frozenset(),
+        balancing=balancing,
     )
 
 
@@ -244,6 +254,8 @@ class SmartCharging(Part):
             number("max_stack"),
             number("max_periods"),
             number("max_profiles"),
+            station.v2x.enabled,
+            station.v2x.thresholds() is not None,
         )
 
     def check(self, profile: Profile) -> Refusal | None:
@@ -607,6 +619,10 @@ class SmartCharging(Part):
             keep=True,
         )
         station.finish()
+
+    def told_needs(self, transaction: str) -> None:
+        """The CSMS knows the needs of the vehicle in that transaction by other ways than `needs`."""
+        self._needs.add(transaction)
 
     def _needs_answered(self, transaction: str, response: Any, error: RpcError | None) -> None:
         if error is not None or response is None:

@@ -152,7 +152,24 @@ def _period(wire: Any) -> Period:
         sleep=bool(getattr(wire, "evse_sleep", None)),
         precondition=bool(getattr(wire, "preconditioning_request", None)),
         **_rates(wire),
+        **_local(wire),
     )
+
+
+def _local(wire: Any) -> dict[str, Any]:
+    """What a station works its own set-point out of (2.1 Q08)."""
+    if getattr(wire, "operation_mode", None) != "LocalFrequency":
+        return {}
+    baseline = wire.v2x_baseline
+    return {
+        "baseline": None if baseline is None else milli(baseline),
+        "freq_watt": tuple(
+            sorted((milli(point.frequency), milli(point.power)) for point in wire.v2x_freq_watt_curve or ())
+        ),
+        "signal_watt": tuple(
+            sorted((point.signal * 1000, milli(point.power)) for point in wire.v2x_signal_watt_curve or ())
+        ),
+    }
 
 
 def rates(wire: v21.ChargingScheduleUpdateType) -> Rates:
@@ -264,6 +281,15 @@ def _period_wire(m: Any, row: Interval | Period) -> Any:
         fields["evse_sleep"] = True
     if row.precondition:
         fields["preconditioning_request"] = True
+    if row.freq_watt:
+        fields["v2x_baseline"] = number(row.baseline)
+        fields["v2x_freq_watt_curve"] = [
+            v21.V2XFreqWattPointType(frequency=_decimal(x), power=_decimal(y)) for x, y in row.freq_watt
+        ]
+    if row.signal_watt:
+        fields["v2x_signal_watt_curve"] = [
+            v21.V2XSignalWattPointType(signal=x // 1000, power=_decimal(y)) for x, y in row.signal_watt
+        ]
     return m.ChargingSchedulePeriodType(**fields)
 
 

@@ -38,3 +38,9 @@ class Battery:
         stored = min(energy_uj, self.capacity_uj - self.stored_uj)
         self.stored_uj += stored
         return stored
+
+    def release(self, energy_uj: int) -> int:
+        """Give up as much of `energy_uj` as there is; returns what was given up."""
+        released = min(energy_uj, self.stored_uj)
+        self.stored_uj -= released
+        return released

@@ -26,6 +26,15 @@ class CarKind(msgspec.Struct, frozen=True, kw_only=True):
     dc_efficiency: int = 965
     pack_empty_mv: int = 320_000
     pack_full_mv: int = 405_000
+    ac_discharge_w: int = 0
+    """What it can give back over its onboard charger; 0: nothing (ISO 15118-20 AC_BPT)."""
+    dc_discharge_w: int = 0
+    """The same over DC (DC_BPT, CHAdeMO)."""
+
+    @property
+    def bidirectional(self) -> bool:
+        """It can give energy back."""
+        return self.ac_discharge_w > 0 or self.dc_discharge_w > 0
 
 
 CATALOGUE: Mapping[str, CarKind] = {
@@ -133,3 +142,15 @@ CATALOGUE: Mapping[str, CarKind] = {
     )
 }
 """By name."""
+
+BIDIRECTIONAL = CarKind(
+    name="compact bidirectional three-phase 11 kW",
+    capacity_wh=62_000,
+    ac_phases=3,
+    ac_max_ma=16_000,
+    dc_curve=((0, 60_000), (50, 100_000), (500, 90_000), (800, 50_000), (1000, 6_000)),
+    dc_max_ma=260_000,
+    ac_discharge_w=11_040,
+    dc_discharge_w=20_000,
+)
+"""A kind that gives energy back. Not among those that come by chance: it speaks ISO 15118-20."""

@@ -166,6 +166,9 @@ class Voice:
             mode,
             led.sleep if led is not None else False,
             led.precondition if led is not None else False,
+            led.baseline if led is not None else None,
+            led.freq_watt if led is not None else (),
+            led.signal_watt if led is not None else (),
         )
 
     def _source(

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from pilotwire.domain.interpolation import Point
+
 STATION_MAX = "ChargingStationMaxProfile"
 EXTERNAL = "ChargingStationExternalConstraints"
 TX_DEFAULT = "TxDefaultProfile"
@@ -69,6 +71,12 @@ class Period(Rates, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """evseSleep."""
     precondition: bool = False
     """preconditioningRequest."""
+    baseline: int | None = None
+    """v2xBaseline, mW."""
+    freq_watt: tuple[Point, ...] = ()
+    """v2xFreqWattCurve: (mHz, mW), in order of frequency."""
+    signal_watt: tuple[Point, ...] = ()
+    """v2xSignalWattCurve: (thousandths of the signal, mW), in order of signal."""
 
 
 class LimitAtSoc(NamedTuple):
@@ -190,6 +198,9 @@ class Interval(NamedTuple):
     mode: str = CHARGING_ONLY
     sleep: bool = False
     precondition: bool = False
+    baseline: int | None = None
+    freq_watt: tuple[Point, ...] = ()
+    signal_watt: tuple[Point, ...] = ()
 
 
 class Composite(NamedTuple):

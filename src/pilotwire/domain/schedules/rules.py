@@ -63,6 +63,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     sleep: bool = False
     modes: frozenset[str] = frozenset()
     """V2XSupportedOperationModes beside ChargingOnly."""
+    balancing: bool = True
+    """The thresholds of V2XLocalLoadBalancing are set, the upper above the lower."""
     phase_switching: bool = False
     """ACPhaseSwitchingSupported."""
     dc_phase_control: bool = False
@@ -192,16 +194,25 @@ def _period(profile: Profile, schedule: Schedule, period: Period, can: Abilities
     if (allowed is not None and mode not in allowed) or (mode != CHARGING_ONLY and mode not in can.modes):
         # K01.FR.71 names another reason for one of these cases than K01.FR.114 and .115 do.
         reason = "InvalidSchedule" if profile.purpose == PRIORITY else "InvalidOperationMode"
+        if mode == "LocalLoadBalancing" and mode not in can.modes:
+            reason = "UnsupportedParam"  # Q09.FR.01
         return Refusal(reason, place + mode)
+    if mode == "LocalLoadBalancing" and not can.balancing:
+        return Refusal("MissingDevModelInfo", place + "the thresholds of V2XLocalLoadBalancing")  # Q09.FR.02
     if period.limit is None and mode == CHARGING_ONLY:
         return Refusal("InvalidSchedule", place + "a limit is needed")
     for value in (period.limit, period.limit_l2, period.limit_l3):
         if value is not None and value < 0:
             return Refusal("InvalidSchedule", place + "a limit is not negative")
-    if mode == "LocalFrequency" and any(
+    if mode in ("LocalFrequency", "Idle") and any(
         value is not None for value in (period.limit, period.discharge, period.setpoint, period.reactive)
     ):
-        return Refusal("InvalidSchedule", place + "LocalFrequency has its curve alone")  # Q08.FR.04
+        return Refusal("InvalidSchedule", place + f"{mode} has no limits and set-points")  # Q08.FR.04, Q10.FR.02
+    if mode == "LocalFrequency":
+        if period.baseline is None or len(period.freq_watt) < 2:
+            return Refusal("NoFreqWattCurve", place + "v2xBaseline and two points of v2xFreqWattCurve")  # Q08.FR.03
+        if schedule.unit != "W":
+            return Refusal("InvalidSchedule", place + "LocalFrequency is in W")  # Q08.FR.05
     if period.setpoint is not None and (
         (period.limit is not None and period.setpoint > period.limit)
         or (period.discharge is not None and period.setpoint < period.discharge)

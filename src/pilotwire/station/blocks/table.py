@@ -19,6 +19,7 @@ from . import (
     costs,
     customers,
     data_transfer,
+    der,
     displays,
     firmware,
     logs,
@@ -32,6 +33,7 @@ from . import (
     smart_charging,
     transactions,
     triggers,
+    v2x,
     variables,
 )
 from .handling import Handler, Handlers
@@ -46,6 +48,7 @@ _BLOCKS = (
     costs,
     customers,
     data_transfer,
+    der,
     displays,
     firmware,
     certificates,
@@ -60,6 +63,7 @@ _BLOCKS = (
     smart_charging,
     transactions,
     triggers,
+    v2x,
     variables,
 )
 
