@@ -11,7 +11,7 @@ from csms_kit import Client, World
 from pilotwire.core.time import to_datetime
 from pilotwire.domain.facts import QuirkSeen
 
-_WORD = re.compile(r"\$(now(?:[+-]\d+)?|bare|spaced|minute60|tx|id)")
+_WORD = re.compile(r"\$(now(?:[+-]\d+)?|bare|spaced|minute60|tx|id|kept|n\b)")
 
 
 class Silent(dict[str, Any]):
@@ -30,13 +30,21 @@ class Player:
         self.client: Client = self.world.station(version=version)
         self.client.on = Silent()
         self.replies: list[Any] = []
+        self.number = 0
+        self.kept = ""
         if not bare:
             self.client.boot()
             self.client.status()
 
     def play(self, lines: tuple[str, ...]) -> Player:
+        times = 1
         for line in lines:
-            self._line(line)
+            if line.startswith("times "):
+                times = int(line.split()[1])
+                continue
+            for self.number in range(times):
+                self._line(line)
+            times = 1
         self.world.run(1_000)
         return self
 
@@ -51,6 +59,13 @@ class Player:
         elif word == "raw":
             client.raw(self._filled(rest).encode())
             world.run(200)
+        elif word == "long":
+            client.raw(rest.encode() + b"x" * 70_000 + b"\n")
+            world.run(200)
+        elif word == "keep":
+            self.kept = self._filled("$now")
+        elif word == "account":
+            world.account(boot=rest)
         elif word == "wait":
             world.run(int(rest) * 1_000)
         elif word == "ask":
@@ -73,6 +88,10 @@ class Player:
     def _filled(self, text: str) -> str:
         def one(match: re.Match[str]) -> str:
             name = match[1]
+            if name == "kept":
+                return self.kept
+            if name == "n":
+                return str(self.number)
             if name == "tx":
                 return str(next(f[2]["transactionId"] for f in reversed(self.client.frames) if "transactionId" in f[2]))
             if name == "id":

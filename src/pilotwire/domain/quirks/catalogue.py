@@ -54,10 +54,11 @@ class Quirk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The frames begin with the connection itself: nothing was said before them."""
     frames: tuple[str, ...]
     """An example made after the public descriptions: what a station sends, line by line. A line that begins with [ is a
-    frame of the station; `$now`, `$now-60` and `$bare` (without offset) stand for times, `$tx` for the transactionId
-    that was given last, `$id` for the messageId of our last CALL. Other lines are what happens: `ask Action {payload}`
-    (a command of ours), `wait 60` (seconds), `drop` and `dial` (the connection), `silence` (our CALLs are not
-    answered)."""
+    frame of the station (with & before it: the next one follows at once); `$now`, `$now-60` and `$bare` (without
+    offset) stand for times, `$tx` for the transactionId that was given last, `$id` for the messageId of our last CALL.
+    Other lines are what happens: `ask Action {payload}` (a command of ours), `wait 60` (seconds), `drop` and `dial`
+    (the connection), `second` (another connection), `times 10` (how often the next line comes), `keep` (the time, as
+    `$kept` from then on)."""
     clean: tuple[str, ...]
     """The same as a station without the quirk does it."""
 

@@ -24,6 +24,10 @@ def _status(watch: Watch, request: m.StatusNotificationRequest) -> None:
             watch.charging_at[connector] = watch.now
     else:
         watch.charging_at.pop(connector, None)
+    if status in ("Available", "Finishing"):
+        if len(watch.freed) > 64:
+            watch.freed.clear()
+        watch.freed.update(one.id for one in watch.state.active if one.evse == connector)
     watch.came("trigger-without-message")
 
 
@@ -84,7 +88,8 @@ def _stop(watch: Watch, request: m.StopTransactionRequest) -> None:
         return
     if session.meter_start_wh is not None and request.meter_stop < session.meter_start_wh:
         watch.saw("meter-stop-below-start")
-    if "connector-available" in session.flags:
+    if session.id in watch.freed:
+        watch.freed.discard(session.id)
         watch.saw("available-before-stop")
     reason = request.reason
     if asked is not None and watch.now - asked < 2 * MINUTE and reason in (None, "Local"):

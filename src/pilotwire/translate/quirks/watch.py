@@ -31,6 +31,7 @@ class Watch:
         "charging_at",
         "connected_at",
         "dials",
+        "freed",
         "gone_at",
         "heard",
         "interval_s",
@@ -86,6 +87,8 @@ class Watch:
         """StatusNotifications since the last boot."""
         self.charging_at: dict[int, int] = {}
         """Connector → when it told that it charges while no session was known."""
+        self.freed: set[str] = set()
+        """Running sessions whose connector was told to be free, or nearly."""
         self.stops_asked: dict[str, int] = {}
         """Transactions that we asked to stop."""
         self.unplaced_at = self.zero_limit_at = 0
@@ -110,6 +113,7 @@ class Watch:
         self.connected_at = now
         self.heard = self.last_beat = self.beats = 0
         self.boots.clear()
+        self.freed.clear()
         dials = self.dials = [one for one in self.dials if now - one < DIALS_MS][1 - DIALS :]
         dials.append(now)
         if len(dials) == DIALS:
