@@ -35,6 +35,7 @@ from pilotwire.storage.port import StoreFailed
 from pilotwire.translate import answers, verbs
 from pilotwire.transport.bus import CommandReply, CommandRequest
 
+from . import remedies
 from .certificates import actions as special
 
 if TYPE_CHECKING:
@@ -144,6 +145,11 @@ class Outbox:
         assert state is not None
         version = actor.version
         durable = asked.expires_at is not None
+        if actor.quirks.active:
+            asked = remedies.completed(actor, asked)
+            parted = remedies.parts(actor, asked)
+            if parted:
+                return remedies.Gathering(parted, self.request, reply).go()
 
         def end(outcome: str, answer: dict[str, Any]) -> None:
             around.counters.count(around.counters.commands, outcome)
@@ -200,6 +206,8 @@ class Outbox:
 
     def ask(self, action: str, payload: bytes, *, urgent: bool = True) -> None:
         """Ask something of our own accord, now or never."""
+        if action == "TriggerMessage" and "no-triggers" in self._actor.quirks.active:
+            return
         now = self._actor.around.now()
         timeout = self._actor.around.config.call_timeout_ms
         self._push(Item("", action, payload, None, now + timeout, timeout), URGENT if urgent else None)

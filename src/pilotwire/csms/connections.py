@@ -13,6 +13,9 @@ from .connection import Connection
 if TYPE_CHECKING:
     from .actor import StationActor
 
+PATIENT_MS = 120_000
+"""How long commands wait for a station to speak that does not bear being spoken to before."""
+
 
 class Connections:
     """Makes one of a station's connections `StationActor.current`; the others wait in `opening` or are parked."""
@@ -80,7 +83,8 @@ class Connections:
         around.counters.connected[connection.speech.version.name] += 1
         self._record_connected(connection)
         actor.quirks.connected()
-        around.scheduler.call_later(around.config.boot_grace_ms, partial(self.release, connection))
+        grace = PATIENT_MS if "wait-for-boot" in actor.quirks.active else around.config.boot_grace_ms
+        around.scheduler.call_later(grace, partial(self.release, connection))
         actor.incoming.drain()
         if not connection.held:
             connection.resume()

@@ -165,7 +165,10 @@ class Deciding:
             if way.constant is not None:
                 frame = rpc.confirm(work.message_id, way.constant)
             else:
-                frame = rpc.answer(work.message_id, way.answer(work.decision.outcome, self._around.now()))
+                now = self._around.now()
+                if way.timed and "whole-seconds" in actor.quirks.active:
+                    now -= now % 1_000
+                frame = rpc.answer(work.message_id, way.answer(work.decision.outcome, now))
         except Exception as error:
             self.faulty(connection, work.message_id, way.name, error)
             return False

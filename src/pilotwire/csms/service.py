@@ -17,6 +17,7 @@ from pilotwire.storage.port import Store
 from pilotwire.transport.bus import Bus, CommandReply, CommandRequest, HandshakesAsked, Refused, Subscription
 from pilotwire.transport.port import Endpoint, Handshake, Receiver
 
+from . import remedies
 from .actor import StationActor
 from .admission import Admission, Verify
 from .around import Around, CsmsConfig
@@ -158,6 +159,8 @@ class CentralSystem:
         for account in self._keeper.accounts.values():
             around.accounts.put(account)
         around.tokens.replace(tokens)
+        tenants = {account.tenant for account in accounts}
+        around.remedies = {tenant: said for tenant in tenants if (said := await remedies.load(self._store, tenant))}
         for key, actor in self._actors.items():
             account = around.accounts.get(key)
             if actor.connected and (account is None or not account.enabled):

@@ -27,6 +27,8 @@ class Way(msgspec.Struct, frozen=True, gc=False):
     """The payload of its answer, where that is always the same."""
     at_once: bool
     """It is answered before what it said is durable."""
+    timed: bool
+    """Its answer tells the time."""
     judged: bool
     """Its decision may show a quirk."""
     look: Look | None
@@ -55,6 +57,7 @@ class Speech:
                 answer=served.answer,
                 constant=None if constant is None else self.version.actions[action].encode(constant),
                 at_once=action in ANSWERED_AT_ONCE,
+                timed=action in ("BootNotification", "Heartbeat"),
                 judged=action == "StopTransaction",
                 look=looks.get(action),
                 fetch=special.fetch,

@@ -28,8 +28,8 @@ REMEDIES: Mapping[str, Remedy] = {
         Remedy(
             "keys-by-name",
             "Ask for settings by name",
-            "A question for all settings (GetConfiguration without keys) goes out as questions by name, as many keys "
-            "at once as the station takes; the answers are put together.",
+            "A question for all settings (GetConfiguration without keys) goes out as questions by name, eight keys "
+            "at once; the answers are put together.",
         ),
         Remedy(
             "small-batches",
