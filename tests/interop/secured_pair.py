@@ -262,7 +262,7 @@ class Pair:
             StationConfig(
                 identity=NAME,
                 version=self.version,  # type: ignore[arg-type]
-                evses=(EvseConfig(), EvseConfig()),
+                evses=more.pop("evses", (EvseConfig(), EvseConfig())),
                 security_profile=3,
                 security_events=True,
                 settings={**settings, **more.pop("settings", {})},

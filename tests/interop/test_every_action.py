@@ -19,42 +19,28 @@ from pilotwire.core.time import to_datetime
 from pilotwire.crypto import chains, pem
 from pilotwire.crypto.authority import Authority
 from pilotwire.crypto.hash_data import hash_data
+from pilotwire.domain.der.model import KINDS
 from pilotwire.domain.schedules.model import Rates
 from pilotwire.protocols.ocpp import version as ocpp
+from pilotwire.station.config import EvseConfig
 from pilotwire.station.inquiries import Question, certificate_status, chain_status, contract, transfer
 from pilotwire.vehicle.car import Vehicle
-from pilotwire.vehicle.catalogue import CATALOGUE
+from pilotwire.vehicle.catalogue import BIDIRECTIONAL, CATALOGUE
 
 COUNTS = {"1.6": 39, "2.0.1": 64, "2.1": 91}
-_SHARED = {
-    ("up", "NotifyCustomerInformation"),
-    ("up", "NotifyDisplayMessages"),
-    ("up", "NotifyMonitoringReport"),
-    ("up", "PublishFirmwareStatusNotification"),
-    ("up", "ReservationStatusUpdate"),
-}
 MISSING: dict[str, set[tuple[str, str]]] = {
     "1.6": {("down", "SignedUpdateFirmware"), ("up", "SignedFirmwareStatusNotification")},
-    "2.0.1": _SHARED,
-    "2.1": _SHARED
-    | {
-        ("down", "AFRRSignal"),
+    "2.0.1": set(),
+    "2.1": {
         ("down", "AdjustPeriodicEventStream"),
-        ("down", "ClearDERControl"),
-        ("down", "GetDERControl"),
         ("down", "GetPeriodicEventStream"),
-        ("down", "NotifyAllowedEnergyTransfer"),
         ("down", "NotifyWebPaymentStarted"),
         ("down", "RequestBatterySwap"),
-        ("down", "SetDERControl"),
         ("up", "BatterySwap"),
         ("up", "ClosePeriodicEventStream"),
-        ("up", "NotifyDERAlarm"),
-        ("up", "NotifyDERStartStop"),
         ("up", "NotifyPeriodicEventStream"),
         ("up", "NotifySettlement"),
         ("up", "OpenPeriodicEventStream"),
-        ("up", "ReportDERControl"),
         ("up", "VatNumberValidation"),
     },
 }
@@ -205,7 +191,8 @@ async def test_all_64_of_201(folder: Path) -> None:
 
 
 async def test_all_91_of_21(folder: Path) -> None:
-    async with pair("2.1", folder) as one:
+    evses = (EvseConfig(), EvseConfig(max_discharge_w=11_000))
+    async with pair("2.1", folder, evses=evses, der_controls=KINDS) as one:
         await _all_of_2(one)
         await _only_in_21(one)
         judge(one)
@@ -361,6 +348,7 @@ async def _firmware_and_restart(one: Pair) -> None:
 async def _only_in_21(one: Pair) -> None:
     await _tariffs(one)
     await _dynamic_and_priority(one)
+    await _energy_back(one)
 
 
 async def _tariffs(one: Pair) -> None:
@@ -404,4 +392,44 @@ async def _dynamic_and_priority(one: Pair) -> None:
     assert station.smart_charging.prioritize(1, on=False)
     await one.run(5)
     station.unplug(1)
+    await one.run(10)
+
+
+async def _energy_back(one: Pair) -> None:
+    """Q, R: a car gives energy, follows the operator's signal, and the grid's controls come before that."""
+    station = one.station
+    station.plug(2, Vehicle(BIDIRECTIONAL, 600, evccid="0001020304AB"))
+    station.tap(2, "BB22")
+    await one.run(10)
+    leave = {"transactionId": station.truth[-1].transaction, "allowedEnergyTransfer": ["AC_BPT"]}
+    await one.ask("NotifyAllowedEnergyTransfer", leave, status="Accepted")
+    follows = _profile(one, id=7, stackLevel=3)
+    [schedule] = follows["chargingSchedule"]
+    schedule["chargingRateUnit"] = "W"
+    [period] = schedule["chargingSchedulePeriod"]
+    del period["limit"]
+    period |= {
+        "operationMode": "LocalFrequency",
+        "v2xBaseline": -2000,
+        "v2xFreqWattCurve": [{"frequency": f, "power": w} for f, w in ((49.9, -500), (50, 0), (50.1, 500))],
+        "v2xSignalWattCurve": [{"signal": s, "power": w} for s, w in ((-1, -3000), (0, 0), (1, 2000))],
+    }
+    await one.ask("SetChargingProfile", {"evseId": 2, "chargingProfile": follows}, status="Accepted")
+    await one.ask("AFRRSignal", {"timestamp": one.later(0), "signal": -1}, status="Accepted")
+    await one.run(5)
+    assert -5100 < station.evses[1].meter.power_mw / 1000 < -4900
+    limit = {"priority": 1, "pctMaxDischargePower": 20}
+    control = {"isDefault": True, "controlId": "half", "controlType": "LimitMaxDischarge", "limitMaxDischarge": limit}
+    await one.ask("SetDERControl", control, status="Accepted")
+    await one.run(5)
+    assert -2300 < station.evses[1].meter.power_mw / 1000 < -2100
+    scheduled = {**limit, "pctMaxDischargePower": 10, "startTime": one.later(30), "duration": 60}
+    control |= {"isDefault": False, "controlId": "soon", "limitMaxDischarge": scheduled}
+    await one.ask("SetDERControl", control, status="Accepted")
+    await one.run(60)
+    await one.ask("GetDERControl", {"requestId": 4}, status="Accepted")
+    await one.run(60)
+    await one.ask("ClearDERControl", {"isDefault": True, "controlType": "LimitMaxDischarge"}, status="Accepted")
+    assert one.heard("NotifyDERAlarm") >= 2 and one.heard("NotifyDERStartStop") == 2
+    station.unplug(2)
     await one.run(10)
