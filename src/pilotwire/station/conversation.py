@@ -282,6 +282,15 @@ class Conversation:
                 shed.on_answer(None, None)
         self._calls.append(_Pending(action, request, on_answer, keep, self.outbox.youngest))
 
+    def send(self, action: str, request: msgspec.Struct) -> None:
+        """Say what nobody answers (2.1 SEND), at once; offline it is lost. After what has changed is stored."""
+        rpc, link = self._rpc, self._connection.link
+        if rpc is None or link is None or not self._boot.accepted:
+            return
+        self.host.commit()
+        self.counts.sent += 1
+        link.send(rpc.send(self._new_id(), action, request))
+
     def pump(self) -> None:
         """Send the next message if nothing is outstanding."""
         rpc, boot = self._rpc, self._boot

@@ -13,6 +13,7 @@ import msgspec
 
 from pilotwire.core.time import to_rfc3339
 
+from . import streams
 from .displays import MOST
 from .settings import BY_VARIABLE, TABLE, Setting
 
@@ -125,6 +126,7 @@ _STATION: tuple[_Fixed, ...] = (
     _Fixed("LocalAuthListCtrlr", "Entries", lambda s, e: str(s.authorizer.entries), "integer"),
     _Fixed("DisplayMessageCtrlr", "DisplayMessages", lambda s, e: str(len(s.displays)), "integer", most=MOST),
     _Fixed("MonitoringCtrlr", "ActiveMonitoringBase", lambda s, e: s.monitors.base, "OptionList"),
+    _Fixed("MonitoringCtrlr", "MaxPeriodicEventStreams", lambda s, e: str(streams.MOST), "integer"),
     _Fixed("MonitoringCtrlr", "ActiveMonitoringLevel", lambda s, e: str(s.monitors.level), "integer"),
     _Fixed(
         "V2XChargingCtrlr",

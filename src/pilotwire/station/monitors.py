@@ -17,6 +17,7 @@ from pilotwire.core.time import Timer
 
 from .device_model import Place, reader
 from .parts import Part
+from .streams import Params
 
 if TYPE_CHECKING:
     from .program import Station
@@ -44,6 +45,8 @@ class Monitor(msgspec.Struct, kw_only=True, omit_defaults=True):
     transaction: bool = False
     """Only while a transaction runs (there)."""
     kind: str = CUSTOM
+    stream: Params | None = None
+    """2.1: it tells over a periodic event stream (N11)."""
 
 
 class Mark(msgspec.Struct, array_like=True):
@@ -238,6 +241,26 @@ class Monitors(Part):
     def _changed(self) -> None:
         self._store()
         self._arm()
+        self._station.streams.sync()
+
+    def restream(self, id_: int, params: Params | None) -> None:
+        """The stream of a monitor has other parameters, or is no more."""
+        memory = self._memory
+        memory.custom = [msgspec.structs.replace(row, stream=params) if row.id == id_ else row for row in memory.custom]
+        for watched in self._periodic:
+            if watched.monitor.id == id_:
+                watched.monitor = next((row for row in memory.custom if row.id == id_), watched.monitor)
+        self._store()
+
+    def unstream(self, id_: int, values: list[tuple[int, str]]) -> None:
+        """The CSMS does not want that stream (N11.FR.07): what has been seen since is told as events."""
+        self.restream(id_, None)
+        monitor = self.find(id_)
+        if monitor is not None and values:
+            events = [self._event(monitor, "Periodic", value) for _, value in values]
+            for event, (at, _) in zip(events, values, strict=True):
+                event.time = at
+            self._tell(events)
 
     def _store(self) -> None:
         self._station.store({"monitoring": msgspec.json.encode(self._memory)})
@@ -361,7 +384,9 @@ class Monitors(Part):
         for watched in self._periodic:
             if watched.due <= now:
                 if self._concerns(watched.monitor):
-                    events.append(self._event(watched.monitor, "Periodic", watched.read()))
+                    value = watched.read()
+                    if not self._station.streams.take(watched.monitor, value):
+                        events.append(self._event(watched.monitor, "Periodic", value))
                 self._plan(watched)
         self._rearm()
         if events:

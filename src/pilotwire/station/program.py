@@ -60,6 +60,7 @@ from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
 from .smart_charging import SmartCharging
 from .storage import StationStorage
+from .streams import Streams
 from .tariffs import Tariffs
 from .transactions import Transactions
 from .v2x import V2x
@@ -110,6 +111,7 @@ class Station:
         "security",
         "settings",
         "smart_charging",
+        "streams",
         "tariffs",
         "transactions",
         "v2x",
@@ -177,6 +179,7 @@ class Station:
         self.reservations = Reservations(self)
         self.displays = Displays(self)
         self.monitors = Monitors(self)
+        self.streams = Streams(self)
         self.tariffs = Tariffs(self)
         self.costs = Costs(self)
         self.publishing = Publishing(self, files)
@@ -188,6 +191,7 @@ class Station:
             self.reservations,
             self.displays,
             self.monitors,
+            self.streams,
             self.costs,
             self.tariffs,
             self.smart_charging,

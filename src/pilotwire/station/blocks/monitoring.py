@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pilotwire.station.device_model import Attribute, Place
 from pilotwire.station.host import Reply
 from pilotwire.station.monitors import BASES, HARD_WIRED, PERIODIC, THRESHOLDS, Monitor
+from pilotwire.station.streams import MOST, Params
 
 from .handling import V2, in_parts, on, reason
 from .variables import check_items, component_of, find, place_of, variable_of
@@ -57,6 +58,9 @@ def _try(station: Station, row: Any) -> Monitor | Refused:
     refused = _unsuitable(found, row.type, value, row.severity)
     if refused is not None:
         return refused
+    stream, refused = _stream(station, row)
+    if refused is not None:
+        return refused
     place = found.place
     if row.id is not None:
         existing = station.monitors.find(row.id)
@@ -78,9 +82,25 @@ def _try(station: Station, row: Any) -> Monitor | Refused:
             value=value,
             severity=row.severity,
             transaction=bool(row.transaction),
+            stream=stream,
         )
     )
     return put or ("Rejected", "OutOfStorage", "no room for more monitors")
+
+
+def _stream(station: Station, row: Any) -> tuple[Params | None, Refused | None]:
+    """The periodic event stream that is asked for with a monitor (2.1 N11)."""
+    asked = getattr(row, "periodic_event_stream", None)
+    if asked is None:
+        return None, None
+    params = Params(asked.interval or 0, asked.values or 0)
+    if row.type not in PERIODIC:
+        return None, ("Rejected", "UnsupportedParam", f"{row.type} is told by events")
+    if params == Params():
+        return None, ("Rejected", "MissingParam", "a stream needs interval or values")  # N11.FR.09
+    if len(station.streams) >= MOST:
+        return None, ("Rejected", "TooManyElements", f"there are {MOST} streams")
+    return params, None
 
 
 def _unsuitable(found: Attribute, kind: str, value: Decimal, severity: int) -> Refused | None:
