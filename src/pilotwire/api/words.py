@@ -12,7 +12,10 @@ from .language import DEFAULT, N_, _, speaking
 
 Level = Literal["info", "good", "warn", "bad"]
 
-_UPDATES = (facts.SessionUpdated, facts.VariablesReported, facts.CommandRequested, facts.StreamTold)
+_UPDATES = (
+    facts.SessionUpdated, facts.VariablesReported, facts.CommandRequested, facts.StreamTold, facts.SessionTariffSet,
+    facts.SessionTariffOffered, facts.SessionCostTold,
+)  # fmt: skip
 """What happens all the time, or is told again by the fact that follows it: no news."""
 
 _ROUTINE = ("Occupied", "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing")
@@ -134,6 +137,24 @@ def say(fact: facts.AnyFact) -> str:
             return where(fact.evse, 0) + _("the vehicle told its charging schedule")
         case facts.CompositeScheduleDiffered():
             return where(fact.evse, 0) + _("its composite schedule is not what follows from its charging profiles")
+        case facts.SessionTariffSet():
+            return _("tariff {tariff} holds for the session", tariff=fact.tariff.tariff_id)
+        case facts.SessionTariffOffered():
+            return _("tariff {tariff} accepted for the session", tariff=fact.tariff.tariff_id)
+        case facts.SessionCostTold():
+            if fact.told.failed:
+                return _("could not work out the cost: {why}", why=fact.told.failed)
+            return _("says the session costs {amount}", amount=f"{fact.told.amount} {fact.told.currency}")
+        case facts.SessionCostDiffered():
+            return _(
+                "says the session costs {told}, by its own messages it is {expected}",
+                told=f"{fact.told} {fact.currency}",
+                expected=f"{fact.expected} {fact.currency}",
+            )
+        case facts.DefaultTariffSet():
+            return where(fact.evse, 0) + _("default tariff {tariff} set", tariff=fact.tariff.tariff_id)
+        case facts.TariffsCleared():
+            return where(fact.evse, 0) + _("default tariffs cleared: {tariffs}", tariffs=", ".join(fact.ids))
         case facts.CommandRequested():
             if not fact.by:
                 return _("command {action}", action=fact.action)
@@ -164,7 +185,7 @@ def level(fact: facts.AnyFact) -> Level:
             return "warn"
         case facts.CertificateRequested(verdict="Rejected") | facts.CertificateSettled(status="refused" | "failed"):
             return "warn"
-        case facts.CompositeScheduleDiffered():
+        case facts.CompositeScheduleDiffered() | facts.SessionCostDiffered():
             return "warn"
         case facts.SessionStarted() | facts.StationConnected():
             return "good"

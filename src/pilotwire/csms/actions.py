@@ -6,6 +6,7 @@ How an action that stations send is served, in the order in which a message pass
     SPECIAL[action].fetch       here: what is asked outside first, without holding up the station's other messages
     SPECIAL[action].prepare     here: what of ours the decision has to know, put into its context
     domain.stations.ROUTES      input → facts and outcome, pure (`domain.inputs` has both)
+    SPECIAL[action].complete    here: what the answer needs of the state after the message
     csms.durability             whether the answer waits for the commit; it does unless it is listed there
     SPECIAL[action].follow      here: what we do about it once it is durable and answered
 
@@ -19,9 +20,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pilotwire.domain.context import Context, Decision
-from pilotwire.domain.inputs import Input
+from pilotwire.domain.inputs import Input, Outcome
 
-from . import streams
+from . import prices, streams
 from .certificates import actions as certificates
 from .certificates import authorizing
 
@@ -34,6 +35,8 @@ once or later, on the thread that it was called on. Meanwhile other messages go 
 then, the message is dropped: the station says it again on its next one."""
 Prepare = Callable[["StationActor", Context], None]
 """Fills in, before the decision, what only the central system knows. Does not wait."""
+Complete = Callable[["StationActor", Input, Outcome], Outcome]
+"""The outcome as it is to be answered, once the message counts in the state."""
 Follow = Callable[["StationActor", Input, Decision], None]
 """Called when the message is durable and answered, with the state there; for instance to send a command."""
 
@@ -43,6 +46,7 @@ class Special(NamedTuple):
 
     fetch: Fetch | None = None
     prepare: Prepare | None = None
+    complete: Complete | None = None
     follow: Follow | None = None
 
 
@@ -53,8 +57,13 @@ def _boot_verdict(actor: StationActor, context: Context) -> None:
 
 PLAIN = Special()
 SPECIAL: Mapping[str, Special] = {
-    "BootNotification": Special(prepare=_boot_verdict),
-    "Authorize": Special(fetch=authorizing.judge),
+    "BootNotification": Special(prepare=_boot_verdict, follow=prices.booted),
+    "Authorize": Special(fetch=authorizing.judge, complete=prices.named, follow=prices.price_shown),
+    "StatusNotification": Special(follow=prices.seen),
+    "TransactionEvent": Special(complete=prices.told),
+    "StartTransaction": Special(follow=prices.price_shown),
+    "MeterValues": Special(follow=prices.cost_shown),
+    "StopTransaction": Special(follow=prices.cost_shown),
     "NotifyPeriodicEventStream": Special(follow=streams.ask_what_is_open),
     "SignCertificate": Special(fetch=certificates.judge, follow=certificates.enroll),
     "GetCertificateStatus": Special(fetch=certificates.status),

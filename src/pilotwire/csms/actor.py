@@ -132,6 +132,7 @@ class StationActor:
         """What a decision at `now` is made with, about something from `connection`, else from the present one."""
         context = self._context
         context.now = now
+        context.price = self.around.prices.pricer(self.key)
         if connection is None:
             connection = self.current
         if connection is not self._spoken and connection is not None:

@@ -17,6 +17,8 @@ from pilotwire.transport.bus import Bus
 from .books import Accounts, Tokens
 from .counters import Counters
 from .door import Door
+from .inventory import Inventories
+from .prices import Prices
 from .speech import Speech
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class CsmsConfig:
     boot_grace_ms: int = 5_000
     """How long commands wait after a reconnection for the BootNotification that may come."""
     retry_load_ms: int = 1_000
+    read_inventory: bool = False
+    """Stations are asked for their configuration or variables after a boot, once for each firmware."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -85,9 +89,11 @@ class Around:
         """Called with an account that the lab made."""
         self.accounts = Accounts()
         self.tokens = Tokens()
+        self.prices = Prices()
         self.remedies: dict[str, tuple[Setting, ...]] = {}
         """Tenant → what operators said about stations with quirks."""
         self.counters = Counters()
+        self.inventories = Inventories(scheduler)
         self.door = Door(bus)
         """Who came lately, and why they were not let in."""
         self.certificates: Desk | None = None

@@ -35,7 +35,7 @@ from pilotwire.storage.port import StoreFailed
 from pilotwire.translate import answers, verbs
 from pilotwire.transport.bus import CommandReply, CommandRequest
 
-from . import remedies
+from . import prices, remedies
 from .certificates import actions as special
 
 if TYPE_CHECKING:
@@ -143,6 +143,11 @@ class Outbox:
         around, now = actor.around, actor.around.now()
         state = actor.state
         assert state is not None
+        if asked.action == prices.CHANGE:
+            instead = prices.change(actor, asked, reply)
+            if instead is None:
+                return None
+            asked = instead
         version = actor.version
         durable = asked.expires_at is not None
         if actor.quirks.active:
@@ -204,13 +209,14 @@ class Outbox:
 
         special.before(actor, made.action, made.request, go)
 
-    def ask(self, action: str, payload: bytes, *, urgent: bool = True) -> None:
-        """Ask something of our own accord, now or never."""
+    def ask(self, action: str, payload: bytes, *, urgent: bool = True, then: Reply | None = None) -> None:
+        """Ask something of our own accord, now or never. `then` is told of its end, once."""
         if action == "TriggerMessage" and "no-triggers" in self._actor.quirks.active:
             return
         now = self._actor.around.now()
         timeout = self._actor.around.config.call_timeout_ms
-        self._push(Item("", action, payload, None, now + timeout, timeout), URGENT if urgent else None)
+        item = Item("", action, payload, None, now + timeout, timeout, reply=then)
+        self._push(item, URGENT if urgent else None)
         self.pump()
 
     def _recorded(self, item: Item, error: BaseException | None) -> None:
@@ -377,6 +383,8 @@ class Outbox:
         if facts:
             # The station's answer is what it is, whether or not we could write it down.
             actor.record(facts, lambda error: self._reply(item, outcome, answer), frame=frame)
+        elif item.reply is not None:
+            self._reply(item, outcome, answer)  # nothing to write down
 
     def _look_at(self, item: Item, outcome: str, answer: dict[str, Any]) -> None:
         """What the command did is of interest beyond who asked for it."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from pilotwire.domain.boot import DONE
 from pilotwire.domain.context import Decision, Need
@@ -90,6 +91,8 @@ class Deciding:
         epoch = connection.epoch
         for fact in facts:
             state.apply(fact, now, epoch)
+        if way.complete is not None:
+            decision = work.decision = replace(decision, outcome=way.complete(actor, work.given, decision.outcome))
         touched = state.touched()
         if stale:
             station.last_seen = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from .certificates.desk import Desk
 from .certificates.keeper import StoreKeeper
 from .certificates.shown import Shown
 from .counters import Counters
+from .prices import ask, place
 
 __all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
 
@@ -161,11 +163,24 @@ class CentralSystem:
         around.tokens.replace(tokens)
         tenants = {account.tenant for account in accounts}
         around.remedies = {tenant: said for tenant in tenants if (said := await remedies.load(self._store, tenant))}
+        repriced = await around.prices.load(self._store, around.accounts.tenants(), self._site)
         for key, actor in self._actors.items():
             account = around.accounts.get(key)
             if actor.connected and (account is None or not account.enabled):
                 around.log("a station whose account is gone or disabled was disconnected", key)
                 actor.hang_up(1008, "the account is gone or disabled")
+            elif actor.connected and key.tenant in repriced:
+                actor.when_ready(partial(self._reprice, actor))
+
+    def _site(self, key: StationKey) -> str:
+        account = self._around.accounts.get(key)
+        return "" if account is None else account.site
+
+    def _reprice(self, actor: StationActor) -> None:
+        """The tenant's tariffs are others now."""
+        if actor.acceptance == "Accepted":
+            ask(actor)
+            place(actor)
 
     # -- inner --------------------------------------------------------------------------------------------------------
     def _connect(self, key: StationKey, handshake: Handshake, version: str, security_profile: int) -> Receiver:

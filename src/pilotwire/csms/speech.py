@@ -12,7 +12,7 @@ from pilotwire.translate.quirks import looks as load_looks
 from pilotwire.translate.table import Answer, Read
 from pilotwire.translate.tables import load as load_table
 
-from .actions import PLAIN, SPECIAL, Fetch, Follow, Prepare
+from .actions import PLAIN, SPECIAL, Complete, Fetch, Follow, Prepare
 from .counters import Counters
 from .durability import ANSWERED_AT_ONCE
 
@@ -35,6 +35,7 @@ class Way(msgspec.Struct, frozen=True, gc=False):
     """How its quirks are recognised."""
     fetch: Fetch | None
     prepare: Prepare | None
+    complete: Complete | None
     follow: Follow | None
 
 
@@ -62,6 +63,7 @@ class Speech:
                 look=looks.get(action),
                 fetch=special.fetch,
                 prepare=special.prepare,
+                complete=special.complete,
                 follow=special.follow,
             )
         self.counts: dict[str, int] = counters.messages.setdefault(name, dict.fromkeys(self.version.actions, 0))

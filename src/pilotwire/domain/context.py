@@ -13,9 +13,34 @@ from pilotwire.core.ids import Ids
 from .facts import AnyFact
 from .inputs import Outcome, TokenVerdict
 from .metering import Samples
+from .tariffs.model import Tariff
 
 Authorizer = Callable[[str, str, int], TokenVerdict]
 """(token, type, now in ms) → what that token may do. Pure for the length of a decision."""
+
+
+class Asked(NamedTuple):
+    """Whose tariff is looked for: of a session that begins at this station, at `at` (ms, its own clock)."""
+
+    evse: int
+    token: str
+    group: str
+    """The token's group or parent."""
+    named: str
+    """The tariffId that the station says it uses; "": it has said none."""
+    at: int
+
+
+class Chosen(NamedTuple):
+    """A tariff, why it is this one (driver, default or station), and the time zone of the place."""
+
+    tariff: Tariff
+    why: str
+    zone: str
+
+
+Pricer = Callable[[Asked], Chosen | None]
+"""Pure for the length of a decision."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +61,8 @@ class Context:
     authorize: Authorizer
     lab: bool = False
     """Unknown tokens are accepted."""
+    price: Pricer | None = None
+    """Which tariff a session at this station has; None: nobody has any."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):

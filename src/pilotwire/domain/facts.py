@@ -14,6 +14,8 @@ import msgspec
 
 from .kept import Battery, Control, Display, Monitor
 from .schedules.model import Profile, Rates, Schedule, Unit
+from .tariffs.bill import Told
+from .tariffs.model import Tariff
 
 
 class Fact(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True, gc=False):
@@ -585,6 +587,60 @@ class InventoryAsked(Fact, frozen=True, tag="inventory-asked.1"):
     status: str
 
 
+class SessionTariffSet(Fact, frozen=True, tag="session-tariff-set.1"):
+    """By which tariff a session is priced, from its start or (`begins` false) from now on."""
+
+    session_id: str
+    tariff: Tariff
+    why: str
+    """driver, default, station (which has named it) or changed."""
+    begins: bool = False
+    local: bool = False
+    """The station works out the cost, too."""
+    seq_no: int | None = None
+    """Of the message that says so."""
+    zone: str = ""
+    evse_kind: str = "AC"
+
+
+class SessionTariffOffered(Fact, frozen=True, tag="session-tariff-offered.1"):
+    """The station has taken another tariff for a running session; it says when it uses it."""
+
+    session_id: str
+    tariff: Tariff
+
+
+class SessionCostTold(Fact, frozen=True, tag="session-cost-told.1"):
+    """What the station says that a session costs."""
+
+    session_id: str
+    told: Told
+
+
+class SessionCostDiffered(Fact, frozen=True, tag="session-cost-differed.1"):
+    """The station's final cost is not the one that follows from its own messages by the same tariff."""
+
+    session_id: str
+    tariff_id: str
+    currency: str
+    expected: str
+    told: str
+
+
+class DefaultTariffSet(Fact, frozen=True, tag="default-tariff-set.1"):
+    """The station has taken a default tariff, for one EVSE or (0) for all."""
+
+    evse: int
+    tariff: Tariff
+
+
+class TariffsCleared(Fact, frozen=True, tag="tariffs-cleared.1"):
+    """These default tariffs are not at the station any more, or not at this EVSE."""
+
+    ids: tuple[str, ...]
+    evse: int = 0
+
+
 class CommandRequested(Fact, frozen=True, tag="command-requested.1"):
     command_id: str
     action: str
@@ -649,6 +705,12 @@ AnyFact = (
     | ChargingNeedsNotified
     | VehicleScheduleNotified
     | CompositeScheduleDiffered
+    | SessionTariffSet
+    | SessionTariffOffered
+    | SessionCostTold
+    | SessionCostDiffered
+    | DefaultTariffSet
+    | TariffsCleared
     | ReservationMade
     | ReservationEnded
     | MonitorsTold

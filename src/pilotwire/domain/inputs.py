@@ -6,11 +6,15 @@ stands between and knows neither. Times are ms since the epoch by the station's 
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from .facts import ReportedVariable
 from .metering import Samples
 from .records import Sample
+from .tariffs.bill import Told
+from .tariffs.model import Tariff
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -67,6 +71,8 @@ class TokenVerdict(Outcome, frozen=True):
     status: str
     parent: str = ""
     expires_at: int | None = None
+    tariff: Tariff | None = None
+    """The driver's own, where the station is to work out the cost by it (2.1 I08)."""
 
 
 class StartTransaction(Input, frozen=True):
@@ -118,10 +124,16 @@ class TransactionEvent(Input, frozen=True):
     reservation_id: int | None = None
     offline: bool = False
     samples: tuple[Sample, ...] = ()
+    tariff_id: str = ""
+    """2.1: by which the station works out the cost."""
+    cost: Told | None = None
+    """2.1: what it has come to by that."""
 
 
 class TransactionAnswered(Outcome, frozen=True):
     token: TokenVerdict | None = None
+    total_cost: Decimal | None = None
+    """What it costs so far, or in all, with tax."""
 
 
 class MeterValues(Input, frozen=True):

@@ -10,6 +10,8 @@ import msgspec
 
 from .kept import Kept
 from .schedules.model import Profile
+from .tariffs.bill import Bill
+from .tariffs.model import Tariff
 
 
 class Sample(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -72,6 +74,19 @@ class QuirkRecord(msgspec.Struct, array_like=True, gc=False):
     firmware: str = ""
 
 
+class Pricing(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What is known of how a station prices (`domain.costs`)."""
+
+    zone: str | None = None
+    """Its time zone, by which a tariff's times are meant; None: it has not said."""
+    kinds: dict[int, str] = {}
+    """AC or DC, by EVSE, as far as it has said so."""
+    shows: bool = False
+    """1.6: it shows prices and cost to drivers (California's messages)."""
+    tariffs: dict[int, list[Tariff]] = {}
+    """The default tariffs that it has accepted, by EVSE (0: all), in the order in which they were set."""
+
+
 class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a station: the fold of its own facts."""
 
@@ -101,6 +116,7 @@ class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     clock: ClockEstimate | None = None
     charging: Charging | None = None
     """None where nothing limits it that we know of."""
+    pricing: Pricing | None = None
     kept: Kept | None = None
     """What it keeps of what it was told (`domain.kept`); None: nothing."""
     quirks: dict[str, QuirkRecord] = {}
@@ -179,6 +195,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     edges: list[Reading] = []
     """2.x: the first and last readings by seqNo, then by time."""
     marks: Marks = msgspec.field(default_factory=Marks)
+    bill: Bill | None = None
+    """What it costs; None where it has no tariff."""
 
 
 class Command(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

@@ -6,7 +6,7 @@ idTag, timestamp, meterStart); what makes a stop the same stop is (transactionId
 
 from __future__ import annotations
 
-from . import inputs, metering
+from . import costs, inputs, metering
 from .boot import DONE
 from .clock import regime
 from .context import Context, Decision, Need
@@ -39,22 +39,22 @@ def start(state: StationState, given: inputs.StartTransaction, ctx: Context) -> 
     transaction = ctx.ids.transaction_id()
     while state.by_transaction(str(transaction)) is not None:
         transaction = ctx.ids.transaction_id()
-    facts.append(
-        SessionStarted(
-            event_time=given.time,
-            session_id=ctx.ids.new(),
-            transaction=str(transaction),
-            start_key=key,
-            ocpp_version=VERSION,
-            evse=given.connector,
-            connector=1,
-            token=given.token,
-            token_type=TOKEN_TYPE,
-            verdict=token.status,
-            meter_start_wh=given.meter_start_wh,
-            reservation_id=given.reservation_id,
-        )
+    begun = SessionStarted(
+        event_time=given.time,
+        session_id=ctx.ids.new(),
+        transaction=str(transaction),
+        start_key=key,
+        ocpp_version=VERSION,
+        evse=given.connector,
+        connector=1,
+        token=given.token,
+        token_type=TOKEN_TYPE,
+        verdict=token.status,
+        meter_start_wh=given.meter_start_wh,
+        reservation_id=given.reservation_id,
     )
+    facts.append(begun)
+    facts += costs.begun(state, begun, token.parent, ctx)
     return Decision(tuple(facts), (), Started(transaction_id=transaction, token=token))
 
 

@@ -6,7 +6,7 @@ Started, one Ended and everything between make a transaction.
 
 from __future__ import annotations
 
-from . import inputs, metering, ranges
+from . import costs, inputs, metering, ranges
 from .boot import DONE
 from .context import Context, Decision, Need
 from .facts import AnyFact, OrphanReceived, SessionEnded, SessionStarted, SessionUpdated, TokenPresented
@@ -71,6 +71,7 @@ def transaction_event(state: StationState, given: TransactionEvent, ctx: Context
         facts.append(_end(given, session_id, reading))
     else:
         facts.append(_update(given, session_id, reading))
+    costs.of_event(state, given, session_id, "" if token is None else token.parent, facts, ctx)
     if token is not None and given.kind != "Started":
         facts.append(
             TokenPresented(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import StationKey
 
-from . import charging_fold, clock, kept_fold, sessions
+from . import charging_fold, clock, costs_fold, kept_fold, sessions
 from .context import Need
 from .facts import (
     AnyFact,
@@ -24,16 +24,22 @@ from .facts import (
     CommandRequested,
     CommandSettled,
     ConnectorStatusChanged,
+    DefaultTariffSet,
     FirmwareStatusChanged,
     OrphanReceived,
     PriorityChargingChanged,
     QuirkSeen,
+    SessionCostDiffered,
+    SessionCostTold,
     SessionEnded,
     SessionStarted,
+    SessionTariffOffered,
+    SessionTariffSet,
     SessionUpdated,
     StationBooted,
     StationConnected,
     StationDisconnected,
+    TariffsCleared,
     VariablesReported,
 )
 from .flags import clear, flag
@@ -299,6 +305,8 @@ class StationState:
             session = sessions.create(self.key.tenant, self.key.station, fact, recv_time)
             self._index(session)
         sessions.on_started(session, fact, recv_time, self.station.skew_ms)
+        if session.bill is not None:
+            costs_fold.on_started(session, fact)
         self._touched[session.id] = session
         self._ensure_connector(session.evse, session.connector)
         self._bind(session.evse)
@@ -317,6 +325,8 @@ class StationState:
         session, station = self._session(fact.session_id), self.station
         evse, power = session.evse, session.power_w
         sessions.on_updated(session, fact, recv_time, station.skew_ms)
+        if session.bill is not None:
+            costs_fold.on_updated(session, fact)
         self._touched[session.id] = session
         if session.evse != evse:
             self._ensure_connector(session.evse, session.connector)
@@ -331,6 +341,8 @@ class StationState:
     def _on_session_ended(self, fact: SessionEnded, recv_time: int, epoch: int) -> None:
         session = self._session(fact.session_id)
         sessions.on_ended(session, fact, recv_time, self.station.skew_ms)
+        if session.bill is not None:
+            costs_fold.on_ended(session, fact)
         self._active.pop(session.id, None)
         self._touched[session.id] = session
         self._bind(session.evse)
@@ -396,6 +408,7 @@ class StationState:
                 clear(session, "connector-available")
                 if fact.status in ("Charging", "SuspendedEV", "SuspendedEVSE"):
                     session.charging_state = fact.status
+            costs_fold.on_status(session, fact)
             self._touched[session.id] = session
 
     def _on_firmware_status(self, fact: FirmwareStatusChanged, recv_time: int, epoch: int) -> None:
@@ -408,6 +421,8 @@ class StationState:
         if kept_fold.on_variables(self.station, fact, recv_time):
             self._touch_station()
         for one in fact.variables:
+            if one.attribute == "Actual" and costs_fold.on_variable(self.station, one):
+                self._touch_station()
             record = Variable(
                 tenant=tenant,
                 station_id=station,
@@ -454,6 +469,15 @@ class StationState:
         self.station.last_seen = recv_time
         self._touch_station()
 
+    def _on_session_cost(self, fact: Any, recv_time: int, epoch: int) -> None:
+        session = self._session(fact.session_id)
+        _COSTS[type(fact)](session, fact)
+        self._touched[session.id] = session
+
+    def _on_pricing(self, fact: Any, recv_time: int, epoch: int) -> None:
+        _PRICING[type(fact)](self.station, fact)
+        self._touch_station()
+
     def _on_kept(self, fact: Any, recv_time: int, epoch: int) -> None:
         if kept_fold.FOLDS[type(fact)](self.station, fact, recv_time):
             self.station.last_seen = recv_time
@@ -487,6 +511,12 @@ class StationState:
         ChargingProfilesReported: _on_charging,
         ChargingLimitChanged: _on_charging,
         PriorityChargingChanged: _on_charging,
+        SessionTariffSet: _on_session_cost,
+        SessionTariffOffered: _on_session_cost,
+        SessionCostTold: _on_session_cost,
+        SessionCostDiffered: _on_session_cost,
+        DefaultTariffSet: _on_pricing,
+        TariffsCleared: _on_pricing,
         QuirkSeen: _on_quirk,
         **dict.fromkeys(kept_fold.FOLDS, _on_kept),
     }
@@ -500,6 +530,17 @@ _CHARGING: dict[type, Callable[[Station, Any], None]] = {
     ChargingProfilesReported: charging_fold.on_profiles_reported,
     ChargingLimitChanged: charging_fold.on_limit_changed,
     PriorityChargingChanged: charging_fold.on_priority_changed,
+}
+
+_COSTS: dict[type, Callable[[Session, Any], None]] = {
+    SessionTariffSet: costs_fold.on_set,
+    SessionTariffOffered: costs_fold.on_offered,
+    SessionCostTold: costs_fold.on_told,
+    SessionCostDiffered: costs_fold.on_differed,
+}
+_PRICING: dict[type, Callable[[Station, Any], None]] = {
+    DefaultTariffSet: costs_fold.on_default,
+    TariffsCleared: costs_fold.on_cleared,
 }
 
 _HANDLERS = StationState.HANDLERS  # by its short name: `apply` looks it up for every fact

@@ -19,6 +19,7 @@ from . import (
     boot,
     certificates,
     charging,
+    costs,
     device_model,
     inputs,
     notices,
@@ -81,6 +82,10 @@ ROUTES: dict[type[inputs.Input], Callable[[StationState, Any, Context], Decision
     charging.NeedsNotified: charging.needs_notified,
     charging.VehicleSchedule: charging.vehicle_schedule,
     charging.RatesAsked: charging.rates_asked,
+    costs.DefaultAccepted: costs.default_accepted,
+    costs.Cleared: costs.cleared,
+    costs.TariffOffered: costs.tariff_offered,
+    costs.Changed: costs.changed,
     **blocks.ROUTES,
 }
 """One small function per input."""

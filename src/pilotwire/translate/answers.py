@@ -11,7 +11,7 @@ from typing import Any
 from pilotwire.domain.facts import ReportedVariable
 from pilotwire.domain.inputs import Input, Report
 
-from . import blocks_answers, charging
+from . import blocks_answers, charging, tariffs
 from .v201 import reported
 
 SECRETS = frozenset(("AuthorizationKey", "BasicAuthPassword"))
@@ -92,7 +92,11 @@ def report(action: str, request: Any, response: Any) -> Input | None:
     """What an answer says of variables (a `Report`), of charging or of what the station keeps; None: of nothing."""
     reader = _READERS.get(action)
     if reader is None:
-        return charging.answered(action, request, response) or blocks_answers.answered(action, request, response)
+        return (
+            charging.answered(action, request, response)
+            or tariffs.answered(action, request, response)
+            or blocks_answers.answered(action, request, response)
+        )
     variables = reader(request, response)
     return Report(variables=variables) if variables else None
 

@@ -219,9 +219,11 @@ def table_for(m: Any) -> dict[str, Served]:
     nothing = m.TransactionEventResponse()
 
     def transaction_answered(outcome: inputs.TransactionAnswered, now: int) -> Any:
-        if outcome.token is None:
+        if outcome.token is None and outcome.total_cost is None:
             return nothing
-        return m.TransactionEventResponse(id_token_info=id_token_info(outcome.token))
+        return m.TransactionEventResponse(
+            total_cost=outcome.total_cost, id_token_info=None if outcome.token is None else id_token_info(outcome.token)
+        )
 
     def data_transferred(outcome: DataTransferVerdict, now: int) -> Any:
         return m.DataTransferResponse(status=outcome.status)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pilotwire.domain import inputs
 from pilotwire.protocols.ocpp.v21 import messages as m
 
-from . import blocks, certificates, charging
+from . import blocks, certificates, charging, tariffs
 from .table import Table
 from .v201 import device_event, table_for
 
@@ -27,6 +27,7 @@ _BASE = table_for(m)
 TABLE: Table = (
     _BASE
     | {"NotifyEvent": replace(_BASE["NotifyEvent"], read=_device_event)}
+    | tariffs.rows_21(_BASE)
     | certificates.rows_21(m)
     | charging.rows_21(m)
     | blocks.rows_21(m)

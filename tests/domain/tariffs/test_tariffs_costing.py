@@ -75,6 +75,9 @@ def conditions(draw: st.DrawFn) -> Conditions:
         else:
             name = draw(st.sampled_from(["time", "charging_time", "idle_time"]))
             found[draw(st.sampled_from(["min_", "max_"])) + name] = draw(st.integers(0, 900))
+    for name in ("time", "charging_time", "idle_time"):
+        if found.get(f"min_{name}", -1) >= found.get(f"max_{name}", 901):
+            del found[f"max_{name}"]  # bounds that exclude each other are a fault of their own
     return Conditions(**found)
 
 

@@ -155,6 +155,10 @@ FLAGS: Final[dict[str, Word]] = {
         "So many messages of this session are missing that not every gap is kept. The energy counts what was reported.",
         "warn",
     ),
+    "cost-differs": Word(
+        "Cost differs",
+        "The station's final cost is not what follows from its own messages by the same tariff.",
+    ),
     "meter-went-back": Word(
         "Meter went back",
         "The register at the end is lower than at the start: the meter was changed or reset. The energy is not known "
