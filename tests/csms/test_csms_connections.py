@@ -88,9 +88,10 @@ def test_a_process_that_was_killed_is_noticed_by_the_next() -> None:
 
 
 def test_last_seen_is_written_once_a_minute_at_most() -> None:
-    world = World()
+    world = World(heartbeat_interval_s=5)
     station = world.station()
     station.boot()
+    station.status()
     before = len(world.store._entries)
     for _ in range(100):
         station.call("Heartbeat", {}, ms=5_000)

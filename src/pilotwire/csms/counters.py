@@ -23,8 +23,8 @@ class Counters:
         "held_frames",
         "messages",
         "pauses",
-        "quirks",
         "queued_commands",
+        "quirks",
         "rejected",
         "rpc",
     )
