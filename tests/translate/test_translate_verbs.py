@@ -45,6 +45,59 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, Any], tuple[str, Any]]] = [
         ("RemoteStopTransaction", {"transactionId": 7}),
         ("RequestStopTransaction", {"transactionId": "7"}),
     ),
+    (
+        "update-firmware",
+        {"location": "https://x/2.bin", "retrieve_at": "2026-03-01T00:00:00Z", "retries": 3},
+        (
+            "UpdateFirmware",
+            {"location": "https://x/2.bin", "retrieveDate": "2026-03-01T00:00:00Z", "retries": 3},
+        ),
+        (
+            "UpdateFirmware",
+            {
+                "requestId": 99,
+                "firmware": {"location": "https://x/2.bin", "retrieveDateTime": "2026-03-01T00:00:00Z"},
+                "retries": 3,
+            },
+        ),
+    ),
+    (
+        "update-firmware",
+        {
+            "location": "https://x/2.bin",
+            "retrieve_at": "2026-03-01T00:00:00Z",
+            "install_at": "2026-03-01T02:00:00Z",
+            "signing_certificate": "PEM",
+            "signature": "c2lnbmVk",
+            "request_id": 7,
+        },
+        (
+            "SignedUpdateFirmware",
+            {
+                "requestId": 7,
+                "firmware": {
+                    "location": "https://x/2.bin",
+                    "retrieveDateTime": "2026-03-01T00:00:00Z",
+                    "installDateTime": "2026-03-01T02:00:00Z",
+                    "signingCertificate": "PEM",
+                    "signature": "c2lnbmVk",
+                },
+            },
+        ),
+        (
+            "UpdateFirmware",
+            {
+                "requestId": 7,
+                "firmware": {
+                    "location": "https://x/2.bin",
+                    "retrieveDateTime": "2026-03-01T00:00:00Z",
+                    "installDateTime": "2026-03-01T02:00:00Z",
+                    "signingCertificate": "PEM",
+                    "signature": "c2lnbmVk",
+                },
+            },
+        ),
+    ),
     ("reset", {}, ("Reset", {"type": "Soft"}), ("Reset", {"type": "OnIdle"})),
     ("reset", {"type": "immediate"}, ("Reset", {"type": "Hard"}), ("Reset", {"type": "Immediate"})),
     (

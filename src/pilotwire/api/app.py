@@ -15,10 +15,13 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from . import openapi
 from .context import ApiContext
 from .conventions import Conventions
+from .files.links import Links
+from .files.server import FileServer
 from .fleet import warm_fleet
 from .guard import Guard
 from .live import hub_of
 from .problems import HANDLERS
+from .resources import logs
 from .routes import (
     alarms,
     audit,
@@ -28,6 +31,7 @@ from .routes import (
     course,
     drivers,
     evses,
+    firmware,
     handshakes,
     jobs,
     login,
@@ -37,6 +41,7 @@ from .routes import (
     people,
     reports,
     retention,
+    rollouts,
     sessions,
     settings,
     sites,
@@ -59,6 +64,8 @@ AREAS = (
     checks,
     views,
     jobs,
+    firmware,
+    rollouts,
     sites,
     tokens,
     drivers,
@@ -80,9 +87,10 @@ MAX_BODY = 1 << 20
 
 
 class Api(Litestar):
-    """Litestar behind the guard and the conventions, which also see what no route matches."""
+    """Litestar behind the guard and the conventions, which also see what no route matches; the files of stations beside
+    it, where the link itself is the credential."""
 
-    __slots__ = ("_conventions", "_guard", "_inner")
+    __slots__ = ("_conventions", "_files", "_guard", "_inner")
 
     def __init__(self, context: ApiContext, handlers: Sequence[ControllerRouterHandler]) -> None:
         super().__init__(
@@ -93,12 +101,17 @@ class Api(Litestar):
             state=State({"context": context}),
             logging_config=None,
         )
+        context.parts[Links] = Links(context)
+        self._files = FileServer(context, logs.received)
         self._guard = Guard(context)
         self._conventions = Conventions(context)
         self._inner: Any = super().__call__
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._guard(self._known, scope, receive, send)
+        if self._files.serves(scope):
+            await self._files(scope, receive, send)
+        else:
+            await self._guard(self._known, scope, receive, send)
 
     async def _known(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The guard has let it in."""

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pilotwire.core.ids import DEFAULT_TENANT, Ids
@@ -52,6 +53,14 @@ class ApiConfig:
     """True behind TLS: cookies are then sent over HTTPS alone."""
     zone: tzinfo = UTC
     """Whose midnight begins "today" in the totals."""
+    files_url: str = "http://localhost:8080/files/"
+    """Where stations fetch firmware and leave their logs (`pilotwire.api.files`); the link is appended."""
+    log_limit: int = 256 << 20
+    """Bytes of one log."""
+    log_days: int = 90
+    """How long logs that stations left are kept; 0: until somebody deletes them."""
+    firmware_limit: int = 1 << 30
+    """Bytes of one firmware image."""
     private_targets: bool = False
     """Whether webhooks may go to loopback and private addresses, and without TLS. Never where strangers set them up."""
     login_days: int = 7
@@ -86,6 +95,8 @@ class ApiContext:
     readable there. Whoever gives none cannot read after a restart what was locked before it."""
     began_at: int | None = None
     """When this process began (ms), before it listened to stations; None: when the context was made."""
+    files: Path | None = None
+    """The folder of firmware images and logs; None: there is none, and nothing can be left or fetched."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams end then."""
     parts: dict[type, Any] = field(default_factory=dict)

@@ -134,7 +134,7 @@ class TenantBus:
 
     __slots__ = ("_bus", "tenant")
 
-    OF_TENANTS = frozenset(("facts", "live", "command", "power", "refused", "handshakes", "alarms"))
+    OF_TENANTS = frozenset(("facts", "live", "command", "power", "refused", "handshakes", "alarms", "jobs", "rollouts"))
     """Subjects whose second part is a tenant."""
 
     def __init__(self, bus: Bus, tenant: str) -> None:

@@ -34,13 +34,14 @@ Make = Callable[[ApiContext], Worker]
 def workers() -> list[Make]:
     """How every worker is made, in the order of their starting. Imported when asked for: the command line's help and
     the API without a server need none of them."""
+    from .firmware_worker import FirmwareWorker
     from .happenings.deliver import Deliverer
     from .happenings.mail import Mailer
     from .happenings.reporting import Reporting
     from .happenings.worker import Happenings
     from .job_runner import JobRunner
 
-    return [JobRunner, Deliverer, Mailer, Happenings, Reporting]
+    return [JobRunner, Deliverer, Mailer, Happenings, FirmwareWorker, Reporting]
 
 
 class Workers:

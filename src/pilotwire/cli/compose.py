@@ -42,10 +42,14 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     demo_stations: int = 12
     private_webhooks: bool = False
     """Webhooks may go to loopback and private addresses, and without TLS."""
+    files: str = ""
+    """Where stations fetch firmware and leave logs; empty: at `http`."""
     tiles: str = ""
     """Address of map tiles with {z}, {x} and {y}; empty: the map is drawn without."""
     tiles_attribution: str = ""
     """Whom they are owed to."""
+    inventory: bool = True
+    """Stations are asked for their configuration after a boot."""
 
 
 def store_for(data: Path, database: str | None) -> Store:
@@ -92,7 +96,7 @@ class Node:
             bus=self.bus,
             scheduler=scheduler,
             ids=ids,
-            config=CsmsConfig(lab=options.lab),
+            config=CsmsConfig(lab=options.lab, read_inventory=options.inventory),
             verify=passwords.verify_station,
             hash_password=passwords.hash_station,
             secret=secret.installation(options.data),
@@ -145,6 +149,7 @@ class Node:
                 rate_per_s=self.options.api_rate,
                 version=__version__,
                 private_targets=self.options.private_webhooks,
+                files_url=self.options.files or f"http://{outward(self.options.http)}/files/",
                 map_tiles=self.options.tiles,
                 map_attribution=self.options.tiles_attribution,
             ),
@@ -156,6 +161,7 @@ class Node:
             process_key=self.key,
             secret=secret.installation(self.options.data),
             ready=self._readiness,
+            files=self.options.data / "files",
         )
         server = ApiServer(create_app(context), warm=True)
         await listen_api(server, self.options.http)

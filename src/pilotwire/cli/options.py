@@ -40,6 +40,14 @@ def tiles(text: str) -> str:
     return text
 
 
+def files_url(text: str) -> str:
+    """Where stations reach the file server: http or https, its path ending with /files/ as ours does."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.rstrip("/").endswith("/files"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address of files: write https://HOST/files/")
+    return text
+
+
 def default_data() -> Path:
     """$PILOTWIRE_DATA, or where this user's programs keep their data."""
     if chosen := os.environ.get("PILOTWIRE_DATA"):

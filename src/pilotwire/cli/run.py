@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pilotwire.cli import runfile
 from pilotwire.cli.addresses import Address, local, outward
-from pilotwire.cli.options import add_data, address, data_dir, parser, tiles
+from pilotwire.cli.options import add_data, address, data_dir, files_url, parser, tiles
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ def main(name: str, arguments: Sequence[str]) -> int:
         help="webhooks may go to loopback and private addresses, and without TLS",
     )
     options.add_argument(
+        "--files",
+        type=files_url,
+        metavar="URL",
+        help="where chargers reach this server's /files/ to fetch firmware and leave logs, as "
+        "https://csms.example/files/ behind a proxy (http:// at --http)",
+    )
+    options.add_argument(
         "--tiles",
         type=tiles,
         metavar="URL",
@@ -76,6 +83,12 @@ def main(name: str, arguments: Sequence[str]) -> int:
     )
     options.add_argument(
         "--tiles-attribution", default="", metavar="TEXT", help="whom the tiles are owed to, told below the map"
+    )
+    options.add_argument(
+        "--no-inventory",
+        action="store_true",
+        help="do not ask chargers by ourselves for their configuration and variables (once for each firmware, "
+        "after a boot)",
     )
     chosen = options.parse_args(arguments)
     from pilotwire.cli.compose import NodeOptions
@@ -91,8 +104,10 @@ def main(name: str, arguments: Sequence[str]) -> int:
         message_rate=chosen.message_rate,
         api_rate=chosen.api_rate,
         private_webhooks=chosen.allow_private_webhooks,
+        files=chosen.files or "",
         tiles=chosen.tiles or "",
         tiles_attribution=chosen.tiles_attribution,
+        inventory=not chosen.no_inventory,
     )
     check_lab(node)
     raise_file_limit()

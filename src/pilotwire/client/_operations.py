@@ -74,6 +74,21 @@ EXPORT_DRIVER: Operation[types.DriverExport] = Operation(
     "exportDriver", "GET", "/api/v1/drivers/{driver_id}/export", types.DriverExport
 )
 STREAM_EVENTS: Operation[None] = Operation("streamEvents", "GET", "/api/v1/events", None)
+LIST_FIRMWARE: Operation[types.FirmwarePage] = Operation("listFirmware", "GET", "/api/v1/firmware", types.FirmwarePage)
+CREATE_FIRMWARE: Operation[types.Firmware] = Operation("createFirmware", "POST", "/api/v1/firmware", types.Firmware)
+DELETE_FIRMWARE: Operation[None] = Operation("deleteFirmware", "DELETE", "/api/v1/firmware/{firmware_id}", None)
+GET_FIRMWARE: Operation[types.Firmware] = Operation(
+    "getFirmware", "GET", "/api/v1/firmware/{firmware_id}", types.Firmware
+)
+CHANGE_FIRMWARE: Operation[types.Firmware] = Operation(
+    "changeFirmware", "PATCH", "/api/v1/firmware/{firmware_id}", types.Firmware
+)
+GET_FIRMWARE_CONTENT: Operation[None] = Operation(
+    "getFirmwareContent", "GET", "/api/v1/firmware/{firmware_id}/content", None
+)
+PUT_FIRMWARE_CONTENT: Operation[types.Firmware] = Operation(
+    "putFirmwareContent", "PUT", "/api/v1/firmware/{firmware_id}/content", types.Firmware
+)
 STREAM_FRAMES: Operation[None] = Operation("streamFrames", "GET", "/api/v1/frames", None)
 LIST_GROUPS: Operation[types.GroupPage] = Operation("listGroups", "GET", "/api/v1/groups", types.GroupPage)
 CREATE_GROUP: Operation[types.Group] = Operation("createGroup", "POST", "/api/v1/groups", types.Group)
@@ -150,6 +165,22 @@ CHANGE_RETENTION: Operation[types.Retention] = Operation(
     "changeRetention", "PATCH", "/api/v1/retention", types.Retention
 )
 LIST_ROLES: Operation[types.RolePage] = Operation("listRoles", "GET", "/api/v1/roles", types.RolePage)
+LIST_ROLLOUTS: Operation[types.RolloutPage] = Operation("listRollouts", "GET", "/api/v1/rollouts", types.RolloutPage)
+CREATE_ROLLOUT: Operation[types.Rollout] = Operation("createRollout", "POST", "/api/v1/rollouts", types.Rollout)
+DELETE_ROLLOUT: Operation[None] = Operation("deleteRollout", "DELETE", "/api/v1/rollouts/{rollout_id}", None)
+GET_ROLLOUT: Operation[types.Rollout] = Operation("getRollout", "GET", "/api/v1/rollouts/{rollout_id}", types.Rollout)
+CANCEL_ROLLOUT: Operation[types.Rollout] = Operation(
+    "cancelRollout", "POST", "/api/v1/rollouts/{rollout_id}/cancel", types.Rollout
+)
+PAUSE_ROLLOUT: Operation[types.Rollout] = Operation(
+    "pauseRollout", "POST", "/api/v1/rollouts/{rollout_id}/pause", types.Rollout
+)
+RESUME_ROLLOUT: Operation[types.Rollout] = Operation(
+    "resumeRollout", "POST", "/api/v1/rollouts/{rollout_id}/resume", types.Rollout
+)
+LIST_ROLLOUT_STATIONS: Operation[types.RolloutStationPage] = Operation(
+    "listRolloutStations", "GET", "/api/v1/rollouts/{rollout_id}/stations", types.RolloutStationPage
+)
 LIST_SESSIONS: Operation[types.SessionPage] = Operation("listSessions", "GET", "/api/v1/sessions", types.SessionPage)
 EXPORT_SESSIONS: Operation[None] = Operation("exportSessions", "GET", "/api/v1/sessions/export", None)
 GET_SESSION: Operation[types.Session] = Operation("getSession", "GET", "/api/v1/sessions/{session_id}", types.Session)
@@ -242,8 +273,32 @@ LIST_EVSES: Operation[types.EvsePage] = Operation(
     "listEvses", "GET", "/api/v1/stations/{station_id}/evses", types.EvsePage
 )
 GET_EVSE: Operation[types.Evse] = Operation("getEvse", "GET", "/api/v1/stations/{station_id}/evses/{evse}", types.Evse)
+PUBLISH_FIRMWARE: Operation[types.CommandAnswer] = Operation(
+    "publishFirmware", "POST", "/api/v1/stations/{station_id}/firmware-publication", types.CommandAnswer
+)
+GET_FIRMWARE_UPDATE: Operation[types.FirmwareUpdate] = Operation(
+    "getFirmwareUpdate", "GET", "/api/v1/stations/{station_id}/firmware-update", types.FirmwareUpdate
+)
+UPDATE_FIRMWARE: Operation[types.FirmwareUpdate] = Operation(
+    "updateFirmware", "POST", "/api/v1/stations/{station_id}/firmware-update", types.FirmwareUpdate
+)
 LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
     "listHandshakes", "GET", "/api/v1/stations/{station_id}/handshakes", types.HandshakePage
+)
+LIST_STATION_LOGS: Operation[types.StationLogPage] = Operation(
+    "listStationLogs", "GET", "/api/v1/stations/{station_id}/logs", types.StationLogPage
+)
+ASK_FOR_STATION_LOG: Operation[types.StationLog] = Operation(
+    "askForStationLog", "POST", "/api/v1/stations/{station_id}/logs", types.StationLog
+)
+DELETE_STATION_LOG: Operation[None] = Operation(
+    "deleteStationLog", "DELETE", "/api/v1/stations/{station_id}/logs/{log_id}", None
+)
+GET_STATION_LOG: Operation[types.StationLog] = Operation(
+    "getStationLog", "GET", "/api/v1/stations/{station_id}/logs/{log_id}", types.StationLog
+)
+GET_STATION_LOG_CONTENT: Operation[None] = Operation(
+    "getStationLogContent", "GET", "/api/v1/stations/{station_id}/logs/{log_id}/content", None
 )
 LIST_MESSAGES: Operation[types.MessagePage] = Operation(
     "listMessages", "GET", "/api/v1/stations/{station_id}/messages", types.MessagePage
@@ -395,6 +450,13 @@ OPERATIONS: tuple[Operation[object], ...] = (
     ERASE_DRIVER,
     EXPORT_DRIVER,
     STREAM_EVENTS,
+    LIST_FIRMWARE,
+    CREATE_FIRMWARE,
+    DELETE_FIRMWARE,
+    GET_FIRMWARE,
+    CHANGE_FIRMWARE,
+    GET_FIRMWARE_CONTENT,
+    PUT_FIRMWARE_CONTENT,
     STREAM_FRAMES,
     LIST_GROUPS,
     CREATE_GROUP,
@@ -441,6 +503,14 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_RETENTION,
     CHANGE_RETENTION,
     LIST_ROLES,
+    LIST_ROLLOUTS,
+    CREATE_ROLLOUT,
+    DELETE_ROLLOUT,
+    GET_ROLLOUT,
+    CANCEL_ROLLOUT,
+    PAUSE_ROLLOUT,
+    RESUME_ROLLOUT,
+    LIST_ROLLOUT_STATIONS,
     LIST_SESSIONS,
     EXPORT_SESSIONS,
     GET_SESSION,
@@ -480,7 +550,15 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_STATION_DETAILS,
     LIST_EVSES,
     GET_EVSE,
+    PUBLISH_FIRMWARE,
+    GET_FIRMWARE_UPDATE,
+    UPDATE_FIRMWARE,
     LIST_HANDSHAKES,
+    LIST_STATION_LOGS,
+    ASK_FOR_STATION_LOG,
+    DELETE_STATION_LOG,
+    GET_STATION_LOG,
+    GET_STATION_LOG_CONTENT,
     LIST_MESSAGES,
     CHANGE_STATION_PASSWORD,
     LIST_EVSE_USE,

@@ -319,6 +319,44 @@ class SyncOperations(SyncCalls):
             on_break=on_break,
         )
 
+    def list_firmware(
+        self, *, cursor: str | None = None, limit: int | None = None, q: str | None = None
+    ) -> types.FirmwarePage:
+        """Images, newest first."""
+        return self._answer(operations.LIST_FIRMWARE, query={"cursor": cursor, "limit": limit, "q": q})
+
+    def iter_firmware(self, *, q: str | None = None) -> Iterator[types.Firmware]:
+        """Images, newest first. All of them, page by page."""
+        return self._pages(operations.LIST_FIRMWARE, query={"q": q})
+
+    def create_firmware(self, body: types.NewFirmware, *, idempotency_key: str | None = None) -> types.Firmware:
+        """Say what an image is; send its file afterwards."""
+        return self._answer(operations.CREATE_FIRMWARE, body=body, idempotency_key=idempotency_key)
+
+    def delete_firmware(self, firmware_id: str, *, if_match: Kept[Any] | str | None = None) -> None:
+        """The file goes too, and every link to it; not while a roll-out of it is not done."""
+        self._nothing(operations.DELETE_FIRMWARE, firmware_id, if_match=if_match)
+
+    def get_firmware(self, firmware_id: str) -> Kept[types.Firmware]:
+        """What an image is, and whether it can be sent."""
+        return self._kept(operations.GET_FIRMWARE, firmware_id)
+
+    def change_firmware(
+        self, firmware_id: str, body: types.FirmwareChange, *, if_match: Kept[types.Firmware] | str | None = None
+    ) -> Kept[types.Firmware]:
+        """Change what is given, keep the rest."""
+        return self._kept(operations.CHANGE_FIRMWARE, firmware_id, body=body, if_match=if_match)
+
+    def get_firmware_content(self, firmware_id: str) -> Download:
+        """The file as it was sent. As a file."""
+        return self._download(operations.GET_FIRMWARE_CONTENT, firmware_id)
+
+    def put_firmware_content(self, firmware_id: str, body: str | bytes) -> types.Firmware:
+        """The bytes of the file, once."""
+        return self._answer(
+            operations.PUT_FIRMWARE_CONTENT, firmware_id, body=body, media_type="application/octet-stream"
+        )
+
     def frames(
         self, *, station: str | None = None, on_break: OnBreak | None = None
     ) -> Generator[types.FrameShown | sse.Lagged, None, None]:
@@ -651,6 +689,68 @@ class SyncOperations(SyncCalls):
     def list_roles(self) -> types.RolePage:
         """Each role, how far it reaches, and what it may do."""
         return self._answer(operations.LIST_ROLES)
+
+    def list_rollouts(self, *, cursor: str | None = None, limit: int | None = None) -> types.RolloutPage:
+        """Roll-outs, newest first."""
+        return self._answer(operations.LIST_ROLLOUTS, query={"cursor": cursor, "limit": limit})
+
+    def iter_rollouts(self) -> Iterator[types.Rollout]:
+        """Roll-outs, newest first. All of them, page by page."""
+        return self._pages(operations.LIST_ROLLOUTS, query={})
+
+    def create_rollout(self, body: types.NewRollout, *, idempotency_key: str | None = None) -> types.Rollout:
+        """Order a roll-out: a few stations first, then more, then all."""
+        return self._answer(operations.CREATE_ROLLOUT, body=body, idempotency_key=idempotency_key)
+
+    def delete_rollout(self, rollout_id: str, *, if_match: Kept[Any] | str | None = None) -> None:
+        """Only one that stands still (paused, stopped, done) can be forgotten."""
+        self._nothing(operations.DELETE_ROLLOUT, rollout_id, if_match=if_match)
+
+    def get_rollout(self, rollout_id: str) -> Kept[types.Rollout]:
+        """How far it is, stage by stage, and why it stands still."""
+        return self._kept(operations.GET_ROLLOUT, rollout_id)
+
+    def cancel_rollout(self, rollout_id: str, *, idempotency_key: str | None = None) -> types.Rollout:
+        """Nobody else is begun; what is under way at a station goes on there."""
+        return self._answer(operations.CANCEL_ROLLOUT, rollout_id, idempotency_key=idempotency_key)
+
+    def pause_rollout(self, rollout_id: str, *, idempotency_key: str | None = None) -> types.Rollout:
+        """Nobody else is begun until it is resumed; what is under way goes on."""
+        return self._answer(operations.PAUSE_ROLLOUT, rollout_id, idempotency_key=idempotency_key)
+
+    def resume_rollout(
+        self, rollout_id: str, body: types.Reason, *, idempotency_key: str | None = None
+    ) -> types.Rollout:
+        """Go on where it stands."""
+        return self._answer(operations.RESUME_ROLLOUT, rollout_id, body=body, idempotency_key=idempotency_key)
+
+    def list_rollout_stations(
+        self,
+        rollout_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        state: Literal[
+            "pending", "waiting", "ordering", "updating", "installed", "failed", "silent", "refused", "skipped"
+        ]
+        | None = None,
+    ) -> types.RolloutStationPage:
+        """Its stations in their order."""
+        return self._answer(
+            operations.LIST_ROLLOUT_STATIONS, rollout_id, query={"cursor": cursor, "limit": limit, "state": state}
+        )
+
+    def iter_rollout_stations(
+        self,
+        rollout_id: str,
+        *,
+        state: Literal[
+            "pending", "waiting", "ordering", "updating", "installed", "failed", "silent", "refused", "skipped"
+        ]
+        | None = None,
+    ) -> Iterator[types.RolloutStation]:
+        """Its stations in their order. All of them, page by page."""
+        return self._pages(operations.LIST_ROLLOUT_STATIONS, rollout_id, query={"state": state})
 
     def list_sessions(
         self,
@@ -1066,11 +1166,57 @@ class SyncOperations(SyncCalls):
         """One EVSE with its connectors."""
         return self._answer(operations.GET_EVSE, station_id, evse)
 
+    def publish_firmware(
+        self, station_id: str, body: types.NewFirmwarePublication, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Have a local controller (2.x) fetch an image from here and offer it to its stations."""
+        return self._answer(operations.PUBLISH_FIRMWARE, station_id, body=body, idempotency_key=idempotency_key)
+
+    def get_firmware_update(self, station_id: str) -> types.FirmwareUpdate:
+        """How far the newest update is, step by step."""
+        return self._answer(operations.GET_FIRMWARE_UPDATE, station_id)
+
+    def update_firmware(
+        self, station_id: str, body: types.NewFirmwareUpdate, *, idempotency_key: str | None = None
+    ) -> types.FirmwareUpdate:
+        """Have the station fetch an image from here and install it: UpdateFirmware, SignedUpdateFirmware for signed
+        images in 1.6.
+        """
+        return self._answer(operations.UPDATE_FIRMWARE, station_id, body=body, idempotency_key=idempotency_key)
+
     def list_handshakes(self, station_id: str) -> types.HandshakePage:
         """The last handshakes in the name of a station, newest first, with what was wrong and what to do: wrong
         path, password, subprotocol, certificate, clock.
         """
         return self._answer(operations.LIST_HANDSHAKES, station_id)
+
+    def list_station_logs(
+        self, station_id: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> types.StationLogPage:
+        """Logs that were asked for, newest first, and whether they have come."""
+        return self._answer(operations.LIST_STATION_LOGS, station_id, query={"cursor": cursor, "limit": limit})
+
+    def iter_station_logs(self, station_id: str) -> Iterator[types.StationLog]:
+        """Logs that were asked for, newest first, and whether they have come. All of them, page by page."""
+        return self._pages(operations.LIST_STATION_LOGS, station_id, query={})
+
+    def ask_for_station_log(
+        self, station_id: str, body: types.NewLog, *, idempotency_key: str | None = None
+    ) -> types.StationLog:
+        """Have the station leave its diagnostics or its security log here (GetLog, GetDiagnostics)."""
+        return self._answer(operations.ASK_FOR_STATION_LOG, station_id, body=body, idempotency_key=idempotency_key)
+
+    def delete_station_log(self, station_id: str, log_id: str) -> None:
+        """The file goes too, and the link where it was waited for."""
+        self._nothing(operations.DELETE_STATION_LOG, station_id, log_id)
+
+    def get_station_log(self, station_id: str, log_id: str) -> types.StationLog:
+        """Whether it has come."""
+        return self._answer(operations.GET_STATION_LOG, station_id, log_id)
+
+    def get_station_log_content(self, station_id: str, log_id: str) -> Download:
+        """The file as the station left it. As a file."""
+        return self._download(operations.GET_STATION_LOG_CONTENT, station_id, log_id)
 
     def list_messages(
         self,

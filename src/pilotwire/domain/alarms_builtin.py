@@ -156,6 +156,14 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        id="rollout-stopped",
+        name="Roll-out stopped itself",
+        description="A roll-out of firmware went wrong at too many stations. Clears when somebody resumes or ends it.",
+        severity="major",
+        hold_s=0,
+        condition=GaugeCondition(gauge="rollout-stopped", over=0),
+    ),
+    Rule(
         id="webhook-failing",
         name="Webhook failing",
         description="A webhook has taken nothing for an hour.",

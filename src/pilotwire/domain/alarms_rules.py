@@ -89,6 +89,7 @@ Condition = FactCondition | StalledCondition | GaugeCondition
 GAUGES: Final = {
     "clock-skew-s": "the station's clock minus ours, without its sign, s",
     "site-power-percent": "power of all sessions at a site in percent of the site's power limit",
+    "rollout-stopped": "1 while a roll-out of firmware stands that has stopped itself",
     "webhook-failing-min": "for how long a webhook has taken nothing, min",
 }
 

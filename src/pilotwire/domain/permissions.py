@@ -15,7 +15,7 @@ READS: Final = frozenset(
     f"{resource}:read"
     for resource in (
         "sites", "stations", "variables", "sessions", "tokens", "drivers", "commands", "messages", "events", "alarms",
-        "jobs", "reports",
+        "jobs", "reports", "firmware", "rollouts",
     )
 )  # fmt: skip
 """What everybody who works with a whole tenant may see."""
@@ -24,6 +24,7 @@ _OPERATES: Final = frozenset(
     (
         "sites:write", "stations:write", "variables:write", "sessions:export", "tokens:write", "drivers:write",
         "commands:send", "commands:dangerous", "alarms:write", "jobs:write", "webhooks:read", "settings:read",
+        "firmware:write", "rollouts:write", "logs:read", "logs:write",
     )
 )  # fmt: skip
 _ADMINISTERS: Final = frozenset(
@@ -47,16 +48,19 @@ ROLES: Final[dict[str, tuple[Scope, frozenset[str]]]] = {
             )
         ),
     ),
-    "support": ("tenant", READS | {"commands:send", "commands:dangerous", "alarms:write", "settings:read"}),
+    "support": ("tenant", READS | {
+        "commands:send", "commands:dangerous", "alarms:write", "settings:read", "logs:read", "logs:write",
+    }),
     "auditor": (
         "tenant",
-        READS | {"sessions:export", "users:read", "keys:read", "webhooks:read", "settings:read", "audit:read"},
+        READS | {"sessions:export", "users:read", "keys:read", "webhooks:read", "settings:read", "audit:read",
+         "logs:read"},
     ),
     "viewer": ("tenant", READS),
     "driver": ("own", frozenset(("sessions:read", "commands:send"))),
     "service": ("tenant", READS | {
         "stations:write", "variables:write", "sessions:export", "tokens:write", "drivers:write", "commands:send",
-        "alarms:write", "jobs:write", "webhooks:read", "webhooks:write",
+        "alarms:write", "jobs:write", "webhooks:read", "webhooks:write", "logs:read", "logs:write",
     }),
 }  # fmt: skip
 """Role → (scope, permissions)."""
@@ -65,9 +69,10 @@ PERMISSIONS: Final = frozenset(permission for _, permissions in ROLES.values() f
 
 DANGEROUS: Final = frozenset(
     (
-        "reset", "unlock", "update-firmware", "clear-cache", "Reset", "UnlockConnector", "UpdateFirmware",
-        "SignedUpdateFirmware", "PublishFirmware", "UnpublishFirmware", "CertificateSigned", "InstallCertificate",
-        "DeleteCertificate", "SetNetworkProfile", "ClearCache", "CustomerInformation",
+        "reset", "unlock", "update-firmware", "clear-cache", "Reset",
+        "UnlockConnector", "UpdateFirmware", "SignedUpdateFirmware", "PublishFirmware", "UnpublishFirmware",
+        "CertificateSigned", "InstallCertificate", "DeleteCertificate", "SetNetworkProfile",
+        "ClearCache", "CustomerInformation",
     )
 )  # fmt: skip
 """Commands (our verbs and OCPP actions) that can cut a station off, take it out of service or change whom it trusts:

@@ -147,6 +147,23 @@ class GetLog(_Payload, kw_only=True):
     type: Literal["diagnostics", "security"] = "diagnostics"
     oldest: str | None = None
     latest: str | None = None
+    request_id: int | None = None
+    """None: a new one; a 1.6 GetDiagnostics has none."""
+    retries: int | None = None
+    retry_interval: int | None = None
+
+
+class UpdateFirmware(_Payload, kw_only=True):
+    """update-firmware from `location` (a URL); with a certificate and a signature it is SignedUpdateFirmware in 1.6.
+
+    `retrieve_at` and `install_at` are RFC 3339; 1.6 knows when to install signed firmware alone."""
+
+    location: str
+    retrieve_at: str
+    install_at: str | None = None
+    signing_certificate: str | None = None
+    signature: str | None = None
+    request_id: int | None = None
     retries: int | None = None
     retry_interval: int | None = None
 
@@ -305,7 +322,30 @@ def _get_log(given: GetLog, ask: Asking) -> tuple[str, Wire]:
         return "GetDiagnostics", {"location": given.location, **times, **often}
     log = _some(remoteLocation=given.location, oldestTimestamp=given.oldest, latestTimestamp=given.latest)
     kind = "DiagnosticsLog" if given.type == "diagnostics" else "SecurityLog"
-    return "GetLog", {"log": log, "logType": kind, "requestId": ask.number(), **often}
+    number = ask.number() if given.request_id is None else given.request_id
+    return "GetLog", {"log": log, "logType": kind, "requestId": number, **often}
+
+
+def _update_firmware(given: UpdateFirmware, ask: Asking) -> tuple[str, Wire]:
+    if (given.signing_certificate is None) != (given.signature is None):
+        missing = "signature" if given.signature is None else "signing_certificate"
+        raise Invalid("a certificate and a signature belong together", missing)
+    often = _some(retries=given.retries, retryInterval=given.retry_interval)
+    signed = given.signature is not None
+    if _is_16(ask) and not signed:
+        if given.install_at is not None:
+            raise Invalid("OCPP 1.6 installs unsigned firmware as soon as it is there", "install_at")
+        return "UpdateFirmware", {"location": given.location, "retrieveDate": given.retrieve_at, **often}
+    firmware = _some(
+        location=given.location,
+        retrieveDateTime=given.retrieve_at,
+        installDateTime=given.install_at,
+        signingCertificate=given.signing_certificate,
+        signature=given.signature,
+    )
+    number = ask.number() if given.request_id is None else given.request_id
+    action = "SignedUpdateFirmware" if _is_16(ask) else "UpdateFirmware"
+    return action, {"requestId": number, "firmware": firmware, **often}
 
 
 def _data_transfer(given: DataTransfer, ask: Asking) -> tuple[str, Wire]:
@@ -328,6 +368,7 @@ VERBS: Mapping[str, tuple[type[_Payload], Callable[[Any, Asking], tuple[str, Wir
     "clear-cache": (Nothing, _clear_cache),
     "get-log": (GetLog, _get_log),
     "data-transfer": (DataTransfer, _data_transfer),
+    "update-firmware": (UpdateFirmware, _update_firmware),
 }
 """Verb → its payload and how it is said."""
 

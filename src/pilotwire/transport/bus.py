@@ -9,6 +9,7 @@ Subjects in use
     handshakes.<tenant>           request: `HandshakesAsked` → list[`Refused`]
     alarms.<tenant>.<station>     `AlarmNews`: an alarm was raised, cleared, acknowledged; "-" where it has no station
     jobs.<tenant>.<job>           `JobNews`: a job has gone on
+    rollouts.<tenant>.<rollout>   `RolloutNews`: a roll-out of firmware has gone on
 """
 
 from __future__ import annotations
@@ -96,6 +97,13 @@ class JobNews(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant: str
     job: str
+
+
+class RolloutNews(msgspec.Struct, frozen=True, kw_only=True):
+    """A roll-out has gone on: look at it again."""
+
+    tenant: str
+    rollout: str
 
 
 class AlarmNews(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ def summary(rule: Rule, cell: Cell) -> str:
                 return _("clock differs by {n} s", n=cell.value)
             case "site-power-percent":
                 return _("sessions draw {n} % of the power limit", n=cell.value)
+            case "rollout-stopped":
+                return _("a roll-out of firmware has stopped itself")
             case "webhook-failing-min":
                 return _("webhook has taken nothing for {n} min", n=cell.value)
         return f"{_(rule.name)}: {cell.value}"

@@ -112,7 +112,7 @@ async def create(context: ApiContext, principal: Principal, data: types.NewJob) 
     """Order a job; it begins at once. Raises Problem 403, 422."""
     principal.need("jobs:write")
     payload = _payload(principal, data)
-    stations = await _stations(context, principal, data)
+    stations = await chosen_stations(context, principal, data)
     now = context.scheduler.now()
     job_id = context.ids.new()
     record = JobRecord(
@@ -193,7 +193,9 @@ def _secret(payload: Any) -> bool:
     return any(one.get("variable") in explain.SECRETS for one in variables or () if isinstance(one, dict))
 
 
-async def _stations(context: ApiContext, principal: Principal, data: types.NewJob) -> list[str]:
+async def chosen_stations(
+    context: ApiContext, principal: Principal, data: types.NewJob | types.NewRollout
+) -> list[str]:
     """The ids of the stations, in scope, each once, in order. Raises Problem 422."""
     if (data.station_ids is None) == (data.filter is None):
         message = _("give station_ids or filter, one of them")

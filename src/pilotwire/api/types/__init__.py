@@ -10,6 +10,7 @@ from .certificates import *  # noqa: F403
 from .checks import *  # noqa: F403
 from .commands import *  # noqa: F403
 from .course import *  # noqa: F403
+from .firmware import *  # noqa: F403
 from .handshakes import *  # noqa: F403
 from .jobs import *  # noqa: F403
 from .messages import *  # noqa: F403
@@ -17,6 +18,7 @@ from .notifications import *  # noqa: F403
 from .people import *  # noqa: F403
 from .reports import *  # noqa: F403
 from .retention import *  # noqa: F403
+from .rollouts import *  # noqa: F403
 from .sites import *  # noqa: F403
 from .stations import *  # noqa: F403
 from .tokens import *  # noqa: F403

@@ -29,6 +29,7 @@ MUTED: Final[dict[str, Word]] = {
 GAUGES: Final[dict[str, Word]] = {
     "clock-skew-s": Word("How wrong the station's clock is, in seconds"),
     "site-power-percent": Word("Power at a site, in percent of its limit"),
+    "rollout-stopped": Word("Whether a roll-out of firmware has stopped itself"),
     "webhook-failing-min": Word("How long a webhook has taken nothing, in minutes"),
 }
 DELIVERIES: Final[dict[str, Word]] = {
@@ -56,6 +57,10 @@ RULES: Final[dict[str, Word]] = {
     "handshakes-refused": Word(
         "Connections refused repeatedly",
         "Five connection attempts under a known identity were refused within ten minutes.",
+    ),
+    "rollout-stopped": Word(
+        "Roll-out stopped itself",
+        "A roll-out of firmware went wrong at too many stations. Clears when somebody resumes or ends it.",
     ),
     "security-event": Word(
         "Security event",

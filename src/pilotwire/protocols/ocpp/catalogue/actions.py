@@ -140,6 +140,7 @@ VERBS: Final[dict[str, Told]] = {
     "base-report": Told("Read all settings", "The whole device model, or the whole configuration in 1.6."),
     "clear-cache": Told("Clear the authorization cache", "The station forgets which tokens were accepted before."),
     "get-log": Told("Fetch a log", "The station uploads its diagnostics or security log to an address."),
+    "update-firmware": Told("Update the firmware", "The station fetches an image from an address and installs it."),
     "data-transfer": Told("Vendor's own message", "Data of a vendor's own extension."),
 }
 """Our verbs."""
@@ -279,6 +280,7 @@ EXAMPLES: Final[dict[str, dict[str, object]]] = {
     "base-report": {"report": "full"},
     "clear-cache": {},
     "get-log": {"location": "https://logs.example.com/upload/", "type": "diagnostics"},
+    "update-firmware": {"location": "https://files.example.com/1.5.0.bin", "retrieve_at": "2026-03-14T22:00:00Z"},
     "data-transfer": {"vendor": "com.example", "message": "hello", "data": "text"},
     "CancelReservation": {"reservationId": 7},
     "CertificateSigned": {"certificateChain": _PEM},
