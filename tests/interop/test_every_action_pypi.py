@@ -37,7 +37,7 @@ AT = "2026-03-01T12:00:00Z"
 
 @pytest.fixture(scope="module")
 def csms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[csms_process.Csms]:
-    with csms_process.running(tmp_path_factory.mktemp("every-action-pypi"), "--lab") as server:
+    with csms_process.running(tmp_path_factory.mktemp("every-action-pypi"), "--lab", "--no-inventory") as server:
         yield server
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pilotwire.domain.context import Context, Decision
 from pilotwire.domain.inputs import Input, Outcome
 
-from . import prices, streams
+from . import inventory, prices, streams
 from .certificates import actions as certificates
 from .certificates import authorizing
 
@@ -55,9 +55,14 @@ def _boot_verdict(actor: StationActor, context: Context) -> None:
     context.boot = account.boot if account is not None else "Rejected"
 
 
+def _booted(actor: StationActor, given: Input, decision: Decision) -> None:
+    prices.booted(actor, given, decision)
+    inventory.booted(actor, given, decision)
+
+
 PLAIN = Special()
 SPECIAL: Mapping[str, Special] = {
-    "BootNotification": Special(prepare=_boot_verdict, follow=prices.booted),
+    "BootNotification": Special(prepare=_boot_verdict, follow=_booted),
     "Authorize": Special(fetch=authorizing.judge, complete=prices.named, follow=prices.price_shown),
     "StatusNotification": Special(follow=prices.seen),
     "TransactionEvent": Special(complete=prices.told),

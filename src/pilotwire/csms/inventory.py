@@ -1,0 +1,97 @@
+"""What a station is made of is read without being asked for: once for each firmware, after a boot that was accepted.
+
+Politely: some time after the boot, when the station has told what it has to tell; behind every command; a few stations
+at a time, so that a whole fleet that comes back after an outage is read one after the other; and never again where it
+was answered, whatever the answer was. 1.6 is asked for its whole configuration, 2.x for its full inventory (B07), which
+comes in NotifyReport.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pilotwire.core.time import Scheduler
+from pilotwire.domain.context import Decision
+from pilotwire.domain.facts import InventoryAsked
+from pilotwire.domain.inputs import BootVerdict, Input
+from pilotwire.transport.bus import CommandReply
+
+if TYPE_CHECKING:
+    from .actor import StationActor
+    from .connection import Connection
+
+AFTER_MS = 10_000
+"""From the boot to the question."""
+AT_ONCE = 8
+"""Stations that are asked at the same time."""
+PAUSE_MS = 500
+"""From an answer to the next question, so that reports do not come all at once."""
+
+
+class Inventories:
+    """Who waits to be asked. One for the process."""
+
+    __slots__ = ("_asking", "_scheduler", "_waiting")
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._waiting: deque[tuple[StationActor, Connection]] = deque()
+        self._asking = 0
+
+    def booted(self, actor: StationActor, connection: Connection) -> None:
+        """A station was accepted."""
+        if _needed(actor):
+            self._scheduler.call_later(AFTER_MS, partial(self._wait, actor, connection))
+
+    def _wait(self, actor: StationActor, connection: Connection) -> None:
+        self._waiting.append((actor, connection))
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting and self._asking < AT_ONCE:
+            actor, connection = self._waiting.popleft()
+            if actor.current is connection:
+                self._asking += 1
+                actor.when_ready(partial(self._ask, actor, connection))
+
+    def _ask(self, actor: StationActor, connection: Connection) -> None:
+        if actor.current is not connection or not _needed(actor):
+            self._over()
+            return
+        then = partial(self._answered, actor, actor.known().station.firmware)
+        if actor.version == "1.6":
+            actor.outbox.ask("GetConfiguration", b"{}", urgent=False, then=then)
+        else:
+            question = {"requestId": actor.around.ids.transaction_id(), "reportBase": "FullInventory"}
+            actor.outbox.ask("GetBaseReport", msgspec.json.encode(question), urgent=False, then=then)
+
+    def _answered(self, actor: StationActor, firmware: str, reply: CommandReply) -> None:
+        self._scheduler.call_later(PAUSE_MS, self._over)
+        if reply.outcome not in ("answered", "refused"):
+            return  # it is asked again after its next boot
+        status = str(reply.answer.get("code") or reply.answer.get("status") or "Accepted")
+        fact = InventoryAsked(event_time=actor.around.now(), firmware=firmware, status=status)
+        actor.when_ready(lambda: actor.record((fact,), None))
+
+    def _over(self) -> None:
+        self._asking -= 1
+        self._next()
+
+
+def _needed(actor: StationActor) -> bool:
+    station = actor.known().station
+    inventory = None if station.kept is None else station.kept.inventory
+    return inventory is None or inventory.firmware != station.firmware
+
+
+def booted(actor: StationActor, given: Input, decision: Decision) -> None:
+    """BootNotification was answered."""
+    outcome, connection = decision.outcome, actor.current
+    if connection is None or not isinstance(outcome, BootVerdict) or outcome.verdict != "Accepted":
+        return
+    if actor.around.config.read_inventory:
+        actor.around.inventories.booted(actor, connection)
