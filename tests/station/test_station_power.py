@@ -128,7 +128,7 @@ def test_reset_in_mid_session(make_world, version, kind):
     if version == "1.6":
         assert last_end(world) == (truth.transaction, truth.register_end, reason)
     else:
-        assert boots[1].reason == "RemoteReset"
+        assert boots[1].reason == ("ScheduledReset" if kind == "soft" else "RemoteReset")
         assert last_end(world) == (truth.transaction, truth.register_end, reason)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ class OwnStation(Nobody):
         from pilotwire.station.storage import MemoryStorage
         from pilotwire.transport.ocpp.client import LoopDialer
         from pilotwire.transport.runtime import LoopScheduler, SystemIds
+        from pilotwire.twin.fleet import rekey
 
+        dialer = LoopDialer(f"{url}/{identity}", user=identity, password=b"secret-of-station")
         station = Station(
             StationConfig(
                 identity=identity,
@@ -41,10 +44,11 @@ class OwnStation(Nobody):
                 reboot_ms=200,
             ),
             LoopScheduler(),
-            LoopDialer(f"{url}/{identity}", user=identity, password=b"secret-of-station"),
+            dialer,
             SystemIds(),
             Random(1),
             MemoryStorage(),
+            on_password=partial(rekey, dialer, version),
         )
         station.power_on()
         try:

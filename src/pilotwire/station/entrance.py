@@ -130,7 +130,7 @@ class Entrance:
     ) -> tuple[bool, Callable[[], None]]:
         """RemoteStartTransaction / RequestStartTransaction: (accepted, what to do after the answer).
 
-        `then` is called with the session as soon as it is there, before anything is sent about it. `group` is the one
+        `then` is called with the session as soon as its start is told, before any energy flows. `group` is the one
         that the request names (2.x groupIdToken); it counts for reservations.
         """
         station = self._station

@@ -95,7 +95,7 @@ class Maintenance(Part):
 
     def reset_on_idle(self) -> None:
         """Restart as soon as no session runs."""
-        self._on_idle = "RemoteReset"
+        self._on_idle = "ScheduledReset"
 
     def session_ended(self, session: Session) -> None:
         """Something may have waited for this."""

@@ -72,7 +72,6 @@ class Transactions:
         if session.next_sample is not None and station.config.first_sample_ms is not None:
             session.next_sample = now + station.config.first_sample_ms
         station.reservations.began(session, pending)
-        station.entrance.began(session)
         self._truth_count += 1
         truth = Truth(
             n=self._truth_count,
@@ -88,6 +87,7 @@ class Transactions:
         if station.settings.members("ended"):
             session.kept.append(station.energy.read(evse, "ended", "Transaction.Begin"))
         station.dialect.started(evse, session, trigger, reading)
+        station.entrance.began(session)
         self._store_truth(truth)
         for part in station.parts:
             part.session_began(session)
