@@ -1206,6 +1206,10 @@ class AsyncOperations(AsyncCalls):
         """
         return await self._answer(operations.LIST_HANDSHAKES, station_id)
 
+    async def get_station_kept(self, station_id: str) -> types.StationKept:
+        """Reservations, monitors, event streams, display messages, grid controls and what else a station keeps."""
+        return await self._answer(operations.GET_STATION_KEPT, station_id)
+
     async def list_station_logs(
         self, station_id: str, *, cursor: str | None = None, limit: int | None = None
     ) -> types.StationLogPage:

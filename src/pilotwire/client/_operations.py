@@ -285,6 +285,9 @@ UPDATE_FIRMWARE: Operation[types.FirmwareUpdate] = Operation(
 LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
     "listHandshakes", "GET", "/api/v1/stations/{station_id}/handshakes", types.HandshakePage
 )
+GET_STATION_KEPT: Operation[types.StationKept] = Operation(
+    "getStationKept", "GET", "/api/v1/stations/{station_id}/kept", types.StationKept
+)
 LIST_STATION_LOGS: Operation[types.StationLogPage] = Operation(
     "listStationLogs", "GET", "/api/v1/stations/{station_id}/logs", types.StationLogPage
 )
@@ -554,6 +557,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_FIRMWARE_UPDATE,
     UPDATE_FIRMWARE,
     LIST_HANDSHAKES,
+    GET_STATION_KEPT,
     LIST_STATION_LOGS,
     ASK_FOR_STATION_LOG,
     DELETE_STATION_LOG,

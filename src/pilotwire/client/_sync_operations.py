@@ -1190,6 +1190,10 @@ class SyncOperations(SyncCalls):
         """
         return self._answer(operations.LIST_HANDSHAKES, station_id)
 
+    def get_station_kept(self, station_id: str) -> types.StationKept:
+        """Reservations, monitors, event streams, display messages, grid controls and what else a station keeps."""
+        return self._answer(operations.GET_STATION_KEPT, station_id)
+
     def list_station_logs(
         self, station_id: str, *, cursor: str | None = None, limit: int | None = None
     ) -> types.StationLogPage:

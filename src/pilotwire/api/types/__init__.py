@@ -13,6 +13,7 @@ from .course import *  # noqa: F403
 from .firmware import *  # noqa: F403
 from .handshakes import *  # noqa: F403
 from .jobs import *  # noqa: F403
+from .kept import *  # noqa: F403
 from .messages import *  # noqa: F403
 from .notifications import *  # noqa: F403
 from .people import *  # noqa: F403
