@@ -27,7 +27,7 @@ async def test_a_station_that_keeps_nothing(api) -> None:
 
 
 async def test_all_that_a_station_may_keep(world, api) -> None:
-    now = world.scheduler.now()
+    now = world.clock.now()
     place = kept.Place("EVSE", "Power", evse=1)
     held = kept.Kept(
         reservations=[
