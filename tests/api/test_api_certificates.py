@@ -90,6 +90,7 @@ async def test_what_is_known_of_a_station(world: World, api) -> None:
         ("CSMSRootCertificate", ""),
     ]
     assert shown["installed"][0]["hash_data"] == hashes()
+    assert shown["installed"][0]["not_after"] is not None and shown["installed"][1]["not_after"] is None
     assert [(one["id"], one["status"]) for one in shown["requests"]] == [("e-2", "failed"), ("e-1", "delivered")]
     assert shown["requests"][1]["not_after"].startswith("2026-11-22")
     assert shown["requests"][0]["not_after"] is None
@@ -174,6 +175,31 @@ async def test_a_new_password_is_shown_where_it_counts_and_nowhere_else(world: W
     long = await api.post("/api/v1/stations/CP-B/password", json={"password": "x" * 21, **WHY})
     assert (long.status_code, long.json()["errors"][0]["field"]) == (422, "password")
     assert made["password"] not in (await api.get("/api/v1/audit")).text
+
+
+async def test_the_ends_of_a_fleets_certificates(world: World, api) -> None:
+    for name, days in (("CP-A", 5.5), ("CP-B", -1), ("CP-D", 40), ("GONE", 2), ("CP-C", 400)):
+        if name != "GONE":
+            await world.store.put_account(StationAccount(tenant="default", id=name, site="north" if days > 5 else ""))
+        end = NOW + int(days * DAY)
+        one = trust.ShownCertificate(station=name, common_name=name, serial="4F", not_before=NOW, not_after=end,
+            seen_at=NOW)  # fmt: skip
+        await world.store.write_documents("default", [put(trust.SHOWN, name, one, sort=sort_time(end))])
+    assert (await api.get("/api/v1/certificates/ends")).json() == {
+        "ended": 1,
+        "within_7_days": 1,
+        "within_30_days": 1,
+        "within_90_days": 2,
+        "first": "2025-12-31T12:00:00.000Z",
+    }
+    first = (await api.get("/api/v1/certificates?limit=2")).json()
+    assert [(one["station_id"], one["days_left"]) for one in first["items"]] == [("CP-B", -1), ("CP-A", 5)]
+    rest = (await api.get("/api/v1/certificates", params={"cursor": first["next"]})).json()
+    assert [one["station_id"] for one in rest["items"]] == ["CP-D", "CP-C"] and rest["next"] is None
+    soon = (await api.get("/api/v1/certificates", params={"before": "2026-02-01T00:00:00Z"})).json()
+    assert [one["station_id"] for one in soon["items"]] == ["CP-B", "CP-A"]
+    assert (await api.get("/api/v1/certificates", params={"cursor": "nonsense"})).status_code == 400
+    assert (await api.get("/api/v1/stations/CP-A/certificates")).json()["shown"]["days_left"] == 5
 
 
 # -- whom a tenant trusts ---------------------------------------------------------------------------------------------

@@ -61,6 +61,12 @@ RENEW_CERTIFICATE_AUTHORITY: Operation[types.CertificateAuthority] = Operation(
 LIST_CERTIFICATE_REQUESTS: Operation[types.CertificateRequestPage] = Operation(
     "listCertificateRequests", "GET", "/api/v1/certificate-requests", types.CertificateRequestPage
 )
+LIST_CERTIFICATES: Operation[types.ShownCertificatePage] = Operation(
+    "listCertificates", "GET", "/api/v1/certificates", types.ShownCertificatePage
+)
+GET_CERTIFICATE_ENDS: Operation[types.CertificateEnds] = Operation(
+    "getCertificateEnds", "GET", "/api/v1/certificates/ends", types.CertificateEnds
+)
 GET_COMMAND: Operation[types.Command] = Operation("getCommand", "GET", "/api/v1/commands/{command_id}", types.Command)
 LIST_DRIVERS: Operation[types.DriverPage] = Operation("listDrivers", "GET", "/api/v1/drivers", types.DriverPage)
 CREATE_DRIVER: Operation[types.Driver] = Operation("createDriver", "POST", "/api/v1/drivers", types.Driver)
@@ -285,9 +291,6 @@ UPDATE_FIRMWARE: Operation[types.FirmwareUpdate] = Operation(
 LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
     "listHandshakes", "GET", "/api/v1/stations/{station_id}/handshakes", types.HandshakePage
 )
-GET_STATION_KEPT: Operation[types.StationKept] = Operation(
-    "getStationKept", "GET", "/api/v1/stations/{station_id}/kept", types.StationKept
-)
 LIST_STATION_LOGS: Operation[types.StationLogPage] = Operation(
     "listStationLogs", "GET", "/api/v1/stations/{station_id}/logs", types.StationLogPage
 )
@@ -444,6 +447,8 @@ OPERATIONS: tuple[Operation[object], ...] = (
     CHANGE_CERTIFICATE_AUTHORITY,
     RENEW_CERTIFICATE_AUTHORITY,
     LIST_CERTIFICATE_REQUESTS,
+    LIST_CERTIFICATES,
+    GET_CERTIFICATE_ENDS,
     GET_COMMAND,
     LIST_DRIVERS,
     CREATE_DRIVER,
@@ -557,7 +562,6 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_FIRMWARE_UPDATE,
     UPDATE_FIRMWARE,
     LIST_HANDSHAKES,
-    GET_STATION_KEPT,
     LIST_STATION_LOGS,
     ASK_FOR_STATION_LOG,
     DELETE_STATION_LOG,

@@ -256,6 +256,20 @@ class SyncOperations(SyncCalls):
         """The newest requests first, of every station."""
         return self._answer(operations.LIST_CERTIFICATE_REQUESTS, query={"limit": limit, "status": status})
 
+    def list_certificates(
+        self, *, limit: int | None = None, cursor: str | None = None, before: datetime | str | None = None
+    ) -> types.ShownCertificatePage:
+        """What each station comes in with by security profile 3, the next to end first."""
+        return self._answer(operations.LIST_CERTIFICATES, query={"limit": limit, "cursor": cursor, "before": before})
+
+    def iter_certificates(self, *, before: datetime | str | None = None) -> Iterator[types.ShownCertificate]:
+        """What each station comes in with by security profile 3, the next to end first. All of them, page by page."""
+        return self._pages(operations.LIST_CERTIFICATES, query={"before": before})
+
+    def get_certificate_ends(self) -> types.CertificateEnds:
+        """Of the stations that one sees."""
+        return self._answer(operations.GET_CERTIFICATE_ENDS)
+
     def get_command(self, command_id: str) -> types.Command:
         """A command and what became of it."""
         return self._answer(operations.GET_COMMAND, command_id)
@@ -1189,10 +1203,6 @@ class SyncOperations(SyncCalls):
         path, password, subprotocol, certificate, clock.
         """
         return self._answer(operations.LIST_HANDSHAKES, station_id)
-
-    def get_station_kept(self, station_id: str) -> types.StationKept:
-        """Reservations, monitors, event streams, display messages, grid controls and what else a station keeps."""
-        return self._answer(operations.GET_STATION_KEPT, station_id)
 
     def list_station_logs(
         self, station_id: str, *, cursor: str | None = None, limit: int | None = None

@@ -132,6 +132,22 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
         condition=GaugeCondition(gauge="clock-skew-s", over=60, back=30, for_s=60),
     ),
     Rule(
+        id="certificate-ending",
+        name="Certificate about to end",
+        description="The certificate by which the station comes in ends within three weeks and has not been renewed.",
+        severity="major",
+        hold_s=0,
+        condition=GaugeCondition(gauge="certificate-overdue-days", over=9),
+    ),
+    Rule(
+        id="certificate-ended",
+        name="Certificate has ended",
+        description="The certificate of the station has ended: once it is disconnected it cannot come back.",
+        severity="critical",
+        hold_s=0,
+        condition=GaugeCondition(gauge="certificate-overdue-days", over=30),
+    ),
+    Rule(
         id="command-failing",
         name="Commands fail",
         description="Three commands within fifteen minutes were refused or not answered.",

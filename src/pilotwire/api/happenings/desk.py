@@ -15,7 +15,7 @@ from pilotwire.domain.alarms import Cell, Change, Engine, Key, Place
 from pilotwire.domain.alarms_digest import Digest, Line, gather, subject, take
 from pilotwire.domain.alarms_digest import body as digest_body
 from pilotwire.domain.alarms_power import SitePower
-from pilotwire.domain.alarms_rules import HandshakeRefused, at_least
+from pilotwire.domain.alarms_rules import GaugeCondition, HandshakeRefused, at_least
 from pilotwire.domain.records import Session, Station
 from pilotwire.storage.documents import Change as DocumentChange
 from pilotwire.storage.documents import Conflict, Delete, put, unpack
@@ -24,7 +24,7 @@ from pilotwire.transport.bus import AlarmNews, Event
 from .. import types
 from ..context import ApiContext
 from ..language import DEFAULT, in_others, spoken
-from . import tell
+from . import ends, tell
 from .books import Books, every_of
 from .records import (
     ALARM,
@@ -88,6 +88,7 @@ class Desk:
         self._open: dict[frozenset[str] | None, Counter[str]] = {}
         self._suspects: dict[str, None] = {}
         self._skewed: set[str] = set()
+        self._ends = ends.Ends(context.store, tenant, lambda station: station in self.books.enabled)
 
     # -- beginning ----------------------------------------------------------------------------------------------------
     async def begin(self, cursor: str) -> None:
@@ -101,6 +102,7 @@ class Desk:
         self._kept = set(cells)
         self.engine.restore(cells.values())
         self._skewed = {cell.station for cell in cells.values() if cell.rule == "clock-skew"}
+        self._ends.remember(cell.station for cell in cells.values() if self._is_of_ends(cell.rule))
         self.digests = await every_of(store, tenant, DIGEST, Digest)
         async for session in self._active():
             self.engine.restore_session(
@@ -252,10 +254,16 @@ class Desk:
         if self.books.aged(now):
             await self._read_books(now)
         await self._look_at_clocks(now)
+        for station, days in (await self._ends.look(now)).items():
+            self._changes += self.engine.gauge(now, Place(station), ends.GAUGE, days)
         if any(digest.due and digest.due <= now for digest in self.digests.values()):
             self._send_digests(now)
         if self._changes or self._deliveries or self.engine.dirty or self._digested:
             await self.flush()
+
+    def _is_of_ends(self, rule_id: str) -> bool:
+        rule = self.engine.rules.get(rule_id)
+        return rule is not None and isinstance(rule.condition, GaugeCondition) and rule.condition.gauge == ends.GAUGE
 
     async def _look_at_clocks(self, now: int) -> None:
         for station in list(self._suspects)[:LOOKS_PER_TICK]:

@@ -14,6 +14,7 @@ from pilotwire.domain.facts import AnyFact
 from .. import types
 from ..language import _, speaking
 from ..words import say
+from .ends import RENEWED_DAYS
 from .records import AlarmRecord
 
 
@@ -22,6 +23,9 @@ def summary(rule: Rule, cell: Cell) -> str:
     condition, cause = rule.condition, cell.cause
     if isinstance(condition, GaugeCondition):
         match condition.gauge:
+            case "certificate-overdue-days":
+                left = RENEWED_DAYS - cell.value
+                return _("certificate ends in {n} d", n=left) if left >= 0 else _("certificate has ended")
             case "clock-skew-s":
                 return _("clock differs by {n} s", n=cell.value)
             case "site-power-percent":

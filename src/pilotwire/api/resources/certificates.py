@@ -33,6 +33,7 @@ from ..language import _
 from ..problems import faulty, problem
 from ..queries import Queries
 from ..second_factor import vault_of
+from . import certificate_ends
 from .keeping import Collection, Tagged
 
 ANCHORS = Collection(trust.ANCHORS, trust.TrustAnchor, "trusted authority")
@@ -59,24 +60,29 @@ async def of_station(context: ApiContext, principal: Principal, station_id: str)
     account = await context.store.account(StationKey(tenant, station_id))
     found = await context.store.document(tenant, trust.INSTALLED, station_id)
     installed = unpack(found, InstalledCertificates).value if found is not None else None
-    names = await _names(context, tenant)
+    known = await _known(context, tenant)
     return types.StationCertificates(
         security_profile=account.security_profile if account is not None else 0,
         next_profile=(account.next_profile or None) if account is not None else None,
         password_pending=bool(account is not None and account.next_password),
+        shown=await certificate_ends.of_station(context, tenant, station_id),
         listed_at=to_rfc3339(installed.asked_at) if installed is not None else None,
-        installed=[_installed(row, names) for row in installed.rows] if installed is not None else [],
+        installed=[_installed(row, known) for row in installed.rows] if installed is not None else [],
         requests=[one async for one in _requests(context, tenant, stations={station_id}, limit=_REQUESTS)],
     )
 
 
-def _installed(row: trust.InstalledCertificate, names: dict[tuple[str, ...], str]) -> types.InstalledCertificate:
+def _installed(
+    row: trust.InstalledCertificate, known: dict[tuple[str, ...], trust.TrustAnchor]
+) -> types.InstalledCertificate:
     data = hashes.HashData(row.hash_algorithm, row.issuer_name_hash, row.issuer_key_hash, row.serial_number)
+    anchor = known.get(data.key())
     return types.InstalledCertificate(
         use=row.use,
         hash_data=_hash_data(data),
         children=[_hash_data(hashes.HashData(*child)) for child in row.children],
-        name=names.get(data.key(), ""),
+        name=anchor.name if anchor is not None else "",
+        not_after=to_rfc3339(anchor.not_after) if anchor is not None else None,
     )
 
 
@@ -89,16 +95,16 @@ def _hash_data(data: hashes.HashData) -> types.HashData:
     )
 
 
-async def _names(context: ApiContext, tenant: str) -> dict[tuple[str, ...], str]:
-    """Names of trusted authorities by their hash data."""
-    found: dict[tuple[str, ...], str] = {}
+async def _known(context: ApiContext, tenant: str) -> dict[tuple[str, ...], trust.TrustAnchor]:
+    """Trusted authorities by their hash data."""
+    found: dict[tuple[str, ...], trust.TrustAnchor] = {}
     async for _id, kept in ANCHORS.every(context, tenant):
         for algorithm in hashes.ALGORITHMS:
             try:
                 data = hashes.hash_data(pem.one(kept.value.certificate), None, algorithm)
             except (ValueError, PilotwireError):
                 continue  # a sub-authority: no station lists it as a root
-            found[data.key()] = kept.value.name
+            found[data.key()] = kept.value
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from litestar import Response, delete, get, patch, post
@@ -9,8 +10,9 @@ from litestar.params import PathParameter, QueryParameter
 
 from .. import types
 from ..edit import IfMatch, tagged
-from ..resources import certificates
+from ..resources import certificate_ends, certificates
 from .common import (
+    Cursor,
     Limit,
     PlainRequest,
     StationPath,
@@ -124,6 +126,25 @@ async def list_requests(
     return types.CertificateRequestPage(items=found)
 
 
+@get("/certificates", operation_id="listCertificates", tags=_TAGS, summary="Certificates of stations by their ends")
+async def list_certificates(
+    request: PlainRequest,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    before: Annotated[datetime | None, QueryParameter(description="Only those that end before")] = None,
+) -> types.ShownCertificatePage:
+    """What each station comes in with by security profile 3, the next to end first."""
+    return await certificate_ends.every(
+        context_of(request), whoever(request), before=before, cursor=cursor, limit=limit
+    )
+
+
+@get("/certificates/ends", operation_id="getCertificateEnds", tags=_TAGS, summary="How many certificates end soon")
+async def get_ends(request: PlainRequest) -> types.CertificateEnds:
+    """Of the stations that one sees."""
+    return await certificate_ends.sums(context_of(request), whoever(request))
+
+
 @get("/trust-anchors", operation_id="listTrustAnchors", tags=_TAGS, summary="Trusted authorities")
 async def list_anchors(request: PlainRequest) -> types.TrustAnchorPage:
     """Every authority that is trusted, and for what."""
@@ -203,6 +224,8 @@ HANDLERS = [
     delete_certificate,
     change_password,
     list_requests,
+    list_certificates,
+    get_ends,
     list_anchors,
     create_anchor,
     delete_anchor,

@@ -14,6 +14,7 @@ __all__ = [
     "CertificateAuthority",
     "CertificateAuthorityChange",
     "CertificateDeletion",
+    "CertificateEnds",
     "CertificateInstallation",
     "CertificateRequest",
     "CertificateRequestPage",
@@ -23,6 +24,8 @@ __all__ = [
     "InstalledCertificate",
     "NewTrustAnchor",
     "Reason",
+    "ShownCertificate",
+    "ShownCertificatePage",
     "StationCertificates",
     "StationPasswordChange",
     "StationPasswordChanged",
@@ -106,6 +109,36 @@ class InstalledCertificate(msgspec.Struct, kw_only=True):
     hash_data: HashData
     children: Annotated[list[HashData], Meta(description="Sub-authorities of a chain")]
     name: Annotated[str, Meta(description="Of the trusted authority that it is; empty where it is none of ours")]
+    not_after: Annotated[Time | None, Meta(description="When it ends, where it is a trusted authority")]
+
+
+class ShownCertificate(msgspec.Struct, kw_only=True):
+    """The client certificate by which a station came in last."""
+
+    station_id: str
+    common_name: Annotated[str, Meta(description="CN", examples=["CP-1001"])]
+    organization: Annotated[str, Meta(description="O")]
+    issuer: Annotated[str, Meta(examples=["CN=Stations,O=Example"])]
+    serial_number: Annotated[str, Meta(description="Hexadecimal", examples=["4fa21c09d3"])]
+    fingerprint: Annotated[str, Meta(description="SHA-256, hexadecimal", examples=["9d3b2c77"])]
+    not_before: Time
+    not_after: Time
+    days_left: Annotated[int, Meta(description="Whole days until it ends; negative where it has ended", examples=[41])]
+    shown_since: Annotated[Time, Meta(description="When it was shown for the first time")]
+
+
+class ShownCertificatePage(PageOf[ShownCertificate], kw_only=True):
+    """Certificates of stations, the next to end first."""
+
+
+class CertificateEnds(msgspec.Struct, kw_only=True):
+    """How many certificates by which stations come in end soon."""
+
+    ended: Annotated[int, Meta(description="That are over: these stations cannot come back", examples=[0])]
+    within_7_days: Annotated[int, Meta(examples=[1])]
+    within_30_days: Annotated[int, Meta(description="Those of 7 days among them", examples=[4])]
+    within_90_days: Annotated[int, Meta(description="Those of 30 days among them", examples=[12])]
+    first: Annotated[Time | None, Meta(description="The next end, where it is within 90 days")]
 
 
 class StationCertificates(msgspec.Struct, kw_only=True):
@@ -117,6 +150,9 @@ class StationCertificates(msgspec.Struct, kw_only=True):
     ]
     password_pending: Annotated[
         bool, Meta(description="A new password was sent and is not used yet: the old and the new are taken")
+    ]
+    shown: Annotated[
+        ShownCertificate | None, Meta(description="What it comes in with; null where that is a password or nothing")
     ]
     listed_at: Annotated[Time | None, Meta(description="When the station told what it has installed")]
     installed: list[InstalledCertificate]

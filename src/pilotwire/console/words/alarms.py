@@ -27,6 +27,7 @@ MUTED: Final[dict[str, Word]] = {
 }
 """What a mute is about."""
 GAUGES: Final[dict[str, Word]] = {
+    "certificate-overdue-days": Word("For how long a station's certificate should have been renewed, in days"),
     "clock-skew-s": Word("How wrong the station's clock is, in seconds"),
     "site-power-percent": Word("Power at a site, in percent of its limit"),
     "rollout-stopped": Word("Whether a roll-out of firmware has stopped itself"),
@@ -43,6 +44,14 @@ DELIVERIES: Final[dict[str, Word]] = {
 CHANNELS: Final[dict[str, Word]] = {"email": Word("E-mail"), "webhook": Word("Webhook")}
 RULES: Final[dict[str, Word]] = {
     "boot-rejected": Word("Boot rejected", "A BootNotification was answered Rejected: the station may not work."),
+    "certificate-ended": Word(
+        "Certificate has ended",
+        "The certificate of the station has ended: once it is disconnected it cannot come back.",
+    ),
+    "certificate-ending": Word(
+        "Certificate about to end",
+        "The certificate by which the station comes in ends within three weeks and has not been renewed.",
+    ),
     "clock-skew": Word("Clock is wrong", "The station's clock differs from ours by more than a minute."),
     "command-failing": Word("Commands fail", "Three commands within fifteen minutes were refused or not answered."),
     "connector-error": Word("Error code reported", "A connector reports an error code, though it is not Faulted."),
