@@ -304,6 +304,9 @@ class Pair:
     def fetch(self, url: str, then: Any) -> None:
         self.clock.call_later(100, lambda: then(b"firmware"))
 
+    def leave(self, url: str, name: str, data: bytes, then: Any) -> None:
+        self.clock.call_later(100, lambda: then(True))
+
     def publish(self, name: str, data: bytes) -> list[str]:
         self.published[name] = data
         return [f"http://local.example/{name}"]

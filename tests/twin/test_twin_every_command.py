@@ -132,6 +132,9 @@ class Pair:
         self.fetched.append(url)
         self.clock.call_later(100, lambda: then(b"firmware"))
 
+    def leave(self, url: str, name: str, data: bytes, then: Any) -> None:
+        self.clock.call_later(100, lambda: then(True))
+
     def publish(self, name: str, data: bytes) -> list[str]:
         return [f"http://local.example/{name}"]
 

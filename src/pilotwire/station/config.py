@@ -48,6 +48,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Sends BootNotification on every new connection (the standard: only after a restart)."""
     never_boots: bool = False
     """Never sends BootNotification and takes itself for accepted."""
+    firmware_fault: str = ""
+    """What goes wrong with an update of the firmware: `download`, `install` (both told), `silent` (tells nothing more
+    when it is downloaded), `old-version` (comes back as it was), `gone` (does not come back)."""
     offline_transaction_minus_one: bool = False
     """1.6: messages of a transaction that started offline carry transactionId -1 instead of waiting for the id."""
 

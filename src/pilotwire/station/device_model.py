@@ -120,7 +120,7 @@ _STATION: tuple[_Fixed, ...] = (
     _Fixed("ChargingStation", "Model", lambda s, e: s.config.model),
     _Fixed("ChargingStation", "VendorName", lambda s, e: s.config.vendor),
     _Fixed("ChargingStation", "SerialNumber", lambda s, e: s.config.serial),
-    _Fixed("ChargingStation", "FirmwareVersion", lambda s, e: s.config.firmware),
+    _Fixed("ChargingStation", "FirmwareVersion", lambda s, e: s.maintenance.version),
     _Fixed("ChargingStation", "SupplyPhases", lambda s, e: "3", "integer"),
     _Fixed("ClockCtrlr", "DateTime", lambda s, e: to_rfc3339(s.clock.now()), "dateTime"),
     _Fixed("LocalAuthListCtrlr", "Entries", lambda s, e: str(s.authorizer.entries), "integer"),

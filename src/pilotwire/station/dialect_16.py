@@ -59,7 +59,7 @@ class Dialect16:
             charge_point_vendor=config.vendor[:20],
             charge_point_model=config.model[:20],
             charge_point_serial_number=config.serial[:25] or None,
-            firmware_version=config.firmware[:50],
+            firmware_version=self._station.maintenance.version[:50],
         )
 
     def boot_verdict(self, response: m.BootNotificationResponse) -> BootVerdict:

@@ -53,7 +53,7 @@ class Dialect2:
                 vendor_name=config.vendor[:50],
                 model=config.model[:20],
                 serial_number=config.serial[:25] or None,
-                firmware_version=config.firmware[:50],
+                firmware_version=self._station.maintenance.version[:50],
             ),
         )
 

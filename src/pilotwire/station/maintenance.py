@@ -1,19 +1,27 @@
 """Resets, firmware updates and log uploads: the work of minutes that ends in notifications.
 
-The hardware is simulated and honest about it: a firmware update goes through every status and a restart without
-fetching a file; a log is announced and its upload then fails, since there is nowhere that it could be sent from here.
+The hardware is simulated. With a way to files (`ports.Files`) the image is fetched, its signature is verified (1.6
+whitepaper, 2.x L01), and the station comes back with the version that the first line of the image tells:
+`pilotwire-station 1.4.3`; an image that tells none changes nothing. Logs are left where they are asked for. Without
+such a way an update goes through every status and a restart, and the upload of a log fails.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pilotwire.core.time import Timer
+from pilotwire.core.time import Timer, to_datetime
+from pilotwire.crypto import chains, pem
+from pilotwire.crypto import firmware as signing
 
-from .parts import Part
+from .keystore import MANUFACTURER_ROOT
+from .parts import FIRMWARE_VERSION, Part, firmware_version
+from .ports import Files
 
 if TYPE_CHECKING:
     from .program import Station
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
 _FLUSH_MS = 5_000
 """How long a reset waits for the last messages to be answered (B12.FR.05: the rest goes out after the restart)."""
+_VERSION = re.compile(rb"pilotwire-station ([!-~]{1,50})\n")
 _SCHEMES = ("http://", "https://", "ftp://", "ftps://", "sftp://")
 
 
@@ -33,12 +42,22 @@ class Update(msgspec.Struct, kw_only=True):
     install_at: int | None = None
     request_id: int | None = None
     status: str = "Idle"
+    certificate: str = ""
+    """PEM of who has signed it; "": it is not signed."""
+    signature: str = ""
+    retries: int = 0
+    interval_ms: int = 60_000
+    version: str = ""
+    """What the image says of itself, once it is here."""
 
 
 class Maintenance(Part):
     """What goes on besides charging."""
 
     __slots__ = (
+        "_files",
+        "_log_kind",
+        "_log_place",
         "_log_timer",
         "_on_idle",
         "_reset_timer",
@@ -47,14 +66,19 @@ class Maintenance(Part):
         "log_is_diagnostics",
         "log_status",
         "update",
+        "version",
     )
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: Station, files: Files | None = None) -> None:
         super().__init__(station)
+        self._files = files
+        self.version = station.config.firmware
+        """What runs now."""
         self.update: Update | None = None
         self.log_status = "Idle"
         self.log_id: int | None = None
         self.log_is_diagnostics = False
+        self._log_place = self._log_kind = ""
         self._on_idle = ""
         self._timer: Timer | None = None
         self._log_timer: Timer | None = None
@@ -71,7 +95,8 @@ class Maintenance(Part):
 
     def restore(self, stored: Mapping[str, bytes]) -> None:
         """After a restart."""
-        self.update = msgspec.json.decode(stored["firmware"], type=Update) if "firmware" in stored else None
+        self.update = _read(stored["firmware"]) if "firmware" in stored else None
+        self.version = firmware_version(stored) or self._station.config.firmware
 
     def accepted(self, *, booted: bool) -> None:
         """After a restart: an update that restarted the station is installed now."""
@@ -79,7 +104,10 @@ class Maintenance(Part):
         if update is None or not booted:
             return
         if update.status in ("Installing", "InstallRebooting"):
-            self._firmware("Installed")
+            if self._fault != "old-version":
+                if update.version:
+                    self._station.security.event("FirmwareUpdated", update.version)
+                self._firmware("Installed")
             self.update = None
             self._station.store({"firmware": None})
         elif self._timer is None:
@@ -116,10 +144,27 @@ class Maintenance(Part):
                 self._await_flush(boot_reason, deadline)
             else:
                 station.reboot(boot_reason)
+                if boot_reason == "FirmwareUpdate" and self._fault == "gone":
+                    station.stay_off()
 
         self._reset_timer = station.scheduler.call_later(500, look)
 
     # ── firmware ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _fault(self) -> str:
+        return self._station.config.quirks.firmware_fault
+
+    def trusted(self, certificate: str) -> bool:
+        """Whether a signing certificate leads to a root of the manufacturer's (L01.FR.21); a security event if not."""
+        try:
+            first, others = signing.signer(certificate)
+            roots = [chains.load(pem.one(root)) for root in self._station.certificates.roots(MANUFACTURER_ROOT)]
+            signing.check_chain(first, others, roots, to_datetime(self._station.clock.now()))
+        except signing.BadFirmware as error:
+            self._station.security.event("InvalidFirmwareSigningCertificate", str(error))
+            return False
+        return True
 
     def update_firmware(self, update: Update) -> bool:
         """Take the update on; True when it took the place of another one."""
@@ -143,19 +188,62 @@ class Maintenance(Part):
         if update is None:
             return
         if not update.location.lower().startswith(_SCHEMES):
-            self._firmware("DownloadFailed")
-            self.update = None
-            self._station.store({"firmware": None})
-            self._station.finish()
+            self._end("DownloadFailed")
             return
         self._firmware("Downloading")
-        self._later(self._station.config.firmware_step_ms, self._downloaded)
+        if self._files is None:
+            self._later(self._station.config.firmware_step_ms, self._downloaded)
+        else:
+            self._files.fetch(update.location, lambda data: self._fetched(update, data))
+
+    def _fetched(self, update: Update, data: bytes | None) -> None:
+        if update is not self.update or not self._station.powered:
+            return
+        if data is None or self._fault == "download":
+            if update.retries > 0:
+                update.retries -= 1
+                self._save()
+                self._later(update.interval_ms, self._download)
+            else:
+                self._end("DownloadFailed")
+            self._station.finish()
+            return
+        found = _VERSION.match(data)
+        update.version = found[1].decode() if found else ""
+        if update.signature and not self._verified(update, data):
+            self._firmware("Downloaded")
+            self._station.security.event("InvalidFirmwareSignature", "the signature is not of this file")
+            self._end("InvalidSignature")
+            return
+        self._downloaded()
+
+    def _verified(self, update: Update, data: bytes) -> bool:
+        try:
+            signing.check_signature(
+                signing.signer(update.certificate)[0], update.signature, hashlib.sha256(data).digest()
+            )
+        except signing.BadFirmware:
+            return False
+        return True
+
+    def _end(self, status: str) -> None:
+        """It has failed, and that is told."""
+        self._firmware(status)
+        self.update = None
+        self._station.store({"firmware": None})
+        self._station.finish()
 
     def _downloaded(self) -> None:
         update = self.update
         if update is None:
             return
         self._firmware("Downloaded")
+        if self._fault == "silent":
+            self.update = None
+            self._station.store({"firmware": None})
+            return
+        if update.signature and self._files is not None:
+            self._firmware("SignatureVerified")
         if update.install_at is not None and update.install_at > self._station.clock.now():
             self._firmware("InstallScheduled")
             self._wait_for(update.install_at, self._install)
@@ -178,8 +266,16 @@ class Maintenance(Part):
         self._later(self._station.config.firmware_step_ms, self._restart)
 
     def _restart(self) -> None:
-        if self._station.config.version != "1.6":
+        update = self.update
+        if update is None:
+            return
+        if self._fault == "install":
+            self._end("InstallationFailed")
+            return
+        if self._station.config.version != "1.6" or update.request_id is not None:
             self._firmware("InstallRebooting")
+        if update.version and self._fault != "old-version":
+            self._station.store({FIRMWARE_VERSION: update.version.encode()})
         self._await_flush("FirmwareUpdate", int(self._station.scheduler.now()) + _FLUSH_MS)
 
     def _firmware(self, status: str) -> None:
@@ -208,8 +304,8 @@ class Maintenance(Part):
 
     # ── logs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def upload_log(self, request_id: int | None, *, diagnostics: bool) -> bool:
-        """Announce a log; True when an earlier upload was called off."""
+    def upload_log(self, request_id: int | None, location: str = "", kind: str = "", *, diagnostics: bool) -> bool:
+        """Announce a log; True when an earlier upload was called off. `kind`: a 2.x LogEnumType."""
         replaced = self.log_status == "Uploading"
         if replaced and self._log_timer is not None:
             self._log_timer.cancel()
@@ -217,21 +313,45 @@ class Maintenance(Part):
         self.log_id = request_id
         self.log_is_diagnostics = diagnostics
         self.log_status = "Uploading"
+        self._log_place, self._log_kind = location, kind
         return replaced
 
     def begin_upload(self) -> None:
         """After the answer."""
         station = self._station
         station.dialect.log_status("Uploading", self.log_id, diagnostics=self.log_is_diagnostics)
-        self._log_timer = station.scheduler.call_later(station.config.firmware_step_ms, self._upload_failed)
+        self._log_timer = station.scheduler.call_later(station.config.firmware_step_ms, self._upload)
         station.finish()
 
-    def _upload_failed(self) -> None:
+    def _upload(self) -> None:
         self._log_timer = None
+        if self._files is None or not self._log_place.lower().startswith(_SCHEMES):
+            self._uploaded(self.log_id, False)
+            return
+        number = self.log_id
+        name = f"{self._station.config.identity}-{self._log_kind or 'diagnostics'}.log"
+        data = "\n".join(self._log_lines()).encode() + b"\n"
+        self._files.leave(self._log_place, name, data, lambda taken: self._uploaded(number, taken))
+
+    def _log_lines(self) -> list[str]:
+        """What stands in it: no secrets, no tokens."""
+        station = self._station
+        if self._log_kind == "SecurityLog":
+            return station.security.lines()
+        config = station.config
+        made = [f"{config.vendor} {config.model}, firmware {self.version}, OCPP {config.version}"]
+        made += [f"EVSE {evse.id}: {evse.reported or 'unknown'}, {evse.meter.register_wh} Wh" for evse in station.evses]
+        return [*made, *station.security.lines()]
+
+    def _uploaded(self, number: int | None, taken: bool) -> None:
+        if number != self.log_id or self.log_status != "Uploading" or not self._station.powered:
+            return  # another one took its place, or the power was cut meanwhile
         self.log_status = "Idle"
+        failed = "UploadFailed" if self.log_is_diagnostics else "UploadFailure"
         self._station.dialect.log_status(
-            "UploadFailed" if self.log_is_diagnostics else "UploadFailure",
-            self.log_id,
-            diagnostics=self.log_is_diagnostics,
+            "Uploaded" if taken else failed, self.log_id, diagnostics=self.log_is_diagnostics
         )
         self._station.finish()
+
+
+_read = msgspec.json.Decoder(Update).decode

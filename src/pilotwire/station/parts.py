@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from .sessions import Session
 
 
+FIRMWARE_VERSION = "firmware-version"
+"""Under this the version stands that the newest update has brought."""
+
+
+def firmware_version(stored: Mapping[str, bytes]) -> str:
+    """What an update has brought; "" before the first."""
+    return stored.get(FIRMWARE_VERSION, b"").decode()
+
+
 class Part:
     """One part. Every call may be left as it is here: then it means nothing to the part.
 

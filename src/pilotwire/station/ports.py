@@ -66,6 +66,10 @@ class Files(Protocol):
         """Get a whole file; `done` is called once, later, with None when it cannot be had."""
         ...
 
+    def leave(self, url: str, name: str, data: bytes, done: Callable[[bool], None]) -> None:
+        """Leave a whole file there; `done` is called once, later, with whether it was taken."""
+        ...
+
     def publish(self, name: str, data: bytes) -> Sequence[str]:
         """Offer a file; where it can be had, by every protocol there is (L03.FR.03, .04). Empty: it cannot."""
         ...

@@ -135,7 +135,8 @@ class Station:
         """`dialer` knows where to connect and as whom. `on_password` is told a new password that the CSMS has set;
         whoever owns the dialer puts it there (1.6 AuthorizationKey as hexadecimal, 2.x BasicAuthPassword as text).
         `networks` makes dialers for the network connection profiles that the CSMS sets; without it, it can set none.
-        `files` fetches and offers files; without it the station publishes no firmware.
+        `files` fetches, leaves and offers files; without it updates are played, logs go nowhere, and no firmware is
+        published.
         `on_identity` is told, before an attempt to connect, the security profile, certificate and roots to use.
         `truth_limit`: how many sessions `truth` remembers.
         """
@@ -175,7 +176,7 @@ class Station:
         self.v2x = V2x(self)
         self.der = Der(self)
         self.entrance = Entrance(self)
-        self.maintenance = Maintenance(self)
+        self.maintenance = Maintenance(self, files)
         self.reservations = Reservations(self)
         self.displays = Displays(self)
         self.monitors = Monitors(self)
@@ -288,6 +289,10 @@ class Station:
         self.store({"boot-reason": reason.encode()})
         self._halt(1001)
         self._reboot_timer = self.scheduler.call_later(self.config.reboot_ms, self.power_on)
+
+    def stay_off(self) -> None:
+        """The restart that is under way does not come: somebody has to go there."""
+        self._stop_reboot()
 
     def _stop_reboot(self) -> None:
         if self._reboot_timer is not None:

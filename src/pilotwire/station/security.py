@@ -15,7 +15,7 @@ import msgspec
 from pilotwire.core.time import to_datetime, to_rfc3339
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 
-from .parts import Part
+from .parts import Part, firmware_version
 
 if TYPE_CHECKING:
     from .program import Station
@@ -90,7 +90,7 @@ class Security(Part):
         self._queue = deque(_read(stored[_KEY])) if _KEY in stored else deque()
         self._sending = False
         if self._tells("StartupOfTheDevice"):
-            self.event("StartupOfTheDevice", self._station.config.firmware)
+            self.event("StartupOfTheDevice", firmware_version(stored) or self._station.config.firmware)
             if self._station.boot_reason != "PowerUp":
                 self.event("ResetOrReboot", self._station.boot_reason)
 

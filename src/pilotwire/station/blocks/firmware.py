@@ -15,29 +15,50 @@ if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
 
+_RETRY_S = 60
+
+
 def update_firmware_16(station: Station, request: v16.UpdateFirmwareRequest) -> Reply:
     station.maintenance.update_firmware(
-        Update(location=request.location, retrieve_at=int(from_datetime(request.retrieve_date)))
+        Update(
+            location=request.location,
+            retrieve_at=int(from_datetime(request.retrieve_date)),
+            retries=request.retries or 0,
+            interval_ms=_interval_ms(request),
+        )
     )
     return Reply(v16.UpdateFirmwareResponse(), station.maintenance.begin_update)
 
 
+def _interval_ms(request: Any) -> int:
+    return 1000 * max(0, _RETRY_S if request.retry_interval is None else request.retry_interval)
+
+
 def update_firmware(station: Station, request: Any) -> Reply:
+    """UpdateFirmware of 2.x, and SignedUpdateFirmware of 1.6, which holds the same."""
     firmware = request.firmware
-    install = firmware.install_date_time
+    install, certificate = firmware.install_date_time, firmware.signing_certificate or ""
+    sixteen = station.config.version == "1.6"
+    answer = v16.SignedUpdateFirmwareResponse if sixteen else station.messages.UpdateFirmwareResponse
+    # Without a way to files nothing is fetched, and there is nothing that could be verified.
+    if certificate and station.publishing.possible and not station.maintenance.trusted(certificate):
+        return Reply(answer(status="InvalidCertificate"))
     replaced = station.maintenance.update_firmware(
         Update(
             location=firmware.location,
             retrieve_at=int(from_datetime(firmware.retrieve_date_time)),
             install_at=None if install is None else int(from_datetime(install)),
             request_id=request.request_id,
+            certificate=certificate,
+            signature=firmware.signature or "",
+            retries=request.retries or 0,
+            interval_ms=_interval_ms(request),
         )
     )
-    status = "AcceptedCanceled" if replaced else "Accepted"
-    return Reply(station.messages.UpdateFirmwareResponse(status=status), station.maintenance.begin_update)
+    return Reply(answer(status="AcceptedCanceled" if replaced else "Accepted"), station.maintenance.begin_update)
 
 
 HANDLERS = {
-    **on(V16, {"UpdateFirmware": update_firmware_16}),
+    **on(V16, {"UpdateFirmware": update_firmware_16, "SignedUpdateFirmware": update_firmware}),
     **on(V2, {"UpdateFirmware": update_firmware}),
 }

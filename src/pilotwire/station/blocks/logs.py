@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 
 def get_diagnostics(station: Station, request: v16.GetDiagnosticsRequest) -> Reply:
-    station.maintenance.upload_log(None, diagnostics=True)
+    station.maintenance.upload_log(None, request.location, diagnostics=True)
     name = f"{station.config.identity}-diagnostics.log"
     return Reply(v16.GetDiagnosticsResponse(file_name=name), station.maintenance.begin_upload)
 
 
 def get_log(station: Station, request: Any) -> Reply:
-    replaced = station.maintenance.upload_log(request.request_id, diagnostics=False)
+    replaced = station.maintenance.upload_log(
+        request.request_id, request.log.remote_location, request.log_type, diagnostics=False
+    )
     name = f"{station.config.identity}-{request.log_type}.log"
     status = "AcceptedCanceled" if replaced else "Accepted"
     return Reply(station.messages.GetLogResponse(status=status, filename=name), station.maintenance.begin_upload)
