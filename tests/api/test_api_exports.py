@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import gc
 import io
 import json
 from typing import Any
@@ -152,6 +154,12 @@ async def test_so_many_at_once_and_no_more(many) -> None:
         await exports.sessions(many.context, queries, SessionQuery(), "csv")
     assert told.value.status == 503
     await running[0].aclose()
+    asked = await asyncio.gather(
+        *(exports.sessions(many.context, queries, SessionQuery(), "csv") for _ in range(3)), return_exceptions=True
+    )
+    assert [isinstance(one, Problem) for one in asked] == [False, True, True], "who came at the same time counts too"
+    del asked  # its reader has gone before the first byte
+    gc.collect()
     assert await exports.sessions(many.context, queries, SessionQuery(), "csv")
 
 

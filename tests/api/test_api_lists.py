@@ -229,6 +229,16 @@ async def test_sessions_by_everything_that_the_list_takes(world, api) -> None:
     assert await ids(sort="energy_wh", energy_to_wh=200) == ["q-0", "q-1", "q-2"]
     assert await ids(q="q-7") == ["q-7"] and await ids(q="tok9") == []
     assert (await api.get("/api/v1/sessions?count=true&limit=1")).json()["total"] == 32
+
+    async def sums(**asked: Any) -> tuple[int, int, int]:
+        return tuple((await api.get("/api/v1/sessions/sums", params=asked)).json().values())
+
+    assert await sums(stop_reason="Remote", started_before="2025-12-31T12:00:10Z") == (5, 2_500, 5 * 400 + 25)
+    assert await sums(token="tok9") == (0, 0, 0)
+    all_of_them = await walk(api, "/api/v1/sessions", 50)
+    energy = sum(one["energy_wh"] for one in all_of_them)
+    assert (await sums())[:2] == (32, energy) and (await sums(status="active"))[0] == 1
+    assert (await sums(status="ended"))[1] + (await sums(status="active"))[1] == energy
     both = await api.get("/api/v1/sessions?status=active&sort=energy_wh")
     assert (both.status_code, both.json()["errors"][0]["field"]) == (400, "sort")
     bad = await api.get("/api/v1/sessions?started_from=2025-12-31")

@@ -153,6 +153,26 @@ async def test_samples_and_curve(api) -> None:
     assert (await api.get("/api/v1/sessions/none/samples")).status_code == 404
 
 
+async def test_the_curve_of_a_long_session_reaches_its_end(world, api) -> None:
+    """Three phases, one reading in ten seconds, most of a day."""
+    begin, steps = NOW - 40_000_000, 4_000
+    session = records.Session(
+        tenant="default", id="s-long", station_id="CP-A", transaction="t", ocpp_version="2.0.1", evse=1, connector=1,
+        started_at=begin,
+    )  # fmt: skip
+    samples = tuple(
+        records.Sample(1, 1, begin + n * 10_000, "Power.Active.Import", (1000 + n) * 1000, "W", phase=phase,
+                       session_id="s-long")
+        for n in range(steps) for phase in ("L1", "L2", "L3")
+    )  # fmt: skip
+    world.commit("CP-A", touched=(session,), samples=samples)
+    curve = (await api.get("/api/v1/sessions/s-long/curve?points=50")).json()
+    last = {"time": to_rfc3339(begin + (steps - 1) * 10_000), "power_w": 3 * (1000 + steps - 1)}
+    assert curve["points"][-1] == last
+    (power, *_) = (await api.get("/api/v1/sessions/s-long/curves?points=50")).json()["series"]
+    assert (power["kind"], power["times"][-1], power["values"][-1]) == ("power", begin + (steps - 1) * 10_000, 14_997)
+
+
 async def test_variables_and_commands_of_a_station(world, api) -> None:
     variables = (await api.get("/api/v1/stations/CP-C/variables")).json()["items"]
     assert [(one["component"], one["variable"], one["value"]) for one in variables] == [

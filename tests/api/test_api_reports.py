@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from tests.api import happenings_kit as kit
 
@@ -207,6 +208,32 @@ async def test_a_rebuild_comes_to_the_same(sites, booking, api) -> None:
     assert 0 <= before["totals"]["occupied_s"] - after["totals"]["occupied_s"] <= 900
     listed = (await api.get("/api/v1/reports/outages")).json()["items"]
     assert next((one["station_id"], one["duration_s"]) for one in listed if one["ended_at"]) == ("CP-A", 7200)
+
+
+async def test_an_entry_that_cannot_be_read_holds_no_rebuild_up(sites, booking, api, monkeypatch) -> None:
+    await booking.settle()
+    await booking.charge("n-1", "CP-A", 3, 30_000)
+    before = await get(api, begin="2026-01-01", end="2026-01-03", station="CP-A")
+    whole, broken = type(booking.world.store).journal, []
+
+    async def damaged(self: Any, *, lenient: bool = False, **named: Any) -> AsyncIterator[Any]:
+        async for row in whole(self, **named):
+            if row.seq == 2:
+                broken.append(lenient)
+                if not lenient:
+                    raise msgspec.DecodeError("facts")
+                row = msgspec.structs.replace(row, facts=())
+            yield row
+
+    monkeypatch.setattr(type(booking.world.store), "journal", damaged)
+    assert (await api.post("/api/v1/reports/rebuild")).status_code == 202
+    await kit.until(lambda: not booking.world.context.parts[Reporting].rebuilding, "it comes to an end")
+    await booking.settle()
+    assert broken and all(broken)
+    after = await get(api, begin="2026-01-01", end="2026-01-03", station="CP-A")
+    assert after["totals"]["energy_wh"] == before["totals"]["energy_wh"] >= 30_000
+    pages = ("/api/v1/stations/CP-A/messages", "/api/v1/stations/CP-A/checks", "/api/v1/sessions/s-0/events")
+    assert {(await api.get(path)).status_code for path in pages} == {200}
 
 
 async def test_outages_and_exclusions(sites, booking, api) -> None:

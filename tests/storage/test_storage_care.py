@@ -8,6 +8,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 from storage_kit import KEY, appended, entry, sample
 
@@ -108,6 +109,22 @@ async def test_damage_is_found_and_named(tmp_path: Path, damage: str, kinds: set
     verdict = await verify(store)
     assert {one.kind for one in verdict.findings} == kinds
     assert verdict.sound == (not kinds), "a journal that ends early cannot be told from one that was never longer"
+    await store.close()
+
+
+async def test_readers_may_pass_over_facts_that_cannot_be_read(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "a.db")
+    await store.open()
+    await live(store)
+    whole = [row async for row in store.journal()]
+    await store.on_writer(
+        lambda writer: writer.fetch("UPDATE journal SET facts = CAST('[{' AS BLOB) WHERE id & 255 = 3")
+    )
+    with pytest.raises(msgspec.DecodeError):
+        _ = [row async for row in store.journal()]
+    seen = [row async for row in store.journal(lenient=True)]
+    assert seen == [msgspec.structs.replace(row, facts=()) if row.seq == 3 else row for row in whole]
+    assert whole[2].facts
     await store.close()
 
 

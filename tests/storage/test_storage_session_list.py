@@ -108,12 +108,13 @@ async def test_as_the_plain_store_says(store: Store, monkeypatch: pytest.MonkeyP
         assert keys == sorted(keys, reverse=wanted.descending), (number, wanted)
         count = await store.count_sessions("default", wanted)
         assert count in (None, len(expected)), wanted
+        assert await store.sum_sessions("default", wanted) == await plain.sum_sessions("default", wanted), wanted
         found += len(expected)
     assert found > 1000, "the questions are not all in vain"
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"], indirect=True)
-async def test_what_is_mended_later_is_found_by_what_it_is_now(store: Store) -> None:
+async def test_what_is_mended_later_is_found_by_what_it_is_now(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     one = session("s", status="ended", ended_at=5_000, energy_wh=100, token="A", station_id="CP-1")
     await appended(store, entry(1, touched=(one,)))
     one.energy_wh, one.flags, one.stop_reason = 900, ["meter-went-back"], "Remote"
@@ -128,6 +129,10 @@ async def test_what_is_mended_later_is_found_by_what_it_is_now(store: Store) -> 
     assert await ids(energy_to=500) == []
     assert await store.session_totals("default", 5_000) == {"CP-1": StationTotal(1, 900)}
     assert await store.session_totals("default", 0, 5_000) == {}
+    assert await store.sum_sessions("default", SessionQuery()) == (1, 900, 0)
+    assert await store.sum_sessions("default", SessionQuery(status="active")) == (0, 0, 0)
+    monkeypatch.setattr(session_list, "SUMMED", 0)
+    assert (await store.sum_sessions("default", SessionQuery()) is None) is not isinstance(store, MemoryStore)
     await store.rebuild([one])
     assert await ids(flagged=True) == ["s"]
     await store.rebuild([])

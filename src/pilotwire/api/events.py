@@ -142,7 +142,7 @@ async def _replay(context: ApiContext, wanted: Wanted, after: int) -> AsyncItera
         rows = [
             row
             async for row in context.store.journal(
-                tenant=wanted.principal.tenant, station=wanted.station, after=after, limit=CHUNK
+                tenant=wanted.principal.tenant, station=wanted.station, after=after, limit=CHUNK, lenient=True
             )
         ]
         for row in rows:

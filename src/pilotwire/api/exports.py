@@ -244,11 +244,30 @@ class Exports:
         self.running = 0
 
 
+class _Place:
+    """One of the exports that may run at the same time. It is free again when nothing holds it any more, also where a
+    stream was never begun because its reader had gone."""
+
+    def __init__(self, running: Exports) -> None:
+        self._running: Exports | None = None
+        if running.running >= AT_ONCE:
+            raise problem("busy", _("Several exports are under way."), headers={"Retry-After": "30"})
+        self._running = running
+        running.running += 1
+
+    def leave(self) -> None:
+        """Let the next one in; once."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.running -= 1
+
+    __del__ = leave
+
+
 async def sessions(context: ApiContext, queries: Queries, wanted: SessionQuery, form: Format) -> AsyncIterator[bytes]:
     """Every session that is asked for and may be seen, as a file. Raises Problem 503 when too many are under way."""
     running: Exports = context.parts.setdefault(Exports, Exports())
-    if running.running >= AT_ONCE:
-        raise problem("busy", _("Several exports are under way."), headers={"Retry-After": "30"})
+    place = _Place(running)
     seen = await queries.seen(wanted)
 
     async def pages() -> AsyncIterator[Sequence[Any]]:
@@ -263,15 +282,15 @@ async def sessions(context: ApiContext, queries: Queries, wanted: SessionQuery, 
             if context.closing.is_set():  # the connection is cut, so that nobody takes a part for the whole
                 raise StoreFailed("the server is stopping")
 
-    async def counted() -> AsyncIterator[bytes]:
-        running.running += 1
-        try:
-            async for piece in _written(SESSION_COLUMNS, pages(), form):
-                yield piece
-        finally:
-            running.running -= 1
+    return _placed(place, _written(SESSION_COLUMNS, pages(), form))
 
-    return counted()
+
+async def _placed(place: _Place, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        place.leave()
 
 
 async def samples(

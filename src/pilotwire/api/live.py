@@ -314,7 +314,7 @@ class LiveHub:
             watcher.wake()
 
     async def _recent_news(self, picture: Picture) -> None:
-        rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 10, newest_first=True)
+        rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 10, newest_first=True, lenient=True)
         lines: list[News] = []
         visible = await self._queries.visible()
         async for row in rows:

@@ -25,6 +25,10 @@ from .listing import next_of, question, stored_cursor
 from .problems import not_found
 from .scope import sees_session, visible_stations
 
+CURVE_SAMPLES = 250_000
+"""Of one measurand: more than a week of three phases at one reading in ten seconds."""
+_REGISTER = "Energy.Active.Import.Register"
+
 
 class Queries:
     """Reads of one tenant, of what its principal sees there: all, some sites' stations, some tokens' sessions.
@@ -138,6 +142,26 @@ class Queries:
             total = await self._store.count_sessions(self.tenant, seen)
         return types.SessionPage(items=items, next=next_of(page.next, key), total=total)
 
+    async def sums(self, wanted: SessionQuery) -> types.SessionSums:
+        """What the sessions come to that fit, running ones as far as they are."""
+        seen = await self.seen(wanted)
+        sums = await self._store.sum_sessions(self.tenant, seen)
+        if sums is None:
+            return types.SessionSums(sessions=None, energy_wh=None, duration_s=None)
+        count, energy, lasted = sums
+        running, now = msgspec.structs.replace(seen, status="active"), self._context.scheduler.now()
+        more = wanted.status != "ended" and wanted.sort == "started_at"  # by end or energy, only ended ones are listed
+        cursor: str | None = None
+        while more:
+            page = await self._store.find_sessions(self.tenant, running, cursor=cursor, limit=500)
+            for one in cast("list[records.Session]", page.items):
+                count += 1
+                energy += one.energy_wh
+                lasted += max(0, now - one.started_at)
+            cursor = page.next
+            more = cursor is not None
+        return types.SessionSums(sessions=count, energy_wh=energy, duration_s=lasted // 1000)
+
     async def seen(self, wanted: SessionQuery) -> SessionQuery:
         """A question, narrowed to what may be seen."""
         return msgspec.structs.replace(wanted, within=await self.visible(), by=self.principal.tokens)
@@ -175,11 +199,14 @@ class Queries:
     async def curve(self, session_id: str, *, points: int = 240) -> types.Curve:
         """The session's power over time. Raises Problem 404."""
         await self.session(session_id)
-        powers = await self._store.samples(self.tenant, session_id, measurand="Power.Active.Import")
+        powers = await self._measured(session_id, "Power.Active.Import")
         registers: list[records.Sample] = []
         if not powers:
-            registers = await self._store.samples(self.tenant, session_id, measurand="Energy.Active.Import.Register")
+            registers = await self._measured(session_id, _REGISTER)
         return power_curve(session_id, powers, registers, points)
+
+    async def _measured(self, session_id: str, measurand: str) -> list[records.Sample]:
+        return await self._store.samples(self.tenant, session_id, measurand=measurand, limit=CURVE_SAMPLES)
 
     # -- today --------------------------------------------------------------------------------------------------------
     def midnight(self) -> int:
@@ -192,7 +219,7 @@ class Queries:
 
         From its register readings; where the station reports none, in proportion to the time.
         """
-        readings = await self._store.samples(self.tenant, session.id, measurand="Energy.Active.Import.Register")
+        readings = await self._measured(session.id, _REGISTER)
         whole = [one for one in readings if not one.phase and one.location in ("", "Outlet")]
         if not whole:
             return self.share_before(session, instant)

@@ -43,8 +43,8 @@ class TenantStore:
         (
             "stations", "sessions", "session", "samples", "command", "accounts", "token", "tokens", "delete_token",
             "user", "users", "delete_user", "api_keys", "delete_api_key", "write_documents", "document", "documents",
-            "some_stations", "find_sessions", "count_sessions", "session_totals", "ended_since", "some_sessions",
-            "document_changes",
+            "some_stations", "find_sessions", "count_sessions", "sum_sessions", "session_totals", "ended_since",
+            "some_sessions", "document_changes",
         )
     )  # fmt: skip
     """The first argument is the tenant."""

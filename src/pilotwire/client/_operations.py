@@ -189,6 +189,7 @@ LIST_ROLLOUT_STATIONS: Operation[types.RolloutStationPage] = Operation(
 )
 LIST_SESSIONS: Operation[types.SessionPage] = Operation("listSessions", "GET", "/api/v1/sessions", types.SessionPage)
 EXPORT_SESSIONS: Operation[None] = Operation("exportSessions", "GET", "/api/v1/sessions/export", None)
+SUM_SESSIONS: Operation[types.SessionSums] = Operation("sumSessions", "GET", "/api/v1/sessions/sums", types.SessionSums)
 GET_SESSION: Operation[types.Session] = Operation("getSession", "GET", "/api/v1/sessions/{session_id}", types.Session)
 GET_CURVE: Operation[types.Curve] = Operation("getCurve", "GET", "/api/v1/sessions/{session_id}/curve", types.Curve)
 GET_SESSION_CURVES: Operation[types.SessionCurves] = Operation(
@@ -521,6 +522,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     LIST_ROLLOUT_STATIONS,
     LIST_SESSIONS,
     EXPORT_SESSIONS,
+    SUM_SESSIONS,
     GET_SESSION,
     GET_CURVE,
     GET_SESSION_CURVES,

@@ -899,6 +899,47 @@ class SyncOperations(SyncCalls):
             },
         )
 
+    def sum_sessions(
+        self,
+        *,
+        station: Sequence[str] | str | None = None,
+        site: Sequence[str] | str | None = None,
+        status: Literal["active", "ended"] | None = None,
+        token: Sequence[str] | str | None = None,
+        started_from: datetime | str | None = None,
+        started_before: datetime | str | None = None,
+        ended_from: datetime | str | None = None,
+        ended_before: datetime | str | None = None,
+        energy_from_wh: int | None = None,
+        energy_to_wh: int | None = None,
+        stop_reason: Sequence[str] | str | None = None,
+        flags: Sequence[str] | str | None = None,
+        flagged: bool | None = None,
+        q: str | None = None,
+        sort: str | None = None,
+    ) -> types.SessionSums:
+        """How many sessions fit, their energy and their time, with the filters of the list."""
+        return self._answer(
+            operations.SUM_SESSIONS,
+            query={
+                "station": station,
+                "site": site,
+                "status": status,
+                "token": token,
+                "started_from": started_from,
+                "started_before": started_before,
+                "ended_from": ended_from,
+                "ended_before": ended_before,
+                "energy_from_wh": energy_from_wh,
+                "energy_to_wh": energy_to_wh,
+                "stop_reason": stop_reason,
+                "flags": flags,
+                "flagged": flagged,
+                "q": q,
+                "sort": sort,
+            },
+        )
+
     def get_session(self, session_id: str) -> types.Session:
         """A charging session."""
         return self._answer(operations.GET_SESSION, session_id)

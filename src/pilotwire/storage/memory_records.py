@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from pilotwire.core.ids import StationKey
 from pilotwire.domain.records import Command, Sample, Session, Station, Variable
 
@@ -21,7 +23,7 @@ from .codec import (
     variable_order,
 )
 from .port import Entry, JournalRow, Page
-from .session_list import EndedRow, SessionQuery, StationTotal, fits, sort_key
+from .session_list import EndedRow, SessionQuery, SessionSums, StationTotal, columns_of, fits, sort_key
 
 T = TypeVar("T")
 _SampleKey = tuple[object, ...]
@@ -146,6 +148,15 @@ class MemoryRecords:
         """How many there are of them."""
         return len(self._found(tenant, wanted))
 
+    async def sum_sessions(self, tenant: str, wanted: SessionQuery) -> SessionSums | None:
+        """What those of them come to that have ended."""
+        if wanted.status == "active":
+            return SessionSums(0, 0, 0)
+        ended = msgspec.structs.replace(wanted, status="ended", sort="started_at")
+        found = [one for _, one in self._found(tenant, ended)]
+        lasted = sum(max(0, (columns_of(one).ended_at or 0) - one.started_at) for one in found)
+        return SessionSums(len(found), sum(one.energy_wh for one in found), lasted)
+
     async def session_totals(
         self, tenant: str, ended_from: int, ended_before: int | None = None
     ) -> dict[str, StationTotal]:
@@ -231,6 +242,7 @@ class MemoryRecords:
         limit: int | None = None,
         newest_first: bool = False,
         before: Mapping[str, int] | None = None,
+        lenient: bool = False,
     ) -> AsyncIterator[JournalRow]:
         """Entries by seq, those after `after`, before `before`."""
         end = (before or {}).get(self.stream)

@@ -31,7 +31,7 @@ from pilotwire.domain.records import (
 
 if TYPE_CHECKING:
     from .documents import Change, Document, DocumentPage
-    from .session_list import EndedRow, SessionQuery, StationTotal
+    from .session_list import EndedRow, SessionQuery, SessionSums, StationTotal
 
 
 class StoreFailed(TransientError):
@@ -180,6 +180,10 @@ class Store(Protocol):
         """How many there are of them; None: too many to count."""
         ...
 
+    async def sum_sessions(self, tenant: str, wanted: SessionQuery) -> SessionSums | None:
+        """What those of them come to that have ended; None: too many to sum up."""
+        ...
+
     async def session_totals(
         self, tenant: str, ended_from: int, ended_before: int | None = None
     ) -> dict[str, StationTotal]:
@@ -217,9 +221,13 @@ class Store(Protocol):
         limit: int | None = None,
         newest_first: bool = False,
         before: Mapping[str, int] | None = None,
+        lenient: bool = False,
     ) -> AsyncIterator[JournalRow]:
         """Entries by seq, of each stream those after `after` and, where it is named in `before`, before that seq: so a
-        page newest first is followed by the next. `tenant` None is for maintenance (verify, replay, backup) alone."""
+        page newest first is followed by the next. `tenant` None is for maintenance (verify, replay, backup) alone.
+
+        Raises msgspec.DecodeError at a row whose facts cannot be read; `lenient`, it comes without them.
+        """
         ...
 
     # -- settings (made by people, committed at once) -----------------------------------------------------------------

@@ -25,6 +25,9 @@ WINDOW: Final = 10_000
 """Rows looked at for one page."""
 COUNTED: Final = 10_000
 """What is counted exactly; more is "many"."""
+_LASTED: Final = "CASE WHEN ended_at > started_at THEN ended_at - started_at ELSE 0 END"
+SUMMED: Final = 100_000
+"""Rows looked at for one sum; what needs more is for the reports, which have their figures by day."""
 _LEADING: Final = 64
 """So many stations or tokens may lead; more are checked row by row."""
 COLUMNS: Final = ("n", "tenant", "station", "started_at", "ended_at", "energy_wh", "token", "reason", "flags")
@@ -66,6 +69,14 @@ class StationTotal(NamedTuple):
 
     sessions: int
     energy_wh: int
+
+
+class SessionSums(NamedTuple):
+    """What ended sessions come to."""
+
+    sessions: int
+    energy_wh: int
+    lasted_ms: int
 
 
 class EndedRow(NamedTuple):
@@ -307,6 +318,25 @@ def count_plan(tenant: str, wanted: SessionQuery) -> Plan[int | None]:
     )
     looked, found = rows[0]
     return int(found) if looked <= WINDOW else None
+
+
+def sums_plan(tenant: str, wanted: SessionQuery) -> Plan[SessionSums | None]:
+    """What those come to that fit and have ended; None where more than `SUMMED` rows had to be looked at."""
+    if wanted.status == "active":
+        return SessionSums(0, 0, 0)
+    plain = msgspec.structs.replace(wanted, status="ended", sort="started_at")
+    asked = yield from _question(tenant, plain)
+    if asked is None:
+        return SessionSums(0, 0, 0)
+    args: list[object] = []
+    lead = asked.lead.written(args)
+    args.append(SUMMED + 1)
+    looked_at = f"SELECT {', '.join(COLUMNS)} FROM session_list WHERE {lead} LIMIT ?{len(args)}"
+    fit = f"CASE WHEN {asked.rest.written(args)} THEN {{}} ELSE 0 END"
+    figures = ", ".join(f"coalesce(sum({fit.format(one)}), 0)" for one in ("1", "energy_wh", _LASTED))
+    rows = yield f"SELECT count(*), {figures} FROM ({looked_at}) AS looked", tuple(args)
+    looked, count, energy, lasted = (int(one) for one in rows[0])
+    return SessionSums(count, energy, lasted) if looked <= SUMMED else None
 
 
 def totals_plan(tenant: str, ended_from: int, ended_before: int | None) -> Plan[dict[str, StationTotal]]:

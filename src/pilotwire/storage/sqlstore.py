@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.ids import StationKey
@@ -22,8 +25,10 @@ from .group import Records
 from .group_queue import GroupQueue
 from .port import JournalRow, Page
 from .queries import SEQ_MASK, RawRow
-from .session_list import EndedRow, SessionQuery, StationTotal
+from .session_list import EndedRow, SessionQuery, SessionSums, StationTotal
 from .sql_settings import SqlSettings
+
+log = logging.getLogger(__name__)
 
 ROLL_OFF_ROWS: Final = 5_000
 
@@ -79,6 +84,10 @@ class SqlStore(GroupQueue, SqlSettings):
     async def count_sessions(self, tenant: str, wanted: SessionQuery) -> int | None:
         """How many there are of them; None: too many to count."""
         return await self.read(session_list.count_plan(tenant, wanted))
+
+    async def sum_sessions(self, tenant: str, wanted: SessionQuery) -> SessionSums | None:
+        """What those of them come to that have ended; None: too many to sum up."""
+        return await self.read(session_list.sums_plan(tenant, wanted))
 
     async def session_totals(
         self, tenant: str, ended_from: int, ended_before: int | None = None
@@ -139,16 +148,25 @@ class SqlStore(GroupQueue, SqlSettings):
         limit: int | None = None,
         newest_first: bool = False,
         before: Mapping[str, int] | None = None,
+        lenient: bool = False,
     ) -> AsyncIterator[JournalRow]:
         """Entries by seq, those after `after`; of several streams, merged by time of arrival, each in its own order.
 
-        Raises msgspec.DecodeError at a row whose facts cannot be read (`pilotwire.storage.verify` names all of them).
+        Raises msgspec.DecodeError at a row whose facts cannot be read (`pilotwire.storage.verify` names all of them);
+        `lenient`, it comes without them.
         """
         raw = self.raw_journal(
             tenant=tenant, station=station, after=after, limit=limit, newest_first=newest_first, before=before
         )
         async for row in raw:
-            yield row.decoded()
+            try:
+                decoded = row.decoded()
+            except msgspec.DecodeError:
+                if not lenient:
+                    raise
+                log.error("entry %d of %s cannot be read; it is taken without its facts", row.seq, row.stream)
+                decoded = row._replace(facts=b"").decoded()
+            yield decoded
 
     async def raw_journal(
         self,

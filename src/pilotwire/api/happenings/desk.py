@@ -150,7 +150,7 @@ class Desk:
         """Whether this process's stream was the last to hear of a station, and not another gateway."""
         if not self._store.shared:
             return True
-        rows = self._store.journal(tenant=self.tenant, station=station, limit=1, newest_first=True)
+        rows = self._store.journal(tenant=self.tenant, station=station, limit=1, newest_first=True, lenient=True)
         async for row in rows:
             return row.stream == self._store.stream
         return True

@@ -11,8 +11,6 @@ import asyncio
 import logging
 from typing import Protocol
 
-import msgspec
-
 from pilotwire.transport.bus import Event
 
 from ..context import ApiContext
@@ -103,7 +101,7 @@ class Follower:
 
     async def _end(self) -> int:
         stream = self._context.store.stream
-        async for row in self._context.store.journal(newest_first=True):
+        async for row in self._context.store.journal(newest_first=True, lenient=True):
             if row.stream == stream:
                 return row.seq
         return 0
@@ -149,18 +147,13 @@ class Follower:
         """The journal from where we stand to its end."""
         self._behind = True
         self._shed = self._subscription.shed
-        while True:
-            try:
-                await self._read_on()
-                break
-            except msgspec.DecodeError:
-                log.exception("entry %d of the journal cannot be read; it is passed over", self.position + 1)
-                self.position += 1
+        await self._read_on()
         self._behind = False
 
     async def _read_on(self) -> None:
         store, batch = self._context.store, list[Event]()
-        async for row in store.journal(after=self.position):
+        # One that cannot be read holds nobody up: it comes without its facts.
+        async for row in store.journal(after=self.position, lenient=True):
             if row.stream != store.stream:
                 continue
             if row.facts:

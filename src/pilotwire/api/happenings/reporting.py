@@ -210,7 +210,7 @@ class Reporting:
                 one = await self._tenant(tenant)
                 await one.begin_anew(self._follower.position)
                 now, stream, count = one.meta.horizon, self._context.store.stream, 0
-                async for row in self._context.store.journal(tenant=tenant):
+                async for row in self._context.store.journal(tenant=tenant, lenient=True):
                     if row.stream != stream or row.seq > one.meta.position:
                         continue
                     one.meta.since = min(one.meta.since, row.recv_time)

@@ -47,7 +47,7 @@ async def checks(context: ApiContext, principal: Principal, station_id: str) -> 
     await queries.station(station_id)
     key = StationKey(principal.tenant, station_id)
     store = context.store
-    journal = store.journal(tenant=principal.tenant, station=station_id, newest_first=True, limit=ROWS)
+    journal = store.journal(tenant=principal.tenant, station=station_id, newest_first=True, limit=ROWS, lenient=True)
     found = Found(
         now=context.scheduler.now(),
         id=station_id,

@@ -69,7 +69,9 @@ async def messages(
     found: list[types.MessageShown] = []
     scanned, more = 0, False
     oldest = since if since is not None else 0
-    rows = context.store.journal(tenant=principal.tenant, station=station_id, newest_first=True, before=place or None)
+    rows = context.store.journal(
+        tenant=principal.tenant, station=station_id, newest_first=True, before=place or None, lenient=True
+    )
 
     def fits(one: types.MessageShown) -> bool:
         return (

@@ -41,7 +41,9 @@ async def timeline(context: ApiContext, principal: Principal, session_id: str) -
     store, found = context.store, list[types.SessionEvent]()
     after = await seq_before(store, principal.tenant, session.station_id, begin)
     teller = _Teller(session)
-    async for row in store.journal(tenant=principal.tenant, station=session.station_id, after=after, limit=_ROWS):
+    async for row in store.journal(
+        tenant=principal.tenant, station=session.station_id, after=after, limit=_ROWS, lenient=True
+    ):
         if row.recv_time < begin:
             continue
         if end is not None and row.recv_time > end:
@@ -56,7 +58,7 @@ async def seq_before(store: Store, tenant: str, station: str, instant: int) -> i
     """A sequence number before the first entry of `station` that arrived at `instant` or later."""
 
     async def first(after: int, *, newest: bool = False) -> JournalRow | None:
-        rows = store.journal(tenant=tenant, station=station, after=after, limit=1, newest_first=newest)
+        rows = store.journal(tenant=tenant, station=station, after=after, limit=1, newest_first=newest, lenient=True)
         return await anext(aiter(rows), None)
 
     newest = await first(0, newest=True)

@@ -120,6 +120,21 @@ async def list_sessions(
     return await queries_of(request, "sessions:read").sessions(wanted=wanted, cursor=cursor, limit=limit, count=count)
 
 
+@get(
+    "/sessions/sums",
+    operation_id="sumSessions",
+    tags=["Sessions"],
+    summary="What sessions come to",
+    dependencies={"wanted": Provide(wanted_sessions)},
+)
+async def sum_sessions(
+    request: PlainRequest, wanted: NamedDependency[SkipValidation[SessionQuery]]
+) -> types.SessionSums:
+    """How many sessions fit, their energy and their time, with the filters of the list. Up to 100,000 are gone through;
+    what needs more is answered with null."""
+    return await queries_of(request, "sessions:read").sums(wanted)
+
+
 @get("/sessions/{session_id:str}", operation_id="getSession", tags=["Sessions"], summary="One session")
 async def get_session(request: PlainRequest, session_id: SessionPath) -> types.Session:
     """A charging session."""
@@ -206,4 +221,4 @@ async def get_totals(request: PlainRequest) -> types.Totals:
     return await hub_of(context_of(request), principal_of(request, "reports:read")).totals()
 
 
-HANDLERS = [list_sessions, export_sessions, get_session, list_samples, get_curve, get_totals]
+HANDLERS = [list_sessions, sum_sessions, export_sessions, get_session, list_samples, get_curve, get_totals]

@@ -388,6 +388,14 @@ class SessionPage(PageOf[Session], kw_only=True):
     """Sessions, newest started first."""
 
 
+class SessionSums(msgspec.Struct, kw_only=True):
+    """What sessions come to; null where too many would have to be gone through: the reports have sums by day."""
+
+    sessions: int | None
+    energy_wh: Annotated[int | None, Meta(description="Wh, of running ones what they have delivered so far")]
+    duration_s: Annotated[int | None, Meta(description="From begin to end, all together; of running ones until now")]
+
+
 class SamplePage(PageOf[Sample], kw_only=True):
     """Samples in order of time."""
 

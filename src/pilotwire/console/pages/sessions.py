@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from pilotwire.api import types
 from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.language import N_, _
@@ -25,8 +24,6 @@ from .session import lasted, mean_power
 from .views import views_of
 
 _PAGE = 50
-_SUMMED = 2_000
-"""So many sessions are summed up one by one; more are for the reports."""
 PERIODS = {
     "today": N_("today"),
     "yesterday": N_("yesterday"),
@@ -160,40 +157,23 @@ def _choices(table: str) -> list[tuple[str, str]]:
 
 
 @get("/ui/sessions/sums")
-async def sums(request: PlainRequest) -> Response[Any]:
+async def session_sums(request: PlainRequest) -> Response[Any]:
     """What the sessions that fit come to, as far as they can be gone through quickly."""
     context, principal = allowed(request, "sessions:read")
     question = _question(_asked(request), context, "")
     wanted = await wanted_sessions(request, **question)
-    queries = Queries(context, principal)
-    energy = count = 0
-    seconds = 0.0
-    cursor: Cursor = None
-    now = context.scheduler.now() / 1000
-    while count <= _SUMMED:
-        found = await queries.sessions(wanted=wanted, cursor=cursor, limit=500)
-        for one in found.items:
-            energy += one.energy_wh
-            seconds += _seconds(one, now)
-        count += len(found.items)
-        cursor = found.next
-        if cursor is None:
-            break
+    sums = await Queries(context, principal).sums(wanted)
+    count, energy = sums.sessions or 0, sums.energy_wh or 0
     return fragment(
         request,
         "sessions/sums.html",
         count=count,
         energy=energy,
-        hours=seconds / 3600,
-        whole=cursor is None,
+        hours=(sums.duration_s or 0) / 3600,
+        whole=sums.sessions is not None,
         mean=energy // count if count else 0,
         may_report=principal.may("reports:read"),
     )
 
 
-def _seconds(session: types.Session, now: float) -> float:
-    end = datetime.fromisoformat(session.ended_at).timestamp() if session.ended_at else now
-    return max(0.0, end - datetime.fromisoformat(session.started_at).timestamp())
-
-
-HANDLERS: list[Any] = [session_list, sums]
+HANDLERS: list[Any] = [session_list, session_sums]
