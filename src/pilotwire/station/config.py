@@ -72,6 +72,12 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Factory values that differ, by the names in `pilotwire.station.settings`."""
     der_controls: tuple[str, ...] = ()
     """DERControlEnumTypes that it can follow (R); empty: it is no distributed energy resource."""
+    swap_set: int = 0
+    """A battery swap station (S): so many batteries make a set, and every EVSE is a slot. 0: it is none."""
+    payment_terminal: bool = False
+    """Cards are taken (C18)."""
+    web_payments: bool = False
+    """QR codes are shown (C25)."""
     autostart_token: str | None = None
     """Plug-in starts a session under this id; 2.x sends type NoAuthorization with an empty id."""
     call_timeout_ms: int = 30_000
@@ -89,7 +95,7 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def features(self) -> frozenset[str]:
-        """What it has beyond what every station has: v2x, der (2.1 only)."""
+        """What it has beyond what every station has: v2x, der, swap, payment, webpay (2.1 only)."""
         if self.version != "2.1":
             return frozenset()
         found: set[str] = set()
@@ -97,4 +103,10 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
             found.add("v2x")
         if self.der_controls:
             found.add("der")
+        if self.swap_set:
+            found.add("swap")
+        if self.payment_terminal:
+            found.add("payment")
+        if self.web_payments:
+            found.add("webpay")
         return frozenset(found)

@@ -281,6 +281,22 @@ class Costs(Part):
         bill.of_csms = limit.over(bill.of_csms)
         self._set(session, bill, limit)
 
+    def begin_with(self, evse_id: int, limit: Limit) -> None:
+        """The session that is about to begin is limited from its first message on."""
+        supported = self._supported(limit)
+        if supported != NO_LIMIT:
+            self._bills[evse_id] = Bill(limit=supported, tell_limit=True)
+
+    def cost_of(self, evse: Evse) -> Decimal | None:
+        """What the session at an EVSE costs now; None: nobody knows."""
+        bill, session = self._bills.get(evse.id), evse.session
+        if session is None:
+            return None
+        if bill is None or bill.costing is None:
+            return session.cost
+        evse.settle(int(self._station.scheduler.now()))
+        return self._cost(evse, session, bill, 0)
+
     def limit(self, evse_id: int, wanted: Limit) -> bool:
         """The driver limits the session at an EVSE; never beyond what the CSMS has set. False: none runs there."""
         evse = self._station.evse(evse_id)

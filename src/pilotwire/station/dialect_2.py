@@ -64,7 +64,9 @@ class Dialect2:
         return from_datetime(response.current_time)
 
     def authorize_request(self, token: str, token_type: str) -> msgspec.Struct:
-        return self.m.AuthorizeRequest(id_token=self.m.IdTokenType(id_token=token, type=token_type))
+        more = self._station.payment.additional(token)
+        id_token = self.m.IdTokenType(id_token=token, type=token_type, additional_info=more or None)
+        return self.m.AuthorizeRequest(id_token=id_token)
 
     def authorize_grant(self, response: Any) -> Grant:
         return grant_of(response.id_token_info)
@@ -84,6 +86,9 @@ class Dialect2:
         """2.x has connectors only; the station as a whole is not reported."""
 
     def report_status(self, evse: Evse, status: str) -> None:
+        if "swap" in self._station.features:
+            self._report_slot(evse, status)
+            return
         self._station.conversation.call(
             "StatusNotification",
             self.m.StatusNotificationRequest(
@@ -92,16 +97,39 @@ class Dialect2:
             self._station.availability.told(evse, status),
         )
 
+    def _report_slot(self, evse: Evse, status: str) -> None:
+        """S03.FR.02, .04: the connector of a slot is told by an event."""
+        m, station = self.m, self._station
+        wall = station.clock.wall()
+        row = m.EventDataType(
+            event_id=station.monitors.next_event(),
+            timestamp=wall,
+            trigger="Delta",
+            actual_value=status,
+            component=m.ComponentType(name="Connector", evse=m.EVSEType(id=evse.id, connector_id=1)),
+            variable=m.VariableType(name="AvailabilityState"),
+            event_notification_type="HardWiredNotification",
+        )
+        station.conversation.call(
+            "NotifyEvent",
+            m.NotifyEventRequest(generated_at=wall, seq_no=0, event_data=[row]),
+            station.availability.told(evse, status),
+        )
+
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def started(self, evse: Evse, session: Session, trigger: str, reading: Reading) -> None:
-        self._event(evse, session, "Started", trigger, [reading], state="EVConnected", first=True)
+        # S04.FR.02: a battery in its slot is charged from the first moment on.
+        state = "Charging" if "swap" in self._station.features else "EVConnected"
+        self._event(evse, session, "Started", trigger, [reading], state=state, first=True)
 
     def state_changed(self, evse: Evse, session: Session) -> None:
         state = charging_state(evse.phase)
         if state != session.last_state:
             # E16.FR.05: what has stopped the energy is said in the event that says that it stopped.
-            trigger = (state == "SuspendedEVSE" and self._station.costs.why(evse)) or "ChargingStateChanged"
+            station = self._station
+            why = (station.costs.why(evse) or station.swap.why(evse)) if state == "SuspendedEVSE" else ""
+            trigger = why or "ChargingStateChanged"
             self._event(evse, session, "Updated", trigger, [], state=state)
 
     def deauthorized(self, evse: Evse, session: Session) -> None:
@@ -147,10 +175,11 @@ class Dialect2:
         elif token:
             id_token = m.IdTokenType(id_token=token, type=session.token_type)
         if first and id_token is not None and self._version.name == "2.1":
+            more = station.payment.additional(session.token)  # C18.FR.06
             vehicle = station.v2x.evccid(evse)
             if vehicle:
-                # Q01.FR.02
-                id_token.additional_info = [m.AdditionalInfoType(additional_id_token=vehicle, type="EVCCID")]
+                more.append(m.AdditionalInfoType(additional_id_token=vehicle, type="EVCCID"))  # Q01.FR.02
+            id_token.additional_info = more or None
         phases = sum(1 for current in evse.meter.currents if current) if state == "Charging" else 0
         request = m.TransactionEventRequest(
             event_type=kind,
@@ -201,12 +230,23 @@ class Dialect2:
     def prepare(self, entry: Queued) -> msgspec.Struct:
         return self._version.actions[entry.action].decode_request(entry.payload).message
 
+    def encode(self, request: msgspec.Struct) -> bytes:
+        """As the outbox keeps it."""
+        return _encode(request)
+
     def delivered(self, entry: Queued, response: Any) -> None:
+        if entry.action != "TransactionEvent":
+            self._station.payment.settled(entry, response)
+            return
         if response.total_cost is not None:
             # I02.FR.04, I03.FR.03: the running cost, or with Ended the total.
             self._station.transactions.cost(entry.session, Decimal(response.total_cost), final=True)
         if self._version.name == "2.1":
             self._station.costs.answered(entry.session, response)
+            request = self.prepare(entry)
+            if request.event_type == "Ended":
+                total = None if response.total_cost is None else Decimal(response.total_cost)
+                self._station.payment.ended_told(entry.session, total)
         info = response.id_token_info
         if info is None:
             return

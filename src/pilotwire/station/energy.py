@@ -102,7 +102,7 @@ class Energy:
             if evse.car is None:
                 evse.open()
                 event: Event = "ev-pause"
-            elif session.held or station.costs.stops(evse):
+            elif session.held or station.costs.stops(evse) or station.swap.full(evse):
                 evse.open()
                 event = "evse-pause"
             else:
@@ -116,6 +116,7 @@ class Energy:
                 self.rebalance(evse)
         self.rearm(evse, until, again)
         station.costs.after(evse)
+        station.payment.look(evse)
 
     def rearm(self, evse: Evse, limit_until: int | None = None, again: int | None = None) -> None:
         """One timer per EVSE, for the first thing that can happen by itself.

@@ -101,6 +101,7 @@ class Entrance:
         self.forget(evse)
         if pending is not None:
             self._station.reservations.unused(pending)
+            self._station.payment.unused(pending.token)
 
     def stop_by_group(self, evse: Evse, session: Session, token: str, grant: Grant) -> None:
         """Another card of the session's group may end it."""
@@ -112,7 +113,18 @@ class Entrance:
         """The cable alone starts a session, where the station is set up so."""
         station = self._station
         token = station.config.autostart_token
-        if token is None or evse.fault or not evse.available or evse.session is not None:
+        if station.swap.active:
+            token, token_type = station.swap.token()
+            if evse.available and not evse.fault and evse.session is None:
+                self.let_in(evse, token, token_type, Grant(ACCEPTED), "CablePluggedIn", None)
+            return
+        if (
+            token is None
+            or evse.fault
+            or not evse.available
+            or evse.session is not None
+            or station.payment.locked(evse)
+        ):
             return
         if station.config.version == "1.6":
             self.authorize(token, "Central", lambda grant: self.let_in(evse, token, "Central", grant, "", None))
@@ -139,6 +151,7 @@ class Entrance:
             return False, lambda: None
 
         def go() -> None:
+            station.payment.unlock(evse.id)
             if then is not None:
                 self._waiting[evse.id] = then
             if station.settings.flag("authorize_remote"):

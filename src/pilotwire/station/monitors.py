@@ -333,6 +333,13 @@ class Monitors(Part):
         session = station.evses[place.evse - 1].session if place.evse else None
         return Event(id_, monitor, station.clock.now(), trigger, value, cleared, "" if session is None else session.key)
 
+    def next_event(self) -> int:
+        """An eventId for an event of no monitor."""
+        id_ = self._memory.next_event
+        self._memory.next_event += 1
+        self._store()
+        return id_
+
     def _tell(self, events: list[Event]) -> None:
         """NotifyEvent, but for what the level leaves out (N07.FR.15); offline only what is grave (N07.FR.04)."""
         station = self._station

@@ -7,8 +7,10 @@ Apps never import one another, so the car is known here by what it can do; `pilo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Car(Protocol):
@@ -57,6 +59,55 @@ class Car(Protocol):
     def give(self, energy_uj: int, *, dc: bool) -> None: ...
 
     def until_change(self, power_mw: int, *, dc: bool) -> int | None: ...
+
+
+@runtime_checkable
+class Cartridge(Car, Protocol):
+    """A battery in a slot of a swap station; `pilotwire.vehicle.cartridge.Cartridge` fits."""
+
+    @property
+    def serial(self) -> str: ...
+
+    @property
+    def soh(self) -> int:
+        """State of health, 0.1 %."""
+        ...
+
+    @property
+    def made(self) -> datetime | None:
+        """When it was produced."""
+        ...
+
+    @property
+    def vendor_info(self) -> str: ...
+
+
+class Receipt(NamedTuple):
+    """What became of a settlement."""
+
+    status: str
+    """Settled, Rejected or Failed (PaymentStatusEnumType)."""
+    id: str = ""
+    url: str = ""
+    words: str = ""
+
+
+class Terminal(Protocol):
+    """A payment terminal with its own way to its payment service provider. What is handed in is called once, later."""
+
+    def reserve(self, card: str, amount: Decimal, done: Callable[[str | None, Mapping[str, str]], None]) -> None:
+        """Reserve `amount`: (pspRef, details by their additionalInfo type), or (None, {}) when the card is refused."""
+        ...
+
+    def increase(self, ref: str, more: Decimal, done: Callable[[bool], None]) -> None: ...
+
+    def release(self, ref: str) -> None:
+        """Nothing is taken."""
+        ...
+
+    def settle(self, ref: str, amount: Decimal, done: Callable[[Receipt], None]) -> None:
+        """Take `amount`. After a loss of power it may be asked once more for the same `ref`: it is taken once."""
+        ...
 
 
 class Files(Protocol):

@@ -52,7 +52,8 @@ from .monitors import Monitors
 from .networks import Dialers, Networks
 from .outbox import Queued, TransactionQueue
 from .parts import Part
-from .ports import Car, Files
+from .payment import Payments
+from .ports import Car, Files, Terminal
 from .publishing import Publishing
 from .reservations import Reservations
 from .security import Security
@@ -61,6 +62,7 @@ from .settings import BY_NAME, Settings
 from .smart_charging import SmartCharging
 from .storage import StationStorage
 from .streams import Streams
+from .swap import SwapStation
 from .tariffs import Tariffs
 from .transactions import Transactions
 from .v2x import V2x
@@ -104,6 +106,7 @@ class Station:
         "networks",
         "outbox",
         "parts",
+        "payment",
         "publishing",
         "random",
         "reservations",
@@ -112,6 +115,7 @@ class Station:
         "settings",
         "smart_charging",
         "streams",
+        "swap",
         "tariffs",
         "transactions",
         "v2x",
@@ -129,6 +133,7 @@ class Station:
         on_password: Callable[[str], None] | None = None,
         networks: Dialers | None = None,
         files: Files | None = None,
+        terminal: Terminal | None = None,
         on_identity: Callable[[Identity], None] | None = None,
         truth_limit: int = 100_000,
     ) -> None:
@@ -137,6 +142,7 @@ class Station:
         `networks` makes dialers for the network connection profiles that the CSMS sets; without it, it can set none.
         `files` fetches, leaves and offers files; without it updates are played, logs go nowhere, and no firmware is
         published.
+        `terminal` takes cards, where the configuration says that there is one.
         `on_identity` is told, before an attempt to connect, the security profile, certificate and roots to use.
         `truth_limit`: how many sessions `truth` remembers.
         """
@@ -148,7 +154,8 @@ class Station:
         self._storage = storage
         self._on_password = on_password
         self.clock = StationClock(scheduler, config.quirks)
-        self.settings = Settings(config.settings, self._setting_changed)
+        points = {"start_point": "EVConnected", "stop_point": "EVConnected"} if "swap" in self.features else {}
+        self.settings = Settings({**points, **config.settings} if points else config.settings, self._setting_changed)
         self.authorizer = Authorizer(self.settings)
         self.outbox = TransactionQueue(config.queue_limit)
         self.evses = tuple(
@@ -181,6 +188,8 @@ class Station:
         self.displays = Displays(self)
         self.monitors = Monitors(self)
         self.streams = Streams(self)
+        self.swap = SwapStation(self)
+        self.payment = Payments(self, terminal)
         self.tariffs = Tariffs(self)
         self.costs = Costs(self)
         self.publishing = Publishing(self, files)
@@ -193,6 +202,8 @@ class Station:
             self.displays,
             self.monitors,
             self.streams,
+            self.swap,
+            self.payment,
             self.costs,
             self.tariffs,
             self.smart_charging,
@@ -249,10 +260,11 @@ class Station:
         for part in self.parts:
             part.restore(stored)
         self.transactions.recover(stored)
+        self.payment.recovered()
         self.energy.align()
         self.conversation.start()
         for evse in self.evses:
-            if evse.car is not None and evse.phase == "Plugged":
+            if evse.car is not None and (evse.phase == "Plugged" or self.swap.active):
                 self.entrance.autostart(evse)
         self._finish()
 
@@ -375,7 +387,7 @@ class Station:
             self.entrance.authorize(
                 token, token_type, lambda grant: self.entrance.stop_by_group(evse, session, token, grant)
             )
-        elif evse.fault or not evse.available or evse.pending is not None:
+        elif evse.fault or not evse.available or evse.pending is not None or self.payment.locked(evse):
             return
         else:
             self.entrance.authorize(
@@ -528,6 +540,12 @@ class Station:
         if not session.ending:
             self.store_session(session)
         self.store_meter(evse)
+
+    def tell_durably(self, action: str, key: str, request: msgspec.Struct) -> None:
+        """What must not be lost although it is no transaction message; 2.x. `key` says what it belongs to."""
+        self.outbox.push(
+            self._changes, action=action, session=key, payload=self.dialect.encode(request), periodic=False
+        )
 
     def store(self, changes: dict[str, bytes | None]) -> None:
         self._changes.update(changes)

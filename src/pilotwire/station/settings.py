@@ -154,6 +154,24 @@ def _decimal(name: str, default: str, var: Variable, *, writable: bool = True, u
     return Setting(name=name, default=default, kind="decimal", writable=writable, unit=unit, variable=var)
 
 
+_POINTS = ("EVConnected", "PowerPathClosed")
+"""Where a transaction begins and ends: with a battery in its slot, or with cable and authorization."""
+
+_WEB = ("maxcost", "maxenergy", "maxtime")
+_CARD_DETAILS = (
+    "SessionRef",
+    "MerchantRef",
+    "PaymentBrand",
+    "ReadingMethod",
+    "PaymentRecognition",
+    "CardBin",
+    "CardLast4Digits",
+    "CardExpiryDate",
+    "HashedCardNr",
+    "WalletUserId",
+)
+"""What a terminal can tell of a payment (additionalInfo types of ad hoc payment)."""
+
 _V2X = _for(
     "v2x",
     _bool("v2x_enabled", True, "", _V("V2XChargingCtrlr", "Enabled")),
@@ -230,8 +248,8 @@ TABLE: tuple[Setting, ...] = (
     _int("connection_timeout", 60, "ConnectionTimeOut", _V("TxCtrlr", "EVConnectionTimeOut"), low=1, unit="s"),
     _bool("stop_on_disconnect", True, "StopTransactionOnEVSideDisconnect", _V("TxCtrlr", "StopTxOnEVSideDisconnect")),
     _bool("stop_on_invalid", True, "StopTransactionOnInvalidId", _V("TxCtrlr", "StopTxOnInvalidId")),
-    _list("start_point", "PowerPathClosed", ("PowerPathClosed",), "", _V("TxCtrlr", "TxStartPoint"), writable=False),
-    _list("stop_point", "PowerPathClosed", ("PowerPathClosed",), "", _V("TxCtrlr", "TxStopPoint"), writable=False),
+    _list("start_point", "PowerPathClosed", _POINTS, "", _V("TxCtrlr", "TxStartPoint"), writable=False),
+    _list("stop_point", "PowerPathClosed", _POINTS, "", _V("TxCtrlr", "TxStopPoint"), writable=False),
     _bool("before_accepted", True, "", _V("TxCtrlr", "TxBeforeAcceptedEnabled")),
     # authorization
     _bool("local_offline", True, "LocalAuthorizeOffline", _V("AuthCtrlr", "LocalAuthorizeOffline")),
@@ -503,6 +521,56 @@ TABLE: tuple[Setting, ...] = (
     _int("get_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "GetVariables"), writable=False, unit="B"),
     _int("set_bytes", 65_536, "", _V("DeviceDataCtrlr", "BytesPerMessage", "SetVariables"), writable=False, unit="B"),
     *_V2X,
+    *_for(
+        "swap",
+        _int("swap_target", 80, "", _V("BatterySwapCtrlr", "TargetSoc"), high=100, unit="Percent"),
+        _int("swap_max", 95, "", _V("BatterySwapCtrlr", "MaxSoc"), high=100, unit="Percent"),
+        _text("swap_token", "", "", _V("BatterySwapCtrlr", "IdToken"), writable=True, high=255),
+        _int("swap_in_timeout", 120, "", _V("BatterySwapCtrlr", "Timeout", "In"), low=1, unit="s"),
+        _int("swap_out_timeout", 120, "", _V("BatterySwapCtrlr", "Timeout", "Out"), low=1, unit="s"),
+    ),
+    *_for(
+        "payment",
+        _bool("payment_enabled", True, "", _V("PaymentCtrlr", "Enabled")),
+        _bool("payment_problem", False, "", _V("PaymentCtrlr", "Problem"), writable=False),
+        _bool("payment_authorize", False, "", _V("PaymentCtrlr", "AuthorizeDirectPayment")),
+        _decimal("payment_amount", "50", _V("PaymentCtrlr", "AuthorizationAmount")),
+        _decimal("payment_increment", "0", _V("PaymentCtrlr", "IncrementalAuthorizationAmount")),
+        _decimal("payment_threshold", "5", _V("PaymentCtrlr", "IncrementalAuthorizationThreshold")),
+        _list("payment_details", "CardLast4Digits", _CARD_DETAILS, "", _V("PaymentCtrlr", "PaymentDetails")),
+        _bool("payment_by_csms", False, "", _V("PaymentCtrlr", "SettlementByCSMS")),
+        _text("payment_receipts", "", "", _V("PaymentCtrlr", "ReceiptServerUrl"), writable=True),
+        _bool("payment_receipt_by_csms", True, "", _V("PaymentCtrlr", "ReceiptByCSMS")),
+        *(
+            _text(f"merchant.{name}", "", "", _V("PaymentCtrlr", "Merchant", name), writable=True)
+            for name in ("Id", "TaxId", "Name", "Address", "City")
+        ),
+        *(
+            _text(f"terminal.{variable}", "", "", _V("PaymentCtrlr", variable))
+            for variable in (
+                "TerminalID",
+                "PaymentServiceProvider",
+                "VendorName",
+                "Model",
+                "SerialNumber",
+                "FirmwareVersion",
+                "IMSI",
+                "ICCID",
+            )
+        ),
+        _bool("terminal_connected", True, "", _V("PaymentCtrlr", "Connected"), writable=False),
+    ),
+    *_for(
+        "webpay",
+        _bool("web_enabled", True, "", _V("WebPaymentsCtrlr", "Enabled")),
+        _text("web_template", "", "", _V("WebPaymentsCtrlr", "URLTemplate"), writable=True),
+        _list("web_parameters", ",".join(_WEB), _WEB, "", _V("WebPaymentsCtrlr", "URLParameters"), writable=False),
+        _list("web_version", "v1", ("v1",), "", _V("WebPaymentsCtrlr", "TOTPVersion"), kind="OptionList"),
+        _text("web_station", "", "", _V("WebPaymentsCtrlr", "ChargingStationId"), writable=True, high=255),
+        _int("web_validity", 30, "", _V("WebPaymentsCtrlr", "ValidityTime"), low=6, high=3600, unit="s"),
+        _text("web_secret", "", "", _V("WebPaymentsCtrlr", "SharedSecret"), writable=True, secret=True),
+        _int("web_length", 8, "", _V("WebPaymentsCtrlr", "Length"), low=6, high=32),
+    ),
     # 1.6 only
     _int("blink_repeat", 3, "BlinkRepeat"),
     _int("light_intensity", 80, "LightIntensity", high=100),
@@ -575,9 +643,15 @@ class Settings:
         if not setting.writable:
             return "Rejected"
         cleaned = clean(setting, value)
-        if cleaned is None:
+        if cleaned is None or self._upside_down(setting.name, cleaned):
             return "Rejected"
         return self.put(setting, cleaned)
+
+    def _upside_down(self, name: str, value: str) -> bool:
+        """S04.FR.10: what is charged at most is not below what may be handed out."""
+        if name == "swap_max":
+            return int(value) < self.number("swap_target")
+        return name == "swap_target" and int(value) > self.number("swap_max")
 
     def put(self, setting: Setting, value: str) -> Verdict:
         """Set by the station itself, without asking whether it is writable."""

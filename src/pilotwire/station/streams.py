@@ -28,7 +28,7 @@ _WAITING = 1_000
 
 
 class Params(msgspec.Struct, frozen=True, array_like=True):
-    """PeriodicEventStreamParamsType: flush every `interval` seconds, or as soon as there are `values` (0: not by it)."""
+    """PeriodicEventStreamParamsType: flush every `interval` seconds, or when there are `values` (0: not by it)."""
 
     interval: int = 0
     values: int = 0

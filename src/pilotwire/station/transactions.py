@@ -72,6 +72,7 @@ class Transactions:
         if session.next_sample is not None and station.config.first_sample_ms is not None:
             session.next_sample = now + station.config.first_sample_ms
         station.reservations.began(session, pending)
+        station.payment.beginning(session)
         self._truth_count += 1
         truth = Truth(
             n=self._truth_count,
