@@ -10,7 +10,6 @@ from litestar.params import FromQuery
 
 from pilotwire.api import types
 from pilotwire.api.access import Principal
-from pilotwire.api.commands import execute
 from pilotwire.api.context import ApiContext
 from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, problem
@@ -76,7 +75,7 @@ async def firmware(request: PlainRequest, station_id: Text) -> Response[Any]:
 # -- certificates and passwords ---------------------------------------------------------------------------------------
 @get("/stations/{station_id:str}/security")
 async def security(request: PlainRequest, station_id: Text) -> Response[Any]:
-    """How it proves who it is, and whom it trusts."""
+    """How it proves who it is."""
     context, principal = allowed(request, "stations:read")
     station = await station_of(context, principal, station_id)
     forms, sent = await _of(context, principal, station, _CERTIFICATES)
@@ -88,45 +87,8 @@ async def security(request: PlainRequest, station_id: Text) -> Response[Any]:
         profile=next((one for one in PROFILES if one.number == details.security_profile), None),
         forms=forms,
         sent=sent,
-        certificates=_certificates(sent),
-        lists=any(one.action == "GetInstalledCertificateIds" for one in forms),
         **frame(principal, station, "security"),
     )
-
-
-def _certificates(sent: list[types.Command]) -> tuple[str, list[dict[str, str]]] | None:
-    """When the station was last asked for its certificates, and what it answered; None: never."""
-    for one in sent:
-        answer = one.answer
-        if one.action != "GetInstalledCertificateIds" or not isinstance(answer, dict) or one.outcome != "answered":
-            continue
-        rows: list[dict[str, str]] = []
-        for chain in answer.get("certificateHashDataChain") or []:
-            data = chain.get("certificateHashData") or {}
-            rows.append({"type": str(chain.get("certificateType", "")), **{k: str(v) for k, v in data.items()}})
-        plain = answer.get("certificateHashData") or []
-        rows += [{"type": "", **{k: str(v) for k, v in data.items()}} for data in plain]
-        return one.requested_at, rows
-    return None
-
-
-@post("/stations/{station_id:str}/certificates", status_code=200)
-async def ask_certificates(request: PlainRequest, station_id: Text) -> Response[Any]:
-    """Ask the station which certificates it holds."""
-    context, principal = allowed(request, "commands:send")
-    station = await station_of(context, principal, station_id)
-    payload: dict[str, Any] = {}
-    if station.ocpp_version == "1.6":
-        payload = {"certificateType": "CentralSystemRootCertificate"}
-    path = request.url.path.rpartition("/")[0] + "/security"
-    try:
-        command = types.NewCommand(action="GetInstalledCertificateIds", payload=payload)
-        answer = await execute(context, principal, station.id, command)
-    except Problem as refused:
-        return redirect(request, path, "bad", refused.details.detail)
-    if answer.outcome == "refused" or answer.answer.get("status") != "Accepted":
-        return redirect(request, path, "warn", _("The station holds none of the kinds that were asked for."))
-    return redirect(request, path, "good", _("The station has listed its certificates."))
 
 
 @post("/ui/stations/{station_id:str}/password", status_code=200)
@@ -237,4 +199,4 @@ async def delete(request: PlainRequest, station_id: Text) -> Response[Any]:
     return flash(redirect(request, "/stations"), "good", _("The account of {id} is deleted.", id=name))
 
 
-HANDLERS: list[Any] = [alarm_list, firmware, security, ask_certificates, new_password, account, change, delete]
+HANDLERS: list[Any] = [alarm_list, firmware, security, new_password, account, change, delete]

@@ -13,6 +13,7 @@ _TABS = (
     ("mail", N_("E-mail"), "/settings/mail", "settings:read"),
     ("oidc", N_("Single sign-on"), "/settings/sign-on", "settings:read"),
     ("security", N_("Security"), "/settings/security", "settings:read"),
+    ("certificates", N_("Certificates"), "/settings/certificates", "settings:read"),
     ("retention", N_("Retention"), "/settings/retention", "settings:read"),
     ("audit", N_("Audit log"), "/settings/audit", "audit:read"),
     ("tenants", N_("Tenants"), "/settings/tenants", "tenants:read"),

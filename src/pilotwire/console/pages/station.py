@@ -26,6 +26,7 @@ TABS: list[tuple[str, str, str]] = [
     ("commands", N_("Commands"), "commands:read"),
     ("firmware", N_("Firmware and logs"), "stations:read"),
     ("security", N_("Security"), "stations:read"),
+    ("certificates", N_("Certificates"), "stations:read"),
     ("network", N_("Network"), "stations:read"),
     ("account", N_("Account"), "stations:write"),
 ]
