@@ -279,6 +279,7 @@ class Journey:
             setting = types.VariableSetting(component="OCPPCommCtrlr", variable="HeartbeatInterval", value="432")
             outcome = await of(c.set_variables(name, types.VariableSettings(variables=[setting])))
             assert outcome.results[0].status in ("Accepted", "RebootRequired")
+            await self.jobs(name)
             assert (await of(c.list_handshakes(name))).items
             assert isinstance((await of(c.list_strangers())).items, list)
             watching = asyncio.create_task(first(c.frames(station=name)))
@@ -473,6 +474,21 @@ class Journey:
         c = self.client
         assert (await of(c.get_health())).status == (await of(c.get_readiness())).status == "ok"
         assert "pilotwire_messages_total" in await of(c.get_metrics())
+
+    async def jobs(self, name: str) -> None:
+        """The same for many stations, followed until it has ended."""
+        c = self.client
+        ordered = types.NewJob(
+            kind="command", payload={"action": "trigger", "payload": {"message": "Heartbeat"}}, station_ids=[name]
+        )
+        job = await of(c.create_job(ordered))
+        last = await first(c.follow_job(job.id), lambda told: told.ended_at is not None)
+        assert (last.status, last.total, last.succeeded) == ("done", 1, 1)
+        assert (await of(c.get_job(job.id))).value.percent == 100
+        assert [one.station_id for one in (await of(c.list_job_outcomes(job.id))).items] == [name]
+        assert job.id in [one.id for one in (await of(c.list_jobs())).items]
+        await of(c.delete_job(job.id))
+        await refused("not-found", lambda: c.get_job(job.id))
 
     async def whatever_is_left(self) -> None:
         """Operations that no part above took: with made-up arguments they answer as typed, or with a problem."""

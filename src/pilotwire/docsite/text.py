@@ -61,6 +61,10 @@ def read(name: str, text: str) -> Guide:
             headings.append(Heading(int(token.tag[1]), said, anchor))
         elif token.type == "table_open":
             token.attrSet("class", "data")
+        elif str(token.attrGet("style")) == "text-align:right":
+            # The site's policy allows no style within a page.
+            del token.attrs["style"]
+            token.attrSet("class", "num")
         for child in token.children or ():
             _lead(child, links, pictures)
     return Guide(
