@@ -150,7 +150,7 @@ class Outbox:
             asked = instead
         version = actor.version
         durable = asked.expires_at is not None
-        if actor.quirks.active:
+        if actor.quirks.active or state.station.batches:
             asked = remedies.completed(actor, asked)
             parted = remedies.parts(actor, asked)
             if parted:
@@ -276,6 +276,8 @@ class Outbox:
             except PilotwireError as error:
                 self.settle(item, "undeliverable", _says("Unsendable", str(error)))
                 continue
+            if item.action == "TriggerMessage" and actor.current is not None:
+                actor.current.triggered = True
             actor.transmit(frame, secret=item.secret)
             self._timer = actor.around.scheduler.call_later(item.timeout_ms, self._overdue)
 

@@ -36,6 +36,7 @@ class Connection:
         "rpc",
         "security_profile",
         "speech",
+        "triggered",
     )
 
     def __init__(self, actor: StationActor, handshake: Handshake, speech: Speech, security_profile: int) -> None:
@@ -56,6 +57,8 @@ class Connection:
         self.held: deque[bytes] | None = None
         self.deviations: set[tuple[str, tuple[str, ...]]] | None = None
         """Tolerances already noted for this connection."""
+        self.triggered = False
+        """It was sent a TriggerMessage: what a Pending station of 2.x may speak after (B02.FR.02)."""
         self.asked_streams = False
         """It was asked which event streams are open."""
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 _NOT_SERVED = RpcError(errors.NOT_SUPPORTED, "this central system does not serve it")
+_TRIGGERED = frozenset({"Heartbeat", "MeterValues", "StatusNotification"})
+"""What a Pending station of 2.x sends because of a TriggerMessage alone (B02.FR.02, .09); 1.6 leaves that open."""
 _BOOT_FIRST = RpcError(errors.SECURITY_ERROR, "BootNotification comes first")
 _NOT_ACCEPTED = RpcError(errors.SECURITY_ERROR, "the station is not accepted")
 
@@ -125,7 +127,9 @@ class Incoming:
         speech.counts[name] += 1
         state = actor.state
         assert state is not None
-        if state.station.boot_status != "Accepted" and not state.may_send(name):
+        if state.station.boot_status != "Accepted" and (
+            not state.may_send(name) or (name in _TRIGGERED and actor.version != "1.6" and not connection.triggered)
+        ):
             self._not_yet(connection, event.message_id, state.station.boot_status)
             actor.quirks.note("speaks-while-pending" if state.station.boot_status else "speaks-before-boot", frame=data)
             return

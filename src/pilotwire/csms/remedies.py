@@ -1,5 +1,6 @@
 """What is said otherwise to a station with a quirk (`pilotwire.domain.quirks.REMEDIES`): a command is completed, or
-goes out in parts whose answers are put together."""
+goes out in parts whose answers are put together. So does one with more items than the station takes at once (2.x
+ItemsPerMessage; B05.FR.11, B06.FR.05, N04.FR.09, N06.FR.04)."""
 
 from __future__ import annotations
 
@@ -25,8 +26,19 @@ _ASKS = ("GetConfiguration", "get-variables", "base-report")
 _LISTS: Mapping[str, tuple[str, str]] = {
     "GetVariables": ("getVariableData", "getVariableResult"),
     "SetVariables": ("setVariableData", "setVariableResult"),
+    "get-variables": ("variables", "variables"),
+    "set-variables": ("variables", "variables"),
+    "SetVariableMonitoring": ("setMonitoringData", "setMonitoringResult"),
+    "ClearVariableMonitoring": ("id", "clearMonitoringResult"),
 }
 """Action → the list that is asked and the one that is answered."""
+_SMALL: Mapping[str, str] = {
+    "GetVariables": "GetVariables",
+    "SetVariables": "SetVariables",
+    "get-variables": "GetVariables",
+    "set-variables": "SetVariables",
+}
+"""What the quirk "small-batches" is about, with the message that it leads to."""
 
 Reply = Callable[[CommandReply], None]
 
@@ -78,16 +90,25 @@ def parts(actor: StationActor, asked: CommandRequest) -> Sequence[CommandRequest
             replace(asked, action="GetConfiguration", payload={"key": keys[start : start + KEYS_AT_ONCE]})
             for start in range(0, len(keys), KEYS_AT_ONCE)
         ]
-    if asked.action in _LISTS and "small-batches" in active:
+    most = _most(actor, asked.action)
+    rows = payload.get(_LISTS[asked.action][0]) if most else None
+    if isinstance(rows, list) and len(rows) > most:  # pyright: ignore[reportUnknownArgumentType]
         field = _LISTS[asked.action][0]
-        rows = payload.get(field)
-        if isinstance(rows, list) and len(rows) > 1:  # pyright: ignore[reportUnknownArgumentType]
-            return [replace(asked, payload={**payload, field: [row]}) for row in rows]  # pyright: ignore[reportUnknownVariableType]
-    if asked.action in ("get-variables", "set-variables") and actor.version != "1.6" and "small-batches" in active:
-        rows = payload.get("variables")
-        if isinstance(rows, list) and len(rows) > 1:  # pyright: ignore[reportUnknownArgumentType]
-            return [replace(asked, payload={**payload, "variables": [row]}) for row in rows]  # pyright: ignore[reportUnknownVariableType]
+        return [
+            replace(asked, payload={**payload, field: rows[start : start + most]})  # pyright: ignore[reportUnknownVariableType]
+            for start in range(0, len(rows), most)  # pyright: ignore[reportUnknownArgumentType]
+        ]
     return ()
+
+
+def _most(actor: StationActor, action: str) -> int:
+    """How many items of a command's list go out at once; 0: any number."""
+    if action not in _LISTS or actor.version == "1.6":
+        return 0
+    batches = actor.known().station.batches
+    if action in _SMALL and "small-batches" in actor.quirks.active:
+        return 1
+    return batches.get(_SMALL.get(action, action), 0)
 
 
 class Gathering:

@@ -121,6 +121,8 @@ class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What it keeps of what it was told (`domain.kept`); None: nothing."""
     quirks: dict[str, QuirkRecord] = {}
     """By the name that `domain.quirks` has for it."""
+    batches: dict[str, int] = {}
+    """How many items one message to it may carry, by the message, as its ItemsPerMessage variables say."""
 
 
 class Register(msgspec.Struct, frozen=True, array_like=True, gc=False):

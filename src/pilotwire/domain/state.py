@@ -29,6 +29,7 @@ from .facts import (
     OrphanReceived,
     PriorityChargingChanged,
     QuirkSeen,
+    ReportedVariable,
     SessionCostDiffered,
     SessionCostTold,
     SessionEnded,
@@ -56,6 +57,8 @@ KEEP_QUIRKS = 200
 REFRESH_MS = 10_000
 """How stale `Station.last_seen` and `Connector.power_w` may be, so that not every value writes the station."""
 
+BATCHED = frozenset({"ClearVariableMonitoring", "GetVariables", "SetVariableMonitoring", "SetVariables"})
+"""Instances of ItemsPerMessage for messages whose items may as well come in several."""
 ALWAYS = frozenset({"BootNotification"})
 WHILE_PENDING = frozenset(
     {
@@ -416,11 +419,22 @@ class StationState:
         self.station.last_seen = recv_time
         self._touch_station()
 
+    def _on_batch(self, one: ReportedVariable) -> bool:
+        """Whether it says something new of how many items a message may carry."""
+        value, name = one.value or "", one.variable_instance or ""
+        if name not in BATCHED or not value.isdecimal() or not 0 < int(value) < 1_000_000:
+            return False
+        changed = self.station.batches.get(name) != int(value)
+        self.station.batches = {**self.station.batches, name: int(value)}
+        return changed
+
     def _on_variables(self, fact: VariablesReported, recv_time: int, epoch: int) -> None:
         tenant, station = self.key
         if kept_fold.on_variables(self.station, fact, recv_time):
             self._touch_station()
         for one in fact.variables:
+            if one.variable == "ItemsPerMessage" and one.attribute == "Actual" and self._on_batch(one):
+                self._touch_station()
             if one.attribute == "Actual" and costs_fold.on_variable(self.station, one):
                 self._touch_station()
             record = Variable(
