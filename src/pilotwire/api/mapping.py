@@ -8,6 +8,7 @@ import msgspec
 
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import records
+from pilotwire.domain.tariffs import bill as bills
 
 from . import types
 
@@ -76,6 +77,26 @@ def station(station_id: str, record: records.Station | None, account: records.St
     )
 
 
+def cost(record: records.Session) -> types.Cost | None:
+    """What a session costs, as far as it is known; None where it has no tariff."""
+    bill = record.bill
+    if bill is None:
+        return None
+    amount = bill.amount if bill.amount is not None else None if bill.told is None else bill.told.amount
+    if amount is None:
+        return None
+    told = bill.told
+    return types.Cost(
+        amount=str(amount),
+        currency=bill.currency,
+        tariff_id=bill.tariff_id,
+        chosen=bill.why,  # type: ignore[arg-type]
+        final=record.reported_stop is not None and (bill.complete or (told is not None and told.final)),
+        station_amount=None if told is None or told.failed else str(told.amount),
+        agrees=bills.agrees(bill),
+    )
+
+
 def session(record: records.Session) -> types.Session:
     return types.Session(
         id=record.id,
@@ -98,6 +119,7 @@ def session(record: records.Session) -> types.Session:
         stop_reason=record.stop_reason or None,
         ocpp_version=record.ocpp_version,
         flags=list(record.flags),
+        cost=None if record.bill is None else cost(record),
     )
 
 

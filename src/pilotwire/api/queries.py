@@ -176,11 +176,14 @@ class Queries:
             if cursor is None:
                 return
 
-    async def find_session(self, session_id: str) -> types.Session | None:
+    async def session_record(self, session_id: str) -> records.Session | None:
+        """As it is kept; None also for one that may not be seen."""
         found = await self._store.session(self.tenant, session_id) if _name(session_id) else None
-        if found is None or not sees_session(self.principal, await self.visible(), found):
-            return None
-        return mapping.session(found)
+        return found if found is not None and sees_session(self.principal, await self.visible(), found) else None
+
+    async def find_session(self, session_id: str) -> types.Session | None:
+        found = await self.session_record(session_id)
+        return None if found is None else mapping.session(found)
 
     async def session(self, session_id: str) -> types.Session:
         """Raises Problem 404."""

@@ -15,7 +15,7 @@ READS: Final = frozenset(
     f"{resource}:read"
     for resource in (
         "sites", "stations", "variables", "sessions", "tokens", "drivers", "commands", "messages", "events", "alarms",
-        "jobs", "reports", "firmware", "rollouts",
+        "jobs", "reports", "tariffs", "firmware", "rollouts",
     )
 )  # fmt: skip
 """What everybody who works with a whole tenant may see."""
@@ -24,6 +24,7 @@ _OPERATES: Final = frozenset(
     (
         "sites:write", "stations:write", "variables:write", "sessions:export", "tokens:write", "drivers:write",
         "commands:send", "commands:dangerous", "alarms:write", "jobs:write", "webhooks:read", "settings:read",
+        "tariffs:write",
         "firmware:write", "rollouts:write", "logs:read", "logs:write",
     )
 )  # fmt: skip

@@ -23,6 +23,7 @@ from .rollouts import *  # noqa: F403
 from .sites import *  # noqa: F403
 from .stations import *  # noqa: F403
 from .tokens import *  # noqa: F403
+from .tariffs import *  # noqa: F403
 from .variables import *  # noqa: F403
 from .views import *  # noqa: F403
 from .webhooks import *  # noqa: F403

@@ -143,6 +143,23 @@ class StationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     site: Short | msgspec.UnsetType = msgspec.UNSET
 
 
+class Cost(msgspec.Struct, kw_only=True):
+    """What a session costs, so far or in all."""
+
+    amount: Annotated[str, Meta(description="Decimal text: what the driver pays, with tax", examples=["8.41"])]
+    currency: Annotated[str, Meta(examples=["EUR"])]
+    tariff_id: Annotated[str, Meta(description="As stations know it; empty: the station alone has it")]
+    chosen: Annotated[
+        Literal["driver", "default", "station", "changed", ""],
+        Meta(description="Why this tariff: the driver's, the place's, named by the station, changed under way"),
+    ]
+    final: Annotated[bool, Meta(description="The session has ended and nothing is missing", examples=[True])]
+    station_amount: Annotated[
+        str | None, Meta(description="What the station itself came to, where it says so", examples=["8.41"])
+    ]
+    agrees: Annotated[bool | None, Meta(description="Whether that is ours to the cent; null: not known (yet)")]
+
+
 class Session(msgspec.Struct, kw_only=True, gc=False):
     """A charging session. Exactly one for each transaction, whatever the wire did."""
 
@@ -166,6 +183,7 @@ class Session(msgspec.Struct, kw_only=True, gc=False):
     stop_reason: str | None
     ocpp_version: str
     flags: Annotated[list[str], Meta(description="Anomalies seen, e.g. started-offline, seq-gap, meter-went-back")]
+    cost: Annotated[Cost | None, Meta(description="Null: no tariff holds")]
 
 
 class Sample(msgspec.Struct, kw_only=True):
