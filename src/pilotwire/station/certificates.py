@@ -130,6 +130,11 @@ class Certificates(Part):
         return self._kept.leaf
 
     @property
+    def v2g(self) -> Leaf | None:
+        """The certificate towards vehicles (ISO 15118)."""
+        return self._kept.v2g
+
+    @property
     def pending(self) -> list[Pending]:
         """Requests under way."""
         return self._kept.pending
@@ -267,6 +272,7 @@ class Certificates(Part):
         if use != STATION_USE:
             self._kept.v2g = leaf
             self._save()
+            self._station.contracts.renewed()
             return "", None
         if self._kept.leaf is None or self.profile < 3:
             # Nothing is connected by a certificate yet: there is none to fall back to.

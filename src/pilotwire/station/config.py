@@ -76,6 +76,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A battery swap station (S): so many batteries make a set, and every EVSE is a slot. 0: it is none."""
     payment_terminal: bool = False
     """Cards are taken (C18)."""
+    plug_and_charge: bool = False
+    """Contracts of vehicles are taken (C07)."""
     web_payments: bool = False
     """QR codes are shown (C25)."""
     autostart_token: str | None = None
@@ -95,10 +97,12 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def features(self) -> frozenset[str]:
-        """What it has beyond what every station has: v2x, der, swap, payment, webpay (2.1 only)."""
-        if self.version != "2.1":
-            return frozenset()
+        """What it has beyond what every station has: pnc (2.x), v2x, der, swap, payment, webpay (2.1)."""
         found: set[str] = set()
+        if self.plug_and_charge and self.version != "1.6":
+            found.add("pnc")
+        if self.version != "2.1":
+            return frozenset(found)
         if any(evse.bidirectional for evse in self.evses):
             found.add("v2x")
         if self.der_controls:

@@ -37,6 +37,7 @@ from .blocks import table
 from .certificates import Certificates, Dialing, Identity
 from .clock import StationClock
 from .config import StationConfig
+from .contracts import Contracts
 from .conversation import Conversation
 from .costs import Costs
 from .der import Der
@@ -89,6 +90,7 @@ class Station:
         "certificates",
         "clock",
         "config",
+        "contracts",
         "conversation",
         "costs",
         "der",
@@ -175,6 +177,7 @@ class Station:
         self.conversation = Conversation(
             self, config, version, scheduler, dialer, ids, random, self.settings, self.outbox
         )
+        self.contracts = Contracts(self)
         self.availability = Availability(self)
         self.transactions = Transactions(self, truth_limit)
         self.smart_charging = SmartCharging(self)
@@ -196,6 +199,7 @@ class Station:
         self.parts: tuple[Part, ...] = (
             self.security,
             self.certificates,
+            self.contracts,
             self.availability,
             self.maintenance,
             self.reservations,

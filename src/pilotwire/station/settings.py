@@ -530,6 +530,13 @@ TABLE: tuple[Setting, ...] = (
         _int("swap_out_timeout", 120, "", _V("BatterySwapCtrlr", "Timeout", "Out"), low=1, unit="s"),
     ),
     *_for(
+        "pnc",
+        _bool("pnc_enabled", True, "", _V("ISO15118Ctrlr", "PnCEnabled")),
+        _bool("contract_central", False, "", _V("ISO15118Ctrlr", "CentralContractValidationAllowed")),
+        _bool("contract_offline", False, "", _V("ISO15118Ctrlr", "ContractValidationOffline")),
+        _bool("contract_install", True, "", _V("ISO15118Ctrlr", "ContractCertificateInstallationEnabled")),
+    ),
+    *_for(
         "payment",
         _bool("payment_enabled", True, "", _V("PaymentCtrlr", "Enabled")),
         _bool("payment_problem", False, "", _V("PaymentCtrlr", "Problem"), writable=False),
