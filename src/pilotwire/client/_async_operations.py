@@ -591,6 +591,28 @@ class AsyncOperations(AsyncCalls):
         """Reads what the provider says of itself."""
         return await self._answer(operations.CHECK_OIDC, idempotency_key=idempotency_key)
 
+    async def list_quirk_settings(self) -> types.QuirkSettingPage:
+        """What operators said about remedies for vendors, models and firmware, and the remedies that there are."""
+        return await self._answer(operations.LIST_QUIRK_SETTINGS)
+
+    async def create_quirk_setting(
+        self, body: types.NewQuirkSetting, *, idempotency_key: str | None = None
+    ) -> types.QuirkSetting:
+        """It counts at once, for stations that are connected too."""
+        return await self._answer(operations.CREATE_QUIRK_SETTING, body=body, idempotency_key=idempotency_key)
+
+    async def delete_quirk_setting(self, setting_id: str, *, if_match: Kept[Any] | str | None = None) -> None:
+        """From then on the remedy is taken where the quirk is seen."""
+        await self._nothing(operations.DELETE_QUIRK_SETTING, setting_id, if_match=if_match)
+
+    async def list_quirks(
+        self, *, seen: bool | None = None, vendor: str | None = None, model: str | None = None
+    ) -> types.QuirkPage:
+        """What stations do otherwise than the standard says: every quirk that has a name, with how many of your
+        stations have it, by vendor, model and firmware.
+        """
+        return await self._answer(operations.LIST_QUIRKS, query={"seen": seen, "vendor": vendor, "model": model})
+
     async def get_report(
         self,
         *,
@@ -960,6 +982,10 @@ class AsyncOperations(AsyncCalls):
         """A charging session."""
         return await self._answer(operations.GET_SESSION, session_id)
 
+    async def get_session_cost(self, session_id: str) -> types.CostBreakdown:
+        """So far, or in all."""
+        return await self._answer(operations.GET_SESSION_COST, session_id)
+
     async def get_curve(self, session_id: str, *, points: int | None = None) -> types.Curve:
         """Power over time, thinned for a chart; derived from the energy register where the station measures no
         power.
@@ -993,6 +1019,14 @@ class AsyncOperations(AsyncCalls):
         """Every sampled value of a session in order of time, from the hot store and the history alike. As a file."""
         return self._download(
             operations.LIST_SAMPLES, session_id, query={"measurand": measurand, "limit": limit, "format": format}
+        )
+
+    async def change_session_tariff(
+        self, session_id: str, body: types.SessionTariff, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """From now on; nothing is calculated back."""
+        return await self._answer(
+            operations.CHANGE_SESSION_TARIFF, session_id, body=body, idempotency_key=idempotency_key
         )
 
     async def list_sites(
@@ -1263,6 +1297,10 @@ class AsyncOperations(AsyncCalls):
         """
         return await self._answer(operations.LIST_HANDSHAKES, station_id)
 
+    async def get_station_kept(self, station_id: str) -> types.StationKept:
+        """Reservations, monitors, event streams, display messages, grid controls and what else a station keeps."""
+        return await self._answer(operations.GET_STATION_KEPT, station_id)
+
     async def list_station_logs(
         self, station_id: str, *, cursor: str | None = None, limit: int | None = None
     ) -> types.StationLogPage:
@@ -1348,6 +1386,12 @@ class AsyncOperations(AsyncCalls):
         return await self._answer(
             operations.CHANGE_STATION_PASSWORD, station_id, body=body, idempotency_key=idempotency_key
         )
+
+    async def list_station_quirks(self, station_id: str) -> types.StationQuirks:
+        """What it does otherwise than the standard says, with the newest frame that shows it, and what is done
+        differently for it.
+        """
+        return await self._answer(operations.LIST_STATION_QUIRKS, station_id)
 
     async def list_evse_use(
         self, station_id: str, *, begin: str | None = None, end: str | None = None
@@ -1448,6 +1492,58 @@ class AsyncOperations(AsyncCalls):
     ) -> types.NotificationResult:
         """Send a test at once, and wait for what comes of it."""
         return await self._answer(operations.TEST_SUBSCRIPTION, subscription_id, idempotency_key=idempotency_key)
+
+    async def list_tariff_assignments(
+        self, *, cursor: str | None = None, limit: int | None = None, tariff: str | None = None
+    ) -> types.TariffAssignmentPage:
+        """By place."""
+        return await self._answer(
+            operations.LIST_TARIFF_ASSIGNMENTS, query={"cursor": cursor, "limit": limit, "tariff": tariff}
+        )
+
+    def iter_tariff_assignments(self, *, tariff: str | None = None) -> AsyncIterator[types.TariffAssignment]:
+        """By place. All of them, page by page."""
+        return self._pages(operations.LIST_TARIFF_ASSIGNMENTS, query={"tariff": tariff})
+
+    async def assign_tariff(
+        self, body: types.NewTariffAssignment, *, idempotency_key: str | None = None
+    ) -> types.TariffAssignment:
+        """It takes the place of the one that it had."""
+        return await self._answer(operations.ASSIGN_TARIFF, body=body, idempotency_key=idempotency_key)
+
+    async def delete_tariff_assignment(self, assignment_id: str) -> None:
+        """Sessions that run go on by it."""
+        await self._nothing(operations.DELETE_TARIFF_ASSIGNMENT, assignment_id)
+
+    async def list_tariffs(
+        self, *, cursor: str | None = None, limit: int | None = None, sort: str | None = None, q: str | None = None
+    ) -> types.TariffPage:
+        """What charging costs."""
+        return await self._answer(
+            operations.LIST_TARIFFS, query={"cursor": cursor, "limit": limit, "sort": sort, "q": q}
+        )
+
+    def iter_tariffs(self, *, sort: str | None = None, q: str | None = None) -> AsyncIterator[types.Tariff]:
+        """What charging costs. All of them, page by page."""
+        return self._pages(operations.LIST_TARIFFS, query={"sort": sort, "q": q})
+
+    async def create_tariff(self, body: types.NewTariff, *, idempotency_key: str | None = None) -> types.TariffDetail:
+        """The terms are TariffType of OCPP 2.1; sessions of every version are priced by them."""
+        return await self._answer(operations.CREATE_TARIFF, body=body, idempotency_key=idempotency_key)
+
+    async def delete_tariff(self, tariff_id: str, *, if_match: Kept[Any] | str | None = None) -> None:
+        """A tariff that nothing has any more."""
+        await self._nothing(operations.DELETE_TARIFF, tariff_id, if_match=if_match)
+
+    async def get_tariff(self, tariff_id: str) -> Kept[types.TariffDetail]:
+        """Its terms, with those that it had before."""
+        return await self._kept(operations.GET_TARIFF, tariff_id)
+
+    async def change_tariff(
+        self, tariff_id: str, body: types.TariffChange, *, if_match: Kept[types.TariffDetail] | str | None = None
+    ) -> Kept[types.TariffDetail]:
+        """Other terms are a new revision: it is sent to the stations, and sessions that begin from then on have it."""
+        return await self._kept(operations.CHANGE_TARIFF, tariff_id, body=body, if_match=if_match)
 
     async def list_tenants(
         self, *, cursor: str | None = None, limit: int | None = None, sort: str | None = None, q: str | None = None

@@ -148,6 +148,16 @@ DELETE_OIDC: Operation[None] = Operation("deleteOidc", "DELETE", "/api/v1/oidc",
 GET_OIDC: Operation[types.OidcShown] = Operation("getOidc", "GET", "/api/v1/oidc", types.OidcShown)
 PUT_OIDC: Operation[types.OidcShown] = Operation("putOidc", "PUT", "/api/v1/oidc", types.OidcShown)
 CHECK_OIDC: Operation[types.OidcCheck] = Operation("checkOidc", "POST", "/api/v1/oidc/check", types.OidcCheck)
+LIST_QUIRK_SETTINGS: Operation[types.QuirkSettingPage] = Operation(
+    "listQuirkSettings", "GET", "/api/v1/quirk-settings", types.QuirkSettingPage
+)
+CREATE_QUIRK_SETTING: Operation[types.QuirkSetting] = Operation(
+    "createQuirkSetting", "POST", "/api/v1/quirk-settings", types.QuirkSetting
+)
+DELETE_QUIRK_SETTING: Operation[None] = Operation(
+    "deleteQuirkSetting", "DELETE", "/api/v1/quirk-settings/{setting_id}", None
+)
+LIST_QUIRKS: Operation[types.QuirkPage] = Operation("listQuirks", "GET", "/api/v1/quirks", types.QuirkPage)
 GET_REPORT: Operation[types.Report] = Operation("getReport", "GET", "/api/v1/reports", types.Report)
 EXPORT_REPORT: Operation[None] = Operation("exportReport", "GET", "/api/v1/reports.csv", None)
 LIST_EXCLUSIONS: Operation[types.ExclusionPage] = Operation(
@@ -191,6 +201,9 @@ LIST_SESSIONS: Operation[types.SessionPage] = Operation("listSessions", "GET", "
 EXPORT_SESSIONS: Operation[None] = Operation("exportSessions", "GET", "/api/v1/sessions/export", None)
 SUM_SESSIONS: Operation[types.SessionSums] = Operation("sumSessions", "GET", "/api/v1/sessions/sums", types.SessionSums)
 GET_SESSION: Operation[types.Session] = Operation("getSession", "GET", "/api/v1/sessions/{session_id}", types.Session)
+GET_SESSION_COST: Operation[types.CostBreakdown] = Operation(
+    "getSessionCost", "GET", "/api/v1/sessions/{session_id}/cost", types.CostBreakdown
+)
 GET_CURVE: Operation[types.Curve] = Operation("getCurve", "GET", "/api/v1/sessions/{session_id}/curve", types.Curve)
 GET_SESSION_CURVES: Operation[types.SessionCurves] = Operation(
     "getSessionCurves", "GET", "/api/v1/sessions/{session_id}/curves", types.SessionCurves
@@ -200,6 +213,9 @@ LIST_SESSION_EVENTS: Operation[types.SessionEventPage] = Operation(
 )
 LIST_SAMPLES: Operation[types.SamplePage] = Operation(
     "listSamples", "GET", "/api/v1/sessions/{session_id}/samples", types.SamplePage
+)
+CHANGE_SESSION_TARIFF: Operation[types.CommandAnswer] = Operation(
+    "changeSessionTariff", "POST", "/api/v1/sessions/{session_id}/tariff", types.CommandAnswer
 )
 LIST_SITES: Operation[types.SitePage] = Operation("listSites", "GET", "/api/v1/sites", types.SitePage)
 CREATE_SITE: Operation[types.Site] = Operation("createSite", "POST", "/api/v1/sites", types.Site)
@@ -292,6 +308,9 @@ UPDATE_FIRMWARE: Operation[types.FirmwareUpdate] = Operation(
 LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
     "listHandshakes", "GET", "/api/v1/stations/{station_id}/handshakes", types.HandshakePage
 )
+GET_STATION_KEPT: Operation[types.StationKept] = Operation(
+    "getStationKept", "GET", "/api/v1/stations/{station_id}/kept", types.StationKept
+)
 LIST_STATION_LOGS: Operation[types.StationLogPage] = Operation(
     "listStationLogs", "GET", "/api/v1/stations/{station_id}/logs", types.StationLogPage
 )
@@ -312,6 +331,9 @@ LIST_MESSAGES: Operation[types.MessagePage] = Operation(
 )
 CHANGE_STATION_PASSWORD: Operation[types.StationPasswordChanged] = Operation(
     "changeStationPassword", "POST", "/api/v1/stations/{station_id}/password", types.StationPasswordChanged
+)
+LIST_STATION_QUIRKS: Operation[types.StationQuirks] = Operation(
+    "listStationQuirks", "GET", "/api/v1/stations/{station_id}/quirks", types.StationQuirks
 )
 LIST_EVSE_USE: Operation[types.EvseUsePage] = Operation(
     "listEvseUse", "GET", "/api/v1/stations/{station_id}/use", types.EvseUsePage
@@ -342,6 +364,24 @@ CHANGE_SUBSCRIPTION: Operation[types.Subscription] = Operation(
 )
 TEST_SUBSCRIPTION: Operation[types.NotificationResult] = Operation(
     "testSubscription", "POST", "/api/v1/subscriptions/{subscription_id}/test", types.NotificationResult
+)
+LIST_TARIFF_ASSIGNMENTS: Operation[types.TariffAssignmentPage] = Operation(
+    "listTariffAssignments", "GET", "/api/v1/tariff-assignments", types.TariffAssignmentPage
+)
+ASSIGN_TARIFF: Operation[types.TariffAssignment] = Operation(
+    "assignTariff", "POST", "/api/v1/tariff-assignments", types.TariffAssignment
+)
+DELETE_TARIFF_ASSIGNMENT: Operation[None] = Operation(
+    "deleteTariffAssignment", "DELETE", "/api/v1/tariff-assignments/{assignment_id}", None
+)
+LIST_TARIFFS: Operation[types.TariffPage] = Operation("listTariffs", "GET", "/api/v1/tariffs", types.TariffPage)
+CREATE_TARIFF: Operation[types.TariffDetail] = Operation("createTariff", "POST", "/api/v1/tariffs", types.TariffDetail)
+DELETE_TARIFF: Operation[None] = Operation("deleteTariff", "DELETE", "/api/v1/tariffs/{tariff_id}", None)
+GET_TARIFF: Operation[types.TariffDetail] = Operation(
+    "getTariff", "GET", "/api/v1/tariffs/{tariff_id}", types.TariffDetail
+)
+CHANGE_TARIFF: Operation[types.TariffDetail] = Operation(
+    "changeTariff", "PATCH", "/api/v1/tariffs/{tariff_id}", types.TariffDetail
 )
 LIST_TENANTS: Operation[types.TenantPage] = Operation("listTenants", "GET", "/api/v1/tenants", types.TenantPage)
 CREATE_TENANT: Operation[types.Tenant] = Operation("createTenant", "POST", "/api/v1/tenants", types.Tenant)
@@ -501,6 +541,10 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_OIDC,
     PUT_OIDC,
     CHECK_OIDC,
+    LIST_QUIRK_SETTINGS,
+    CREATE_QUIRK_SETTING,
+    DELETE_QUIRK_SETTING,
+    LIST_QUIRKS,
     GET_REPORT,
     EXPORT_REPORT,
     LIST_EXCLUSIONS,
@@ -524,10 +568,12 @@ OPERATIONS: tuple[Operation[object], ...] = (
     EXPORT_SESSIONS,
     SUM_SESSIONS,
     GET_SESSION,
+    GET_SESSION_COST,
     GET_CURVE,
     GET_SESSION_CURVES,
     LIST_SESSION_EVENTS,
     LIST_SAMPLES,
+    CHANGE_SESSION_TARIFF,
     LIST_SITES,
     CREATE_SITE,
     GET_SITES_GEO_JSON,
@@ -564,6 +610,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_FIRMWARE_UPDATE,
     UPDATE_FIRMWARE,
     LIST_HANDSHAKES,
+    GET_STATION_KEPT,
     LIST_STATION_LOGS,
     ASK_FOR_STATION_LOG,
     DELETE_STATION_LOG,
@@ -571,6 +618,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_STATION_LOG_CONTENT,
     LIST_MESSAGES,
     CHANGE_STATION_PASSWORD,
+    LIST_STATION_QUIRKS,
     LIST_EVSE_USE,
     LIST_VARIABLES,
     SET_VARIABLES,
@@ -581,6 +629,14 @@ OPERATIONS: tuple[Operation[object], ...] = (
     GET_SUBSCRIPTION,
     CHANGE_SUBSCRIPTION,
     TEST_SUBSCRIPTION,
+    LIST_TARIFF_ASSIGNMENTS,
+    ASSIGN_TARIFF,
+    DELETE_TARIFF_ASSIGNMENT,
+    LIST_TARIFFS,
+    CREATE_TARIFF,
+    DELETE_TARIFF,
+    GET_TARIFF,
+    CHANGE_TARIFF,
     LIST_TENANTS,
     CREATE_TENANT,
     DELETE_TENANT,

@@ -17,6 +17,7 @@ from .kept import *  # noqa: F403
 from .messages import *  # noqa: F403
 from .notifications import *  # noqa: F403
 from .people import *  # noqa: F403
+from .quirks import *  # noqa: F403
 from .reports import *  # noqa: F403
 from .retention import *  # noqa: F403
 from .rollouts import *  # noqa: F403

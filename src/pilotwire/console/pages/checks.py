@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Response, get
 
-from pilotwire.api.resources import checks
+from pilotwire.api.resources import checks, quirks
 
 from .common import PlainRequest, Text, allowed, page
 from .station import frame, station_of
@@ -18,7 +18,8 @@ async def run(request: PlainRequest, station_id: Text) -> Response[Any]:
     context, principal = allowed(request, "stations:read")
     station = await station_of(context, principal, station_id)
     found = await checks.checks(context, principal, station.id)
-    return page(request, "station/checks.html", found=found, **frame(principal, station, "checks"))
+    odd = await quirks.of_station(context, principal, station.id)
+    return page(request, "station/checks.html", found=found, quirks=odd, **frame(principal, station, "checks"))
 
 
 HANDLERS: list[Any] = [run]
