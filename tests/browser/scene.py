@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec.structs import replace
 from tests.api import happenings_kit
 from tests.browser import desk_kit as kit
 
@@ -16,9 +17,14 @@ from pilotwire.api.happenings.deliver import Deliverer
 from pilotwire.api.happenings.mail import Mailer
 from pilotwire.api.happenings.reporting import Reporting
 from pilotwire.api.happenings.worker import Happenings
-from pilotwire.api.resources import alarms, jobs, notifications, webhooks
+from pilotwire.api.resources import alarms, certificates, jobs, notifications, webhooks
 from pilotwire.api.workers import Workers, workers
-from pilotwire.domain import facts, records
+from pilotwire.core.time import to_datetime
+from pilotwire.crypto import pem
+from pilotwire.crypto.certificates import make_authority
+from pilotwire.crypto.hash_data import hash_data
+from pilotwire.domain import facts, records, trust
+from pilotwire.storage.documents import put, sort_time
 from pilotwire.storage.port import Entry
 
 DAY = 86_400_000
@@ -123,8 +129,39 @@ async def _happen(site: Any) -> None:
 
     await happenings_kit.until(ended, "the job is done")
     await later(1)
+    await certificates_of(site)
     _configuration(site)
     _conversation(site)
+
+
+async def certificates_of(site: Any) -> None:
+    """An authority of our own, stations that come in by its certificates, and one that does not renew its own."""
+    desk, context, now = system("default"), site.context, site.clock.now()
+    change = types.CertificateAuthorityChange(source="built-in", organization="Example Charging")
+    await certificates.change_authority(context, replace(desk, role="platform-admin"), change)
+    root = make_authority("Example V2G Root", now=to_datetime(now)).certificate_pem
+    trusted = types.NewTrustAnchor(name="Example V2G Root", use="v2g", certificate=root, reason="Plug & Charge")
+    await certificates.add_anchor(context, desk, trusted)
+    found = hash_data(pem.one(root), None, "SHA256")
+    row = trust.InstalledCertificate(
+        use="V2GRootCertificate", hash_algorithm="SHA256", issuer_name_hash=found.issuer_name_hash,
+        issuer_key_hash=found.issuer_key_hash, serial_number=found.serial_number,
+    )  # fmt: skip
+    changes = [put(trust.INSTALLED, "DC-01", trust.InstalledCertificates(asked_at=now, rows=(row,)))]
+    for number, (name, days) in enumerate((("DC-02", 5), ("AC-05", 22), ("DC-01", 64), ("AC-01", 341)), 1):
+        begin, end = now - (365 - days) * DAY, now + days * DAY
+        shown = trust.ShownCertificate(
+            station=name, common_name=name, organization="Example Charging", issuer="CN=Stations,O=Example Charging",
+            serial=f"4FA21C09D{number}", not_before=begin, not_after=end, seen_at=begin,
+        )  # fmt: skip
+        asked = trust.Enrollment(
+            id=f"e-{number}", station=name, use="ChargingStationCertificate", csr="-", asked_at=begin,
+            changed_at=begin, status="delivered", authority="built-in", serial=shown.serial, not_before=begin,
+            not_after=end,
+        )  # fmt: skip
+        changes.append(put(trust.SHOWN, name, shown, sort=sort_time(end)))
+        changes.append(put(trust.ENROLLMENTS, asked.id, asked, sort=sort_time(begin)))
+    await site.store.write_documents("default", changes)
 
 
 def _configuration(site: Any) -> None:

@@ -31,6 +31,7 @@ PAGES = {
     "station-alarms": "/stations/AC-08/alarms", "configuration": "/stations/DC-01/configuration",
     "commands": "/stations/DC-01/commands", "messages": "/stations/DC-01/messages",
     "firmware": "/stations/DC-01/firmware", "station-security": "/stations/DC-01/security",
+    "station-certificates": "/stations/DC-01/certificates", "certificates": "/settings/certificates",
     "network": "/stations/DC-01/network", "account": "/stations/DC-01/account", "checks": "/stations/DC-04/checks",
     "jobs": "/jobs", "sites": "/sites", "site": "/sites/north", "site-plan": "/sites/north/plan",
     "connect": "/connect", "connect-guide": "/connect/DC-04", "sessions": "/sessions",

@@ -315,7 +315,7 @@ def places(session: str, alarm: str) -> list[str]:
         "/", "/stations", station,
         *(f"{station}/{part}" for part in (
             "sessions", "alarms", "configuration", "commands", "messages", "firmware", "security", "network", "account",
-            "checks",
+            "certificates", "checks", "kept",
         )),
         "/sites", "/sites/new", "/sites/gate", "/sites/gate/plan",
         "/connect", f"/connect/{STATION}", "/jobs", "/sessions", f"/sessions/{session}",
@@ -325,7 +325,8 @@ def places(session: str, alarm: str) -> list[str]:
         "/reports", "/reports/outages", "/quirks", "/settings", "/settings/people",
         "/settings/people/new", "/settings/people/olga",
         "/settings/roles", "/settings/keys", "/settings/webhooks", "/settings/webhooks/new", "/settings/mail",
-        "/settings/sign-on", "/settings/security", "/settings/retention", "/settings/audit", "/settings/tenants",
+        "/settings/sign-on", "/settings/security", "/settings/certificates", "/settings/retention",
+        "/settings/audit", "/settings/tenants",
         "/settings/about", "/profile", "/api",
     ]  # fmt: skip
 

@@ -44,7 +44,7 @@ SOURCES = {
     "est": N_("An external authority (EST)"),
     "none": N_("Nobody: requests are refused"),
 }
-_SHOWN = 30
+_SHOWN = 15
 _EST = ("url", "label", "user", "password", "trust")
 
 
