@@ -1,7 +1,7 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
-python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates] [--kills 100] [--sessions 10000]
-                     [--sets 1000000] [--stations 1000] [--seed 1]
+python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates,rollout]
+                     [--kills 100] [--sessions 10000] [--sets 1000000] [--stations 1000] [--seed 1]
 """
 
 from __future__ import annotations
@@ -97,6 +97,20 @@ def certificates(options: argparse.Namespace) -> bool:
     return not run.faults
 
 
+def rollout(options: argparse.Namespace) -> bool:
+    from tests.simulation.firmware_rollout import Rollout
+
+    run = Rollout(options.stations, seed=options.seed).run()
+    print(f"rollout: {run.stations:,} stations, {run.bad} of them bad: {run.status} in stage {run.stage} ({run.why})")
+    print(
+        f"  {run.installed:,} installed, {run.failed} failed, {run.silent} silent, {run.pending:,} never touched; "
+        f"{run.fetched:,} files fetched, {run.kills} kills, {run.hours:.1f} h: {len(run.faults)} faults"
+    )
+    for fault in run.faults[:20]:
+        print(f"  {fault}")
+    return not run.faults and run.status == "stopped"
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "sqlite": sqlite,
     "postgres": over_postgres,
@@ -104,6 +118,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "messages": messages,
     "schedules": schedules,
     "certificates": certificates,
+    "rollout": rollout,
 }
 
 
@@ -113,7 +128,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--sets", type=int, default=1_000_000, help="sets of charging profiles (%(default)s)")
-    parser.add_argument("--stations", type=int, default=1_000, help="whose certificates roll over (%(default)s)")
+    parser.add_argument("--stations", type=int, default=1_000, help="that roll over or are updated (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True

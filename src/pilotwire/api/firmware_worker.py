@@ -313,11 +313,12 @@ class Run:
             if member.state not in _OPEN:
                 continue
             kept = await firmware.UPDATES.find(context, fleet.tenant, member.station)
-            if kept is None or kept.value.rollout != id:
-                run._settle(member, "waiting", "")  # it was not ordered before the server went down
-                continue
-            run._settle(member, "updating", "")
-            run.ended(kept.value)
+            update = kept.value if kept is not None and kept.value.rollout == id else None
+            if update is not None and (update.taken or update.status or update.over):
+                run._settle(member, "updating", "")
+                run.ended(update)
+            else:  # an order that nobody has answered is given again: the second takes the place of the first
+                run._settle(member, "waiting", "")
         await run._tell_alarms()
         return run
 
@@ -349,7 +350,9 @@ class Run:
     def ended(self, update: Update) -> None:
         """The update of one station is over. Not while it is being ordered: whoever orders it looks then."""
         member = self._by_name.get(update.station)
-        if member is None or member.state != "updating" or not update.over:
+        # One that has had an order that nobody heard the answer to may boot with it while it waits for the next.
+        waits = update.outcome == "installed" and member is not None and member.state == "waiting"
+        if member is None or not update.over or (member.state != "updating" and not waits):
             return
         state = {"installed": "installed", "silent": "silent", "refused": "refused"}.get(update.outcome, "failed")
         self._settle(member, state, update.reason)  # type: ignore[arg-type]

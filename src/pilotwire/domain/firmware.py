@@ -52,6 +52,8 @@ class Update(msgspec.Struct, kw_only=True, omit_defaults=True):
     changed_at: int
     wait_until: int = 0
     """Until then (ms) the station may wait before it begins, or before it installs."""
+    taken: bool = False
+    """The station has said that it will. Until then nobody knows whether it has had the order."""
     status: str = ""
     steps: list[Step] = []
     outcome: Outcome = "running"

@@ -41,10 +41,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     watch_s: int = 3600
     """How long the updated stations are watched after each stage."""
     max_failed_percent: float = 1.0
-    """Of the stations of the stages so far: failures, refusals."""
-    max_silent_percent: float = 1.0
+    """Of the stations that are over: told a failure, refused, came back as they were, or fell silent."""
     max_lost_percent: float = 2.0
-    """Updated and then without a connection for `lost_s`."""
+    """Updated, and then not heard of (`lost_s`, `quiet_s`)."""
     max_security_events: int = 0
     """Critical security events at stations that were begun."""
     max_session_failures_percent: float = 5.0
@@ -156,16 +155,21 @@ def forgive(found: Tally, forgiven: Sequence[int]) -> Tally:
     )
 
 
+FEW: Final = 100
+"""Shares are of so many stations at least, or of the whole stage where it is smaller: one of three is no third."""
+
+
 def judge(policy: Policy, target: int, found: Tally) -> str:
     """Why it has to stop; "" where it may go on. `target`: how many stations the stages so far are."""
+    over = found.installed + found.failed + found.silent
+    base = min(target, max(FEW, over))
     for name, count, percent in (
-        ("failed", found.failed, policy.max_failed_percent),
-        ("fell silent", found.silent, policy.max_silent_percent),
-        ("lost their connection after it", found.lost, policy.max_lost_percent),
+        ("failed or fell silent", found.failed + found.silent, policy.max_failed_percent),
+        ("were not heard of after it", found.lost, policy.max_lost_percent),
         ("had sessions that failed after it", found.session_failures, policy.max_session_failures_percent),
     ):
-        if count * 100 > percent * target:
-            return f"{count} of {target} stations {name}, more than {percent:g} %"
+        if count * 100 > percent * base:
+            return f"{count} of {over} stations {name}, more than {percent:g} %"
     if found.security_events > policy.max_security_events:
         return f"{found.security_events} security events, more than {policy.max_security_events}"
     return ""

@@ -380,7 +380,9 @@ async def order(
         said = answer.answer
         text = f"{said.get('code')}: {said.get('description')}" if answer.outcome == "refused" else status
         end(made, "refused", text, context.scheduler.now())
-        await watch(context, principal.tenant, made)
+    else:
+        made.taken = True
+    await watch(context, principal.tenant, made)
     return shown_update(made)
 
 

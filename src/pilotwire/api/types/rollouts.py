@@ -18,16 +18,16 @@ _Percent = Annotated[float, Meta(ge=0, le=100)]
 
 
 class RolloutPolicy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How carefully; beyond a limit the roll-out stops itself. Shares are of the stations of the stages so far."""
+    """How carefully; beyond a limit the roll-out stops itself. Shares are of the stations that are over,
+    and of a hundred at least (or the whole stage, where it is smaller): beyond 1 % the first of ten stops it."""
 
     stages: Annotated[
         list[Annotated[int, Meta(ge=1, le=100)]],
         Meta(min_length=1, max_length=20, description="Percent of all stations after each stage; the last is 100"),
     ] = msgspec.field(default_factory=lambda: [1, 10, 100])
     watch_s: Annotated[int, Meta(ge=0, le=2_592_000, description="How long to watch after each stage, s")] = 3600
-    max_failed_percent: _Percent = 1.0
-    max_silent_percent: _Percent = 1.0
-    max_lost_percent: Annotated[_Percent, Meta(description="Updated, and then without a connection")] = 2.0
+    max_failed_percent: Annotated[_Percent, Meta(description="Failed, refused, or fell silent")] = 1.0
+    max_lost_percent: Annotated[_Percent, Meta(description="Updated, and then not heard of")] = 2.0
     max_security_events: Annotated[
         int, Meta(ge=0, le=1_000_000, description="Critical ones, of all that were begun")
     ] = 0
