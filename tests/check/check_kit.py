@@ -127,7 +127,7 @@ def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
 async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str) -> dict[str, Outcome]:
     """Play the cases against it."""
     certificates = {
-        "csr": keys.signing_request("PW-CHECK-1", "Pilotwire"),
+        "csr": keys.signing_request(f"PW-{version}", "Pilotwire"),
         "ca.certificate": keys.authority("Root"),
         "firmware.certificate": keys.authority("Firmware"),
     }

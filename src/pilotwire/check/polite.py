@@ -79,7 +79,8 @@ def _got(row: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
     got = {"component": row["component"], "variable": row["variable"]}
     if "attributeType" in row:
         got["attributeType"] = row["attributeType"]
-    value = known.get(_name(row), "1")
+    many = row["variable"]["name"] in ("ItemsPerMessage", "BytesPerMessage")
+    value = known.get(_name(row), "1000" if many else "1")
     return {**got, "attributeStatus": "Accepted", "attributeValue": value}
 
 
