@@ -8,7 +8,7 @@ from typing import Any
 from pilotwire.api import types
 from pilotwire.api.access import system
 from pilotwire.api.resources import drivers, groups
-from pilotwire.domain import facts, records
+from pilotwire.domain import facts, kept, records
 from pilotwire.storage.port import Entry
 
 MINUTE = 60_000
@@ -111,6 +111,55 @@ def past_session(site: Any) -> records.Session:
     stopped = facts.SessionEnded(event_time=end, session_id=SESSION, reason="SOCLimitReached", trigger="StopAuthorized")
     commit(end, stopped)
     return session
+
+
+def things_kept(site: Any) -> None:
+    """DC-01 keeps one of everything, and three reservations."""
+    now = site.clock.now()
+    power = kept.Place("EVSE", "Power", evse=1)
+    setting = '{"priority":1,"overFreq":50.2,"underFreq":49.8,"overDroop":5,"underDroop":5,"responseTime":1}'
+    site.stations["DC-01"].kept = kept.Kept(
+        reservations=[
+            kept.Reservation(id=12, token="04FF0012AB", made_at=now - 90 * MINUTE, expires_at=now - 60 * MINUTE),
+            kept.Reservation(
+                id=13, token=TOKEN, evse=1, made_at=now - 100 * MINUTE, expires_at=now - 80 * MINUTE, status="used",
+                ended_at=now - 95 * MINUTE, session=SESSION,
+            ),
+            kept.Reservation(id=14, token="04C0FFEE01", evse=2, made_at=now - 4 * MINUTE, expires_at=now + 86 * MINUTE),
+        ],
+        monitors=[
+            kept.Monitor(id=1, place=power, kind="UpperThreshold", value="140000", severity=3),
+            kept.Monitor(id=2, place=power, kind="Periodic", value="60", severity=8, origin="PreconfiguredMonitor"),
+        ],
+        monitoring_base="All",
+        monitoring_level=6,
+        streams=[kept.Stream(id=1, monitor=2, interval_s=60, opened_at=now - 80 * MINUTE, last_at=now, told=80)],
+        messages=[
+            kept.Display(
+                id=1, priority="NormalCycle", content="Have a good trip", language="en", state="Idle",
+                more=(("UTF8", "de", "Gute Fahrt"),),
+            )
+        ],
+        controls=[
+            kept.Control(id="droop-1", kind="FreqDroop", priority=1, starts_at=now, setting=setting, running=True)
+        ],
+        alarms=["FreqDroop UnderFrequency"],
+        signal=(now, 40),
+        transfers={"8f2c1b": ("DC", "DC_BPT")},
+        reports=[kept.Progress(kind="monitors", request_id=5, seen=[[0, 2]], last=2, at=now - 85 * MINUTE)],
+        local_list=kept.ListAtStation(version=4, at=now - 300 * MINUTE, kind="Full", entries=120),
+        inventory=kept.Inventory("3.1.0", now - 299 * MINUTE, "Accepted"),
+        swaps=[
+            kept.Swap(request_id=5, kind="BatteryIn", at=now, token=TOKEN, batteries=(kept.Battery(1, "B1", 125, 990),))
+        ],
+        payments=[
+            kept.Payment(
+                reference="psp-81f2", status="Settled", amount="12.40", at=now - 48 * MINUTE, transaction="8f2c1b",
+                receipt="R-2291",
+            )
+        ],
+    )  # fmt: skip
+    site.commit("DC-01")
 
 
 async def people_with_tokens(site: Any) -> None:

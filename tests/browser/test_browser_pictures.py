@@ -29,7 +29,7 @@ PAGES = {
     "overview": "/", "stations": "/stations", "station": "/stations/DC-01",
     "station-sessions": "/stations/DC-01/sessions",
     "station-alarms": "/stations/AC-08/alarms", "configuration": "/stations/DC-01/configuration",
-    "commands": "/stations/DC-01/commands", "messages": "/stations/DC-01/messages",
+    "commands": "/stations/DC-01/commands", "kept": "/stations/DC-01/kept", "messages": "/stations/DC-01/messages",
     "firmware": "/stations/DC-01/firmware", "station-security": "/stations/DC-01/security",
     "station-certificates": "/stations/DC-01/certificates", "certificates": "/settings/certificates",
     "network": "/stations/DC-01/network", "account": "/stations/DC-01/account", "checks": "/stations/DC-04/checks",
@@ -64,6 +64,7 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
     folder = PICTURES if os.environ.get("PILOTWIRE_SCREENSHOTS") == "1" else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
     kit.past_session(locked_site)
+    kit.things_kept(locked_site)
     await kit.people_with_tokens(locked_site)
     ada = await locked_site.store.user("default", "ada")
     await locked_site.store.put_user(msgspec.structs.replace(ada, role="platform-admin"))

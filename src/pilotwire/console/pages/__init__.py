@@ -57,6 +57,7 @@ from . import (
     shell,
     sites,
     station,
+    station_kept,
     stations,
     views,
 )
@@ -66,6 +67,7 @@ _MODULES = (
     login,
     overview,
     station,
+    station_kept,
     stations,
     sites,
     jobs,
