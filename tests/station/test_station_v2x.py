@@ -231,6 +231,76 @@ def test_a_set_point_stays_within_its_limits_and_a_wrong_one_is_refused(make_wor
         assert power(world) == pytest.approx(flows, rel=0.01, abs=3)
 
 
+def test_what_an_external_system_says_stands_in_the_profile_and_ages_with_it(make_world):
+    world = ready(make_world)
+    plug(world)
+    profile(world, "CentralSetpoint", id_=1, stack=1, setpoint=Decimal(1000))
+    profile(world, "ExternalSetpoint", id_=2, stack=2, kind="Dynamic", duration=60)
+    world.station.smart_charging.external(Rates(setpoint=-5_000_000), "W", evse_id=1)
+    world.run(50)
+    assert power(world) == pytest.approx(-5000, rel=0.01)
+    m = world.csms.messages
+    ask(
+        world,
+        "GetChargingProfiles",
+        request_id=1,
+        evse_id=1,
+        charging_profile=m.ChargingProfileCriterionType(charging_profile_id=[2]),
+    )
+    world.run(1)
+    (row,) = world.csms.heard("ReportChargingProfiles")[0].charging_profile
+    assert row.charging_schedule[0].charging_schedule_period[0].setpoint == -5000
+    assert row.dyn_update_time is not None
+    world.run(20)
+    assert power(world) == pytest.approx(1000, rel=0.01), "nothing was heard for a minute (Q05.FR.07)"
+    world.station.smart_charging.external(Rates(setpoint=4_000_000), "W", evse_id=1)
+    world.run(1)
+    assert power(world) == pytest.approx(4000, rel=0.01), "it is eligible again (Q05.FR.08)"
+
+
+@pytest.mark.parametrize(("invalid", "after"), [(False, -3000), (True, 2000)])
+def test_how_long_a_set_point_outlives_the_connection(make_world, invalid, after):
+    world = ready(make_world)
+    plug(world)
+    m = world.csms.messages
+    profile(world, "ChargingOnly", id_=1, stack=1, limit=Decimal(2000))
+    answer = ask(
+        world,
+        "SetChargingProfile",
+        evse_id=1,
+        charging_profile=m.ChargingProfileType(
+            id=2,
+            stack_level=2,
+            charging_profile_purpose="TxDefaultProfile",
+            charging_profile_kind="Relative",
+            max_offline_duration=60,
+            invalid_after_offline_duration=invalid,
+            charging_schedule=[
+                m.ChargingScheduleType(
+                    id=1,
+                    charging_rate_unit="W",
+                    charging_schedule_period=[
+                        m.ChargingSchedulePeriodType(
+                            start_period=0, operation_mode="CentralSetpoint", setpoint=Decimal(-3000)
+                        )
+                    ],
+                )
+            ],
+        ),
+    )
+    assert answer.status == "Accepted"
+    world.run(5)
+    assert power(world) == pytest.approx(-3000, rel=0.01)
+    world.offline()
+    world.run(55)
+    assert power(world) == pytest.approx(-3000, rel=0.01)
+    world.run(10)
+    assert power(world) == pytest.approx(2000, rel=0.02)
+    world.online()
+    world.run(120)
+    assert power(world) == pytest.approx(after, rel=0.02)
+
+
 def test_a_dynamic_set_point_is_updated(make_world):
     world = ready(make_world)
     plug(world)

@@ -64,6 +64,9 @@ _PURPOSES = frozenset((STATION_MAX, TX_DEFAULT, TX))
 _EXTERNAL_ID = -1_000_000
 """External constraints and local generation have ids from here down (K11.FR.06)."""
 _NO_LIMITS = Limits()
+_SETPOINTS = tuple(name for name in RATE_FIELDS if name.startswith(("setpoint", "reactive")))
+_LIMITS = tuple(name for name in RATE_FIELDS if name.startswith(("limit", "discharge")))
+"""What an external system may say where the CSMS leaves it to that: ExternalSetpoint, ExternalLimits."""
 
 
 @cache
@@ -111,7 +114,7 @@ def _abilities(
 class SmartCharging(Part):
     """The charging profiles of one station and everything that follows from them."""
 
-    __slots__ = ("_asked", "_external", "_needs", "_places", "_since", "_timer", "_transactions", "store")
+    __slots__ = ("_as_set", "_asked", "_external", "_needs", "_places", "_since", "_timer", "_transactions", "store")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
@@ -119,6 +122,8 @@ class SmartCharging(Part):
         self._places = _places(station.config.evses)
         self._transactions: dict[int, Transaction] = {}
         self._external: dict[int, Rates] = {}
+        self._as_set: dict[int, Period] = {}
+        """Dynamic profile → its period as the CSMS has set it, while an external system has its say in it."""
         self._needs: set[str] = set()
         """Transactions whose vehicle has told what it needs."""
         self._asked: dict[int, int] = {}
@@ -133,6 +138,7 @@ class SmartCharging(Part):
         self.store = ProfileStore.decode(stored.get(_KEY, b"[]"))
         self._transactions.clear()
         self._external.clear()
+        self._as_set.clear()
         self._needs.clear()
         self._asked.clear()
         self._since = None
@@ -283,6 +289,7 @@ class SmartCharging(Part):
                     delays[profile.id] = drawn
                 self._transactions[number] = structs.replace(tx, delays=delays)
         self._asked.pop(profile.id, None)
+        self._as_set.pop(profile.id, None)
         self._changed()
         if profile.purpose == TX and profile.transaction in self._needs:
             self._tell_schedule(profile)
@@ -441,10 +448,11 @@ class SmartCharging(Part):
         """
         station = self._station
         version = station.config.version
-        if isinstance(rates, Rates) and not local_generation and self._asks_outside(evse_id):
+        asking = self._asking(evse_id) if isinstance(rates, Rates) and not local_generation else []
+        if isinstance(rates, Rates) and asking:
             # K29.FR.03, Q05: the CSMS's own profile has room for it.
             self._external[evse_id] = rates
-            self._refresh()
+            self._put_outside(asking, rates)
             station.finish()
             return True
         if station.settings.flag("external_disallowed"):
@@ -492,6 +500,8 @@ class SmartCharging(Part):
         flows = self._offers()
         gone = self.store.remove(lambda each: each.id == wanted)
         taken = self._external.pop(evse_id, None) if not local_generation else None
+        if taken is not None:
+            self._put_outside(self._asking(evse_id), None)
         if not gone and taken is None:
             return False
         self._changed()
@@ -508,14 +518,37 @@ class SmartCharging(Part):
         station.finish()
         return True
 
-    def _asks_outside(self, evse_id: int) -> bool:
-        return any(
-            profile.purpose in (TX, TX_DEFAULT)
+    def _asking(self, evse_id: int) -> list[Profile]:
+        """Dynamic profiles of the CSMS that leave their values to an external system."""
+        return [
+            profile
+            for profile in self.store
+            if profile.purpose in (TX, TX_DEFAULT)
             and profile.kind == "Dynamic"
             and (evse_id == 0 or profile.evse in (0, evse_id))
             and profile.schedules[0].periods[0].mode in (EXTERNAL_LIMITS, EXTERNAL_SETPOINT)
-            for profile in self.store
-        )
+        ]
+
+    def _put_outside(self, profiles: list[Profile], rates: Rates | None) -> None:
+        """What the external system says stands in the profile, and when it was said counts (Q05.FR.05 to .08).
+
+        None: it lets go, and what the CSMS had set stands there again.
+        """
+        now = self._station.clock.now()
+        for profile in profiles:
+            schedule = profile.schedules[0]
+            period = schedule.periods[0]
+            if rates is None:
+                period = self._as_set.pop(profile.id, period)
+            else:
+                self._as_set.setdefault(profile.id, period)
+                names = _SETPOINTS if period.mode == EXTERNAL_SETPOINT else _LIMITS
+                said: dict[str, Any] = {name: getattr(rates, name) for name in names}
+                period = structs.replace(period, **said)
+            self.store.put(
+                structs.replace(profile, updated=now, schedules=(structs.replace(schedule, periods=(period,)),))
+            )
+        self._changed()
 
     def _offers(self) -> dict[int, int]:
         return {evse.id: evse.offered_mw for evse in self._station.evses if evse.session is not None}
