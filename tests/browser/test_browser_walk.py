@@ -319,7 +319,7 @@ def places(session: str, alarm: str) -> list[str]:
         )),
         "/sites", "/sites/new", "/sites/gate", "/sites/gate/plan",
         "/connect", f"/connect/{STATION}", "/jobs", "/sessions", f"/sessions/{session}",
-        "/access", "/access/tokens/new", f"/access/tokens/{CARD}", "/access/groups", "/access/drivers",
+        "/access", "/access/tokens/new", f"/access/tokens/{CARD}", "/access/groups", "/access/tariffs", "/access/drivers",
         "/access/drivers/new", "/access/import", "/alarms", f"/alarms/{alarm}", "/alarms/rules", "/alarms/rules/new",
         "/alarms/rules/station-offline", "/alarms/mutes", "/alarms/notifications", "/alarms/notifications/new",
         "/reports", "/reports/outages", "/quirks", "/settings", "/settings/people",

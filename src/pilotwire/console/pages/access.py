@@ -33,6 +33,8 @@ def tabs(principal: Principal) -> list[tuple[str, str, str]]:
     found = [("tokens", _("Tokens"), "/access"), ("groups", _("Groups"), "/access/groups")]
     if principal.may("drivers:read"):
         found.append(("drivers", _("Drivers"), "/access/drivers"))
+    if principal.may("tariffs:read"):
+        found.append(("tariffs", _("Tariffs"), "/access/tariffs"))
     if principal.may("tokens:write"):
         found.append(("import", _("Import"), "/access/import"))
     return found

@@ -13,6 +13,7 @@ from pilotwire.api.commands import execute
 from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
+from pilotwire.api.resources import tariffs
 from pilotwire.api.resources.timeline import timeline
 
 from .. import words
@@ -26,6 +27,17 @@ _SAMPLES = 20_000
 _COLUMNS = 14
 _FIRST = ("Energy.Active.Import.Register", "Power.Active.Import", "SoC", "Current.Import", "Voltage", "Power.Offered")
 """The columns that come first in the table of readings."""
+
+
+PARTS = {
+    "fixed": N_("Fixed price"),
+    "energy": N_("Energy"),
+    "charging_time": N_("Time of charging"),
+    "idle_time": N_("Time without charging"),
+    "reservation_time": N_("Time of reservation"),
+    "reservation_fixed": N_("Reservation"),
+}
+"""Lines of the bill."""
 
 
 class Line(NamedTuple):
@@ -152,6 +164,8 @@ async def one(request: PlainRequest, session_id: Text) -> Response[Any]:
         token_type=word("token-type", session.token_type),
         lasted=lasted(session.started_at, session.ended_at, now),
         mean_power=mean_power(session, now),
+        bill=None if session.cost is None else await tariffs.cost(context, principal, session.id),
+        bill_parts={name: _(text) for name, text in PARTS.items()},
         may_stop=session.status == "active" and principal.may("commands:send"),
         may_export=principal.may("sessions:export"),
         live=session.status == "active" and principal.may("events:read"),

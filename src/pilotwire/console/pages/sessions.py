@@ -141,6 +141,7 @@ async def session_list(
         query=_query({name: value for name, value in question.items() if name != "sort"}),
         lasted={one.id: lasted(one.started_at, one.ended_at, now) for one in found.items},
         mean={one.id: mean_power(one, now) for one in found.items},
+        priced=any(one.cost is not None for one in found.items),
         periods=PERIODS,
         sites=await _site_names(context, principal),
         reasons=_choices("stop"),
