@@ -2,19 +2,22 @@
 
     @pytest.mark.requirement("2.0.1", "B01.FR.02", side="csms")
 
-says that the test shows this requirement on this side. `--requirements FILE` writes what was marked and how it went,
+says that the test shows this requirement on this side; `tests/requirements.toml` says the same of tests by their
+names. `--requirements FILE` writes what was marked and how it went,
 for `tools/make_ledger.py`. Only a test that ran and passed counts; one that was skipped or failed as expected does not.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 _NAME = "requirement"
+_ROOT = Path(__file__).parents[1]
 _WRITES: pytest.StashKey[dict[str, dict[str, str]]] = pytest.StashKey()
 
 
@@ -30,7 +33,37 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Recorder(config), "requirement-recorder")
 
 
+def _known() -> dict[str, dict[str, list[str]]]:
+    """version → requirement → the sides that it binds."""
+    table: dict[str, dict[str, dict[str, list[str]]]] = json.loads(
+        (_ROOT / "docs" / "conformance" / "requirements.json").read_text()
+    )
+    return {
+        version: {name: sides for names in blocks.values() for name, sides in names.items()}
+        for version, blocks in table.items()
+    }
+
+
+NAMED: dict[str, dict[str, Any]] = tomllib.loads((_ROOT / "tests" / "requirements.toml").read_text())
+KNOWN = _known()
+
+
+def _mark_by_name(item: pytest.Item) -> None:
+    path, _, name = item.nodeid.partition("::")
+    table = NAMED.get(path, {})
+    ids = table.get(name.partition("[")[0], ())
+    if not ids or not isinstance(item, pytest.Function):
+        return
+    given = item.callspec.params.get("version") if hasattr(item, "callspec") else None
+    for version in [str(given)] if given else table["versions"]:
+        for each in ids:
+            alone, _, requirement = each.rpartition(":")
+            if alone in ("", version) and table["side"] in KNOWN[version].get(requirement, ()):
+                item.add_marker(pytest.mark.requirement(version, requirement, side=table["side"]))
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
+    _mark_by_name(item)
     for mark in item.iter_markers(_NAME):
         version, *ids = mark.args
         for each in ids:
