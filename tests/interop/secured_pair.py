@@ -11,9 +11,10 @@ import asyncio
 import heapq
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,7 @@ from pilotwire.csms.service import CentralSystem
 from pilotwire.domain.records import StationAccount, Token
 from pilotwire.station.config import EvseConfig, StationConfig
 from pilotwire.station.keystore import CSMS_ROOT, Leaf
+from pilotwire.station.ports import Receipt
 from pilotwire.station.program import Station
 from pilotwire.station.storage import MemoryStorage
 from pilotwire.storage.memory import MemoryStore
@@ -67,7 +69,8 @@ def validator(version: str, message: str) -> Any:
     spec = find_spec("ocpp")
     assert spec is not None and spec.origin is not None
     folder = Path(spec.origin).parent / _FOLDERS[version] / "schemas"
-    name = message.removesuffix("Request") if version == "1.6" else message
+    unanswered = message == "NotifyPeriodicEventStreamRequest"
+    name = message.removesuffix("Request") if version == "1.6" or unanswered else message
     schema = json.loads((folder / f"{name}.json").read_text("utf-8-sig"))
     return jsonschema_rs.validator_for(schema, validate_formats=True)
 
@@ -81,6 +84,8 @@ class Wire:
         self.answered: Counter[tuple[str, str]] = Counter()
         self.errors: list[tuple[str, str, list[Any]]] = []
         """(direction, action, CALLERROR)"""
+        self.faults: list[str] = []
+        """Frames that no schema allows."""
         self.handshakes: list[Handshake] = []
         self.dialing = 0
         self.moved = 0
@@ -106,8 +111,13 @@ class Wire:
         return True
 
     def seen(self, direction: str, frame: bytes) -> None:
-        """A frame has arrived."""
-        message = json.loads(frame)
+        """A frame has arrived. What is wrong with it is kept for the test: raised here, it would end the connection."""
+        try:
+            self._judge(direction, json.loads(frame))
+        except (ValueError, KeyError, OSError) as error:
+            self.faults.append(f"{direction}: {frame[:300]!r}: {error!r}")
+
+    def _judge(self, direction: str, message: list[Any]) -> None:
         kind = message[0]
         back = "down" if direction == "up" else "up"
         if kind in (2, 6):
@@ -218,6 +228,24 @@ class _Dialer:
         self._inner.dial(_Receiver(self._wire, "station", receiver), offered, ended)
 
 
+class Terminal:
+    """A payment terminal that takes every card."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def reserve(self, card: str, amount: Decimal, done: Callable[[str | None, Mapping[str, str]], None]) -> None:
+        self._clock.call_later(1000, lambda: done("PSP-1", {}))
+
+    def increase(self, ref: str, more: Decimal, done: Callable[[bool], None]) -> None:
+        self._clock.call_later(1000, lambda: done(True))
+
+    def release(self, ref: str) -> None: ...
+
+    def settle(self, ref: str, amount: Decimal, done: Callable[[Receipt], None]) -> None:
+        self._clock.call_later(1000, lambda: done(Receipt("Settled", "R-1", "https://receipts.example/R-1")))
+
+
 class Pair:
     """The two, and the time between them."""
 
@@ -240,6 +268,10 @@ class Pair:
         self.server = PicowsServer()
         self.station: Station
         self.published: dict[str, bytes] = {}
+        self.elsewhere: dict[str, bytes] = {}
+        """URL → what the station fetches there; whatever is not named is some file."""
+        self.left: dict[str, bytes] = {}
+        """URL → what the station has left there."""
 
     async def start(self, **more: Any) -> None:
         """`more`: of the StationConfig."""
@@ -247,7 +279,7 @@ class Pair:
         await self.store.put_account(
             StationAccount(tenant=DEFAULT_TENANT, id=NAME, security_profile=3, organization=ORGANIZATION)
         )
-        for token in ("AA11", "BB22"):
+        for token in ("AA11", "BB22", "PSP-1"):
             await self.store.put_token(Token(tenant=DEFAULT_TENANT, token=token))
         await self.csms.start()
         certificates = self.csms.certificates
@@ -276,6 +308,7 @@ class Pair:
             networks=lambda profile: self.wire.dialer(dialer),
             files=self,
             on_identity=dress(dialer, ca=ca, tls_url=self.url),
+            terminal=Terminal(self.clock),
         )
         self.station.certificates.provide(self.leaf(), {CSMS_ROOT: [ca.read_text()]})
         self.station.power_on()
@@ -302,9 +335,10 @@ class Pair:
 
     # Files, as the station has them
     def fetch(self, url: str, then: Any) -> None:
-        self.clock.call_later(100, lambda: then(b"firmware"))
+        self.clock.call_later(100, lambda: then(self.elsewhere.get(url, b"firmware")))
 
     def leave(self, url: str, name: str, data: bytes, then: Any) -> None:
+        self.left[url] = data
         self.clock.call_later(100, lambda: then(True))
 
     def publish(self, name: str, data: bytes) -> list[str]:
