@@ -49,6 +49,7 @@ def started(world):
 # ── Plug & Charge ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "C07.FR.01", "C07.FR.02", side="station")
 @pytest.mark.parametrize("version", V2)
 def test_a_contract_is_shown_with_what_ocsp_needs(make_world, version):
     world = ready(make_world, version)
@@ -77,6 +78,7 @@ def test_a_contract_that_the_csms_finds_wrong_begins_nothing(make_world, version
     assert started(world) == []
 
 
+@pytest.mark.requirement("2.1", "C07.FR.06", side="station")
 @pytest.mark.parametrize("central", [True, False])
 def test_without_the_root_the_csms_gets_the_whole_chain_where_it_wants_it(make_world, central):
     world = ready(make_world, roots=(), settings={"contract_central": "true" if central else "false"})
@@ -88,6 +90,7 @@ def test_without_the_root_the_csms_gets_the_whole_chain_where_it_wants_it(make_w
         assert pem.blocks(asked.certificate) == pem.blocks(CONTRACT)
 
 
+@pytest.mark.requirement("2.1", "C07.FR.07", "C07.FR.08", "C07.FR.09", "C07.FR.10", side="station")
 @pytest.mark.parametrize(
     ("offline", "listed", "root", "begins"),
     [(True, True, True, True), (True, False, True, False), (False, True, True, False), (True, True, False, False)],
@@ -132,6 +135,7 @@ def test_a_station_without_plug_and_charge_says_so(make_world):
 # ── contract certificates ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "M01.FR.01", "M01.FR.02", "M02.FR.01", side="station")
 @pytest.mark.parametrize("version", V2)
 @pytest.mark.parametrize("update", [True, False])
 def test_exi_goes_to_the_csms_and_back(make_world, version, update):
@@ -151,6 +155,7 @@ def test_exi_goes_to_the_csms_and_back(make_world, version, update):
     assert heard == [("Accepted", "ANSWER", 0)]
 
 
+@pytest.mark.requirement("2.1", "M01.FR.03", "M01.FR.06", "M02.FR.02", side="station")
 def test_by_iso_15118_20_it_is_asked_until_nothing_remains(make_world):
     world = ready(make_world)
     m = world.csms.messages
@@ -210,6 +215,7 @@ def script_ocsp(world, results):
     world.csms.scripts["GetCertificateStatus"] = script
 
 
+@pytest.mark.requirement("2.1", "M06.FR.06", "M06.FR.07", "M06.FR.10", side="station")
 @pytest.mark.parametrize("version", V2)
 def test_the_stations_own_certificate_is_asked_about_at_once_and_every_week(make_world, version):
     world = ready(make_world, version, roots=("V2GRootCertificate",))
@@ -247,6 +253,7 @@ def test_an_answer_that_cannot_be_had_is_asked_for_again_the_next_day(make_world
     assert world.station.contracts.answer(leaf) == "dHdv"
 
 
+@pytest.mark.requirement("2.1", "M07.FR.09", "M07.FR.10", "M07.FR.11", side="station")
 def test_a_vehicles_chain_is_checked_and_the_verdict_kept(make_world):
     world = ready(make_world)
     m = world.csms.messages

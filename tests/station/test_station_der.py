@@ -141,6 +141,7 @@ def changes(world):
 # ── set, get, clear ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "R01.FR.03", "R04.FR.02", "R04.FR.31", "R04.FR.34", side="station")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_control_is_kept_over_a_restart_and_reported_as_it_came(make_world, kind):
     world = ready(make_world)
@@ -163,6 +164,9 @@ def test_every_control_is_kept_over_a_restart_and_reported_as_it_came(make_world
         assert (row.is_default, row.is_superseded) == (True, False)
 
 
+@pytest.mark.requirement(
+    "2.1", "R04.FR.01", "R04.FR.30", "R04.FR.36", "R04.FR.41", "R04.FR.42", "R04.FR.43", "R04.FR.44", side="station"
+)
 def test_what_it_cannot_do_it_says(make_world):
     world = ready(make_world, controls=("FreqDroop",))
     assert install(world, "VoltWatt").status == "NotSupported"
@@ -202,6 +206,7 @@ def test_what_is_wrong_is_refused(make_world):
     assert len(world.station.der.controls) == 0
 
 
+@pytest.mark.requirement("2.1", "R04.FR.32", "R04.FR.44", side="station")
 def test_a_long_report_comes_in_parts(make_world):
     world = ready(make_world)
     for kind in KINDS:
@@ -225,6 +230,19 @@ def test_a_long_report_comes_in_parts(make_world):
     assert len(world.station.der.controls) == 0
 
 
+@pytest.mark.requirement(
+    "2.1",
+    "R04.FR.05",
+    "R04.FR.07",
+    "R04.FR.08",
+    "R04.FR.09",
+    "R04.FR.10",
+    "R04.FR.11",
+    "R04.FR.20",
+    "R04.FR.21",
+    "R04.FR.22",
+    side="station",
+)
 def test_scheduled_controls_begin_end_and_supersede(make_world):
     world = ready(make_world)
     assert install(world, "VoltWatt", "D", priority=5).superseded_ids is None
@@ -259,6 +277,7 @@ def test_what_begins_while_the_power_is_off_begins_when_it_is_back(make_world):
 # ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "R04.FR.45", "R05.FR.01", "R05.FR.02", side="station")
 def test_half_of_what_it_can_give_and_the_alarm_of_that(make_world):
     world = ready(make_world)
     discharging(world)
@@ -272,6 +291,7 @@ def test_half_of_what_it_can_give_and_the_alarm_of_that(make_world):
     assert alarms(world)[1:] == [("LimitMaxDischarge", None, True)]
 
 
+@pytest.mark.requirement("2.1", "R05.FR.01", "R05.FR.02", "R05.FR.03", "R05.FR.04", side="station")
 def test_over_voltage_lowers_the_discharge_and_another_fault_takes_the_alarm_over(make_world):
     world = ready(make_world)
     install(world, "VoltWatt")
@@ -392,6 +412,7 @@ def test_gradients_slow_what_grows_and_not_what_shrinks(make_world):
     assert alarms(world) == [("LimitMaxDischarge", None, False)]
 
 
+@pytest.mark.requirement("2.1", "R01.FR.01", "R01.FR.02", side="station")
 def test_the_name_plate_of_the_inverter(make_world):
     world = ready(make_world)
     m = world.csms.messages

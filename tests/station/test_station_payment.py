@@ -105,6 +105,9 @@ def pay(world, card="400012345678", minutes=30):
 # ── the terminal ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement(
+    "2.1", "C18.FR.01", "C18.FR.02", "C18.FR.03", "C18.FR.06", "C21.FR.01", "C21.FR.02", side="station"
+)
 def test_a_card_begins_a_session_and_is_settled_at_its_end(make_world):
     world = ready(make_world, settings={"payment_details": "CardBin,CardLast4Digits"})
     pay(world)
@@ -127,6 +130,7 @@ def test_a_card_begins_a_session_and_is_settled_at_its_end(make_world):
     assert world.station.payment.receipts == {"PSP-1": "https://csms.example/receipt"}
 
 
+@pytest.mark.requirement("2.1", "C21.FR.04", side="station")
 def test_a_receipt_of_the_terminal_goes_along(make_world):
     world = ready(make_world, settings={"payment_receipt_by_csms": "false"})
     world.csms.scripts.pop("NotifySettlement")
@@ -138,6 +142,7 @@ def test_a_receipt_of_the_terminal_goes_along(make_world):
     assert world.station.payment.receipts == {"PSP-1": "https://receipts.example/R-1"}
 
 
+@pytest.mark.requirement("2.1", "C22.FR.01", "C22.FR.02", side="station")
 @pytest.mark.parametrize("status", ["Rejected", "Failed"])
 def test_a_settlement_that_fails_is_told_without_a_receipt(make_world, status):
     world = ready(make_world, settings={"payment_receipt_by_csms": "false"})
@@ -157,6 +162,7 @@ def test_a_refused_card_begins_nothing(make_world):
     assert told(world) == []
 
 
+@pytest.mark.requirement("2.1", "C18.FR.04", "C18.FR.05", "C18.FR.07", side="station")
 def test_the_csms_is_asked_where_it_is_set_so(make_world):
     world = ready(make_world, settings={"payment_authorize": "true"})
     pay(world, minutes=1)
@@ -172,6 +178,7 @@ def test_the_csms_is_asked_where_it_is_set_so(make_world):
     assert "PSP-2" in world.terminal.released, "C18.FR.07"
 
 
+@pytest.mark.requirement("2.1", "C19.FR.01", "C19.FR.02", side="station")
 @pytest.mark.parametrize("asked", [True, False])
 @pytest.mark.parametrize("how", ["cancel", "late"])
 def test_a_payment_without_a_session_is_given_back(make_world, asked, how):
@@ -186,6 +193,7 @@ def test_a_payment_without_a_session_is_given_back(make_world, asked, how):
     assert told(world) == ([("PSP-1", "Canceled", 0, False)] if asked else [])
 
 
+@pytest.mark.requirement("2.1", "C20.FR.04", "C20.FR.05", side="station")
 def test_a_session_that_costs_nothing_is_canceled(make_world):
     world = ready(make_world)
     world.station.plug(1, world.car(soc=1000))
@@ -198,6 +206,7 @@ def test_a_session_that_costs_nothing_is_canceled(make_world):
     assert told(world) == [("PSP-1", "Canceled", 0, True)]
 
 
+@pytest.mark.requirement("2.1", "C21.FR.06", side="station")
 def test_the_csms_settles_where_it_is_set_so(make_world):
     world = ready(make_world, settings={"payment_by_csms": "true"})
     pay(world)
@@ -219,6 +228,7 @@ def test_the_csms_alone_knows_the_cost(make_world):
     assert told(world) == [("PSP-1", "Settled", Decimal("7.35"), True)]
 
 
+@pytest.mark.requirement("2.1", "C23.FR.01", "C23.FR.02", side="station")
 def test_more_is_reserved_before_it_is_used_up(make_world):
     world = ready(make_world, settings={"payment_amount": "2", "payment_increment": "3", "payment_threshold": "1"})
     pay(world, minutes=60)
@@ -266,6 +276,7 @@ def test_a_reservation_that_the_power_cut_short_is_given_back(make_world):
     assert told(world) == [("PSP-1", "Canceled", 0, False)]
 
 
+@pytest.mark.requirement("2.1", "C18.FR.08", side="station")
 def test_a_vat_number_goes_on_the_receipt(make_world):
     world = ready(make_world)
     m = world.csms.messages
@@ -298,6 +309,7 @@ def test_a_station_without_a_terminal_takes_no_cards(make_world):
     assert world.station.payment.url(1) == ""
 
 
+@pytest.mark.requirement("2.1", "C17.FR.04", "C17.FR.05", side="station")
 def test_a_prepaid_card_without_credit_begins_nothing(make_world):
     world = make_world("2.1")
     world.csms.token_status = "NoCredit"
@@ -321,6 +333,7 @@ def test_a_prepaid_card_without_credit_begins_nothing(make_world):
 # ── the web ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "C25.FR.22", "C25.FR.27", side="station")
 def test_nothing_begins_by_itself_while_somebody_pays_on_the_web(make_world):
     world = ready(make_world)
     ask(world, "NotifyWebPaymentStarted", evse_id=1, timeout=60)
@@ -358,6 +371,7 @@ def test_a_payment_for_an_evse_that_there_is_not(make_world):
     assert refused.code == "PropertyConstraintViolation"
 
 
+@pytest.mark.requirement("2.1", "C25.FR.03", "C25.FR.51", "C25.FR.52", "C25.FR.56", "C25.FR.58", side="station")
 def test_the_code_changes_with_the_time_and_carries_the_drivers_limits(make_world):
     template = "https://qr.example/{chargingstationid}/{evse}/{totp}/{version}"
     world = ready(make_world, settings={"web_template": template, "web_secret": "s3cret"})

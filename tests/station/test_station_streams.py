@@ -59,6 +59,9 @@ def watch(world, *, every=1, id_=None, kind="Periodic", **params):
     return answer.set_monitoring_result[0]
 
 
+@pytest.mark.requirement(
+    "2.1", "N11.FR.01", "N11.FR.02", "N15.FR.01", "N15.FR.04", "N15.FR.08", "N15.FR.09", side="station"
+)
 def test_values_come_in_batches_with_their_times(make_world):
     world = ready(make_world)
     id_ = watch(world, values=5).id
@@ -75,6 +78,7 @@ def test_values_come_in_batches_with_their_times(make_world):
     assert world.csms.heard("NotifyEvent") == []
 
 
+@pytest.mark.requirement("2.1", "N15.FR.06", side="station")
 def test_every_interval_and_no_more_than_so_many_at_a_time(make_world):
     world = ready(make_world)
     watch(world, interval=10)
@@ -99,6 +103,7 @@ def test_what_waits_offline_comes_in_its_order(make_world):
     assert len(world.csms.heard("OpenPeriodicEventStream")) == 1, "a stream outlives its connection"
 
 
+@pytest.mark.requirement("2.1", "N11.FR.07", side="station")
 def test_a_refused_stream_leaves_events(make_world):
     world = ready(make_world)
     m = world.csms.messages
@@ -115,6 +120,7 @@ def test_a_refused_stream_leaves_events(make_world):
     assert len(world.csms.heard("OpenPeriodicEventStream")) == 1, "it is not asked for again"
 
 
+@pytest.mark.requirement("2.1", "N12.FR.01", "N14.FR.02", "N14.FR.03", side="station")
 def test_streams_are_listed_adjusted_and_opened_again_after_a_restart(make_world):
     world = ready(make_world)
     id_ = watch(world, values=5).id
@@ -139,6 +145,7 @@ def test_streams_are_listed_adjusted_and_opened_again_after_a_restart(make_world
     assert again.constant_stream_data.params.values == 2
 
 
+@pytest.mark.requirement("2.1", "N13.FR.01", "N13.FR.03", "N13.FR.05", "N13.FR.06", side="station")
 @pytest.mark.parametrize("how", ["clear", "replace"])
 def test_a_stream_ends_with_its_monitor_and_leaves_nothing_behind(make_world, how):
     world = ready(make_world)

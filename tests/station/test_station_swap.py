@@ -61,6 +61,9 @@ def states(world, evse):
     ]
 
 
+@pytest.mark.requirement(
+    "2.1", "S01.FR.01", "S03.FR.01", "S03.FR.02", "S03.FR.03", "S03.FR.04", "S04.FR.07", side="station"
+)
 def test_a_driver_swaps_one_for_one(make_world):
     world = ready(make_world)
     world.station.swap.present("AA11")
@@ -87,6 +90,7 @@ def test_a_driver_swaps_one_for_one(make_world):
     assert world.station.swap.swap is None
 
 
+@pytest.mark.requirement("2.1", "S04.FR.01", "S04.FR.03", "S04.FR.04", "S04.FR.05", "S04.FR.06", side="station")
 def test_the_brought_battery_is_charged_until_it_is_full_and_can_be_handed_out_before(make_world):
     world = ready(make_world, settings={"sample_interval": "600"})
     request(world)
@@ -107,6 +111,7 @@ def test_the_brought_battery_is_charged_until_it_is_full_and_can_be_handed_out_b
     assert "SoC" in told
 
 
+@pytest.mark.requirement("2.1", "S04.FR.02", "S04.FR.08", "S04.FR.09", "S04.FR.11", side="station")
 def test_charging_runs_under_the_token_that_is_set(make_world):
     world = ready(make_world, settings={"swap_token": "SWAPSTATION"})
     started = events(world, 1, "Started")[0]
@@ -118,6 +123,7 @@ def test_charging_runs_under_the_token_that_is_set(make_world):
     assert len(events(world, 1, "Started")) == 2, "S04.FR.11"
 
 
+@pytest.mark.requirement("2.1", "S02.FR.01", "S02.FR.02", side="station")
 def test_the_csms_asks_for_a_swap_and_its_id_comes_back(make_world):
     world = ready(make_world)
     assert request(world, 42).status == "Accepted"
@@ -129,6 +135,7 @@ def test_the_csms_asks_for_a_swap_and_its_id_comes_back(make_world):
     assert swaps(world) == [("BatteryIn", 42, "AA11", [4])]
 
 
+@pytest.mark.requirement("2.1", "S02.FR.04", "S03.FR.05", side="station")
 @pytest.mark.parametrize(("socs", "size"), [((790, 100, None), 1), ((900, None, None), 2), ((900, 900), 1)])
 def test_without_enough_batteries_or_slots_nothing_begins(make_world, socs, size):
     world = ready(make_world, socs=socs, size=size)
@@ -147,6 +154,7 @@ def test_a_station_of_cables_swaps_nothing(make_world):
     assert request(world).status_info.reason_code == "UnsupportedRequest"
 
 
+@pytest.mark.requirement("2.1", "S01.FR.02", "S02.FR.05", side="station")
 def test_nobody_brings_a_battery(make_world):
     world = ready(make_world)
     request(world)
@@ -157,6 +165,7 @@ def test_nobody_brings_a_battery(make_world):
     assert swaps(world) == []
 
 
+@pytest.mark.requirement("2.1", "S03.FR.06", side="station")
 def test_what_is_offered_and_not_taken_is_reported_and_locked_again(make_world):
     world = ready(make_world)
     request(world, 5)
@@ -196,6 +205,7 @@ def test_a_swap_over_a_loss_of_power_and_of_the_connection(make_world):
     assert swaps(world) == [("BatteryIn", 9, "AA11", [3]), ("BatteryOut", 9, "AA11", [1])]
 
 
+@pytest.mark.requirement("2.1", "S04.FR.10", side="station")
 def test_the_most_is_not_below_the_target(make_world):
     world = ready(make_world)
     settings = world.station.settings

@@ -89,6 +89,7 @@ def curve(world, points=FCR):
 # ── agreement ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "Q01.FR.02", "Q01.FR.03", side="station")
 def test_the_needs_are_told_with_what_can_be_done(make_world):
     world = ready(make_world)
     plug(world)
@@ -104,6 +105,7 @@ def test_the_needs_are_told_with_what_can_be_done(make_world):
     ]
 
 
+@pytest.mark.requirement("2.1", "Q01.FR.09", "Q02.FR.04", "Q02.FR.06", "Q02.FR.07", side="station")
 def test_without_leave_it_begins_with_charging_and_asks_again_when_it_is_given(make_world):
     world = ready(make_world, allowed=())
     plug(world)
@@ -135,6 +137,7 @@ def test_leave_for_what_does_not_run_is_refused(make_world):
     assert (answer.status, answer.status_info.reason_code) == ("Rejected", "UnsupportedRequest")
 
 
+@pytest.mark.requirement("2.1", "Q01.FR.05", "Q01.FR.06", side="station")
 def test_a_refused_transfer_is_negotiated_down_and_at_last_ends_the_session(make_world):
     world = ready(make_world)
     m = world.csms.messages
@@ -147,6 +150,7 @@ def test_a_refused_transfer_is_negotiated_down_and_at_last_ends_the_session(make
     assert ended.trigger_reason == "AbnormalCondition"
 
 
+@pytest.mark.requirement("2.1", "Q09.FR.01", side="station")
 def test_a_station_that_takes_nothing_back_refuses(make_world):
     world = ready(make_world, evses=(EvseConfig(),))
     plug(world)
@@ -163,6 +167,7 @@ def test_a_station_that_takes_nothing_back_refuses(make_world):
 # ── set-points ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "K01.FR.110", side="station")
 @pytest.mark.parametrize("evse", [1, 2])
 @pytest.mark.parametrize("watts", [-8000, -700, 700, 7000])
 def test_a_set_point_is_followed_in_both_directions(make_world, evse, watts):
@@ -217,6 +222,7 @@ def test_a_car_keeps_its_reserve(make_world):
     assert events(world)[-1].transaction_info.charging_state in ("SuspendedEV", None)
 
 
+@pytest.mark.requirement("2.1", "Q05.FR.01", "Q05.FR.03", side="station")
 def test_a_set_point_stays_within_its_limits_and_a_wrong_one_is_refused(make_world):
     world = ready(make_world)
     plug(world)
@@ -231,6 +237,7 @@ def test_a_set_point_stays_within_its_limits_and_a_wrong_one_is_refused(make_wor
         assert power(world) == pytest.approx(flows, rel=0.01, abs=3)
 
 
+@pytest.mark.requirement("2.1", "Q05.FR.05", "Q05.FR.07", side="station")
 def test_what_an_external_system_says_stands_in_the_profile_and_ages_with_it(make_world):
     world = ready(make_world)
     plug(world)
@@ -258,6 +265,7 @@ def test_what_an_external_system_says_stands_in_the_profile_and_ages_with_it(mak
     assert power(world) == pytest.approx(4000, rel=0.01), "it is eligible again (Q05.FR.08)"
 
 
+@pytest.mark.requirement("2.1", "K01.FR.101", "K01.FR.102", side="station")
 @pytest.mark.parametrize(("invalid", "after"), [(False, -3000), (True, 2000)])
 def test_how_long_a_set_point_outlives_the_connection(make_world, invalid, after):
     world = ready(make_world)
@@ -317,6 +325,7 @@ def test_a_dynamic_set_point_is_updated(make_world):
         assert power(world) == pytest.approx(watts, rel=0.01, abs=3)
 
 
+@pytest.mark.requirement("2.1", "Q10.FR.02", "Q10.FR.03", "Q10.FR.04", side="station")
 def test_idle_is_idle_and_sleep_is_told(make_world):
     world = ready(make_world, settings={"sample_interval": "60"})
     plug(world)
@@ -337,6 +346,7 @@ def test_idle_is_idle_and_sleep_is_told(make_world):
 # ── frequency and signal ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.requirement("2.1", "Q08.FR.03", "Q08.FR.04", side="station")
 def test_a_period_of_local_frequency_needs_its_curve(make_world):
     world = ready(make_world)
     for more in (
@@ -352,6 +362,7 @@ def test_a_period_of_local_frequency_needs_its_curve(make_world):
     assert answer.status_info.reason_code == "InvalidSchedule"
 
 
+@pytest.mark.requirement("2.1", "Q08.FR.06", "Q08.FR.07", side="station")
 def test_the_frequency_is_followed_in_steps_of_its_threshold(make_world):
     world = ready(make_world)
     plug(world)
@@ -368,6 +379,7 @@ def test_the_frequency_is_followed_in_steps_of_its_threshold(make_world):
     assert row.v2x_baseline == 1000
 
 
+@pytest.mark.requirement("2.1", "Q08.FR.10", "Q08.FR.11", side="station")
 def test_a_signal_is_added_at_its_time_and_another_follows_at_its_own(make_world):
     world = ready(make_world)
     plug(world)
@@ -402,6 +414,7 @@ def balance(world, upper=10_000, lower=-5000, upper_offset=0, lower_offset=0):
         world.station.settings.change(BY_NAME[f"balance_{name}"], str(value))
 
 
+@pytest.mark.requirement("2.1", "Q09.FR.02", side="station")
 def test_load_balancing_needs_its_thresholds(make_world):
     world = ready(make_world)
     for upper, lower in ((None, None), (1000, 1000), (1000, 2000)):
@@ -411,6 +424,7 @@ def test_load_balancing_needs_its_thresholds(make_world):
         assert (answer.status, answer.status_info.reason_code) == ("Rejected", "MissingDevModelInfo")
 
 
+@pytest.mark.requirement("2.1", "Q09.FR.03", "Q09.FR.04", side="station")
 def test_the_building_is_kept_between_its_thresholds(make_world):
     world = ready(make_world)
     balance(world, upper_offset=500)
@@ -422,6 +436,7 @@ def test_the_building_is_kept_between_its_thresholds(make_world):
         assert power(world) == pytest.approx(watts, rel=0.02, abs=10), load
 
 
+@pytest.mark.requirement("2.1", "Q01.FR.35", side="station")
 def test_measurands_of_a_mode_are_sampled_in_it(make_world):
     names = "Energy.Active.Net,Power.Active.Export,Power.Active.Setpoint,Power.Active.Residual,SoC"
     world = ready(make_world, settings={"sample_interval": "60", "v2x_sampled.CentralSetpoint": names})
@@ -435,6 +450,7 @@ def test_measurands_of_a_mode_are_sampled_in_it(make_world):
     assert "SoC" in rows
 
 
+@pytest.mark.requirement("2.1", "Q01.FR.30", "Q01.FR.31", "Q01.FR.32", "Q01.FR.36", side="station")
 def test_the_device_model_names_modes_transfers_and_the_car(make_world):
     world = ready(make_world)
     plug(world)
