@@ -33,7 +33,7 @@ name, and those of a station without the quirk must not be.
 What is found is the fact `quirk-seen.1` in the journal, beside the frame that shows it, once a day at most, and again
 with each new firmware. A station's page of checks shows its quirks (`GET /api/v1/stations/{id}/quirks`), the page
 Quirks those of the fleet by vendor, model and firmware (`GET /api/v1/quirks`). Detection costs the hot path a
-dictionary look-up and a few comparisons; of meter values that go on, one message in sixteen is looked at.
+dictionary look-up and a few comparisons; of meter values that go on, one message in 64 is looked at.
 
 The examples were made after the public descriptions: `$now` stands for the time, `$bare` for the same without its
 offset, `$tx` for the transactionId that was given last, `$id` for the messageId of the last command. Lines that are no

@@ -38,3 +38,61 @@ def test_the_frame_is_kept_beside_the_fact() -> None:
     played = Player().play(quirk.frames)
     (entry,) = [one for one in played.world.store._entries if any(isinstance(fact, QuirkSeen) for fact in one.facts)]
     assert b'"info":null' in entry.frame
+
+
+def test_meter_values_that_are_not_looked_at_are_signs_of_life_all_the_same() -> None:
+    played = Player()
+    client, world = played.client, played.world
+    started = client.call("StartTransaction", client.start_v16())
+    for number in range(60):
+        world.run(100_000)
+        value = [{"timestamp": client.at(), "sampledValue": [{"value": str(1_000 + number)}]}]
+        body = {"connectorId": 1, "transactionId": started["transactionId"], "meterValue": value}
+        assert client.call("MeterValues", body) == {}
+    assert played.seen == []
+    world.run(900_000)
+    client.call("Heartbeat", {})
+    assert played.seen == ["heartbeat-interval-ignored"]
+
+
+def test_a_habit_of_meter_values_shows_on_a_connection_that_has_lasted() -> None:
+    played = Player()
+    client, world = played.client, played.world
+    for number in range(80):
+        world.run(60_000)
+        unit = {"unit": "A"} if number < 15 else {}
+        sample = {"value": "16", "measurand": "Current.Import", "phase": "L1", **unit}
+        client.call(
+            "MeterValues", {"connectorId": 1, "meterValue": [{"timestamp": client.at(), "sampledValue": [sample]}]}
+        )
+    assert played.seen == ["unit-omitted"]
+
+
+def test_a_quirk_is_told_again_the_next_day_and_with_other_firmware() -> None:
+    played = Player()
+    client, world = played.client, played.world
+
+    def odd() -> None:
+        body = {"connectorId": 1, "errorCode": "NoError", "status": "Preparing", "info": None}
+        assert client.call("StatusNotification", body) == {}
+
+    odd()
+    odd()
+    assert played.seen == ["null-for-absent"]
+    for _ in range(24 * 12):
+        world.run(300_000)
+        client.call("Heartbeat", {})
+    odd()
+    assert played.seen == ["null-for-absent"] * 2
+    boot = {"chargePointVendor": "V", "chargePointModel": "M", "firmwareVersion": "2.0"}
+    assert client.call("BootNotification", boot)["status"] == "Accepted"
+    odd()
+    assert played.seen == ["null-for-absent"] * 3
+    assert world.record().quirks["null-for-absent"].firmware == "2.0"
+
+
+def test_a_look_that_fails_costs_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = Player()
+    monkeypatch.setattr("pilotwire.translate.quirks.watch.Watch.beat", lambda watch: 1 / 0)
+    assert "currentTime" in played.client.call("Heartbeat", {})
+    assert played.world.system.counters.faults == 1 and played.seen == []

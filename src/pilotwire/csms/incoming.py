@@ -140,9 +140,14 @@ class Incoming:
         extra: tuple[AnyFact, ...] = ()
         if event.deviations:
             extra = self._deviated(connection, name, event.deviations, now)
-        seen = actor.quirks.sent(way.look, event.request, state, now, event.deviations)
-        if seen:
-            extra += seen
+        routine, quirks = way.routine, actor.quirks
+        if (
+            not routine
+            or event.deviations
+            or (routine == "Updated" and event.request.event_type != routine)  # type: ignore[attr-defined]
+            or quirks.due(now)
+        ):
+            extra += quirks.sent(way.look, event.request, state, now, event.deviations)
         work = Work(connection, event.message_id, way, way.read(event.request), data, now, extra)
         if way.fetch is not None:
             way.fetch(actor, work.given, partial(self._found, work))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 AGAIN_MS = 86_400_000
 """A quirk that goes on is told again after this long."""
+FIRST, OFTEN = 8, 64
+"""Of what comes all the time so many are looked at on a new connection, then one in so many."""
 KEPT_FRAME = 4_096
 """A frame that is no message is kept when it is no longer than this."""
 
@@ -28,17 +30,30 @@ _ORPHANS = {"unknown-transaction": "stop-without-start", "second-stop": "stop-re
 class Quirks:
     """See the module. Whatever goes wrong in here costs a look, never a message."""
 
-    __slots__ = ("_active", "_actor", "_early", "_known", "_watch")
+    __slots__ = ("_active", "_actor", "_early", "_heard", "_known", "_routine", "_watch")
 
     def __init__(self, actor: StationActor) -> None:
         self._actor = actor
         self._watch: Watch | None = None
         self._early: list[str] = []
         """Seen before the message that shows it was read."""
+        self._heard = 0
+        """When a message came that was not looked at."""
+        self._routine = 0
+        """How many came of those that come all the time, on this connection."""
         self._active: frozenset[str] = frozenset()
         self._known: tuple[object, ...] = ()
 
     # -- what the station sends ---------------------------------------------------------------------------------------
+    def due(self, now: int) -> bool:
+        """Whether a message of those that come all the time is to be looked at: the first ones of a connection, then
+        one of many. A habit shows soon enough."""
+        self._routine = number = self._routine + 1
+        if number <= FIRST or not number % OFTEN or self._early:
+            return True
+        self._heard = now
+        return False
+
     def sent(
         self, look: Look | None, request: Any, state: StationState, now: int, deviations: tuple[str, ...] = ()
     ) -> tuple[AnyFact, ...]:
@@ -46,7 +61,7 @@ class Quirks:
         watch = self._watch or self._watching(state)
         watch.begin(state, now)
         try:
-            watch.message()
+            watch.message(self._heard)
             if look is not None:
                 look(watch, request)
         except Exception as error:
@@ -104,6 +119,7 @@ class Quirks:
     def connected(self) -> None:
         """A connection was adopted."""
         self._early.clear()
+        self._heard = self._routine = 0
         for fact in self._look(Watch.connected):
             self._actor.record((fact,), None)
 

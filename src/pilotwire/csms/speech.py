@@ -16,6 +16,8 @@ from .actions import PLAIN, SPECIAL, Complete, Fetch, Follow, Prepare
 from .counters import Counters
 from .durability import ANSWERED_AT_ONCE
 
+_ROUTINE = {"MeterValues": "all", "TransactionEvent": "Updated"}
+
 
 class Way(msgspec.Struct, frozen=True, gc=False):
     """How one action of a version is served: `translate.table.Served` and `actions.Special` in one."""
@@ -27,6 +29,8 @@ class Way(msgspec.Struct, frozen=True, gc=False):
     """The payload of its answer, where that is always the same."""
     at_once: bool
     """It is answered before what it said is durable."""
+    routine: str
+    """It comes all the time: "all", or the eventType of those that do; "" where it does not."""
     timed: bool
     """Its answer tells the time."""
     judged: bool
@@ -58,6 +62,7 @@ class Speech:
                 answer=served.answer,
                 constant=None if constant is None else self.version.actions[action].encode(constant),
                 at_once=action in ANSWERED_AT_ONCE,
+                routine=_ROUTINE.get(action, ""),
                 timed=action in ("BootNotification", "Heartbeat"),
                 judged=action == "StopTransaction",
                 look=looks.get(action),

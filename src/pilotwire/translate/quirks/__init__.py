@@ -8,7 +8,7 @@
     framed    frames that are no message, or come when none was expected
 
 Each look gets the `Watch` with the state as it was before the message, and names what it recognises by `Watch.saw`. A
-message that is told many times an hour is looked at now and then: a habit shows soon enough.
+message that is told many times an hour is brought here now and then only (`csms.quirks`).
 """
 
 from __future__ import annotations

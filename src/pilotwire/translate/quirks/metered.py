@@ -17,8 +17,6 @@ _OWN = frozenset((None, "Sample.Periodic", "Transaction.Begin"))
 
 def meter_values(watch: Watch, request: m.MeterValuesRequest) -> None:
     """MeterValues."""
-    if not watch.every_so_often():
-        return
     transaction, connector, values = request.transaction_id, request.connector_id, request.meter_value
     if not values:
         return

@@ -36,8 +36,6 @@ def _token(watch: Watch, token: Any) -> None:
 
 def _event(watch: Watch, request: Any) -> None:
     kind = request.event_type
-    if kind == "Updated" and not watch.every_so_often():
-        return
     state, now = watch.state, watch.now
     transaction = request.transaction_info.transaction_id
     session = state.by_transaction(transaction)

@@ -14,9 +14,6 @@ CHANGES_KEPT = 8
 DIALS = 6
 """So many connections within `DIALS_MS` are a loop."""
 DIALS_MS = 10 * MINUTE
-FIRST_VALUES = 8
-OFTEN = 16
-"""Of the values that go on, one message in so many is looked at."""
 
 
 class Watch:
@@ -38,7 +35,6 @@ class Watch:
         "last_beat",
         "list_version",
         "loud",
-        "metered",
         "now",
         "offset",
         "out",
@@ -76,7 +72,6 @@ class Watch:
         self.list_version = 0
         self.loud: list[int] = []
         """Security events lately."""
-        self.metered = 0
         self.offset: tuple[int, int] | None = None
         """(arrival, event time minus arrival) of a live message."""
         self.reports: dict[int, int] = {}
@@ -124,9 +119,10 @@ class Watch:
         self.gone_at = self.now
         self.asked.pop("reset-ignored", None)
 
-    def message(self) -> None:
-        """Anything has come that the station sent of its own accord."""
-        now, heard = self.now, self.heard
+    def message(self, before: int) -> None:
+        """Anything has come that the station sent of its own accord; the last one that was not looked at came at
+        `before`."""
+        now, heard = self.now, max(self.heard, before)
         if heard and self.interval_s and now - heard > self.interval_s * 2_500:
             self.saw("heartbeat-interval-ignored")
         self.heard = now
@@ -148,11 +144,6 @@ class Watch:
                 if self.now >= until:
                     del self.asked[quirk]
                     self.saw(quirk)
-
-    def every_so_often(self) -> bool:
-        """Whether a message of meter values is worth a look: the first of a connection, then one of many."""
-        self.metered += 1
-        return self.metered <= FIRST_VALUES or not self.metered % OFTEN
 
     def time(self, event_time: int, *, live: bool = True) -> None:
         """A time in a message: can it be right, and is it the time of day? `live`: it is about now."""
