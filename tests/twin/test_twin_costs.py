@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -12,20 +14,27 @@ import pytest
 from pilotwire.core.ids import DEFAULT_TENANT, SeededIds, StationKey
 from pilotwire.core.time import SimScheduler
 from pilotwire.csms.service import CentralSystem, CsmsConfig
+from pilotwire.domain.context import Context, Decision
 from pilotwire.domain.facts import SessionCostDiffered
 from pilotwire.domain.fold import fold
 from pilotwire.domain.records import Session, StationAccount, Token
+from pilotwire.domain.stations import StationState, decide
 from pilotwire.domain.tariffs import model
 from pilotwire.domain.tariffs.book import ASSIGNMENT, TARIFF, AssignmentRecord, TariffRecord, assignment_id, numbered
 from pilotwire.domain.tariffs.model import Tariff
+from pilotwire.domain.tokens import ACCEPTED
+from pilotwire.protocols.ocpp.rpc.machine import CallReceived, Rpc
 from pilotwire.station.config import EvseConfig, StationConfig
 from pilotwire.station.program import Station
+from pilotwire.station.settings import BY_NAME
 from pilotwire.station.storage import MemoryStorage
 from pilotwire.storage import documents
 from pilotwire.storage.memory import MemoryStore
 from pilotwire.transport.bus import CommandReply, CommandRequest, LocalBus
 from pilotwire.transport.memory import FINE, Fate, Flight, MemoryNetwork
 from pilotwire.twin.bays import Bay, Traffic
+from pilotwire.vehicle.car import Vehicle
+from pilotwire.vehicle.catalogue import CATALOGUE
 
 START = int(datetime(2026, 3, 27, 16, 40, tzinfo=UTC).timestamp() * 1000)
 MINUTE, HOUR = 60_000, 3_600_000
@@ -269,3 +278,176 @@ def test_station_and_central_system_agree_to_the_cent(seed: int, rate: float) ->
     used = {session.bill.tariff_id for name in shop.stations for session in shop.sessions(name) if session.bill}
     assert {"t0.1.0", "t1.1.2", "t2.1.0", "t3.1"} <= used
     shop.same_after_replay()
+
+
+def charge(shop: Shop, station: Station, minutes: float, *, evse: int = 1, token: str = "AA11") -> None:
+    kind = "sedan three-phase 11 kW 400 V" if station.config.evses[evse - 1].dc else "compact three-phase 11 kW"
+    station.plug(evse, Vehicle(CATALOGUE[kind], 300))
+    station.tap(evse, token)
+    shop.run(minutes * 60)
+
+
+def leave(shop: Shop, station: Station, *, evse: int = 1, token: str = "AA11") -> Session:
+    station.tap(evse, token)
+    shop.run(20)
+    station.unplug(evse)
+    shop.run(20)
+    return shop.sessions(station.config.identity)[-1]
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_another_tariff_in_mid_session_is_priced_step_by_step(version: str) -> None:
+    shop = Shop()
+    shop.tariff("day", {"energy": {"prices": [{"priceKwh": 0.4}]}})
+    shop.tariff(
+        "night", {"energy": {"prices": [{"priceKwh": 0.1}]}, "chargingTime": {"prices": [{"priceMinute": 0.5}]}}
+    )
+    shop.assign("day", "station", "CS-1")
+    station = shop.station(version, EvseConfig(), sample_interval="60")
+    charge(shop, station, 31)
+    running = shop.sessions()[-1]
+    reply = shop.ask("change-tariff", {"session": running.id, "tariff": "night"})
+    assert (reply.outcome, reply.answer["status"]) == ("answered", "Accepted"), reply
+    shop.again()
+    shop.run(600)
+    session = leave(shop, station)
+    bill = session.bill
+    assert bill is not None and bill.costing is not None and bill.ended
+    assert bill.tariff_id == "night.1"
+    first, second = bill.costing.shares
+    assert first.energy[0] + second.energy[0] == session.energy_wh * 1000
+    assert 0 < second.energy[0] < first.energy[0]
+    minutes = Decimal(second.charging[0]) / MINUTE
+    assert 9 < minutes < 12
+    exact = (Decimal(first.energy[0]) * 4 + Decimal(second.energy[0])) / 10_000_000 + minutes / 2
+    assert bill.amount is not None and abs(bill.amount - exact) <= Decimal("0.01")
+    if version == "2.1":
+        assert bill.told is not None and bill.told.amount == bill.amount == station.truth[-1].cost
+    else:
+        assert bill.told is None and not bill.local
+    if version == "2.0.1":  # what the answers said is what the station shows
+        assert station.truth[-1].cost == bill.amount
+    assert "cost-differs" not in session.flags
+    over = shop.ask("change-tariff", {"session": session.id, "tariff": "day"})
+    assert over.outcome == "invalid" and "ended" in over.answer["description"]
+    unknown = shop.ask("change-tariff", {"session": session.id, "tariff": "none"})
+    assert unknown.outcome == "invalid"
+    shop.same_after_replay()
+
+
+def test_a_station_holds_what_it_is_to_hold() -> None:
+    shop = Shop()
+    shop.tariff("base", ENERGY)
+    shop.assign("base")
+    station = shop.station("2.1")
+    assert shop.held() == {0: ["base.1.0"]}
+
+    def there() -> dict[str, list[int]]:
+        """As the station says itself."""
+        rows = shop.ask("GetTariffs", {"evseId": 0}).answer.get("tariffAssignments", [])
+        return {row["tariffId"]: row["evseIds"] for row in rows}
+
+    assert there() == {"base.1.0": [1, 2]}
+    shop.tariff("fast", ENERGY)
+    shop.assign("fast", "evse", "CS-1", 2)
+    assert there() == {"base.1.0": [1], "fast.1.2": [2]} and shop.held() == {0: ["base.1.0"], 2: ["fast.1.2"]}
+    dearer = {"energy": {"prices": [{"priceKwh": 0.5}]}}
+    shop.tariff("base", ENERGY, dearer)
+    assert there() == {"base.2.0": [1], "fast.1.2": [2]}
+    later = dearer | {"validFrom": "2026-03-27T18:00:00Z"}
+    shop.tariff("fast", ENERGY, later)
+    assert there() == {"base.2.0": [1], "fast.1.2": [2], "fast.2.2": [2]}
+    shop.run(2 * 3600)
+    assert there() == {"base.2.0": [1], "fast.2.2": [2]}
+    # It was away while the places changed.
+    station.power_off()
+    shop.run(60)
+    shop.write(documents.Delete(ASSIGNMENT, assignment_id("evse", "CS-1", 2)))
+    station.power_on()
+    shop.run(60)
+    assert there() == {"base.2.0": [1, 2]} and shop.held() == {0: ["base.2.0"]}
+    shop.write(documents.Delete(ASSIGNMENT, assignment_id("all", "", 0)))
+    assert there() == {} == shop.held()
+    # What somebody sets by hand is left alone, and priced by.
+    hand = {"tariffId": "hand made", "currency": "EUR", "energy": {"prices": [{"priceKwh": 2}]}}
+    assert shop.ask("SetDefaultTariff", {"evseId": 0, "tariff": hand}).answer["status"] == "Accepted"
+    shop.again()
+    shop.run(60)
+    assert there() == {"hand made": [1, 2]}
+    charge(shop, station, 20)
+    session = leave(shop, station)
+    assert session.bill is not None and session.bill.tariff_id == "hand made"
+    assert session.bill.amount == station.truth[-1].cost == session.bill.told.amount  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("scope", "target"), [("token", "aa11"), ("group", "FLEET"), ("driver", "kim"), ("station", "CS-1"), ("all", "")]
+)
+def test_a_drivers_tariff_goes_before_that_of_the_place(scope: str, target: str) -> None:
+    shop = Shop()
+    shop.tariff("place", ENERGY)
+    shop.tariff("other", {"energy": {"prices": [{"priceKwh": 0.2}]}})
+    shop.write(documents.put("token-driver", "aa11", "kim"))
+    shop.assign("place")
+    shop.assign("other", scope, target)
+    station = shop.station("2.1")
+    charge(shop, station, 10)
+    session = leave(shop, station)
+    assert session.bill is not None
+    assert session.bill.tariff_id == ("other.1" if scope in ("token", "group", "driver") else "other.1.0")
+    assert session.bill.amount == station.truth[-1].cost
+
+
+def test_a_station_that_calculates_wrongly_is_flagged() -> None:
+    """Its clock's zone is another than it says: prices by time of day differ, and so does what it comes to."""
+    shop = Shop()
+    prices = [{"priceKwh": 1, "conditions": {"startTimeOfDay": "17:00", "endTimeOfDay": "18:00"}}, {"priceKwh": 0.1}]
+    shop.tariff("day", {"energy": {"prices": prices}})
+    shop.assign("day")
+    station = shop.station("2.1", EvseConfig())
+    station.settings.put(BY_NAME["time_zone"], "Asia/Kolkata")
+    charge(shop, station, 30)
+    session = leave(shop, station)
+    [differed] = shop.facts(SessionCostDiffered)
+    bill = session.bill
+    assert bill is not None and bill.told is not None
+    assert (differed.expected, differed.told) == (str(bill.amount), str(bill.told.amount))
+    assert differed.expected != differed.told and "cost-differs" in session.flags
+    shop.same_after_replay()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_of_arrival_does_not_matter(seed: int) -> None:
+    """Events of one session in any order: the same bill."""
+    shop = Shop()
+    shop.tariff("t", drawn(Random(seed + 40)))
+    shop.assign("t")
+    station = shop.station("2.1", DC, sample_interval="120")
+    charge(shop, station, 25)
+    session = leave(shop, station)
+    key, random = StationKey(DEFAULT_TENANT, "CS-1"), Random(seed)
+    record = done(shop.store.station(key))
+    heard = [e for e in shop.store._entries if e.direction == "in" and session.transaction.encode() in e.frame]
+    speech = shop.csms._around.speech("2.1")
+    inputs = []
+    for entry in heard:
+        event = Rpc(speech.version).receive(entry.frame, entry.recv_time)
+        assert isinstance(event, CallReceived)
+        inputs.append((speech.ways["TransactionEvent"].read(event.request), entry.recv_time))
+    assert len(inputs) > 8
+    for _ in range(12):
+        random.shuffle(inputs)
+        state = StationState.fresh(key)
+        state.station = copy.deepcopy(record)
+        context = Context(now=0, ids=SeededIds(1, lambda: 0), version="2.1", authorize=lambda *_: ACCEPTED)
+        for given, now in inputs:
+            context.now = now
+            context.price = shop.csms._around.prices.pricer(key)
+            decision = decide(state, given, context)
+            assert isinstance(decision, Decision)
+            for fact in decision.facts:
+                state.apply(fact, now, 1)
+        [again] = state.sessions.values()
+        assert again.bill is not None and session.bill is not None
+        assert (again.bill.amount, again.bill.complete) == (session.bill.amount, True)
+        assert "cost-differs" not in again.flags

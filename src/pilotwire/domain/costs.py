@@ -171,6 +171,14 @@ def of_event(
                 begins = given.kind == "Started" or session is None
                 fact = _set(state.station, session_id, evse, found, given.time, begins=begins)
                 _insert(facts, structs.replace(fact, seq_no=given.seq_no))
+    elif given.kind == "Started" and bill.costing is None and bill.first is not None:
+        # Other messages of it came first; only now is it known how it began.
+        found = _choose(state, ctx, evse, given.token, group, given.tariff_id, given.time)
+        if found is not None:
+            fact = _set(state.station, session_id, evse, found, given.time, begins=True)
+            place = next((at for at, one in enumerate(facts) if isinstance(one, SessionStarted)), 0)
+            more = any(isinstance(one, SessionUpdated) for one in facts)
+            facts.insert(place, structs.replace(fact, seq_no=given.seq_no, more=more))
     elif given.tariff_id and given.tariff_id != bill.tariff_id:
         offered = next((one for one in bill.offered if one.tariff_id == given.tariff_id), None)
         found = Chosen(offered, "station", "") if offered is not None else None

@@ -34,7 +34,7 @@ def on_set(session: Session, fact: SessionTariffSet) -> None:
     """A tariff was chosen, or is another one from now on."""
     bill = session.bill
     tariff = fact.tariff
-    if bill is None or (bill.costing is None and bill.first is None):
+    if bill is None or (bill.costing is None and (bill.first is None or fact.begins)):
         session.bill = bill = structs.replace(
             bill or Bill(),
             zone=fact.zone,
@@ -44,6 +44,7 @@ def on_set(session: Session, fact: SessionTariffSet) -> None:
             tariff_id=tariff.tariff_id,
             currency=tariff.currency,
             first=tariff,
+            more=fact.more,
         )
         _begin(session, bill, fact)
         return
@@ -68,23 +69,26 @@ def _begin(session: Session, bill: Bill, fact: SessionTariffSet) -> None:
         seq = None if old else fact.seq_no if fact.seq_no is not None else session.seen[-1][1] + 1
         mark = Mark(fact.event_time, None, course.charging(state))
         bills.begin_at(bill, bill.first, mark, None if seq is None else seq - 1)
+    elif (
+        not old
+        and bill.next_seq < 0
+        and not bill.held
+        and session.seen
+        and session.seen[-1][1] > session.marks.started >= 0
+    ):
+        bill.first = None  # what came before its start was not kept: it cannot be priced
     elif old or session.marks.started >= 0:
         start = session.reported_start
         seq = None if old else session.marks.started
-        bills.begin_at(bill, bill.first, Mark(start, session.meter_start_wh), seq)
-        if state:
-            bills.feed(bill, Step(seq, start, state))
+        bills.begin_at(bill, bill.first, Mark(start, session.meter_start_wh), seq, state)
 
 
 def on_started(session: Session, fact: SessionStarted) -> None:
     """The start came after other messages of the session."""
-    if session.bill is not None and not fact.implied:
-        bill = session.bill
-        if bill.first is not None:
-            mark = Mark(fact.event_time, fact.meter_start_wh)
-            bills.begin_at(bill, bill.first, mark, fact.seq_no)
-            if fact.charging_state:
-                bills.feed(bill, Step(fact.seq_no, fact.event_time, fact.charging_state))
+    bill = session.bill
+    if bill is not None and not fact.implied and bill.first is not None:
+        mark = Mark(fact.event_time, fact.meter_start_wh)
+        bills.begin_at(bill, bill.first, mark, fact.seq_no, fact.charging_state)
 
 
 def on_updated(session: Session, fact: SessionUpdated) -> None:

@@ -597,6 +597,8 @@ class SessionTariffSet(Fact, frozen=True, tag="session-tariff-set.1"):
     begins: bool = False
     local: bool = False
     """The station works out the cost, too."""
+    more: bool = False
+    """The message that begins the session, late, says more than its beginning."""
     seq_no: int | None = None
     """Of the message that says so."""
     zone: str = ""

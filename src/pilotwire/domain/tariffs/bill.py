@@ -66,6 +66,8 @@ class Bill(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     evse_kind: str = "AC"
     first: Tariff | None = None
     """What it begins with, while its beginning is missing."""
+    more: bool = False
+    """The first message says more than how it begins: what waits, waits for that too."""
     next_seq: int = -1
     held: list[Step] = []
     offered: list[Tariff] = []
@@ -90,14 +92,20 @@ class Bill(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         )
 
 
-def begin_at(bill: Bill, tariff: Tariff, first: Mark, seq: int | None) -> None:
-    """The session begins with `tariff`, at its first reading."""
+def begin_at(bill: Bill, tariff: Tariff, first: Mark, seq: int | None, state: str = "") -> None:
+    """The session begins with `tariff`, at its first reading, in this charging state."""
     bill.first = None
     bill.tariff_id, bill.currency = tariff.tariff_id, tariff.currency
     bill.costing = begin(tariff, first, zone=bill.zone, evse_kind=bill.evse_kind)
+    if state:
+        _take(bill.costing, bill, Step(seq, first.time, state))
     if seq is not None:
         bill.next_seq = seq + 1
-    _catch_up(bill)
+    if bill.more:
+        bill.more = False
+        _settle(bill)
+    else:
+        _catch_up(bill)
 
 
 def change(bill: Bill, tariff: Tariff, time: int) -> None:
