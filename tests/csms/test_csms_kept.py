@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from csms_kit import Client, World
 
-from pilotwire.core.time import to_rfc3339
+from pilotwire.core.ids import DEFAULT_TENANT
+from pilotwire.core.time import to_datetime, to_rfc3339
+from pilotwire.crypto import chains, pem
+from pilotwire.crypto.certificates import make_authority, make_station
 from pilotwire.domain import facts
+from pilotwire.domain.certificates import Asked, OneStatus
 from pilotwire.domain.fold import fold
 from pilotwire.domain.kept import Kept, standing
 from pilotwire.domain.records import Station
+from pilotwire.domain.trust import TrustAnchor
 from pilotwire.storage.codec import decode_as, encode
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
@@ -178,6 +184,7 @@ def values(world: World, station: Client, number: int, *pairs: tuple[float, str]
     world.run()
 
 
+@pytest.mark.requirement("2.1", "N11.FR.04", "N11.FR.06", "N13.FR.02", "N14.FR.01", "N15.FR.03", side="csms")
 def test_streams_of_values() -> None:
     world, station = ready("2.1")
     set_monitors(world, station)
@@ -199,6 +206,7 @@ def test_streams_of_values() -> None:
     assert kept(world).streams == [], "a restart opens them anew"
 
 
+@pytest.mark.requirement("2.1", "N15.FR.02", side="csms")
 def test_values_of_a_stream_that_we_do_not_know_of_make_us_ask_once() -> None:
     world, station = ready("2.1")
     row = {"id": 8, "variableMonitoringId": 2, "params": {"interval": 5}}
@@ -212,6 +220,7 @@ def test_values_of_a_stream_that_we_do_not_know_of_make_us_ask_once() -> None:
     assert station.frames[before:] == [], "a SEND is not answered"
 
 
+@pytest.mark.requirement("2.1", "N11.FR.05", side="csms")
 def test_streams_without_end_are_refused() -> None:
     world, station = ready("2.1")
     said = [stream(world, station, number)["status"] for number in range(52)]
@@ -409,21 +418,95 @@ def test_a_battery_swap() -> None:
 
 
 # ── C07 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+EMAID = {"idToken": "DE-ABC-C00000001-1", "type": "eMAID"}
+HASHES = {
+    "hashAlgorithm": "SHA256",
+    "issuerNameHash": "aa",
+    "issuerKeyHash": "bb",
+    "serialNumber": "1",
+    "responderURL": "https://ocsp.example",
+}
+BY_HASHES = ("C07.FR.04", "C07.FR.05", "C07.FR.13", "C07.FR.14", "C07.FR.16", "C07.FR.17")
+
+
+class Statuses:
+    """Says of every certificate what it is told to say."""
+
+    def __init__(self, *said: str) -> None:
+        self.said = said
+
+    def chain(self, tenant: str, about: tuple[Asked, ...], done: Any) -> None:
+        done(tuple(OneStatus(one, status, 0) for one, status in zip(about, self.said, strict=True)))
+
+
+def by_contract(world: World, station: Client, **what: Any) -> tuple[str, str]:
+    told = station.call("Authorize", {"idToken": EMAID, **what}, ms=1_000)
+    assert world.system.counters.faults == 0, world.logged
+    return told["certificateStatus"], told["idTokenInfo"]["status"]
+
+
+@pytest.mark.requirement("2.0.1", *BY_HASHES, side="csms")
+@pytest.mark.requirement("2.1", *BY_HASHES, side="csms")
 @pytest.mark.parametrize("version", V2)
-def test_a_contract_certificate_that_nobody_can_vouch_for_lets_nobody_charge(version: str) -> None:
+def test_a_contract_by_the_hashes_of_its_chain(version: str) -> None:
     world, station = ready(version)
-    world.token("DE-ABC-C00000001-1")
-    token = {"idToken": "DE-ABC-C00000001-1", "type": "eMAID"}
-    hashes = {
-        "hashAlgorithm": "SHA256", "issuerNameHash": "aa", "issuerKeyHash": "bb", "serialNumber": "1",
-        "responderURL": "https://ocsp.example",
-    }  # fmt: skip
-    told = station.call("Authorize", {"idToken": token, "iso15118CertificateHashData": [hashes]}, ms=1_000)
-    assert told["certificateStatus"] == "NoCertificateAvailable" and told["idTokenInfo"]["status"] == "Invalid"
-    told = station.call("Authorize", {"idToken": token, "certificate": "no certificate"})
-    assert told["certificateStatus"] == "CertChainError" and told["idTokenInfo"]["status"] == "Invalid"
-    told = station.call("Authorize", {"idToken": token})
-    assert "certificateStatus" not in told and told["idTokenInfo"]["status"] == "Accepted"
+    world.token(EMAID["idToken"])
+    desk = world.system.certificates
+    both = [HASHES, HASHES | {"serialNumber": "2"}]
+    assert by_contract(world, station, iso15118CertificateHashData=both) == ("CertChainError", "Invalid"), (
+        "nobody knows"
+    )
+    desk.statuses = Statuses("Good", "Good")  # type: ignore[assignment]
+    assert by_contract(world, station, iso15118CertificateHashData=both) == ("Accepted", "Accepted")
+    desk.statuses = Statuses("Good", "Revoked")  # type: ignore[assignment]
+    assert by_contract(world, station, iso15118CertificateHashData=both) == ("CertificateRevoked", "Invalid")
+    desk.statuses = Statuses("Failed", "Good")  # type: ignore[assignment]
+    assert by_contract(world, station, iso15118CertificateHashData=both) == ("CertChainError", "Invalid")
+    desk.statuses = Statuses("Good", "Good")  # type: ignore[assignment]
+    world.token(EMAID["idToken"], status="Blocked")
+    assert by_contract(world, station, iso15118CertificateHashData=both) == ("ContractCancelled", "Blocked")
+    told = station.call("Authorize", {"idToken": EMAID})
+    assert "certificateStatus" not in told, "without a certificate nothing is said of one"
+
+
+@pytest.mark.requirement("2.0.1", "C07.FR.15", "C07.FR.17", side="csms")
+@pytest.mark.requirement("2.1", "C07.FR.15", "C07.FR.17", side="csms")
+@pytest.mark.parametrize("version", V2)
+def test_a_contract_by_its_chain(version: str) -> None:
+    world, station = ready(version)
+    world.token(EMAID["idToken"])
+    now = to_datetime(world.clock.now())
+    root = make_authority("Operator of contracts", now=now - timedelta(days=20))
+    good = make_station(root, EMAID["idToken"], "Contracts", now=now - timedelta(days=10)).certificate_pem
+    old = make_station(root, EMAID["idToken"], "Contracts", now=now - timedelta(days=10), days=5).certificate_pem
+    assert by_contract(world, station, certificate=good) == ("CertChainError", "Invalid"), "nobody trusts its root"
+    desk = world.system.certificates
+    for use, said in (("csms", ("CertChainError", "Invalid")), ("mo", ("Accepted", "Accepted"))):
+        anchor = TrustAnchor(name="root", use=use, certificate=root.certificate_pem)  # type: ignore[arg-type]
+        desk._anchors[DEFAULT_TENANT] = [(anchor, chains.load(pem.one(root.certificate_pem)))]
+        assert by_contract(world, station, certificate=good) == said
+    assert by_contract(world, station, certificate=old) == ("CertificateExpired", "Expired")
+    assert by_contract(world, station, certificate="no certificate") == ("CertChainError", "Invalid")
+
+
+# ── what the standard does not let us send ───────────────────────────────────────────────────────────────────────────
+@pytest.mark.requirement("2.1", "S02.FR.03", side="csms")
+def test_no_battery_is_swapped_for_whom_we_do_not_let_charge() -> None:
+    world, station = ready("2.1")
+    payload = {"requestId": 5, "idToken": {"idToken": "NOBODY", "type": "ISO14443"}}
+    (reply,) = world.command("RequestBatterySwap", payload)
+    assert reply.outcome == "invalid" and "not authorized" in reply.answer["description"] and station.calls == []
+
+
+@pytest.mark.requirement("2.1", "N11.FR.09", side="csms")
+def test_a_stream_without_pace_is_not_asked_for() -> None:
+    world, station = ready("2.1")
+    row: dict[str, Any] = {"value": 5, "type": "Periodic", "severity": 5, "periodicEventStream": {}, **PLACE}
+    (reply,) = world.command("SetVariableMonitoring", {"setMonitoringData": [row]})
+    assert reply.outcome == "invalid" and "interval" in reply.answer["description"] and station.calls == []
+    row["periodicEventStream"] = {"values": 5}
+    result = {"status": "Accepted", "type": "Periodic", "severity": 5, "id": 1, **PLACE}
+    ask(world, station, "SetVariableMonitoring", {"setMonitoringData": [row]}, {"setMonitoringResult": [result]})
 
 
 def test_what_is_kept_outlives_the_process() -> None:

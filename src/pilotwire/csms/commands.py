@@ -35,7 +35,7 @@ from pilotwire.storage.port import StoreFailed
 from pilotwire.translate import answers, verbs
 from pilotwire.transport.bus import CommandReply, CommandRequest
 
-from . import prices, remedies
+from . import objections, prices, remedies
 from .certificates import actions as special
 
 if TYPE_CHECKING:
@@ -176,7 +176,9 @@ class Outbox:
         secret = answers.holds_secret(made.action, made.request)
         if secret and durable:
             return end("invalid", _says("Invalid", "a secret is never stored: send it while the station is connected"))
-        objection = special.objection(actor, made.action, made.request)
+        objection = special.objection(actor, made.action, made.request) or objections.objection(
+            actor, made.action, made.request
+        )
         if objection:
             return end("invalid", _says("NotAllowed", objection))
         item = Item(

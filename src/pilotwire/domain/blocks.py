@@ -184,22 +184,27 @@ class Contract(Authorize, frozen=True):
     """PEM of the chain."""
     about: tuple[Asked, ...] = ()
     """Each certificate of the chain, by its hashes."""
-    judged: str = "NoCertificateAvailable"
-    """AuthorizeCertificateStatusEnumType, as it was found to be; nobody could tell where nobody was asked."""
+    judged: str = "CertChainError"
+    """AuthorizeCertificateStatusEnumType, as the chain was found to be; it cannot be verified where nobody is asked."""
 
 
 class ContractVerdict(TokenVerdict, frozen=True):
     certificate_status: str = ""
 
 
+_NO_CONTRACT = ("Blocked", "Expired", "Invalid", "Unknown")
+
+
 def contract(state: StationState, given: Contract, ctx: Context) -> Decision:
-    """The token must be good, and so must the certificate."""
+    """The certificate must be good, and then the token (C07.FR.13 to .17)."""
     token = verdict_of(given.token, given.token_type, ctx)
-    status = token.status if given.judged == "Accepted" else "Invalid"
+    judged, status = given.judged, token.status
+    if judged != "Accepted":
+        status = "Expired" if judged == "CertificateExpired" else "Invalid"
+    elif status in _NO_CONTRACT:
+        judged = "ContractCancelled"
     fact = TokenPresented(event_time=ctx.now, token=given.token, token_type=given.token_type, verdict=status, evse=0)
-    told = ContractVerdict(
-        status=status, parent=token.parent, expires_at=token.expires_at, certificate_status=given.judged
-    )
+    told = ContractVerdict(status=status, parent=token.parent, expires_at=token.expires_at, certificate_status=judged)
     return Decision((fact,), (), told)
 
 

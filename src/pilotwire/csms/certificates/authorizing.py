@@ -54,7 +54,7 @@ def _verdict(rows: tuple[OneStatus, ...]) -> str:
     if "Revoked" in statuses:
         return "CertificateRevoked"
     # Who cannot be asked about cannot be vouched for.
-    return "Accepted" if statuses == {"Good"} else "NoCertificateAvailable"
+    return "Accepted" if statuses == {"Good"} else "CertChainError"
 
 
 def _wrong(desk: Desk, actor: StationActor, text: str) -> str:
