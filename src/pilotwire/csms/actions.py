@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pilotwire.domain.context import Context, Decision
 from pilotwire.domain.inputs import Input, Outcome
 
-from . import inventory, prices, streams
+from . import ev_plans, inventory, prices, streams
 from .certificates import actions as certificates
 from .certificates import authorizing
 
@@ -70,6 +70,8 @@ SPECIAL: Mapping[str, Special] = {
     "MeterValues": Special(follow=prices.cost_shown),
     "StopTransaction": Special(follow=prices.cost_shown),
     "NotifyPeriodicEventStream": Special(follow=streams.ask_what_is_open),
+    "NotifyEVChargingNeeds": Special(follow=ev_plans.offer),
+    "NotifyEVChargingSchedule": Special(follow=ev_plans.offer_again),
     "SignCertificate": Special(fetch=certificates.judge, follow=certificates.enroll),
     "GetCertificateStatus": Special(fetch=certificates.status),
     "GetCertificateChainStatus": Special(fetch=certificates.chain_status),

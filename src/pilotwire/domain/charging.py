@@ -36,6 +36,7 @@ from .schedules.model import (
     Rates,
     Schedule,
     Transaction,
+    Unit,
 )
 from .schedules.store import Criteria
 from .state import StationState
@@ -109,6 +110,9 @@ class NeedsNotified(Input, frozen=True):
     energy_wh: int | None = None
     departure: int | None = None
     max_tuples: int | None = None
+    unit: Unit = "W"
+    most: int = 0
+    """How much the vehicle can take at most, in mA or mW; 0: it has not said."""
 
 
 class VehicleSchedule(Input, frozen=True):
@@ -222,9 +226,10 @@ def priority_notified(state: StationState, given: PriorityNotified, ctx: Context
 
 
 def needs_notified(state: StationState, given: NeedsNotified, ctx: Context) -> Decision:
-    # Nobody plans for the vehicle here: it charges within the limits that are set (K15.FR.04, K18.FR.04). In 2.1
-    # Rejected would forbid the transfer itself.
-    status = "NoChargingProfile" if given.version == "2.1" else "Rejected"
+    # Who has said how much it can take gets an offer (`domain.ev_plans`). For others nobody plans: they charge within
+    # the limits that are set (K15.FR.04, K18.FR.04). In 2.1 Rejected would forbid the transfer itself.
+    plans = given.most > 0 and given.evse in transactions_of(state)
+    status = "Accepted" if plans else "NoChargingProfile" if given.version == "2.1" else "Rejected"
     fact = ChargingNeedsNotified(
         event_time=ctx.now,
         evse=given.evse,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pilotwire.core.time import from_datetime
 from pilotwire.domain import charging as domain
 from pilotwire.domain.inputs import Input
-from pilotwire.domain.schedules.model import TX, Composite
+from pilotwire.domain.schedules.model import TX, Composite, Unit
 from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.protocols.ocpp.v21 import messages as v21
 
@@ -66,11 +66,22 @@ def _vehicle_schedule(request: Any) -> domain.VehicleSchedule:
     )
 
 
+def _most(ac: Any, dc: Any) -> tuple[Unit, int]:
+    """What the vehicle can take: the unit, and how many thousandths of it."""
+    if ac is not None:
+        return "A", int(ac.ev_max_current * 1000)
+    if dc is not None:
+        power = dc.ev_max_power or dc.ev_max_current * dc.ev_max_voltage
+        return "W", int(power * 1000)
+    return "W", 0
+
+
 def _needs(version: str) -> Callable[[Any], domain.NeedsNotified]:
     def read(request: Any) -> domain.NeedsNotified:
         needs = request.charging_needs
         parameters = needs.ac_charging_parameters or needs.dc_charging_parameters
         energy = None if parameters is None else parameters.energy_amount
+        unit, most = _most(needs.ac_charging_parameters, needs.dc_charging_parameters)
         return domain.NeedsNotified(
             evse=request.evse_id,
             transfer=needs.requested_energy_transfer,
@@ -78,6 +89,8 @@ def _needs(version: str) -> Callable[[Any], domain.NeedsNotified]:
             energy_wh=None if energy is None else int(energy),
             departure=None if needs.departure_time is None else int(from_datetime(needs.departure_time)),
             max_tuples=request.max_schedule_tuples,
+            unit=unit,
+            most=most,
         )
 
     return read

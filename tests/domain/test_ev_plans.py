@@ -1,0 +1,54 @@
+"""Offers to vehicles that tell their needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pilotwire.domain.ev_plans import FIRST_ID, LONGEST_MS, Offer, offered, plan, request
+from pilotwire.domain.schedules.model import TX, TX_DEFAULT, Period, Profile, Schedule, Transaction
+
+HOUR = 3_600_000
+NOW = 1_800_000_000_000
+RUNS = Transaction(key="T", start=NOW - HOUR)
+
+
+def profile(id_: int, limits: list[tuple[int, int]], purpose: str = TX_DEFAULT, **more: Any) -> Profile:
+    periods = tuple(Period(start_ms=at, limit=limit) for at, limit in limits)
+    schedule = Schedule(unit="A", periods=periods, start=NOW)
+    return Profile(id=id_, evse=1, stack=0, purpose=purpose, kind="Absolute", schedules=(schedule,), **more)
+
+
+def made(*profiles: Profile, most: int = 16_000, departure: int | None = NOW + 4 * HOUR) -> Offer:
+    return plan(profiles, evse=1, transaction=RUNS, unit="A", most=most, now=NOW, departure=departure)
+
+
+def test_as_much_as_the_vehicle_takes_and_the_profiles_leave() -> None:
+    assert made().periods == ((0, 16_000),)
+    assert made(profile(1, [(0, 20_000), (HOUR, 10_000), (2 * HOUR, 32_000)])).periods == (
+        (0, 16_000),
+        (HOUR, 10_000),
+        (2 * HOUR, 16_000),
+    )
+
+
+def test_until_it_departs_and_no_longer_than_a_day() -> None:
+    assert made().duration_ms == 4 * HOUR
+    assert made(departure=None).duration_ms == made(departure=NOW - 1).duration_ms == LONGEST_MS
+
+
+def test_above_other_profiles_of_the_transaction_and_in_place_of_the_last_offer() -> None:
+    others = profile(7, [(0, 8_000)], TX, transaction="T")
+    last = profile(FIRST_ID + 1, [(0, 6_000)], TX, transaction="T")
+    assert made(others, last).stack == 1
+    assert made(others, last).periods == ((0, 8_000),)
+    assert made(last).stack == 0 and made(last).periods == ((0, 16_000),)
+    assert offered((others, last), 1) is last and offered((others, last), 2) is None
+
+
+def test_what_is_sent_is_never_more_than_was_meant() -> None:
+    sent = request(made(most=16_790), "2027-01-15T08:00:00.000Z")
+    assert sent["evseId"] == 1
+    body = sent["chargingProfile"]
+    assert (body["id"], body["transactionId"], body["chargingProfilePurpose"]) == (FIRST_ID + 1, "T", "TxProfile")
+    assert body["chargingSchedule"][0]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 16.7}]
+    assert body["chargingSchedule"][0]["duration"] == 4 * 3600
