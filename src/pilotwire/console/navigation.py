@@ -28,6 +28,7 @@ PLACES = (
     Place("sites", "/sites", N_("Sites"), "pin", "sites:read", "p"),
     Place("sessions", "/sessions", N_("Sessions"), "bolt", "sessions:read", "e"),
     Place("access", "/access", N_("Access"), "card", "tokens:read", "a"),
+    Place("firmware", "/firmware", N_("Firmware"), "upload", "firmware:read", "f"),
     Place("alarms", "/alarms", N_("Alarms"), "bell", "alarms:read", "l"),
     Place("reports", "/reports", N_("Reports"), "chart", "reports:read", "r"),
     Place("settings", "/settings", N_("Settings"), "gear", "settings:read", ","),

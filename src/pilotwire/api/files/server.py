@@ -147,7 +147,7 @@ class FileServer:
             digests = await incoming.commit()
         except TooLarge:
             raise _Answer(413) from None
-        except (MultipartError, _Broken) as error:
+        except (MultipartError, Broken) as error:
             log.info("a file of %s was not left: %s", link.station, error)
             raise _Answer(400) from None
         finally:
@@ -156,7 +156,7 @@ class FileServer:
         await self._received(self._context, link, Upload(digests.size, digests.sha256, name))
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """The sender went away, fell silent, or sent what is no file."""
 
 
@@ -166,9 +166,9 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             async with asyncio.timeout(IDLE_S):
                 message = await receive()
         except TimeoutError:
-            raise _Broken("nothing came for a minute") from None
+            raise Broken("nothing came for a minute") from None
         if message["type"] == "http.disconnect":
-            raise _Broken("the connection was lost")
+            raise Broken("the connection was lost")
         if message["type"] != "http.request":
             continue
         if message["body"]:
@@ -178,7 +178,7 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
 
 
 async def _pour(kind: str, body: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> str:
-    """Write the file that a body holds; its name where one is given. Raises _Broken, MultipartError, TooLarge."""
+    """Write the file that a body holds; its name where one is given. Raises Broken, MultipartError, TooLarge."""
     if not kind.lower().startswith("multipart/"):
         async for piece in body:
             await write(piece)
@@ -187,25 +187,35 @@ async def _pour(kind: str, body: AsyncIterator[bytes], write: Callable[[bytes], 
 
 
 async def pour_parts(kind: str, body: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> str:
-    """Write the first part of multipart/form-data that has a file name, else the first part at all; its name."""
+    """Write the file of a form; its name. Raises Broken, MultipartError, TooLarge."""
+    names: list[str] = []
+    async for piece in file_of_form(kind, body, names):
+        await write(piece)
+    return names[0]
+
+
+async def file_of_form(kind: str, body: AsyncIterator[bytes], names: list[str]) -> AsyncIterator[bytes]:
+    """The first part of multipart/form-data that has a file name, in pieces; its name goes into `names`.
+
+    A part without one is taken where it is called `file` or `log`, or nothing. Raises Broken, MultipartError.
+    """
     boundary = parse_options_header(kind)[1].get("boundary", "")
     if not boundary:
-        raise _Broken("multipart without a boundary")
-    name, within, found = "", False, False
+        raise Broken("multipart without a boundary")
+    within = False
     with PushMultipartParser(boundary, max_segment_size=1 << 40) as parser:
         async for piece in body:
             for event in parser.parse(piece):
                 if isinstance(event, MultipartSegment):
-                    within = not found and (event.filename is not None or event.name in ("file", "log", ""))
+                    within = not names and (event.filename is not None or event.name in ("file", "log", ""))
                     if within:
-                        found, name = True, event.filename or ""
+                        names.append(event.filename or "")
                 elif event is None:
                     within = False
                 elif within:
-                    await write(bytes(event))
-    if not found:
-        raise _Broken("no part holds a file")
-    return name
+                    yield bytes(event)
+    if not names:
+        raise Broken("no part holds a file")
 
 
 def _span(text: str, size: int) -> tuple[int, int] | tuple[()] | None:

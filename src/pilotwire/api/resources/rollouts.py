@@ -170,7 +170,7 @@ async def create(context: ApiContext, principal: Principal, data: types.NewRollo
     record = RolloutRecord(
         firmware=data.firmware_id,
         version=image.version,
-        title=data.title or f"{image.vendor} {image.model} {image.version}".strip(),
+        title=data.title or " ".join(part for part in (image.vendor, image.model, image.version) if part),
         reason=data.reason.strip(),
         policy=policy,
         by=principal.actor,
