@@ -11,7 +11,9 @@ from tests.api import happenings_kit
 from tests.browser import desk_kit as kit
 
 PHONE = {"width": 390, "height": 844}
-PARTS = ["people", "roles", "keys", "webhooks", "mail", "sign-on", "security", "retention", "audit", "about"]
+PARTS = [
+    "people", "roles", "keys", "webhooks", "mail", "sign-on", "security", "certificates", "retention", "audit", "about",
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pilotwire.transport.bus import CommandReply, CommandRequest
 
 PHONE = {"width": 390, "height": 844}
 TABS = ["", "/sessions", "/alarms", "/checks", "/messages", "/configuration", "/commands", "/firmware", "/security"]
-TABS += ["/kept", "/network", "/account"]
+TABS += ["/certificates", "/kept", "/network", "/account"]
 
 
 async def api(site: Any, path: str) -> Any:

@@ -126,6 +126,12 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, Any], tuple[str, Any]]] = [
     ),
     (
         "trigger",
+        {"message": "certificate"},
+        ("ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"}),
+        ("TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}),
+    ),
+    (
+        "trigger",
         {"message": "log"},
         ("ExtendedTriggerMessage", {"requestedMessage": "LogStatusNotification"}),
         ("TriggerMessage", {"requestedMessage": "LogStatusNotification"}),

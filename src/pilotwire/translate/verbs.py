@@ -176,6 +176,7 @@ class DataTransfer(_Payload, kw_only=True):
 
 MESSAGES: Mapping[str, str] = {
     "boot": "BootNotification",
+    "certificate": "SignChargingStationCertificate",
     "diagnostics": "DiagnosticsStatusNotification",
     "firmware": "FirmwareStatusNotification",
     "heartbeat": "Heartbeat",
@@ -253,6 +254,8 @@ def _trigger(given: Trigger, ask: Asking) -> tuple[str, Wire]:
     message = MESSAGES.get(given.message, given.message)
     if not _is_16(ask):
         return "TriggerMessage", _some(requestedMessage=message, evse=_evse(given.evse, given.connector))
+    if given.message == "certificate":
+        message = "SignChargePointCertificate"
     action = (
         "ExtendedTriggerMessage"
         if message in ("LogStatusNotification", "SignChargePointCertificate")

@@ -60,6 +60,7 @@ TRIGGERS = [
     ("heartbeat", N_("Heartbeat")),
     ("firmware", N_("State of a firmware update")),
     ("log", N_("State of an upload of logs")),
+    ("certificate", N_("Request for a new certificate")),
 ]
 
 
