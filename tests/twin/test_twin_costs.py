@@ -15,7 +15,7 @@ from pilotwire.core.ids import DEFAULT_TENANT, SeededIds, StationKey
 from pilotwire.core.time import SimScheduler
 from pilotwire.csms.service import CentralSystem, CsmsConfig
 from pilotwire.domain.context import Context, Decision
-from pilotwire.domain.facts import SessionCostDiffered
+from pilotwire.domain.facts import DataTransferred, SessionCostDiffered
 from pilotwire.domain.fold import fold
 from pilotwire.domain.records import Session, StationAccount, Token
 from pilotwire.domain.stations import StationState, decide
@@ -451,3 +451,32 @@ def test_the_order_of_arrival_does_not_matter(seed: int) -> None:
         assert again.bill is not None and session.bill is not None
         assert (again.bill.amount, again.bill.complete) == (session.bill.amount, True)
         assert "cost-differs" not in again.flags
+
+
+def test_a_station_in_california_shows_price_running_and_final_cost() -> None:
+    """1.6: by DataTransfer, from the first look to the last."""
+    shop = Shop()
+    text = {"format": "UTF8", "language": "en", "content": "0.40 EUR/kWh"}
+    shop.tariff(
+        "ca", {"description": [text], "energy": {"prices": [{"priceKwh": 0.4}]}, "idleTime": ENERGY["idleTime"]}
+    )
+    shop.assign("ca")
+    station = shop.station("1.6", EvseConfig(), cost_display="true", sample_interval="60")
+    charge(shop, station, 20)
+    assert station.tariffs.shown(1) == "0.40 EUR/kWh"
+    running = shop.sessions()[-1]
+    assert running.bill is not None and running.bill.amount is not None
+    shown = station.transactions.cost_at(station.evses[0])
+    assert shown is not None and 0 < shown <= running.bill.amount
+    assert running.bill.amount - shown < Decimal("0.10")  # it is told every half minute at most
+    session = leave(shop, station)
+    assert session.bill is not None and session.bill.amount == station.truth[-1].cost
+    transfers = shop.facts(DataTransferred)
+    assert [(fact.message_id, fact.verdict) for fact in transfers] == [("ConnectorUnplugged", "Accepted")]
+    other = shop.station("1.6", EvseConfig(), name="CS-2")
+    charge(shop, other, 5)
+    leave(shop, other)
+    assert other.truth[-1].cost is None  # it shows none, so it is told none
+    assert (
+        shop.ask("DataTransfer", {"vendorId": "org.openchargealliance.costmsg"}, "CS-2").answer["status"] == "Rejected"
+    )

@@ -9,6 +9,11 @@ from .facts import DataTransferred, FirmwareStatusChanged, LogStatusChanged, Sec
 from .inputs import DataTransferVerdict
 from .state import StationState
 
+COST_MESSAGES = "org.openchargealliance.costmsg"
+"""vendorId of the messages by which 1.6 stations in California show prices and cost."""
+VENDORS = {COST_MESSAGES: frozenset(("ConnectorUnplugged",))}
+"""vendorId → the messages that stations send us by it."""
+
 
 def security_event(state: StationState, given: inputs.SecurityEvent, ctx: Context) -> Decision:
     """SecurityEventNotification."""
@@ -17,8 +22,9 @@ def security_event(state: StationState, given: inputs.SecurityEvent, ctx: Contex
 
 
 def data_transfer(state: StationState, given: inputs.DataTransfer, ctx: Context) -> Decision:
-    """DataTransfer of a vendor whom nobody here knows: kept, and answered so."""
-    status = "UnknownVendorId"
+    """DataTransfer: kept, and answered by whether anybody here knows the vendor and the message."""
+    known = VENDORS.get(given.vendor_id)
+    status = "UnknownVendorId" if known is None else "Accepted" if given.message_id in known else "UnknownMessageId"
     fact = DataTransferred(
         event_time=ctx.now, vendor_id=given.vendor_id, message_id=given.message_id, data=given.data, verdict=status
     )

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pilotwire.core.time import Timer, from_datetime, to_datetime
+from pilotwire.core.time import Timer, from_datetime, to_datetime, to_rfc3339
 from pilotwire.domain.tariffs import course, details, model
 from pilotwire.domain.tariffs.costing import Costing, Mark, begin
 from pilotwire.domain.tariffs.model import Tariff
+from pilotwire.translate import california
 
 from .parts import Part
 from .settings import BY_NAME
@@ -181,6 +182,20 @@ class Costs(Part):
     def _begin(self, evse: Evse, tariff: Tariff, time: int, wh: int | None) -> Costing:
         zone = self._station.settings.text("time_zone")
         return begin(tariff, Mark(time, wh), zone=zone, evse_kind="DC" if evse.config.dc else "AC")
+
+    def unplugged(self, evse: Evse) -> None:
+        """1.6, California: the CSMS is told that the car is gone, so that idle time ends."""
+        station = self._station
+        if station.config.version != "1.6" or not station.settings.flag("cost_display"):
+            return
+        last = next((truth for truth in reversed(station.transactions.truth) if truth.evse == evse.id), None)
+        if last is None or last.transaction is None or not last.transaction.isdigit():
+            return
+        data = {"timestamp": to_rfc3339(station.clock.now()), "transactionId": int(last.transaction)}
+        request = station.messages.DataTransferRequest(
+            vendor_id=california.VENDOR, message_id=california.UNPLUGGED, data=msgspec.json.encode(data).decode()
+        )
+        station.conversation.call("DataTransfer", request)
 
     # ── the events of transactions ───────────────────────────────────────────────────────────────────────────────
 

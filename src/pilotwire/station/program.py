@@ -371,6 +371,7 @@ class Station:
                 return car
             self.transactions.end(evse, "EVDisconnected", "EVCommunicationLost")
         self.availability.advance(evse, "unplug")
+        self.costs.unplugged(evse)
         self._finish()
         return car
 

@@ -442,6 +442,7 @@ TABLE: tuple[Setting, ...] = (
     _bool("cost_available", True, "", _V("TariffCostCtrlr", "Available", "Cost"), writable=False),
     _bool("cost_enabled", True, "", _V("TariffCostCtrlr", "Enabled", "Cost")),
     _bool("running_cost", False, "", _V("TariffCostCtrlr", "Enabled", "RunningCost")),
+    _bool("cost_display", False, "CustomDisplayCostAndPrice"),
     _int("cost_interval", 60, "", _V("TariffCostCtrlr", "Interval", "Cost"), low=1, unit="s"),
     _int("tariff_interval", 0, "", _V("TariffCostCtrlr", "Interval", "Tariff"), unit="s"),
     _int("tariff_elements", 20, "", _V("TariffCostCtrlr", "MaxElements", "Tariff"), writable=False),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .program import Station
     from .sessions import Session
 
+_MOST_TEXTS = 100
 _DEFAULTS, _DRIVERS = "tariffs.default", "tariffs.driver"
 
 
@@ -47,7 +48,7 @@ ACCEPTED = Answer("Accepted")
 class Tariffs(Part):
     """See the module."""
 
-    __slots__ = ("_defaults", "_drivers")
+    __slots__ = ("_defaults", "_drivers", "_texts")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
@@ -55,6 +56,8 @@ class Tariffs(Part):
         """By EVSE, in the order in which they were installed."""
         self._drivers: dict[str, Tariff] = {}
         """By token."""
+        self._texts: dict[str, str] = {}
+        """What the CSMS lets a driver read (1.6, California), by token."""
 
     def restore(self, stored: Mapping[str, bytes]) -> None:
         self._defaults = msgspec.json.decode(stored.get(_DEFAULTS, b"{}"), type=dict[int, list[Tariff]])
@@ -178,9 +181,18 @@ class Tariffs(Part):
         """The default tariff of an EVSE now."""
         return choice.current(self._defaults.get(evse, ()), self._station.clock.now())
 
+    def show(self, token: str, text: str) -> None:
+        """1.6: a driver's price, told by the CSMS."""
+        while len(self._texts) >= _MOST_TEXTS:
+            del self._texts[next(iter(self._texts))]
+        self._texts[token] = text
+
     def shown(self, evse: int, language: str = "") -> str:
         """What is shown of the price at an EVSE (I04, I07.FR.14)."""
         station = self._station
+        session = station.evses[evse - 1].session
+        if session is not None and session.token in self._texts:
+            return self._texts[session.token]
         tariff = self.default(evse) if self.enabled else None
         if tariff is not None:
             return model.described(tariff, language)

@@ -197,6 +197,10 @@ class Transactions:
         """The running session with that key."""
         return next((e.session for e in self._station.evses if e.session is not None and e.session.key == key), None)
 
+    def key_of(self, transaction: str) -> str | None:
+        """The key of the newest session that the CSMS knows by this id."""
+        return next((truth.session for truth in reversed(self.truth) if truth.transaction == transaction), None)
+
     def truth_of(self, key: str) -> Truth | None:
         """What is remembered of the session with that key."""
         return next((truth for truth in reversed(self.truth) if truth.session == key), None)

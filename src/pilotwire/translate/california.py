@@ -9,12 +9,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from pilotwire.domain.notices import COST_MESSAGES
 from pilotwire.domain.records import Session
 from pilotwire.domain.tariffs import amounts, course, model
 from pilotwire.domain.tariffs import bill as bills
 from pilotwire.domain.tariffs.model import Tariff
 
-VENDOR = "org.openchargealliance.costmsg"
+VENDOR = COST_MESSAGES
 USER_PRICE, RUNNING, FINAL, UNPLUGGED = "SetUserPrice", "RunningCost", "FinalCost", "ConnectorUnplugged"
 _MOST_TEXT = 512
 

@@ -1,10 +1,15 @@
-"""P DataTransfer: this station has no vendor's extensions (1.6 section 5.6; 2.x P01)."""
+"""P DataTransfer (1.6 section 5.6; 2.x P01). Of vendors' extensions this station has one: in 1.6 California's messages
+of prices and cost, where `CustomDisplayCostAndPrice` is on."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pilotwire.station.host import Reply
+from pilotwire.translate import california
 
 from .handling import V2, V16, on
 
@@ -12,8 +17,49 @@ if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
 
+class _Price(msgspec.Struct, rename="camel"):
+    """SetUserPrice."""
+
+    id_token: str
+    price_text: str
+
+
+class _Cost(msgspec.Struct, rename="camel"):
+    """RunningCost and FinalCost, as far as this station shows it."""
+
+    transaction_id: int
+    cost: Decimal
+
+
+_price = msgspec.json.Decoder(_Price)
+_cost = msgspec.json.Decoder(_Cost)
+
+
 def data_transfer(station: Station, request: Any) -> Reply:
-    return Reply(station.messages.DataTransferResponse(status="UnknownVendorId"))
+    status = "UnknownVendorId"
+    if request.vendor_id == california.VENDOR and station.config.version == "1.6":
+        status = _shown(station, request.message_id or "", request.data or "")
+    return Reply(station.messages.DataTransferResponse(status=status))
+
+
+def _shown(station: Station, message: str, data: str) -> str:
+    if not station.settings.flag("cost_display"):
+        return "Rejected"
+    try:
+        if message == california.USER_PRICE:
+            price = _price.decode(data)
+            station.tariffs.show(price.id_token, price.price_text)
+        elif message in (california.RUNNING, california.FINAL):
+            cost = _cost.decode(data)
+            key = station.transactions.key_of(str(cost.transaction_id))
+            if key is None:
+                return "Rejected"
+            station.transactions.cost(key, cost.cost, final=message == california.FINAL)
+        else:
+            return "UnknownMessageId"
+    except msgspec.DecodeError:
+        return "Rejected"
+    return "Accepted"
 
 
 HANDLERS = on(V16 + V2, {"DataTransfer": data_transfer})
