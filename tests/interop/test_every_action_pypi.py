@@ -174,6 +174,18 @@ async def test_each_action(csms: csms_process.Csms, version: str) -> None:
                 assert (response.status_code, reply.get("outcome")) == (200, "answered"), (action, reply)
                 assert reply["answer"] == payload(version, action, "Response"), action
                 assert asked[action] == camel_to_snake_case(body["payload"]), action
+            known = (await http.get("/kept")).json()
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
+    # The least that is valid means what it says, and is remembered.
+    (reservation,) = known["reservations"]
+    assert (reservation["token"], reservation["status"]) == ("x", "no-show"), "it had ended before it was made"
+    assert known["local_list"]["version"] == 1
+    if version != "1.6":
+        assert [one["id"] for one in known["display_messages"]] == [1]
+        assert {one["kind"] for one in known["reports"]} >= {"variables", "monitors", "messages", "customer"}
+    if version == "2.1":
+        assert [(one["id"], one["kind"]) for one in known["grid_controls"]] == [("x", "Gradients")]
+        assert [one["kind"] for one in known["battery_swaps"]] == ["requested", "BatteryIn"], "newest first"
+        assert len(known["payments"]) == len(known["grid_alarms"]) == 1
