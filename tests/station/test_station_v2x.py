@@ -265,6 +265,41 @@ def test_what_an_external_system_says_stands_in_the_profile_and_ages_with_it(mak
     assert power(world) == pytest.approx(4000, rel=0.01), "it is eligible again (Q05.FR.08)"
 
 
+@pytest.mark.requirement("2.1", "Q06.FR.30", "Q06.FR.31", side="station")
+def test_what_an_external_system_says_to_the_whole_station_is_shared(make_world):
+    world = ready(make_world, evses=(AC, AC, AC))
+    for evse in (1, 2):
+        plug(world, evse, token=f"AA1{evse}")
+        profile(world, "CentralSetpoint", evse, id_=evse, setpoint=Decimal(-9000))
+    world.run(5)
+    assert power(world, 1) + power(world, 2) == pytest.approx(-18_000, rel=0.01)
+    world.station.smart_charging.external(Rates(limit=20_000_000, discharge=-6_000_000), "W")
+    world.run(5)
+    assert power(world, 1) == pytest.approx(-3000, rel=0.01)
+    assert power(world, 1) + power(world, 2) == pytest.approx(-6000, rel=0.01)
+    world.station.smart_charging.release()
+    for asked in (-8_000_000, 8_000_000):
+        world.station.smart_charging.external(Rates(setpoint=asked), "W")
+        world.run(5)
+        assert power(world, 1) + power(world, 2) == pytest.approx(asked / 1000, rel=0.02)
+    world.station.unplug(2)
+    world.run(5)
+    assert power(world, 1) == pytest.approx(8000, rel=0.02), "what the other leaves is its own"
+
+
+@pytest.mark.requirement("2.1", "R02.FR.01", side="station")
+def test_an_inverter_in_the_car_shows_its_name_plate(make_world):
+    world = ready(make_world, allowed=("AC_BPT", "AC_BPT_DER"), der_controls=("FreqDroop", "VoltWatt"))
+    plug(world)
+    needs = world.csms.heard("NotifyEVChargingNeeds")[0].charging_needs
+    assert needs.requested_energy_transfer == "AC_BPT_DER"
+    assert needs.der_charging_parameters.ev_supported_der_control == ["FreqDroop", "VoltWatt"]
+    assert needs.der_charging_parameters.max_discharge_apparent_power == 11_000
+    profile(world, "CentralSetpoint", setpoint=Decimal(-3000))
+    world.run(5)
+    assert power(world) == pytest.approx(-3000, rel=0.01)
+
+
 @pytest.mark.requirement("2.1", "K01.FR.101", "K01.FR.102", side="station")
 @pytest.mark.parametrize(("invalid", "after"), [(False, -3000), (True, 2000)])
 def test_how_long_a_set_point_outlives_the_connection(make_world, invalid, after):

@@ -55,7 +55,7 @@ class Energy:
         limit = smart.limits(evse, now)
         if limit.rich is not None and limit.rich.setpoint is not None:
             # A set-point towards the vehicle is not exceeded; one from it is `v2x`'s.
-            asked = limit.rich.setpoint + (limit.rich.setpoint_l2 or 0) + (limit.rich.setpoint_l3 or 0)
+            asked = station.v2x.asked(limit.rich)
             limit = limit.lowest(Limits(mw=max(0, asked)))
         if smart.bound_together:
             limit = limit.lowest(self._share(evse, smart.station_limits(now)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from pilotwire.domain.schedules.model import CHARGING_ONLY, Interval, Limits
+from pilotwire.domain.schedules.model import CHARGING_ONLY, EXTERNAL_SETPOINT, Interval, Limits
 from pilotwire.domain.v2x import Thresholds, balanced, local_frequency, residual
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 
@@ -147,6 +147,8 @@ class V2x(Part):
             gives = evse is None or (each.car is not None and each.car.most_given(dc=config.dc) > 0)
             if config.bidirectional and gives:
                 found.append("DC_BPT" if config.dc else "AC_BPT")
+                if not config.dc and self._station.der.active:
+                    found.append("AC_BPT_DER")
         return tuple(dict.fromkeys(found))
 
     def _choice(self, evse: Evse, allowed: tuple[str, ...] | None) -> str:
@@ -209,6 +211,15 @@ class V2x(Part):
         if talk.asked == "DC":
             fields["dc_charging_parameters"] = m.DCChargingParametersType(
                 ev_max_current=config.max_ma // 1000, ev_max_voltage=config.max_mv // 1000
+            )
+        if talk.asked == "AC_BPT_DER":
+            # R02.FR.01: what the inverter in the car is able to do, within what the EVSE allows.
+            fields["der_charging_parameters"] = m.DERChargingParametersType(
+                ev_supported_der_control=list(station.config.der_controls),
+                max_apparent_power=Decimal(max(most, evse.max_mw // 1000)),
+                max_charge_apparent_power=Decimal(evse.max_mw // 1000),
+                max_discharge_apparent_power=Decimal(most),
+                nominal_voltage=Decimal(230),
             )
         more: dict[str, Any] = {} if station.online else {"timestamp": station.clock.wall()}
         asked = talk.asked
@@ -293,8 +304,9 @@ class V2x(Part):
         low = 0
         if both and evse.car is not None:
             low = -min(evse.config.max_discharge_w * 1000, evse.car.most_given(dc=evse.config.dc))
-            if rich is not None and rich.discharge is not None:
-                low = max(low, rich.discharge + (rich.discharge_l2 or 0) + (rich.discharge_l3 or 0))
+            least = self._lowest(rich)
+            if least is not None:
+                low = max(low, least)
         wanted, until = self._wanted(evse, rich, mode) if both else (None, None)
         if wanted is None:
             self._setpoints.pop(evse.id, None)
@@ -339,7 +351,46 @@ class V2x(Part):
             return balanced(evse.meter.power_mw, load, thresholds), None
         if rich.setpoint is None:
             return None, None
-        return rich.setpoint + (rich.setpoint_l2 or 0) + (rich.setpoint_l3 or 0), None
+        return self.asked(rich), None
+
+    # ── what is for the whole station ────────────────────────────────────────────────────────────────────────────
+
+    def asked(self, rich: Interval) -> int:
+        """The set-point of a period for one EVSE: of one for the whole station its part (Q06.FR.31)."""
+        asked = _sum(rich.setpoint, rich.setpoint_l2, rich.setpoint_l3) or 0
+        if rich.mode != EXTERNAL_SETPOINT:
+            return asked
+        whole = self._whole()
+        if whole is None or _sum(whole.setpoint, whole.setpoint_l2, whole.setpoint_l3) != asked:
+            return asked
+        return _part(asked, self._parties(back=asked < 0))
+
+    def _lowest(self, rich: Interval | None) -> int | None:
+        """How far an EVSE may discharge by all profiles, of what is for the whole station its part (Q06.FR.30)."""
+        own = None if rich is None else _sum(rich.discharge, rich.discharge_l2, rich.discharge_l3)
+        whole = self._whole()
+        common = None if whole is None else _sum(whole.discharge, whole.discharge_l2, whole.discharge_l3)
+        if common is None:
+            return own
+        part = _part(common, self._parties(back=True))
+        return part if own is None else max(own, part)
+
+    def _whole(self) -> Interval | None:
+        """What binds all EVSEs together, where it is more than a limit."""
+        smart = self._station.smart_charging
+        return smart.station_limits(self._station.clock.now()).rich if smart.bound_together else None
+
+    def _parties(self, *, back: bool) -> int:
+        """Among how many it is shared; `back`: among those that can give energy back."""
+        sharing = [
+            evse
+            for evse in self._station.evses
+            if evse.session is not None
+            and not evse.session.held
+            and not evse.session.ending
+            and (not back or self.both_ways(evse))
+        ]
+        return max(1, len(sharing))
 
     def thresholds(self) -> Thresholds | None:
         """V2XLocalLoadBalancing; None where it is not wholly set, or upside down (Q09.FR.02)."""
@@ -392,6 +443,16 @@ class V2x(Part):
                 power = evse.meter.power_mw
                 rows.append(Sampled(name, _watts(residual(setpoint, max(0, power), max(0, -power))), "W"))
         return tuple(rows)
+
+
+def _sum(*values: int | None) -> int | None:
+    """Of all phases; None where the first is not said."""
+    return None if values[0] is None else sum(value or 0 for value in values)
+
+
+def _part(value: int, parties: int) -> int:
+    """An equal part, rounded towards zero."""
+    return value // parties if value >= 0 else -(-value // parties)
 
 
 def _watts(mw: int) -> Decimal:
