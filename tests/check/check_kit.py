@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.check import providers
+from tests.crypto.est_server import EstServer
 from tests.interop import csms_process
 
 from pilotwire.check import drive, keys, library, places
@@ -35,6 +37,7 @@ TOKENS: tuple[dict[str, str], ...] = (
 )
 GIVEN: Mapping[str, Any] = {
     "password": PASSWORD,
+    "exi": "gJgCVGVzdA==",
     "unknown": "NOBODY-KNOWS",
     "pending": "PW-PENDING",
     "token.valid2": "PWCHECK2",
@@ -113,15 +116,30 @@ def judge(outcome: Outcome, side: str) -> None:
 @contextmanager
 def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
     """`pilotwire csms` with tokens and stations for the cases, and the key of its API."""
-    with csms_process.running(data, "--message-rate", "0") as csms:
+    (data.parent / "est").mkdir()
+    with (
+        EstServer(data.parent / "est") as pki,
+        providers.contracts() as provider,
+        csms_process.running(data, "--message-rate", "0") as csms,
+    ):
         key = json.loads((data / "run.json").read_text())["key"]
         with httpx.Client(base_url=f"{csms.http}/api/v1", headers={"Authorization": f"Bearer {key}"}) as api:
             for token in TOKENS:
                 api.post("/tokens", json=token).raise_for_status()
+            api.patch("/certificate-authority", json=_authorities(pki, provider)).raise_for_status()
             for version in VERSIONS:
-                for name, more in ((f"PW-{version}", {}), (f"PW-PENDING-{version}", {"boot": "Pending"})):
+                pending = {"boot": "Pending"}
+                for name, more in (("PW", {}), ("PW-PENDING", pending), ("PW-LATER", pending)):
+                    name = f"{name}-{version}"
                     api.post("/stations", json={"id": name, "password": PASSWORD, **more}).raise_for_status()
         yield csms, key
+
+
+def _authorities(pki: EstServer, provider: str) -> dict[str, Any]:
+    """Who signs ISO 15118 certificates, and who has contracts."""
+    trust = Path(pki.ca_file).read_text()
+    est = {"url": pki.url, "user": "csms", "password": pki.password, "trust": trust}
+    return {"est_v2g": est, "contracts_url": provider}
 
 
 async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str) -> dict[str, Outcome]:
@@ -131,7 +149,12 @@ async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str
         "ca.certificate": keys.authority("Root"),
         "firmware.certificate": keys.authority("Firmware"),
     }
-    names = {"id": f"PW-{version}", "pending": f"PW-PENDING-{version}", "subprotocol": f"ocpp{version}"}
+    names = {
+        "id": f"PW-{version}",
+        "pending": f"PW-PENDING-{version}",
+        "pending.then.accepted": f"PW-LATER-{version}",
+        "subprotocol": f"ocpp{version}",
+    }
     settings = Settings({**GIVEN, **certificates, **names, "url": csms.ocpp})
     driver = drive.Pilotwire(csms.http, key, timeout_s=5)
     try:

@@ -34,7 +34,8 @@ class Driver(Protocol):
         ...
 
     async def press(self, what: str, arguments: Mapping[str, Any]) -> None:
-        """At the station: plug, unplug, tap, power-cycle, fault, repair. Raises Cannot or Failed."""
+        """At the station: plug, unplug, tap, power-cycle, fault, repair; at the CSMS: accept (a pending station).
+        Raises Cannot or Failed."""
         ...
 
 
@@ -123,6 +124,17 @@ class Pilotwire(Nobody):
             except ValueError:
                 detail = answer.text[:200]
             raise Failed(f"the API refused {action} with {answer.status_code}: {detail}")
+
+    async def press(self, what: str, arguments: Mapping[str, Any]) -> None:
+        if what != "accept":
+            await super().press(what, arguments)
+        path = f"/api/v1/stations/{quote(str(arguments['station']), safe='')}"
+        try:
+            answer = await self._http.patch(path, content=b'{"boot": "Accepted"}', headers=_JSON)
+        except httpx.TransportError as error:
+            raise Cannot(f"the API does not answer: {error}") from error
+        if answer.is_error:
+            raise Failed(f"the API refused to accept the station with {answer.status_code}: {answer.text[:200]}")
 
     async def close(self) -> None:
         await self._http.aclose()
