@@ -8,7 +8,10 @@ from typing import Any
 from pilotwire.api import types
 from pilotwire.api.access import system
 from pilotwire.api.resources import drivers, groups
-from pilotwire.domain import facts, kept, records
+from pilotwire.api.resources.firmware import FirmwareRecord
+from pilotwire.api.resources.rollouts import MEMBER_KIND, RolloutRecord, count, member_id
+from pilotwire.domain import facts, kept, records, rollouts
+from pilotwire.storage import documents
 from pilotwire.storage.port import Entry
 
 MINUTE = 60_000
@@ -111,6 +114,40 @@ def past_session(site: Any) -> records.Session:
     stopped = facts.SessionEnded(event_time=end, session_id=SESSION, reason="SOCLimitReached", trigger="StopAuthorized")
     commit(end, stopped)
     return session
+
+
+IMAGE, ROLLOUT = "01kdvym0c0m5n0q8x2r4t6v8w1", "01kdvym0c0m5n0q8x2r4t6v8w2"
+
+
+async def firmware(site: Any) -> None:
+    """An image, and a roll-out of it in its second stage."""
+    now = site.clock.now()
+    image = FirmwareRecord(
+        version="3.2.0", vendor="Nordlicht", name="3.2.0.bin", note="meter values at the end",
+        certificate="PEM", signature="MEUCIQDk", signed_by="CN=Nordlicht firmware", size=48_300_112, sha256="9a" * 32,
+        md5="7c" * 16, created_at=now - 300 * MINUTE, created_by="ada",
+    )  # fmt: skip
+    states = ["installed", "installed", "installed", "updating", "waiting", *["pending"] * 25]
+    members = [
+        rollouts.Member(
+            station=f"DC-{number:02d}", number=number, state=state, stage=0 if state == "pending" else 1 + (number > 0),
+            changed_at=0 if state == "pending" else now - 20 * MINUTE, chosen_at=now - 40 * MINUTE,
+            why="a session runs" if state == "waiting" else "",
+        )
+        for number, state in enumerate(states)
+    ]  # fmt: skip
+    record = RolloutRecord(
+        firmware=IMAGE, version="3.2.0", title="Nordlicht 3.2.0", reason="meter values at the end of sessions",
+        by="ada", role="operator", stage=2, filled=2, total=len(members), created_at=now - 200 * MINUTE,
+    )  # fmt: skip
+    count(record, members)
+    changes = [
+        documents.put("firmware", IMAGE, image, sort=documents.sort_time(image.created_at)),
+        documents.put("rollout", ROLLOUT, record, sort=documents.sort_time(record.created_at)),
+        *(documents.put(MEMBER_KIND, key, one, sort=key)
+          for one in members for key in (member_id(ROLLOUT, one.number),)),
+    ]  # fmt: skip
+    await site.store.write_documents("default", changes)
 
 
 def things_kept(site: Any) -> None:

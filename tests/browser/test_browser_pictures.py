@@ -34,6 +34,8 @@ PAGES = {
     "station-certificates": "/stations/DC-01/certificates", "certificates": "/settings/certificates",
     "network": "/stations/DC-01/network", "account": "/stations/DC-01/account", "checks": "/stations/DC-04/checks",
     "jobs": "/jobs", "sites": "/sites", "site": "/sites/north", "site-plan": "/sites/north/plan",
+    "images": "/firmware", "image": f"/firmware/{kit.IMAGE}", "image-new": "/firmware/new",
+    "rollout-new": f"/firmware/{kit.IMAGE}/rollout", "rollout": f"/rollouts/{kit.ROLLOUT}",
     "connect": "/connect", "connect-guide": "/connect/DC-04", "sessions": "/sessions",
     "session": f"/sessions/{kit.SESSION}", "access": "/access", "token": f"/access/tokens/{kit.TOKEN}",
     "groups": "/access/groups", "drivers": "/access/drivers", "import": "/access/import", "alarms": "/alarms",
@@ -65,6 +67,7 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
     folder.mkdir(parents=True, exist_ok=True)
     kit.past_session(locked_site)
     kit.things_kept(locked_site)
+    await kit.firmware(locked_site)
     await kit.people_with_tokens(locked_site)
     ada = await locked_site.store.user("default", "ada")
     await locked_site.store.put_user(msgspec.structs.replace(ada, role="platform-admin"))

@@ -322,7 +322,7 @@ def places(session: str, alarm: str) -> list[str]:
         "/access", "/access/tokens/new", f"/access/tokens/{CARD}", "/access/groups", "/access/tariffs", "/access/drivers",
         "/access/drivers/new", "/access/import", "/alarms", f"/alarms/{alarm}", "/alarms/rules", "/alarms/rules/new",
         "/alarms/rules/station-offline", "/alarms/mutes", "/alarms/notifications", "/alarms/notifications/new",
-        "/reports", "/reports/outages", "/quirks", "/settings", "/settings/people",
+        "/firmware", "/firmware/new", "/reports", "/reports/outages", "/quirks", "/settings", "/settings/people",
         "/settings/people/new", "/settings/people/olga",
         "/settings/roles", "/settings/keys", "/settings/webhooks", "/settings/webhooks/new", "/settings/mail",
         "/settings/sign-on", "/settings/security", "/settings/certificates", "/settings/retention",
