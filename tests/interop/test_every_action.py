@@ -302,7 +302,7 @@ async def _smart_charging(one: Pair) -> None:
     await one.run(5)
     smart.needs(1, energy_wh=20_000, departure=int(station.clock.now()) + 3_600_000, tuples=10)
     await one.run(5)
-    tx = _profile(one, id=2, chargingProfilePurpose="TxProfile", transactionId=key)
+    tx = _profile(one, id=2, stackLevel=1, chargingProfilePurpose="TxProfile", transactionId=key)
     await one.ask("SetChargingProfile", {"evseId": 1, "chargingProfile": tx}, status="Accepted")
     await one.run(5)
     await one.ask("ClearChargingProfile", {"chargingProfileId": 1}, status="Accepted")
