@@ -7,6 +7,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pilotwire.check.player import Outcome
 from pilotwire.check.run import run
 from pilotwire.check.settings import Settings
 from pilotwire.cli.own_station import OwnStation
+from pilotwire.crypto.certificates import Issued, make_authority, make_station
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
 PASSWORD = "0123456789abcdef0123"
@@ -117,21 +119,28 @@ def judge(outcome: Outcome, side: str) -> None:
 def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
     """`pilotwire csms` with tokens and stations for the cases, and the key of its API."""
     (data.parent / "est").mkdir()
+    secure = csms_process.free_port()
     with (
         EstServer(data.parent / "est") as pki,
         providers.contracts() as provider,
-        csms_process.running(data, "--message-rate", "0") as csms,
+        csms_process.running(data, "--message-rate", "0", "--ocpps", f"127.0.0.1:{secure}") as csms,
     ):
+        (data / "wss").write_text(f"wss://127.0.0.1:{secure}/ocpp")
         key = json.loads((data / "run.json").read_text())["key"]
         with httpx.Client(base_url=f"{csms.http}/api/v1", headers={"Authorization": f"Bearer {key}"}) as api:
             for token in TOKENS:
                 api.post("/tokens", json=token).raise_for_status()
             api.patch("/certificate-authority", json=_authorities(pki, provider)).raise_for_status()
             for version in VERSIONS:
-                pending = {"boot": "Pending"}
-                for name, more in (("PW", {}), ("PW-PENDING", pending), ("PW-LATER", pending)):
-                    name = f"{name}-{version}"
-                    api.post("/stations", json={"id": name, "password": PASSWORD, **more}).raise_for_status()
+                accounts: dict[str, dict[str, Any]] = {
+                    "PW": {"password": PASSWORD},
+                    "PW-PENDING": {"password": PASSWORD, "boot": "Pending"},
+                    "PW-LATER": {"password": PASSWORD, "boot": "Pending"},
+                    "PW-TLS": {"password": PASSWORD, "security_profile": 2},
+                    "PW-CERT": {"security_profile": 3, "organization": "Pilotwire"},
+                }
+                for name, more in accounts.items():
+                    api.post("/stations", json={"id": f"{name}-{version}", **more}).raise_for_status()
         yield csms, key
 
 
@@ -161,9 +170,36 @@ async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str
         place = places.Dialled(csms.ocpp, version, settings, {})
         scripts = library.chosen(library.scripts("csms", version), only)
         outcomes = await run(scripts, settings, driver, place, timeout_s=4)
+        found = {outcome.id: outcome for outcome in outcomes}
+        for need, profile in (("tls", 2), ("certificate", 3)):
+            chosen = [each for each in scripts if need in each.case.needs]
+            found |= {outcome.id: outcome for outcome in await _over_tls(csms, version, chosen, profile, driver)}
     finally:
         await driver.close()
-    return {outcome.id: outcome for outcome in outcomes}
+    return found
+
+
+async def _over_tls(
+    csms: csms_process.Csms, version: str, scripts: list[Script], profile: int, driver: drive.Driver
+) -> list[Outcome]:
+    """Cases of TLS, as a station of security profile 2, or of profile 3 with a certificate of its own."""
+    url = (csms.data / "wss").read_text()
+    tls = csms.data / "tls"
+    authority = Issued((tls / "ca.pem").read_text(), (tls / "ca.key").read_text())
+    name = f"{'PW-TLS' if profile == 2 else 'PW-CERT'}-{version}"
+    settings = Settings({**GIVEN, "id": name, "url": url, "tls": True})
+    files: list[Path | None] = [None] * 4
+    if profile == 3:
+        settings.values |= {"certificate": True, "bad-certificate": True, "password": ""}
+        now = datetime.now(UTC)
+        stranger = make_authority("Somebody else", now=now)
+        pairs = [make_station(each, name, "Pilotwire", now=now) for each in (authority, stranger)]
+        files = [tls / f"check-{version}-{number}.pem" for number in range(4)]
+        for file, text in zip(files, (text for pair in pairs for text in pair), strict=True):
+            assert file is not None
+            file.write_text(text)
+    place = places.Dialled(url, version, settings, keys.contexts(tls / "ca.pem", *files))
+    return await run(scripts, settings, driver, place, timeout_s=4)
 
 
 async def check_station(version: str, *only: str) -> dict[str, Outcome]:
