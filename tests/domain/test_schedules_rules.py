@@ -430,6 +430,20 @@ def test_what_depends_on_phases_and_volts_is_not_called_wrong() -> None:
     assert verdict([made(10_000)], answered((0, 12_100_000), unit="W")) == "above"
 
 
+def test_what_the_hardware_gives_on_one_phase_is_a_third_of_what_it_gives_on_three() -> None:
+    periods = (Period(start_ms=0, limit=8_628_000, phases=1), Period(start_ms=600_000, limit=12_214_000, phases=3))
+    rows = [made(unit="W", periods=periods)]
+
+    def said(first: int, second: int) -> Composite:
+        schedule = answered((0, first), (600, second), unit="W")
+        one, three = schedule.intervals
+        return schedule._replace(intervals=(one._replace(phases=1), three._replace(phases=3)))
+
+    assert verdict(rows, said(7_360_000, 12_214_000)) is None  # 32 A
+    assert verdict(rows, said(4_000_000, 12_214_000)) == "below"
+    assert verdict(rows, said(8_700_000, 12_214_000)) == "above"
+
+
 def test_relative_schedules_have_slack_and_delays_are_the_stations_own() -> None:
     periods = (Period(start_ms=0, limit=10_000), Period(start_ms=600_000, limit=6_000))
     relative = [made(kind="Relative", periods=periods)]

@@ -50,20 +50,23 @@ def judge(
     known = tuple(profiles)
     engine = Engine(known)
     guesses = [
-        engine.composite(
-            now=answered.start,
-            duration_ms=min(asked_ms, answered.duration_ms) or asked_ms,
-            evse=answered.evse,
-            unit=answered.unit,
-            around=Circumstances(
-                places={answered.evse: Place(mv, phases)} if answered.evse else {},
-                transactions=transactions,
+        (
+            phases,
+            engine.composite(
+                now=answered.start,
+                duration_ms=min(asked_ms, answered.duration_ms) or asked_ms,
+                evse=answered.evse,
+                unit=answered.unit,
+                around=Circumstances(
+                    places={answered.evse: Place(mv, phases)} if answered.evse else {},
+                    transactions=transactions,
+                ),
             ),
         )
         for mv in _VOLTS
         for phases in (3, 2, 1)
     ]
-    first = guesses[0]
+    first = guesses[0][1]
     if not answered.intervals:
         return Judgement("empty", first)
     if answered.duration_ms > asked_ms:
@@ -77,12 +80,12 @@ def judge(
         or answered.evse == 0
         or any(profile.purpose == EXTERNAL or profile.max_offline_ms is not None for profile in known)
     )
-    verdicts = [_compare(guess, answered, slack, partial=partial) for guess in guesses]
+    verdicts = [_compare(guess, answered, slack, phases, partial=partial) for phases, guess in guesses]
     # As the station is wired, one of the guesses is right: what all of them find wrong is wrong.
     return None if any(verdict is None for verdict in verdicts) else verdicts[0]
 
 
-def _compare(expected: Composite, answered: Composite, slack: int, *, partial: bool) -> Judgement | None:
+def _compare(expected: Composite, answered: Composite, slack: int, phases: int, *, partial: bool) -> Judgement | None:
     found = differences(expected, answered)
     above = tuple(
         each
@@ -95,9 +98,23 @@ def _compare(expected: Composite, answered: Composite, slack: int, *, partial: b
         return Judgement("above", expected, above)
     if partial:
         return None
-    # What the hardware gives: the highest that it states, where we allow more than that.
-    most = max((value for each in answered.intervals if (value := _limit(each, answered.unit)) is not None), default=0)
-    capped = expected._replace(intervals=tuple(_capped(each, most, answered.unit) for each in expected.intervals))
+    # What the hardware gives: the highest that it states, where we allow more than that. In W it gives so much on each
+    # phase, and not every period uses them all.
+    watts = answered.unit == "W"
+    most = max(
+        (
+            value * 3 // (each.phases or phases) if watts else value
+            for each in answered.intervals
+            if (value := _limit(each, answered.unit)) is not None
+        ),
+        default=0,
+    )
+    capped = expected._replace(
+        intervals=tuple(
+            _capped(each, most * (each.phases or phases) // 3 if watts else most, answered.unit)
+            for each in expected.intervals
+        )
+    )
     below = tuple(
         each
         for each in differences(capped, answered)
