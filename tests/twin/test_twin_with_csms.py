@@ -104,6 +104,10 @@ class Site:
             if cursor is None:
                 return rows
 
+    def quirks(self) -> set[str]:
+        """What the central system took for a quirk; our own stations have none."""
+        return {name for station in done(self.store.some_stations(DEFAULT_TENANT, None)) for name in station.quirks}
+
     def compare(self) -> int:
         """Every session is there once, with its energy to the Wh; returns how many."""
         count = 0
@@ -129,6 +133,7 @@ def test_two_hours_on_a_good_day(seed):
     site.world.start()
     site.clock.run_for(7_200_000)
     assert all(station.conversation.counts.refused == 0 for station in site.world.stations)
+    assert site.quirks() == set()
     site.finish()
     assert site.compare() > 150
 
@@ -146,6 +151,7 @@ def test_an_hour_of_broken_connections_and_an_hour_without_any(seed):
     site.trouble.down = False
     site.clock.run_for(1_200_000)
     assert sum(station.conversation.counts.lost for station in site.world.stations) > 50
+    assert site.quirks() <= {"reconnect-loop"}
     site.finish()
     assert site.compare() > 150
 

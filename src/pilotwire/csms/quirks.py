@@ -71,8 +71,9 @@ class Quirks:
         return ()
 
     def early(self, data: bytes) -> None:
-        """A frame came while the answer to the one before it was not out."""
-        if framed.overlaps(data):
+        """A frame came while the answer to the one before it was not out. The same one again is a repetition."""
+        work = self._actor.work
+        if work is not None and work.frame != data and framed.overlaps(data):
             self._early.append("calls-overlap")
 
     def reused(self) -> None:

@@ -36,7 +36,7 @@ def meter_values(watch: Watch, request: m.MeterValuesRequest) -> None:
     newest = milliseconds(values[-1].timestamp)
     if session is not None and session.reported_stop is not None and newest > session.reported_stop + 5_000:
         watch.saw("meter-values-after-stop")
-    watch.time(newest, live=session is not None and session.status == "active")
+    watch.time(newest, live=session is not None and session.status == "active", queued=True)
     if transaction is None and watch.now - 365 * DAY < newest < watch.now - DAY:
         watch.saw("history-sent-late")
     if len(values) >= 4 and all(

@@ -17,17 +17,19 @@ def _status(watch: Watch, request: m.StatusNotificationRequest) -> None:
     watch.said_status((connector, status, error, request.info, request.vendor_error_code))
     if status == "Faulted" and error == "NoError":
         watch.saw("faulted-without-error")
+    time = watch.now
     if request.timestamp is not None:
-        watch.time(milliseconds(request.timestamp))
+        time = milliseconds(request.timestamp)
+        watch.time(time)
     if status == "Charging" and connector:
         if all(one.evse != connector for one in watch.state.active) and len(watch.charging_at) < 64:
-            watch.charging_at[connector] = watch.now
+            watch.charging_at[connector] = time
     else:
         watch.charging_at.pop(connector, None)
     if status in ("Available", "Finishing"):
         if len(watch.freed) > 64:
             watch.freed.clear()
-        watch.freed.update(one.id for one in watch.state.active if one.evse == connector)
+        watch.freed.update((one.id, time) for one in watch.state.active if one.evse == connector)
     watch.came("trigger-without-message")
 
 
@@ -37,17 +39,17 @@ def _authorize(watch: Watch, request: m.AuthorizeRequest) -> None:
 
 
 def _start(watch: Watch, request: m.StartTransactionRequest) -> None:
-    state, connector, now = watch.state, request.connector_id, watch.now
+    state, connector = watch.state, request.connector_id
     watch.came("remote-start-ignored")
     watch.overdue()
     if not request.id_tag.strip():
         watch.saw("idtag-empty")
     if connector == 0:
         watch.saw("start-at-connector-zero")
-    told = watch.charging_at.pop(connector, None)
-    if told is not None and now - told < 2 * MINUTE:
-        watch.saw("charging-before-start")
     time = milliseconds(request.timestamp)
+    told = watch.charging_at.pop(connector, None)
+    if told is not None and told < time < told + 2 * MINUTE:  # a start of before had to wait
+        watch.saw("charging-before-start")
     key = sessions_v16.start_key(
         StartTransaction(connector=connector, token=request.id_tag, meter_start_wh=request.meter_start, time=time)
     )
@@ -88,8 +90,8 @@ def _stop(watch: Watch, request: m.StopTransactionRequest) -> None:
         return
     if session.meter_start_wh is not None and request.meter_stop < session.meter_start_wh:
         watch.saw("meter-stop-below-start")
-    if session.id in watch.freed:
-        watch.freed.discard(session.id)
+    freed = watch.freed.pop(session.id, None)
+    if freed is not None and milliseconds(request.timestamp) > freed:  # else the stop had to wait
         watch.saw("available-before-stop")
     reason = request.reason
     if asked is not None and watch.now - asked < 2 * MINUTE and reason in (None, "Local"):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilotwire.domain import clock, ranges
+from pilotwire.domain import ranges
 
 from ..metering import milliseconds
-from .watch import Look, Watch
+from .watch import MINUTE, Look, Watch
 
 
 def _boot(watch: Watch, request: Any) -> None:
@@ -36,7 +36,7 @@ def _token(watch: Watch, token: Any) -> None:
 
 def _event(watch: Watch, request: Any) -> None:
     kind = request.event_type
-    state, now = watch.state, watch.now
+    state = watch.state
     transaction = request.transaction_info.transaction_id
     session = state.by_transaction(transaction)
     time = milliseconds(request.timestamp)
@@ -65,21 +65,18 @@ def _event(watch: Watch, request: Any) -> None:
             watch.came("remote-stop-ignored")
         if session is not None and session.reported_stop is None and request.transaction_info.stopped_reason == "Other":
             limited = watch.zero_limit_at
-            if limited and now - limited < 120_000:
+            if limited and watch.now - limited < 2 * MINUTE:
                 watch.saw("zero-limit-ends-transaction")
     if request.offline:
         watch.time(time, live=False)
         return
-    station = state.station
     if (
-        station.clock is not None
-        and len(station.clock.offsets) >= 3
-        and abs(station.skew_ms) < 120_000
-        and clock.DAY_MS * 30 > now - time > 900_000
+        watch.gone_at
+        and abs(state.station.skew_ms) < 2 * MINUTE
+        and watch.gone_at + 2 * MINUTE < time < watch.connected_at - MINUTE
     ):
-        watch.saw("offline-not-flagged")
-    else:
-        watch.time(time)
+        watch.saw("offline-not-flagged")  # it had no connection then, and has had time to notice
+    watch.time(time, queued=True)
 
 
 def _report(watch: Watch, request: Any) -> None:

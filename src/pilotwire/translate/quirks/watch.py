@@ -81,9 +81,9 @@ class Watch:
         self.statuses = 0
         """StatusNotifications since the last boot."""
         self.charging_at: dict[int, int] = {}
-        """Connector → when it told that it charges while no session was known."""
-        self.freed: set[str] = set()
-        """Running sessions whose connector was told to be free, or nearly."""
+        """Connector → when it told that it charges while no session was known, by the station's clock."""
+        self.freed: dict[str, int] = {}
+        """Running session → when its connector was told to be free, or nearly, by the station's clock."""
         self.stops_asked: dict[str, int] = {}
         """Transactions that we asked to stop."""
         self.unplaced_at = self.zero_limit_at = 0
@@ -145,8 +145,9 @@ class Watch:
                     del self.asked[quirk]
                     self.saw(quirk)
 
-    def time(self, event_time: int, *, live: bool = True) -> None:
-        """A time in a message: can it be right, and is it the time of day? `live`: it is about now."""
+    def time(self, event_time: int, *, live: bool = True, queued: bool = False) -> None:
+        """A time in a message: can it be right, and is it the time of day? `live`: it is about now. `queued`: the
+        message may have waited, which makes it look older, never newer."""
         now = self.now
         wrong = clock.regime(event_time, now)
         if wrong:
@@ -155,6 +156,8 @@ class Watch:
         if not live:
             return
         offset, before = event_time - now, self.offset
+        if queued and offset < 0:
+            return
         if before is None or abs(before[1] - offset) > 10_000:
             self.offset = now, offset
             return
