@@ -490,6 +490,62 @@ def test_a_contract_by_its_chain(version: str) -> None:
 
 
 # ── what the standard does not let us send ───────────────────────────────────────────────────────────────────────────
+LIMITS = ("B08.FR.06", "D01.FR.11", "N02.FR.07")
+
+
+def limit(component: str, instance: str, value: int, name: str = "ItemsPerMessage") -> dict[str, Any]:
+    variable = {"name": name, "instance": instance} if instance else {"name": name}
+    attribute = {"type": "Actual", "value": str(value), "mutability": "ReadOnly"}
+    return {"component": {"name": component}, "variable": variable, "variableAttribute": [attribute]}
+
+
+@pytest.mark.requirement("2.0.1", *LIMITS, side="csms")
+@pytest.mark.requirement("2.1", *LIMITS, side="csms")
+@pytest.mark.parametrize("version", V2)
+def test_no_more_is_sent_than_the_station_takes_at_once(version: str) -> None:
+    world, station = ready(version)
+    rows = [
+        limit("DeviceDataCtrlr", "GetReport", 2),
+        limit("LocalAuthListCtrlr", "", 2),
+        limit("DeviceDataCtrlr", "SetVariables", 400, "BytesPerMessage"),
+    ]
+    report = {"requestId": 1, "seqNo": 0, "generatedAt": station.at(), "reportData": rows}
+    assert station.call("NotifyReport", report) == {}
+    assert len(kept(world).limits) == 3
+    token = {"idToken": TOKEN, "idTokenInfo": {"status": "Accepted"}}
+    several: dict[str, tuple[dict[str, Any], str, Any]] = {
+        "GetReport": ({"requestId": 1}, "componentVariable", PLACE),
+        "GetMonitoringReport": ({"requestId": 1}, "componentVariable", PLACE),
+        "SendLocalList": ({"versionNumber": 1, "updateType": "Full"}, "localAuthorizationList", token),
+    }
+    for action, (payload, field, one) in several.items():
+        (reply,) = world.command(action, payload | {field: [one] * 3})
+        assert reply.outcome == "invalid" and "takes 2 at once" in reply.answer["description"], action
+        assert station.calls == []
+        world.command(action, payload | {field: [one] * 2})
+        world.run()
+        assert [call[2] for call in station.calls] == [action]
+        station.calls.clear()
+    (reply,) = world.command("SetVariables", {"setVariableData": [{"attributeValue": "1" * 400, **PLACE}]})
+    assert "400 bytes at once" in reply.answer["description"] and station.calls == []
+
+
+def test_no_more_is_sent_than_a_16_station_takes_at_once() -> None:
+    world, station = ready("1.6")
+    keys = [
+        {"key": "GetConfigurationMaxKeys", "readonly": True, "value": "1"},
+        {"key": "SendLocalListMaxLength", "readonly": True, "value": "1"},
+    ]
+    ask(world, station, "GetConfiguration", {}, {"configurationKey": keys})
+    station.calls.clear()
+    rows = [{"idTag": "T"}, {"idTag": "U"}]
+    send = {"listVersion": 1, "updateType": "Full", "localAuthorizationList": rows}
+    for action, payload in (("GetConfiguration", {"key": ["a", "b"]}), ("SendLocalList", send)):
+        (reply,) = world.command(action, payload)
+        assert reply.outcome == "invalid" and "takes 1 at once" in reply.answer["description"]
+    assert station.calls == []
+
+
 @pytest.mark.requirement("2.1", "S02.FR.03", side="csms")
 def test_no_battery_is_swapped_for_whom_we_do_not_let_charge() -> None:
     world, station = ready("2.1")

@@ -177,7 +177,7 @@ class Outbox:
         if secret and durable:
             return end("invalid", _says("Invalid", "a secret is never stored: send it while the station is connected"))
         objection = special.objection(actor, made.action, made.request) or objections.objection(
-            actor, made.action, made.request
+            actor, made.action, made.request, len(made.payload)
         )
         if objection:
             return end("invalid", _says("NotAllowed", objection))

@@ -14,10 +14,41 @@ if TYPE_CHECKING:
     from .actor import StationActor
 
 
-def objection(actor: StationActor, action: str, request: Any) -> str:
-    """Why a command must not go out; "" where it may."""
+def objection(actor: StationActor, action: str, request: Any, size: int) -> str:
+    """Why a command must not go out; "" where it may. `size` is that of its payload in bytes."""
     look = _LOOKS.get(action)
-    return "" if look is None else look(actor, request)
+    return _too_large(actor, action, request, size) or ("" if look is None else look(actor, request))
+
+
+def _too_large(actor: StationActor, action: str, request: Any, size: int) -> str:
+    """More than the station has said that it takes at once (B08.FR.06, D01.FR.11, N02.FR.07; 1.6
+    GetConfigurationMaxKeys and SendLocalListMaxLength). What may as well come in several has been divided by now."""
+    field = _ITEMS.get(action)
+    kept = actor.known().station.kept
+    if field is None or kept is None:
+        return ""
+    limited = "GetReport" if action == "GetMonitoringReport" else action
+    most = kept.limits.get(f"items {limited}")
+    items = len(getattr(request, field) or ())
+    if most is not None and items > most:
+        return f"the station takes {most} at once, these are {items}: send several"
+    most = kept.limits.get(f"bytes {limited}")
+    if most is not None and size > most:
+        return f"the station takes {most} bytes at once, these are {size}: send several"
+    return ""
+
+
+_ITEMS: Mapping[str, str] = {
+    "GetConfiguration": "key",
+    "GetVariables": "get_variable_data",
+    "SetVariables": "set_variable_data",
+    "GetReport": "component_variable",
+    "GetMonitoringReport": "component_variable",
+    "SetVariableMonitoring": "set_monitoring_data",
+    "ClearVariableMonitoring": "id",
+    "SendLocalList": "local_authorization_list",
+}
+"""Action → the list in it that is limited."""
 
 
 def _swap(actor: StationActor, request: Any) -> str:

@@ -240,3 +240,6 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     inventory: Inventory | None = None
     swaps: list[Swap] = []
     payments: list[Payment] = []
+    limits: dict[str, int] = {}
+    """How large requests may be that cannot come in several: "items SendLocalList", "bytes SendLocalList" …, as the
+    station's variables say. Those that can are in `Station.batches`."""

@@ -54,9 +54,42 @@ def progress(station: Station, kind: str, request_id: int, seq_no: int | None, m
 
 
 def on_variables(station: Station, fact: facts.VariablesReported, now: int) -> bool:
+    changed = False
+    for one in fact.variables:
+        name = _limit(one)
+        if name and one.value is not None and one.value.isdecimal() and len(one.value) < 10:
+            changed |= _put_limit(station, name, int(one.value))
     if fact.request_id is None:
-        return False
+        return changed
     progress(station, "variables", fact.request_id, fact.seq_no, fact.more, now)
+    return True
+
+
+_LIMITS = {"ItemsPerMessage": "items", "BytesPerMessage": "bytes"}
+_LIMITED = {
+    "items": ("GetReport",),
+    "bytes": ("GetReport", "GetVariables", "SetVariables", "SetVariableMonitoring", "ClearVariableMonitoring"),
+}
+_LIMITS_16 = {"GetConfigurationMaxKeys": "items GetConfiguration", "SendLocalListMaxLength": "items SendLocalList"}
+
+
+def _limit(one: facts.ReportedVariable) -> str:
+    """Which of `Kept.limits` a variable is; "" for all others."""
+    if not one.component:
+        return _LIMITS_16.get(one.variable, "")
+    what = _LIMITS.get(one.variable)
+    if what is None or one.attribute != "Actual":
+        return ""
+    if one.component == "LocalAuthListCtrlr":
+        return f"{what} SendLocalList"
+    return f"{what} {one.variable_instance}" if one.variable_instance in _LIMITED[what] else ""
+
+
+def _put_limit(station: Station, name: str, most: int) -> bool:
+    limits = of(station).limits
+    if limits.get(name) == most:
+        return False
+    limits[name] = most
     return True
 
 
