@@ -35,6 +35,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     from pilotwire.cli.addresses import local
     from pilotwire.cli.demo_site import SITE, make_site
     from pilotwire.station.storage import SqliteShelf
+    from pilotwire.transport.files import HttpFiles
     from pilotwire.transport.ocpp.client import LoopDialer
     from pilotwire.twin.bays import Traffic
     from pilotwire.twin.demo import DemoWorld
@@ -45,6 +46,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     def dialer(identity: str, password: str) -> LoopDialer:
         return LoopDialer(f"{base}/{quote(identity, safe='')}", user=identity, password=password.encode())
 
+    files = HttpFiles()
     world = DemoWorld(
         scheduler,
         dialer,
@@ -53,6 +55,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
         seed=await installation_seed(node.store),
         password=lambda identity: secrets.token_hex(10),
         storage=shelf.open,
+        files=files,
         traffic=Traffic(gap_s=(45, 540), busy_at_start=65),
     )
     for account in world.accounts():
@@ -72,6 +75,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
 
     async def stop() -> None:
         world.stop()
+        await files.close()
         shelf.close()
 
     return stop

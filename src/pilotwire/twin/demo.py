@@ -20,6 +20,7 @@ from pilotwire.core.ids import Ids
 from pilotwire.core.time import Scheduler, Timer
 from pilotwire.protocols.ocpp.version import VersionName
 from pilotwire.station.config import EvseConfig, StationConfig
+from pilotwire.station.ports import Files
 from pilotwire.station.program import Station
 from pilotwire.station.storage import MemoryStorage, StationStorage
 from pilotwire.transport.port import Dialer
@@ -108,10 +109,11 @@ class DemoWorld:
         password: Callable[[str], str] | None = None,
         storage: Callable[[str], StationStorage] | None = None,
         traffic: Traffic | None = None,
+        files: Files | None = None,
     ) -> None:
         """`dialer(identity, password)` makes a station's dialer. `password(identity)` must come from real randomness
         outside tests (16 to 20 printable ASCII characters); the default follows the seed. `storage(identity)` gives a
-        station its memory; the default lasts as long as the process.
+        station its memory; the default lasts as long as the process. `files`: their way to firmware and for their logs.
         """
         self._scheduler = scheduler
         self._random = Random(seed)
@@ -152,6 +154,7 @@ class DemoWorld:
                 ids,
                 Random(self._random.getrandbits(64)),
                 memory(identity),
+                files=files,
                 # Without `on_password`: the password is made anew with each start, so the CSMS cannot set one.
                 truth_limit=200,
             )

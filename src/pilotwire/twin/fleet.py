@@ -22,6 +22,7 @@ from pilotwire.core.ids import Ids, check_identity
 from pilotwire.core.time import Scheduler, Timer
 from pilotwire.protocols.ocpp.version import VersionName
 from pilotwire.station.config import EvseConfig, Quirks, StationConfig
+from pilotwire.station.ports import Files
 from pilotwire.station.program import Station
 from pilotwire.station.storage import MemoryStorage, StationStorage
 from pilotwire.transport.port import Dialer
@@ -83,8 +84,9 @@ class Fleet:
         ids: Ids,
         random: Random,
         storage: Callable[[str], StationStorage] | None = None,
+        files: Files | None = None,
     ) -> None:
-        """`dialer(identity)` makes a station's dialer."""
+        """`dialer(identity)` makes a station's dialer; `files`: their way to firmware and for their logs."""
         self._scheduler = scheduler
         self._timer: Timer | None = None
         self._config = config
@@ -111,6 +113,7 @@ class Fleet:
                 random,
                 storage(identity) if storage is not None else MemoryStorage(),
                 on_password=partial(rekey, own, config.version),
+                files=files,
                 truth_limit=100,
             )
             self.stations.append(station)
@@ -191,6 +194,7 @@ async def run_fleet(
 
     `password(identity)`: Basic auth; None: none. `report` gets the totals every `every_s` seconds.
     """
+    from pilotwire.transport.files import HttpFiles
     from pilotwire.transport.ocpp.client import LoopDialer
     from pilotwire.transport.runtime import LoopScheduler, SystemIds
 
@@ -206,7 +210,8 @@ async def run_fleet(
         )
 
     random = Random(randbits(64) if seed is None else seed)
-    fleet = Fleet(config, LoopScheduler(), dialer, SystemIds(), random, storage)
+    files = HttpFiles()
+    fleet = Fleet(config, LoopScheduler(), dialer, SystemIds(), random, storage, files)
     ended = stop or asyncio.Event()
     fleet.start()
     try:
@@ -220,6 +225,7 @@ async def run_fleet(
         return fleet.totals()
     finally:
         fleet.stop()
+        await files.close()
         # One turn of the loop for the close frames to leave.
         await asyncio.sleep(0.05)
 
