@@ -143,14 +143,15 @@ class Evse:
         self.offered_mw = min(offer * 230 * phases, self.max_mw)
         currents = self.car.draw_ac(offer, phases, least_ma=least) if self.car is not None else ()
         self.meter.load_ac(currents, config.phases)
-        if currents and limit.mw is not None and self.meter.power_mw > limit.mw:
-            # The grid is above nominal: give way, so that the limit is held and not merely nominally so.
-            lowered = currents[0] * limit.mw // self.meter.power_mw
-            if lowered >= least:
-                self.meter.load_ac((lowered,) * len(currents), config.phases)
-            else:
+        lowered = currents[0] if currents else 0
+        while currents and limit.mw is not None and self.meter.power_mw > limit.mw:
+            # The grid is above nominal: give way, so that the limit is held and not merely nominally so. Less current
+            # sags the line less, so it is looked at again.
+            lowered = min(lowered - 1, lowered * limit.mw // self.meter.power_mw)
+            if lowered < least:
                 self.open()
                 return None
+            self.meter.load_ac((lowered,) * len(currents), config.phases)
         return bool(currents)
 
     def _drive_dc(self, limit: Limits, *, fine: bool) -> bool | None:
