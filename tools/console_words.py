@@ -5,7 +5,7 @@
     python tools/console_words.py --unused        says which translations no text needs any more
 
 Texts are found in templates (`_("…")`, `several(n, "…", "…")`) and in Python (the same, `N_("…")` and
-`Word("…", "…")`, `Words("…", "…")`), by their syntax trees.
+`Word("…", "…")`, `Words("…", "…")`, `Told("…", "…")`), by their syntax trees.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from jinja2.ext import extract_from_ast
 
 CONSOLE = Path(__file__).parent.parent / "src/pilotwire/console"
 API = CONSOLE.parent / "api"
+ACTIONS = CONSOLE.parent / "protocols/ocpp/catalogue/actions.py"
 LANGUAGES = CONSOLE / "languages"
 FUNCTIONS = ("_", "N_", "several", "translate")
-WORDS = ("Word", "Words")
+WORDS = ("Word", "Words", "Told")
 """Tables of words: name and explanation of something."""
 
 
@@ -36,7 +37,7 @@ def texts() -> dict[str, str]:
             for text in said if isinstance(said, tuple) else (said,):
                 if isinstance(text, str) and text:
                     found.setdefault(text, f"{path.relative_to(CONSOLE.parent)}:{line}")
-    for path in sorted([*CONSOLE.rglob("*.py"), *API.rglob("*.py")]):
+    for path in sorted([*CONSOLE.rglob("*.py"), *API.rglob("*.py"), ACTIONS]):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in (*FUNCTIONS, *WORDS):
                 # A Word's third is its level.

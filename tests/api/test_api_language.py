@@ -36,7 +36,7 @@ async def test_the_cookie_of_the_console_goes_first(api) -> None:
 @pytest.mark.parametrize(
     ("body", "field", "english", "german"),
     [
-        ({"name": "N", "latitude": 1}, "longitude", "give both latitude and longitude, or neither", "gib Breite"),
+        ({"name": "N", "latitude": 1}, "longitude", "give both latitude and longitude, or neither", "geben Sie Breite"),
         ({"name": ""}, "name", "Expected `str` of length >= 1", "wird gebraucht"),
         ({"name": "N", "power_limit_w": 0}, "power_limit_w", "Expected `int` >= 1", "muss mindestens 1 sein"),
     ],

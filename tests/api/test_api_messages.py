@@ -189,3 +189,17 @@ async def test_who_may_not_read_messages_is_told(world) -> None:
     await world.store.put_api_key(records.ApiKey(tenant="default", id="k", name="o", role="site-owner", digest=digest))
     async with world.client(headers={"Authorization": "Bearer pw_o"}) as owner:
         assert (await owner.get(PATH.format("CP-A"))).status_code == 403
+
+
+async def test_what_a_message_says_in_german(world, api) -> None:
+    status = {"timestamp": "2026-01-01T00:00:00Z", "evseId": 1, "connectorId": 2, "connectorStatus": "Faulted"}
+    came(world, "CP-A", [2, "1", "StatusNotification", status])
+    came(world, "CP-A", [4, "2", "NotSupported", "no such", {}])
+    told = (await api.get(PATH.format("CP-A"), headers={"Accept-Language": "de"})).json()["items"]
+    assert [one["summary"] for one in told[:2]] == [
+        "Die Station lehnte ab: NotSupported: no such", "Zustand des Anschlusses: EVSE 1, Anschluss 2, gestört",
+    ]  # fmt: skip
+    forms = (await api.get("/api/v1/stations/CP-A/commands/available", headers={"Accept-Language": "de"})).json()[
+        "items"
+    ]
+    assert "Ladevorgänge" in next(one["description"] for one in forms if one["action"] == "reset")

@@ -7,9 +7,12 @@ import io
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.async_api import expect
 from tests.browser import desk_kit as kit
+
+from pilotwire.storage.port import Entry
 
 PHONE = {"width": 390, "height": 844}
 SHEET = """Karte;Status;Gruppe;gültig bis;Notiz
@@ -42,6 +45,22 @@ async def test_tokens_are_listed_as_the_api_has_them_and_found(desk, log_in, wal
     await walk.sound(watched)
     await page.goto(desk.url + "/access")
     await walk.picture(page, "access")
+
+
+async def test_a_token_of_no_list_is_told_of_and_can_be_added(desk, log_in, walk) -> None:
+    kit.past_session(desk)
+    found = await desk.store.session("default", kit.SESSION)
+    desk.store.append(
+        Entry(tenant="default", station="DC-01", recv_time=desk.clock.now(), epoch=1, direction="in",
+              touched=(msgspec.structs.replace(found, id="s-stranger", token="04 0DD"),))
+    )  # fmt: skip
+    watched = await log_in(desk, "olga", "/access/tokens/04%200DD")
+    page = watched.page
+    await expect(page.locator("main .badge").first).to_have_text("Not registered")
+    await expect(page.locator("main td a").first).to_have_attribute("href", "/sessions/s-stranger")
+    await walk.sound(watched)
+    await page.get_by_role("link", name="Add the token").click()
+    await expect(page.locator("#token")).to_have_value("04 0DD")
 
 
 async def test_a_form_keeps_what_was_typed_and_says_what_is_wrong(desk, log_in) -> None:

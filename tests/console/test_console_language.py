@@ -51,7 +51,7 @@ def test_translations_fill_in_the_same_names() -> None:
 
 
 _PLAIN = re.compile(
-    r"Pilotwire|OCPP|EVSE|kWh|kW|JSON|CSV|API|CSMS|Ctrl|Esc|Enter|AuthorizationKey|BasicAuthPassword|Wh|SoC|TLS|URL|QR"
+    r"Pilotwire|OCPP|EVSE|kWh|kW|JSON|CSV|API|CSMS|Ctrl|Esc|Enter|AuthorizationKey|BasicAuthPassword|Wh|SoC|TLS|URL|QR|\bmin\b"
 )
 
 

@@ -19,7 +19,8 @@ from pilotwire.protocols.ocpp.tolerance import RULES
 from pilotwire.protocols.ocpp.version import load
 from pilotwire.translate.answers import SECRETS
 
-from .words import spaced
+from .language import N_, _
+from .words import named, spaced
 
 HIDDEN = "(hidden)"
 KINDS = {2: "CALL", 3: "CALLRESULT", 4: "CALLERROR", 5: "CALLRESULTERROR", 6: "SEND"}
@@ -143,19 +144,23 @@ def covered(token: str) -> str:
 # -- sentences --------------------------------------------------------------------------------------------------------
 def sentence(one: Reading, direction: str) -> str:
     """What a message means, in one sentence."""
-    who = "The station" if direction == "in" else "We"
+    who = _("The station") if direction == "in" else _("We")
     if not one.kind:
         return one.fault
     if one.kind in ("CALLERROR", "CALLRESULTERROR"):
-        about = f" {one.action}" if one.action else ""
-        return f"{who} refused{about} with {one.code}" + (f": {one.description}" if one.description else "")
+        if one.action:
+            said = _("{who} refused {action} with {code}", who=who, action=one.action, code=one.code)
+        else:
+            said = _("{who} refused with {code}", who=who, code=one.code)
+        return said + (f": {one.description}" if one.description else "")
     told = CALLS.get(one.action)
-    title = told.title if told else spaced(one.action) or "a message"
+    title = _(told.title) if told else spaced(one.action) or _("a message")
     if one.kind == "CALLRESULT":
         status = _status(one.payload)
-        return f"{who} answered{f' {one.action}' if one.action else ''}" + (f": {status}" if status else "")
+        said = _("{who} answered {action}", who=who, action=one.action) if one.action else _("{who} answered", who=who)
+        return said + (f": {status}" if status else "")
     if one.fault:
-        return f"{title}, but the message is wrong: {one.fault}"
+        return _("{title}, but the message is wrong: {fault}", title=title, fault=one.fault)
     said = _says(one.action, one.payload if isinstance(one.payload, dict) else {})
     return f"{title}: {said}" if said else title
 
@@ -167,9 +172,9 @@ def _status(payload: Any) -> str:
     for name in ("status", "idTagInfo", "idTokenInfo", "certificateHashDataChain"):
         inner = payload.get(name)
         if isinstance(inner, str):
-            return spaced(inner)
+            return named(inner)
         if isinstance(inner, dict) and isinstance(inner.get("status"), str):
-            return spaced(inner["status"])
+            return named(inner["status"])
     results = [one for name in ("setVariableResult", "getVariableResult") for one in payload.get(name) or ()]
     statuses = {str(one.get("attributeStatus")) for one in results if isinstance(one, dict)}
     return ", ".join(sorted(statuses))
@@ -185,7 +190,7 @@ def _says(action: str, payload: dict[str, Any]) -> str:
             if isinstance(value, dict):
                 value = value.get("idToken") or value.get("name")
             if isinstance(value, str | int | Decimal) and value != "":
-                parts.append(text.format(value))
+                parts.append(_(text).format(named(value) if name in _CODES and isinstance(value, str) else value))
                 return
 
     match action:
@@ -196,38 +201,40 @@ def _says(action: str, payload: dict[str, Any]) -> str:
             of = station if isinstance(station, dict) else payload
             names = (of.get("vendorName") or of.get("chargePointVendor"), of.get("model") or of.get("chargePointModel"))
             parts.append(" ".join(str(one) for one in names if one))
-            add("because of {}", "reason")
+            add(N_("because of {}"), "reason")
         case "StatusNotification":
             add("EVSE {}", "evseId")
-            add("connector {}", "connectorId")
+            add(N_("connector {}"), "connectorId")
             add("{}", "status", "connectorStatus")
             if payload.get("errorCode") not in (None, "NoError"):
-                add("error {}", "errorCode")
+                add(N_("error {}"), "errorCode")
             add("{}", "info")
         case "MeterValues" | "StartTransaction" | "StopTransaction" | "TransactionEvent":
             add("{}", "eventType")
             add("EVSE {}", "evseId")
-            add("connector {}", "connectorId")
-            add("token {}", "idTag", "idToken")
-            add("meter {} Wh", "meterStart", "meterStop")
-            add("because of {}", "reason", "triggerReason")
+            add(N_("connector {}"), "connectorId")
+            add(N_("token {}"), "idTag", "idToken")
+            add(N_("meter {} Wh"), "meterStart", "meterStop")
+            add(N_("because of {}"), "reason", "triggerReason")
             parts += _readings(payload)
         case _:
-            add("token {}", "idTag", "idToken")
+            add(N_("token {}"), "idTag", "idToken")
             add("EVSE {}", "evseId")
-            add("connector {}", "connectorId")
-            add("session {}", "transactionId")
+            add(N_("connector {}"), "connectorId")
+            add(N_("session {}"), "transactionId")
             add("{}", "key")
             add("{}", "type", "requestedMessage", "status", "reportBase", "operationalStatus", "vendorId")
     return ", ".join(part for part in parts if part)
 
 
+_CODES = frozenset(("status", "connectorStatus", "eventType", "operationalStatus"))
+"""Fields whose values have words of their own."""
 _SHOWN = {
-    "Energy.Active.Import.Register": "meter",
-    "Power.Active.Import": "power",
-    "SoC": "battery",
-    "Current.Import": "current",
-    "Voltage": "voltage",
+    "Energy.Active.Import.Register": N_("meter"),
+    "Power.Active.Import": N_("power"),
+    "SoC": N_("battery"),
+    "Current.Import": N_("current"),
+    "Voltage": N_("voltage"),
 }
 
 
@@ -245,7 +252,7 @@ def _readings(payload: dict[str, Any]) -> list[str]:
         if name is None:
             continue
         unit = one.get("unit") or (one.get("unitOfMeasure") or {}).get("unit") or _UNITS.get(measurand, "")
-        found.append(f"{name} {one.get('value')} {'%' if unit == 'Percent' else unit}".rstrip())
+        found.append(f"{_(name)} {one.get('value')} {'%' if unit == 'Percent' else unit}".rstrip())
     return found
 
 

@@ -8,7 +8,7 @@ from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import facts
 
 from .. import explain, types
-from ..language import _
+from ..language import _, several
 from ..words import named, spaced
 from .checks_basis import RECENT_MS, Found, check
 
@@ -52,7 +52,7 @@ def connectors(found: Found) -> types.Check:
             _("Put it back into service (availability), unless that is meant."),
             details=details,
         )
-    return tell("ok", _("All {n} are without a fault.", n=len(every)))
+    return tell("ok", several(len(every), "The connector is without a fault.", "All {n} are without a fault."))
 
 
 def tokens(found: Found) -> types.Check:

@@ -15,6 +15,7 @@ from pilotwire.translate import verbs
 from .. import types
 from ..access import Principal
 from ..context import ApiContext
+from ..language import _
 from ..problems import not_found
 from ..queries import Queries
 
@@ -58,8 +59,8 @@ def _form(principal: Principal, action: str, version: str) -> types.CommandForm:
     fields, example = _made(action, version)
     return types.CommandForm(
         action=action,
-        title=told.title,
-        description=told.text,
+        title=_(told.title),
+        description=_(told.text),
         neutral=not version,
         dangerous=dangerous,
         allowed=principal.may("commands:send")

@@ -19,6 +19,7 @@ from pilotwire.transport.bus import Frame
 from .. import explain, types
 from ..access import Principal
 from ..context import ApiContext
+from ..language import _
 from ..listing import cursor_after, place_in, question
 from ..mapping import json_value
 from ..queries import Queries
@@ -237,7 +238,7 @@ class _Teller:
         payload = explain.hide(json_value(command.payload), tokens=self._tokens)
         shown.payload = payload if payload is not None else explain.HIDDEN
         asked = explain.Reading(kind="CALL", action=command.action, payload=payload)
-        by = f" (asked for by {command.by})" if command.by else ""
+        by = f" ({_('asked for by {name}', name=command.by)})" if command.by else ""
         shown.summary = f"{explain.sentence(asked, 'out')}{by}"
         if command.outcome in ("answered", "refused"):
             shown.answer = _answer(command, answer, self._tokens)

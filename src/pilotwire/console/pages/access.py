@@ -191,10 +191,32 @@ async def add_token(request: PlainRequest) -> Response[Any]:
 async def one_token(request: PlainRequest, token: Text) -> Response[Any]:
     """What a token may do, to be changed."""
     context, principal = allowed(request, "tokens:read")
-    found = await tokens.token(context, principal, segment(token))
+    name = segment(token)
+    try:
+        found = await tokens.token(context, principal, name)
+    except Problem as unknown:
+        if unknown.status != 404 or not name.isprintable() or len(name) > 255:
+            raise
+        return await _stranger(request, name)
     form = Form.of(found.value)
     form.values["expires_at"] = [local(found.value.expires_at, context.config.zone)]
     return await _token_page(request, form, found.value, found.etag)
+
+
+async def _stranger(request: PlainRequest, name: str) -> Response[Any]:
+    """A token that is in no list: sessions name it, and whoever looks at them follows the link."""
+    context, principal = allowed(request, "tokens:read")
+    recent = await newest_with(context, principal, [name])
+    return page(
+        request,
+        "access/stranger.html",
+        here="access",
+        crumbs=[(_("Access"), "/access"), (name, None)],
+        status=200 if recent else 404,
+        token=name,
+        recent=recent,
+        may_write=principal.may("tokens:write"),
+    )
 
 
 @post("/access/tokens/{token:str}")

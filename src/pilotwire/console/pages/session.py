@@ -133,10 +133,10 @@ def lasted(begin: str, end: str | None, now_ms: int) -> str:
 
 
 def mean_power(session: types.Session, now_ms: int) -> int:
-    """W over the whole of the session; 0 for one that has hardly begun."""
+    """W over the whole of the session; 0 for one that has hardly begun, whose first readings would make it jump."""
     end = datetime.fromisoformat(session.ended_at).timestamp() if session.ended_at else now_ms / 1000
     seconds = end - datetime.fromisoformat(session.started_at).timestamp()
-    return round(session.energy_wh * 3600 / seconds) if seconds >= 60 else 0
+    return round(session.energy_wh * 3600 / seconds) if seconds >= (1 if session.ended_at else 60) else 0
 
 
 @get("/sessions/{session_id:str}")

@@ -70,7 +70,7 @@ function draw(section) {
       y: { range: (_, low, high) => unit === "V" && high ? [Math.floor(low * 0.98), Math.ceil(high * 1.02)] : [0, unit === "%" ? 100 : Math.max(high || 0, 0.5) * 1.08] },
     },
     axes: [
-      { ...axis, size: 26, space: 64, values: (_, ticks) => ticks.map((value) => hour.format(value * 1000)) },
+      { ...axis, size: 26, space: 64, values: (_, ticks) => ticks.map((at) => (ticks[1] - ticks[0] < 60 ? clocks.clock : hour).format(at * 1000)) },
       { ...axis, size: 58, space: 20, values: (_, ticks) => ticks.map((value) => `${value.toLocaleString(lang)} ${unit}`) },
     ],
     series: [{}, ...chosen.map((one) => ({
