@@ -33,7 +33,7 @@ PAGES = {
     "firmware": "/stations/DC-01/firmware", "station-security": "/stations/DC-01/security",
     "station-certificates": "/stations/DC-01/certificates", "certificates": "/settings/certificates",
     "network": "/stations/DC-01/network", "account": "/stations/DC-01/account", "checks": "/stations/DC-04/checks",
-    "jobs": "/jobs", "sites": "/sites", "site": "/sites/north", "site-plan": "/sites/north/plan",
+    "quirks": "/quirks?show=all", "jobs": "/jobs", "sites": "/sites", "site": "/sites/north", "site-plan": "/sites/north/plan",
     "images": "/firmware", "image": f"/firmware/{kit.IMAGE}", "image-new": "/firmware/new",
     "rollout-new": f"/firmware/{kit.IMAGE}/rollout", "rollout": f"/rollouts/{kit.ROLLOUT}",
     "connect": "/connect", "connect-guide": "/connect/DC-04", "sessions": "/sessions",
