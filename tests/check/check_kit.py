@@ -131,16 +131,21 @@ def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
             for token in TOKENS:
                 api.post("/tokens", json=token).raise_for_status()
             api.patch("/certificate-authority", json=_authorities(pki, provider)).raise_for_status()
+            terms = {"currency": "EUR", "energy": {"prices": [{"priceKwh": "0.4"}]}}
+            api.post("/tariffs", json={"id": "check", "name": "Check", "terms": terms}).raise_for_status()
             for version in VERSIONS:
                 accounts: dict[str, dict[str, Any]] = {
                     "PW": {"password": PASSWORD},
                     "PW-PENDING": {"password": PASSWORD, "boot": "Pending"},
                     "PW-LATER": {"password": PASSWORD, "boot": "Pending"},
+                    "PW-COST": {"password": PASSWORD},
                     "PW-TLS": {"password": PASSWORD, "security_profile": 2},
                     "PW-CERT": {"security_profile": 3, "organization": "Pilotwire"},
                 }
                 for name, more in accounts.items():
                     api.post("/stations", json={"id": f"{name}-{version}", **more}).raise_for_status()
+                place = {"tariff_id": "check", "scope": "station", "target": f"PW-COST-{version}"}
+                api.post("/tariff-assignments", json=place).raise_for_status()
         yield csms, key
 
 
@@ -171,6 +176,10 @@ async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str
         scripts = library.chosen(library.scripts("csms", version), only)
         outcomes = await run(scripts, settings, driver, place, timeout_s=4)
         found = {outcome.id: outcome for outcome in outcomes}
+        priced = [each for each in scripts if "tariff" in each.case.needs]
+        costly = Settings({**settings.values, "id": f"PW-COST-{version}", "tariff": True})
+        place = places.Dialled(csms.ocpp, version, costly, {})
+        found |= {outcome.id: outcome for outcome in await run(priced, costly, driver, place, timeout_s=4)}
         for need, profile in (("tls", 2), ("certificate", 3)):
             chosen = [each for each in scripts if need in each.case.needs]
             found |= {outcome.id: outcome for outcome in await _over_tls(csms, version, chosen, profile, driver)}

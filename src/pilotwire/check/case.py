@@ -94,7 +94,9 @@ class Step(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
     never: bool = False
     """expect: must not have come by now, at any time in the case."""
     save: dict[str, str] = {}
-    """Variable → path in the answer (send) or in the request (expect, drive)."""
+    """Variable → path in the answer (send) or in the request (expect, drive). "name?": the answer need not have it."""
+    unset: str = ""
+    """The step is left out when this variable has a value: it was told otherwise."""
     let: dict[str, Any] = {}
     """Variables that are set before the step."""
     within: str | float = ""

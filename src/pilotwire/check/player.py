@@ -178,6 +178,8 @@ class Player:
         for index, (step, _) in enumerate(steps):
             self._index = index
             self._step_begin = len(self._frames)
+            if step.unset and step.unset in self.settings.values:
+                continue
             for name, value in step.let.items():
                 self.settings.values[name] = self.settings.fill(value)
             if step.verb in OWN_VERBS and self._answering:
@@ -415,9 +417,10 @@ class Player:
             raise Failure(f"in the answer to {what}: {'; '.join(found)}")
         for name, path in step.save.items():
             values = find(answer.payload, path)
-            if not values:
+            if not values and not name.endswith("?"):
                 raise Failure(f"the answer to {what} has no {path}")
-            self.settings.values[name] = values[0]
+            if values:
+                self.settings.values[name.rstrip("?")] = values[0]
 
     async def _drive(self, step: Step) -> None:
         self._on_wire()
