@@ -128,3 +128,29 @@ async def test_a_roll_out_is_begun_watched_and_steered(world: World, console: ht
     assert (await console.get(rollout)).status_code == 404
     assert (await console.post(f"{rollout}/sing")).status_code == 404
     await worker.stop()
+
+
+async def test_one_station_is_updated_and_leaves_its_log(world: World, console: httpx.AsyncClient) -> None:
+    asked: list[CommandRequest] = []
+
+    async def taken(request: CommandRequest) -> CommandReply:
+        asked.append(request)
+        return CommandReply(command_id="c", outcome="answered", action=request.action, answer={"status": "Accepted"})
+
+    world.bus.serve("command.default.CP-A", taken)
+    path = await added(console)
+    await console.post(f"{path}/file", files={"file": ("2.0.0.bin", DATA)})
+    page = "/stations/CP-A/firmware"
+    assert "Voltwerk 2.0.0" in (await console.get(page)).text
+    order = {"firmware_id": path.rpartition("/")[2], "reason": ""}
+    await console.post(f"{page}/update", data=order)
+    assert asked == [] and "Update it" in (await console.get(page)).text, "it says why first"
+    await console.post(f"{page}/update", data={**order, "reason": "a fault in the meter"})
+    text = (await console.get(page)).text
+    assert "1.4.2 → 2.0.0" in text and "under way" in text
+    await console.post("/stations/CP-A/logs", data={"type": "security"})
+    assert "waiting" in (await console.get(page)).text and asked[-1].payload["type"] == "security"
+    place = asked[-1].payload["location"].removeprefix("http://localhost:8080")
+    assert (await console.put(place, content=b"line\n")).status_code == 201
+    text = (await console.get(page)).text
+    assert "/content" in text and "security.log" in text

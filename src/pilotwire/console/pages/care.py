@@ -21,6 +21,7 @@ from pilotwire.crypto.passwords import new_station_password
 from ..forms import Form
 from .common import PlainRequest, Text, allowed, flash, fragment, page, redirect, segment
 from .connect import PROFILES
+from .firmware import of_station
 from .station import frame, station_of
 
 _FIRMWARE = (
@@ -49,7 +50,9 @@ async def _of(
 ) -> tuple[list[types.CommandForm], list[types.Command]]:
     """The commands of these that the station takes, and those that were sent lately."""
     known = {one.action: one for one in await commands.available(context, principal, station.id)}
-    forms = [known[name] for name in names if name in known and not (name.startswith("Get") and "get-log" in names)]
+    said = {"get-log": ("GetLog", "GetDiagnostics"), "update-firmware": ("UpdateFirmware", "SignedUpdateFirmware")}
+    twice = {action for verb, actions in said.items() if verb in names for action in actions}
+    forms = [known[name] for name in names if name in known and name not in twice]
     sent = await Queries(context, principal).commands(station.id, limit=100) if principal.may("commands:read") else []
     return forms, [one for one in sent if one.action in names][:12]
 
@@ -67,6 +70,7 @@ async def firmware(request: PlainRequest, station_id: Text) -> Response[Any]:
         details=await evses.details(context, principal, station.id),
         updates=updates,
         logs=logs,
+        **await of_station(context, principal, station),
         sent=sorted(updated + fetched, key=lambda one: one.requested_at, reverse=True),
         **frame(principal, station, "firmware"),
     )

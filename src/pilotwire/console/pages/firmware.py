@@ -17,7 +17,7 @@ from pilotwire.api.files.server import Broken, file_of_form
 from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.queries import Queries
-from pilotwire.api.resources import firmware, rollouts, sites
+from pilotwire.api.resources import firmware, logs, rollouts, sites
 from pilotwire.api.routes.common import bad_body
 
 from ..forms import Form
@@ -48,6 +48,20 @@ IMAGES = {
     "empty": (N_("no file yet"), "off"),
     "ready": (N_("ready"), "free"),
     "rejected": (N_("signature is wrong"), "fault"),
+}
+OUTCOMES = {
+    "running": (N_("under way"), "charging"),
+    "installed": (N_("installed"), "free"),
+    "failed": (N_("failed"), "fault"),
+    "silent": (N_("fell silent"), "fault"),
+    "refused": (N_("refused"), "fault"),
+    "cancelled": (N_("cancelled"), "off"),
+}
+LOGS = {
+    "waiting": (N_("waiting"), "busy"),
+    "received": (N_("here"), "free"),
+    "failed": (N_("failed"), "fault"),
+    "expired": (N_("did not come"), "off"),
 }
 SHOWN = [("", N_("All")), ("installed", N_("Installed")), ("failed", N_("Failed")), ("waiting", N_("Waiting"))]
 _HOME: Crumb = (N_("Firmware"), "/firmware")
@@ -304,6 +318,57 @@ async def steer(request: PlainRequest, rollout_id: Text, wish: Text) -> Response
         return redirect(request, path, "bad", refused.details.detail)
 
 
+# -- one station ------------------------------------------------------------------------------------------------------
+async def of_station(context: ApiContext, principal: Principal, station: types.Station) -> dict[str, Any]:
+    """What its tab shows: the newest update, the images that fit, its logs."""
+    update: types.FirmwareUpdate | None = None
+    try:
+        update = await firmware.update(context, principal, station.id)
+    except Problem as missing:
+        if missing.name != "not-found":
+            raise
+    fits: list[tuple[str, str]] = []
+    if principal.may("firmware:read") and principal.may("commands:dangerous"):
+        found = await firmware.images(context, principal, limit=200)
+        fits = [
+            (one.id, " ".join(part for part in (one.vendor, one.model, one.version) if part))
+            for one in found.items
+            if one.status == "ready" and one.vendor in ("", station.vendor) and one.model in ("", station.model)
+        ]
+    kept = await logs.logs(context, principal, station.id, limit=10) if principal.may("logs:read") else None
+    return {"update": update, "fits": fits, "kept_logs": kept, "outcomes": OUTCOMES, "log_states": LOGS}
+
+
+@post("/stations/{station_id:str}/firmware/update", status_code=200)
+async def update_one(request: PlainRequest, station_id: Text) -> Response[Any]:
+    """Have this station update itself."""
+    context, principal = allowed(request, "commands:dangerous")
+    form, path = await Form.read(request), f"/stations/{station_id}/firmware"
+    try:
+        data = types.NewFirmwareUpdate(firmware_id=form.get("firmware_id"), reason=form.get("reason"))
+        made = await firmware.order(context, principal, segment(station_id), data)
+    except Problem as refused:
+        return redirect(request, path, "bad", refused.details.detail)
+    if made.outcome == "refused":
+        return redirect(request, path, "bad", made.text)
+    return redirect(request, path, "good", _("It fetches the image and installs it when it can."))
+
+
+@post("/stations/{station_id:str}/logs", status_code=200)
+async def ask_log(request: PlainRequest, station_id: Text) -> Response[Any]:
+    """Have this station leave a log here."""
+    context, principal = allowed(request, "logs:write")
+    form, path = await Form.read(request), f"/stations/{station_id}/firmware"
+    try:
+        data = types.NewLog(type="security" if form.get("type") == "security" else "diagnostics")
+        made = await logs.ask(context, principal, segment(station_id), data)
+    except Problem as refused:
+        return redirect(request, path, "bad", refused.details.detail)
+    if made.status == "failed":
+        return redirect(request, path, "bad", made.text)
+    return redirect(request, path, "info", _("It leaves the log here; look again in a moment."))
+
+
 HANDLERS: list[Any] = [
-    overview, new, add, image, send_file, delete, ask, begin, rollout, progress, steer,
+    overview, new, add, image, send_file, delete, ask, begin, rollout, progress, steer, update_one, ask_log,
 ]  # fmt: skip
