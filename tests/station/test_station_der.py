@@ -93,7 +93,7 @@ def install(world, kind, id_="", *, default=True, **more):
     )
 
 
-def discharging(world, watts=-16_000, *, soc=800):
+def discharging(world, watts=-16_000, *, soc=800, **more):
     car = Vehicle(BIDIRECTIONAL, soc, evccid="0001020304AB")
     world.station.plug(1, car)
     world.station.tap(1, "AA11")
@@ -114,7 +114,7 @@ def discharging(world, watts=-16_000, *, soc=800):
                     charging_rate_unit="W",
                     charging_schedule_period=[
                         m.ChargingSchedulePeriodType(
-                            start_period=0, operation_mode="CentralSetpoint", setpoint=D(watts)
+                            start_period=0, operation_mode="CentralSetpoint", setpoint=D(watts), **more
                         )
                     ],
                 )
@@ -439,3 +439,26 @@ def test_the_name_plate_of_the_inverter(make_world):
     assert set(wanted) <= set(rows)
     assert rows["MaxW"] == "20000"
     assert rows["ModesSupported"].split(",") == list(KINDS)
+
+
+def test_reactive_power_is_an_alarm_only_where_a_profile_asks_for_another(make_world):
+    names = "Power.Reactive.Import,Power.Reactive.Export"
+    world = ready(make_world, settings={"sample_interval": "10", "v2x_sampled.CentralSetpoint": names})
+    install(world, "FixedVar")
+    discharging(world, soc=900)
+    world.run(20)
+    rows = {
+        row.measurand: (row.value, row.unit_of_measure.unit)
+        for row in world.csms.heard("TransactionEvent")[-1].meter_value[0].sampled_value
+    }
+    assert rows["Power.Reactive.Export"] == (4000, "var"), "20 % of 20 kvar"
+    assert rows["Power.Reactive.Import"] == (0, "var")
+    assert alarms(world) == []
+    other = ready(make_world)
+    install(other, "FixedVar")
+    discharging(other, setpoint_reactive=D(1000))
+    assert alarms(other) == [("FixedVar", None, False)]
+    ask(other, "ClearDERControl", is_default=True, control_id="FixedVar")
+    other.run(2)
+    assert alarms(other)[1:] == [("FixedVar", None, True)]
+    assert other.station.der.reactive(other.station.evses[0]) == 1_000_000

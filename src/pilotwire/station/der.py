@@ -59,6 +59,7 @@ class Der(Part):
         "_inside",
         "_last",
         "_over",
+        "_reactive",
         "_since",
         "_soft",
         "_talks",
@@ -87,6 +88,7 @@ class Der(Part):
         self._last: dict[int, _Last] = {}
         self._since: dict[str, int] = {}
         """Kind of trip → since when its deviation lasts, true time, ms."""
+        self._reactive: dict[int, int] = {}
         self._over: dict[int, int] = {}
         """EVSE → since when it gives more than is monitored."""
         self._tripped: Alarm | None = None
@@ -123,7 +125,7 @@ class Der(Part):
         self._last.pop(session.evse, None)
 
     def session_ended(self, session: Session) -> None:
-        for known in (self._causes, self._last, self._over):
+        for known in (self._causes, self._last, self._over, self._reactive):
             known.pop(session.evse, None)
         self._soft.discard(session.evse)
         if self._tripped is not None and self._tripped.kind in _BY_POWER and not self._station.transactions.busy:
@@ -269,8 +271,13 @@ class Der(Part):
     def _rating(self, evse: Evse) -> Rating:
         return Rating(evse.max_mw, evse.config.max_discharge_w * 1000)
 
-    def apply(self, evse: Evse, wanted: int, low: int, high: int) -> tuple[int, int | None]:
-        """(what becomes of `wanted`, when to look again in true time); mW towards the vehicle, within [low, high]."""
+    def apply(
+        self, evse: Evse, wanted: int, low: int, high: int, reactive: int | None = None
+    ) -> tuple[int, int | None]:
+        """(what becomes of `wanted`, when to look again in true time); mW towards the vehicle, within [low, high].
+
+        `reactive`: setpointReactive, mvar.
+        """
         station = self._station
         now = int(station.scheduler.now())
         controls = self.controls.in_force(station.clock.now())
@@ -287,7 +294,12 @@ class Der(Part):
             if shaped.kind:
                 cause = Alarm(shaped.kind, shaped.fault)
             power, until = self._ramped(evse, shaped.mw, controls, now)
-        if cause is not None and wanted != 0:
+        var, by = effects.reactive(power, controls, grid, self._rating(evse))
+        self._reactive[evse.id] = var if by else reactive or 0
+        if cause is None and by and reactive is not None and var != reactive:
+            # R04, scenario 4: reactive power alone is no deviation, unless a profile asks for another.
+            cause = Alarm(by, effects.fault_of(by, grid))
+        if cause is not None and (wanted != 0 or cause.kind == by):
             self._causes[evse.id] = cause
         else:
             self._causes.pop(evse.id, None)
@@ -304,10 +316,7 @@ class Der(Part):
 
     def reactive(self, evse: Evse) -> int:
         """Reactive power of `evse` in mvar; positive is absorbed."""
-        if not self.active or evse.session is None:
-            return 0
-        controls = self.controls.in_force(self._station.clock.now())
-        return effects.reactive(evse.meter.power_mw, controls, self._station.grid.now, self._rating(evse))[0]
+        return self._reactive.get(evse.id, 0)
 
     def _ramped(self, evse: Evse, target: int, controls: Mapping[str, Control], now: int) -> tuple[int, int | None]:
         ramp = self._ramp(evse, controls)

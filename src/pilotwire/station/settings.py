@@ -34,7 +34,14 @@ MEASURANDS = (
 )
 """What the simulated meter can measure."""
 
-V2X_MEASURANDS = (*MEASURANDS, "Energy.Active.Net", "Power.Active.Residual", "Power.Active.Setpoint")
+V2X_MEASURANDS = (
+    *MEASURANDS,
+    "Energy.Active.Net",
+    "Power.Active.Residual",
+    "Power.Active.Setpoint",
+    "Power.Reactive.Export",
+    "Power.Reactive.Import",
+)
 """What can be measured besides while a car may give energy back (2.1 Q)."""
 V2X_MODES = (
     "ChargingOnly",

@@ -312,7 +312,8 @@ class V2x(Part):
             self._setpoints.pop(evse.id, None)
         else:
             wanted = self._setpoints[evse.id] = max(low, min(high, wanted))
-        power, again = station.der.apply(evse, high if wanted is None else wanted, low, high)
+        reactive = None if rich is None else _sum(rich.reactive, rich.reactive_l2, rich.reactive_l3)
+        power, again = station.der.apply(evse, high if wanted is None else wanted, low, high, reactive)
         if again is not None:
             until = again if until is None else min(until, again)
         if power < 0:
@@ -442,6 +443,10 @@ class V2x(Part):
             elif name == "Power.Active.Residual":
                 power = evse.meter.power_mw
                 rows.append(Sampled(name, _watts(residual(setpoint, max(0, power), max(0, -power))), "W"))
+            elif name == "Power.Reactive.Import":
+                rows.append(Sampled(name, _watts(max(0, self._station.der.reactive(evse))), "var", None, "Outlet"))
+            elif name == "Power.Reactive.Export":
+                rows.append(Sampled(name, _watts(max(0, -self._station.der.reactive(evse))), "var", None, "Outlet"))
         return tuple(rows)
 
 
