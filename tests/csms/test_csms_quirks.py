@@ -96,3 +96,23 @@ def test_a_look_that_fails_costs_no_message(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("pilotwire.translate.quirks.watch.Watch.beat", lambda watch: 1 / 0)
     assert "currentTime" in played.client.call("Heartbeat", {})
     assert played.world.system.counters.faults == 1 and played.seen == []
+
+
+@pytest.mark.parametrize(("after", "seen"), [("900", ["change-not-kept"]), ("30", [])])
+def test_a_change_that_needs_a_restart_is_looked_for_after_it(after: str, seen: list[str]) -> None:
+    played = Player()
+    key = '"configurationKey":[{"key":"MeterValueSampleInterval","readonly":false,"value":"%s"}]'
+    ask = 'ask GetConfiguration {"key":["MeterValueSampleInterval"]}'
+    played.play(
+        (
+            'ask ChangeConfiguration {"key":"MeterValueSampleInterval","value":"30"}',
+            '[3,"$id",{"status":"RebootRequired"}]',
+            ask,
+            '[3,"$id",{%s}]' % (key % "900"),
+        )
+    )
+    assert played.seen == []
+    played.client.boot()
+    played.client.status()
+    played.play((ask, '[3,"$id",{%s}]' % (key % after)))
+    assert played.seen == seen

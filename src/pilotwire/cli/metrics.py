@@ -48,6 +48,7 @@ def _csms(csms: Counters) -> Iterator[Metric]:
     yield _labelled("pilotwire_errors", "CALLERRORs that we answered", "code", csms.errors)
     yield _labelled("pilotwire_handshakes_rejected", "Handshakes refused", "reason", csms.rejected)
     yield _labelled("pilotwire_deviations", "Messages accepted by a tolerance rule", "rule", csms.deviations)
+    yield _labelled("pilotwire_quirks", "Quirks of stations told of", "quirk", csms.quirks)
     yield _labelled("pilotwire_commands", "Commands settled", "outcome", csms.commands)
     for name in ("held_frames", "queued_commands"):
         yield GaugeMetricFamily(f"pilotwire_{name}", f"{name.replace('_', ' ')} now", getattr(csms, name))

@@ -69,12 +69,14 @@ def _plain(value: str) -> str:
 
 
 def _changed(watch: Watch, request: Any, response: Any) -> None:
+    if response.status == "RebootRequired" and request.key != "AuthorizationKey":
+        watch.change(request.key, request.value[:500], at_boot=True)
     if response.status != "Accepted":
         return
     if request.key == "HeartbeatInterval" and request.value.strip().isdecimal():
         watch.interval_s = int(request.value)
         watch.last_beat = watch.beats = 0
-    if request.key not in ("AuthorizationKey",):
+    if request.key != "AuthorizationKey":
         watch.change(request.key, request.value[:500])
 
 

@@ -21,6 +21,7 @@ class Watch:
 
     __slots__ = (
         "asked",
+        "at_boot",
         "beat_s",
         "beats",
         "boots",
@@ -61,6 +62,8 @@ class Watch:
         """Quirk → (until when something is expected, what): seen when it has not come by then."""
         self.changed: dict[str, str] = {}
         """Keys that the station took, with the value it was given; the newest few."""
+        self.at_boot: dict[str, str] = {}
+        """Those that it takes when it starts the next time."""
         self.boots: list[int] = []
         """The last BootNotifications of this connection."""
         self.connected_at = self.gone_at = 0
@@ -184,6 +187,8 @@ class Watch:
         now, station = self.now, self.state.station
         self.overdue()
         self.came("reset-ignored")
+        while self.at_boot:
+            self.change(*self.at_boot.popitem())
         if not vendor.strip() or not model.strip():
             self.saw("boot-nameless")
         boots = self.boots = [one for one in self.boots if now - one < 10 * MINUTE][-4:]
@@ -222,12 +227,13 @@ class Watch:
         if len(self.loud) == 20:
             self.saw("security-event-flood")
 
-    def change(self, key: str, value: str) -> None:
-        """The station took a value for a key."""
+    def change(self, key: str, value: str, *, at_boot: bool = False) -> None:
+        """The station took a value for a key; `at_boot`: it counts when it has restarted."""
         self.changed.pop(key, None)
-        self.changed[key] = value
-        while len(self.changed) > CHANGES_KEPT:
-            del self.changed[next(iter(self.changed))]
+        kept = self.at_boot if at_boot else self.changed
+        kept[key] = value
+        while len(kept) > CHANGES_KEPT:
+            del kept[next(iter(kept))]
 
 
 Look = Callable[[Watch, Any], None]
