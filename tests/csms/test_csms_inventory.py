@@ -99,3 +99,38 @@ def test_nobody_is_asked_where_it_is_off_or_the_station_is_not_accepted_or_gone(
     gone.link.close(1000, "")
     world.run(60_000)
     assert asked(gone) == [] and world.system.counters.faults == 0
+
+
+PLACE = {"component": {"name": "EVSE"}, "variable": {"name": "Power"}}
+
+
+@pytest.mark.requirement("2.0.1", "N04.FR.19", side="csms")
+@pytest.mark.requirement("2.1", "N04.FR.19", side="csms")
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+def test_monitors_are_asked_for_after_a_boot_for_their_ids_may_be_other_ones(version: str) -> None:
+    world = World(read_inventory=True)
+    station = world.station(version=version)
+    boot(station)
+    world.run(60_000)
+    row = {"type": "Delta", "severity": 5, **PLACE}
+    station.on["SetVariableMonitoring"] = lambda payload: {
+        "setMonitoringResult": [{"status": "Accepted", "id": 1, **row}]
+    }
+    world.command("SetVariableMonitoring", {"setMonitoringData": [{"value": 1, **row}]})
+    world.run()
+    station.calls.clear()
+    boot(station)
+    world.run(60_000)
+    assert [call[2] for call in station.calls] == ["GetMonitoringReport"]
+    told: dict[str, Any] = {"id": 7, "transaction": False, "value": 1.0, "type": "Delta", "severity": 5}
+    if version == "2.1":
+        told["eventNotificationType"] = "CustomMonitor"
+    report = {"requestId": station.calls[0][3]["requestId"], "seqNo": 0, "generatedAt": station.at()}
+    station.call("NotifyMonitoringReport", report | {"monitor": [{**PLACE, "variableMonitoring": [told]}]})
+    kept = world.record().kept
+    assert kept is not None and [one.id for one in kept.monitors] == [7]
+    station.on["GetMonitoringReport"] = lambda payload: {"status": "EmptyResultSet"}
+    boot(station)
+    world.run(60_000)
+    kept = world.record().kept
+    assert kept is not None and kept.monitors == [] and world.system.counters.faults == 0

@@ -573,4 +573,5 @@ def test_what_is_kept_outlives_the_process() -> None:
     station.dial()
     station.boot()
     after = world.actor().known().station.kept
-    assert after == before
+    assert after is not None and after.monitors == before.monitors and len(after.monitors) == 2
+    assert after.renumbered, "their ids may be other ones"

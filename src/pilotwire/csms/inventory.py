@@ -3,12 +3,14 @@
 Politely: some time after the boot, when the station has told what it has to tell; behind every command; a few stations
 at a time, so that a whole fleet that comes back after an outage is read one after the other; and never again where it
 was answered, whatever the answer was. 1.6 is asked for its whole configuration, 2.x for its full inventory (B07), which
-comes in NotifyReport.
+comes in NotifyReport. A station that has monitors of ours is asked for them after every boot: their ids may be other
+ones then (N04.FR.19).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from pilotwire.core.time import Scheduler
 from pilotwire.domain.context import Decision
 from pilotwire.domain.facts import InventoryAsked
 from pilotwire.domain.inputs import BootVerdict, Input
+from pilotwire.domain.kept import CUSTOM
 from pilotwire.transport.bus import CommandReply
 
 if TYPE_CHECKING:
@@ -39,27 +42,35 @@ class Inventories:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._waiting: deque[tuple[StationActor, Connection]] = deque()
+        self._waiting: deque[tuple[StationActor, Connection, _Ask]] = deque()
         self._asking = 0
 
     def booted(self, actor: StationActor, connection: Connection) -> None:
         """A station was accepted."""
         if _needed(actor):
-            self._scheduler.call_later(AFTER_MS, partial(self._wait, actor, connection))
+            self._scheduler.call_later(AFTER_MS, partial(self._wait, actor, connection, self._ask_all))
+        if _monitored(actor):
+            self._scheduler.call_later(AFTER_MS, partial(self._wait, actor, connection, self._ask_monitors))
 
-    def _wait(self, actor: StationActor, connection: Connection) -> None:
-        self._waiting.append((actor, connection))
+    def _wait(self, actor: StationActor, connection: Connection, ask: _Ask) -> None:
+        self._waiting.append((actor, connection, ask))
         self._next()
 
     def _next(self) -> None:
         while self._waiting and self._asking < AT_ONCE:
-            actor, connection = self._waiting.popleft()
+            actor, connection, ask = self._waiting.popleft()
             if actor.current is connection:
                 self._asking += 1
-                actor.when_ready(partial(self._ask, actor, connection))
+                actor.when_ready(partial(self._begin, actor, connection, ask))
 
-    def _ask(self, actor: StationActor, connection: Connection) -> None:
-        if actor.current is not connection or not _needed(actor):
+    def _begin(self, actor: StationActor, connection: Connection, ask: _Ask) -> None:
+        if actor.current is connection:
+            ask(actor)
+        else:
+            self._over()
+
+    def _ask_all(self, actor: StationActor) -> None:
+        if not _needed(actor):
             self._over()
             return
         then = partial(self._answered, actor, actor.known().station.firmware)
@@ -68,6 +79,13 @@ class Inventories:
         else:
             question = {"requestId": actor.around.ids.transaction_id(), "reportBase": "FullInventory"}
             actor.outbox.ask("GetBaseReport", msgspec.json.encode(question), urgent=False, then=then)
+
+    def _ask_monitors(self, actor: StationActor) -> None:
+        question = msgspec.json.encode({"requestId": actor.around.ids.transaction_id()})
+        actor.outbox.ask("GetMonitoringReport", question, urgent=False, then=self._answered_monitors)
+
+    def _answered_monitors(self, reply: CommandReply) -> None:
+        self._scheduler.call_later(PAUSE_MS, self._over)
 
     def _answered(self, actor: StationActor, firmware: str, reply: CommandReply) -> None:
         self._scheduler.call_later(PAUSE_MS, self._over)
@@ -80,6 +98,14 @@ class Inventories:
     def _over(self) -> None:
         self._asking -= 1
         self._next()
+
+
+_Ask = Callable[["StationActor"], None]
+
+
+def _monitored(actor: StationActor) -> bool:
+    kept = actor.known().station.kept
+    return actor.version != "1.6" and kept is not None and any(one.origin == CUSTOM for one in kept.monitors)
 
 
 def _needed(actor: StationActor) -> bool:

@@ -13,6 +13,7 @@ from .certificates import Asked
 from .context import Context, Decision
 from .facts import (
     AnyFact,
+    MonitorsCleared,
     ReportedVariable,
     SessionEnded,
     StreamRow,
@@ -111,6 +112,17 @@ def stream_known(state: StationState, stream: int) -> bool:
     """Whether the station has told that it opened it."""
     kept = state.station.kept
     return kept is not None and any(one.id == stream for one in kept.streams)
+
+
+class NoMonitors(Input, frozen=True):
+    """The station has answered that it has no monitors at all."""
+
+
+def no_monitors(state: StationState, given: NoMonitors, ctx: Context) -> Decision:
+    kept = state.station.kept
+    if kept is None or not kept.monitors:
+        return Decision((), (), DONE)
+    return Decision((MonitorsCleared(event_time=ctx.now, ids=tuple(one.id for one in kept.monitors)),), (), DONE)
 
 
 class StreamsAnswered(Input, frozen=True):
@@ -212,6 +224,7 @@ ROUTES = {
     Said: said,
     StreamOpened: stream_opened,
     StreamNotified: stream_notified,
+    NoMonitors: no_monitors,
     StreamsAnswered: streams_answered,
     VatNumber: vat_number,
     TransactionStatus: transaction_status,

@@ -22,6 +22,9 @@ MOST_PAYMENTS: Final = 50
 MOST_TRANSFERS: Final = 32
 """How many are kept of each; those that were longest untouched go first."""
 
+CUSTOM: Final = "CustomMonitor"
+"""Origin of monitors that a central system has set."""
+
 Standing = Literal["waiting", "used", "no-show", "cancelled", "removed", "expired", "no-transaction"]
 
 
@@ -73,7 +76,7 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     severity: int
     """0 danger … 9 debug."""
     transaction: bool = False
-    origin: str = "CustomMonitor"
+    origin: str = CUSTOM
     """HardWiredMonitor, PreconfiguredMonitor or CustomMonitor."""
 
 
@@ -222,6 +225,8 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     reservations: list[Reservation] = []
     monitors: list[Monitor] = []
+    renumbered: bool = False
+    """It has booted since its monitors were told: ours may have other ids now (N04.FR.19)."""
     monitoring_base: str = ""
     """All, FactoryDefault or HardWiredOnly, as the station last accepted it."""
     monitoring_level: int | None = None

@@ -129,10 +129,14 @@ def on_session(station: Station, reservation_id: int, session: str, at: int) -> 
 
 # -- N ----------------------------------------------------------------------------------------------------------------
 def on_monitors(station: Station, fact: facts.MonitorsTold, now: int) -> bool:
-    held = {one.id: one for one in of(station).monitors}
+    now_kept = of(station)
+    if fact.request_id is not None and now_kept.renumbered:
+        now_kept.renumbered = False
+        now_kept.monitors = [one for one in now_kept.monitors if one.origin != kept.CUSTOM]
+    held = {one.id: one for one in now_kept.monitors}
     for one in fact.monitors:
         held[one.id] = one
-    of(station).monitors = list(held.values())[-kept.MOST_MONITORS :]
+    now_kept.monitors = list(held.values())[-kept.MOST_MONITORS :]
     if fact.request_id is not None:
         progress(station, "monitors", fact.request_id, fact.seq_no, fact.more, now)
     return True
@@ -149,7 +153,7 @@ def on_monitoring(station: Station, fact: facts.MonitoringSet, now: int) -> bool
     if fact.base:
         held.monitoring_base = fact.base
         # N05: the monitors that we set are gone with another base; what is there now, a report tells.
-        held.monitors = [one for one in held.monitors if one.origin != "CustomMonitor" or fact.base == "All"]
+        held.monitors = [one for one in held.monitors if one.origin != kept.CUSTOM or fact.base == "All"]
     if fact.severity is not None:
         held.monitoring_level = fact.severity
     return True
@@ -371,9 +375,10 @@ def on_inventory(station: Station, fact: facts.InventoryAsked, now: int) -> bool
 
 
 def on_booted(station: Station, reason: str) -> None:
-    """What does not outlive a restart: streams are opened anew (2.1 N11.FR.10)."""
+    """What does not outlive a restart: streams are opened anew (2.1 N11.FR.10), and monitors may get other ids."""
     if station.kept is not None:
         station.kept.streams = []
+        station.kept.renumbered = any(one.origin == kept.CUSTOM for one in station.kept.monitors)
 
 
 FOLDS: dict[type, Callable[[Station, Any, int], bool]] = {

@@ -135,6 +135,11 @@ def _monitors_cleared(request: Any, response: Any) -> Input | None:
     return _said(facts.MonitorsCleared(event_time=ARRIVAL, ids=gone)) if gone else None
 
 
+def _monitors_asked(request: Any, response: Any) -> Input | None:
+    asked_for_all = not request.monitoring_criteria and not request.component_variable
+    return domain.NoMonitors() if response.status == "EmptyResultSet" and asked_for_all else None
+
+
 def _base(request: Any, response: Any) -> Said:
     return _said(facts.MonitoringSet(event_time=ARRIVAL, base=request.monitoring_base))
 
@@ -225,6 +230,7 @@ _READERS: Mapping[str, Callable[[Any, Any], Input | None]] = {
     "UsePriorityCharging": _accepted(_priority),
     "SetVariableMonitoring": _monitors_set,
     "ClearVariableMonitoring": _monitors_cleared,
+    "GetMonitoringReport": _monitors_asked,
     "SetMonitoringBase": _accepted(_base),
     "SetMonitoringLevel": _accepted(_monitoring_level),
     "GetPeriodicEventStream": _streams,
