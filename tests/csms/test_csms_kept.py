@@ -139,6 +139,34 @@ def test_monitors(version: str) -> None:
     assert ask(world, station, "SetMonitoringLevel", {"severity": 4}, {"status": "Accepted"}).monitoring_level == 4
 
 
+@pytest.mark.requirement("2.0.1", "N07.FR.03", side="csms")
+@pytest.mark.requirement("2.1", "N07.FR.03", side="csms")
+@pytest.mark.parametrize("version", V2)
+def test_an_event_is_kept_with_all_that_it_says(version: str) -> None:
+    world, station = ready(version)
+    event: dict[str, Any] = {
+        "eventId": 4,
+        "timestamp": station.at(),
+        "trigger": "Alerting",
+        "cause": 3,
+        "actualValue": "23000",
+        "techCode": "E17",
+        "cleared": True,
+        "transactionId": "tx-1",
+        "variableMonitoringId": 2,
+        "eventNotificationType": "CustomMonitor",
+        "component": {"name": "EVSE", "instance": "left", "evse": {"id": 1}},
+        "variable": {"name": "Power", "instance": "L1"},
+    }
+    if version == "2.1":
+        event["severity"] = 3
+    assert station.call("NotifyEvent", {"generatedAt": station.at(), "seqNo": 0, "eventData": [event]}) == {}
+    (fact,) = world.facts(facts.EventNotified)
+    assert (fact.event_id, fact.cause, fact.kind, fact.monitor, fact.transaction) == (4, 3, "CustomMonitor", 2, "tx-1")
+    assert (fact.component_instance, fact.variable_instance, fact.evse) == ("left", "L1", 1)
+    assert (fact.cleared, fact.tech_code, fact.severity) == (True, "E17", 3 if version == "2.1" else None)
+
+
 @pytest.mark.parametrize("version", V2)
 def test_a_monitoring_report_in_parts_that_come_in_any_order(version: str) -> None:
     world, station = ready(version)
