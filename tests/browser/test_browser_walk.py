@@ -315,7 +315,7 @@ def places(session: str, alarm: str) -> list[str]:
         "/", "/stations", station,
         *(f"{station}/{part}" for part in (
             "sessions", "alarms", "configuration", "commands", "messages", "firmware", "security", "network", "account",
-            "certificates", "checks", "kept",
+            "certificates", "checks", "kept", "charging",
         )),
         "/sites", "/sites/new", "/sites/gate", "/sites/gate/plan",
         "/connect", f"/connect/{STATION}", "/jobs", "/sessions", f"/sessions/{session}",

@@ -76,6 +76,8 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "vendor": ("Voltwerk",), "version": ("0.1.0", 7, 1), "waiting": (0,), "warning": (1,), "webhook_id": (ID,), "x": (0.25,),
     "back": (80, "/sessions"), "client_secret": ("from the provider",), "expires_in_s": (3600,), "problem": ("CP-1001 is not connected.",), "kind": ("answered",), "message_id": ("17",), "error_description": ("",),
     "job_id": (ID,), "anchor_id": (ID,), "exclusion_id": (ID,), "view_id": (ID,), "setting_id": (ID,), "y": (0.5,), "zone": ("Europe/Berlin",),
+    # charging
+    "hours": (24,),
     # tariffs
     "tariff_id": ("standard",), "tariff": ("standard",), "assignment_id": ("station CP-1001 0",), "dayOfWeek": (["Saturday"],), "scope": ("station",), "priceKwh": ("0.39",), "priceMinute": ("0.05",), "priceFixed": ("0.5",), "exclTax": ("7.07",),
     "inclTax": ("8.41",), "validFrom": (TIME,), "revisions": ([],), "charging_s": (4760,), "start": (TIME,),

@@ -1229,6 +1229,12 @@ class AsyncOperations(AsyncCalls):
             operations.RENEW_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
         )
 
+    async def get_station_charging(
+        self, station_id: str, *, unit: Literal["A", "W"] | None = None, hours: int | None = None
+    ) -> types.StationCharging:
+        """The profiles that it has accepted or reported, and for each EVSE the schedule that they come to."""
+        return await self._answer(operations.GET_STATION_CHARGING, station_id, query={"unit": unit, "hours": hours})
+
     async def check_station(self, station_id: str) -> types.StationChecks:
         """Look a station through from the outside in: account, last attempts to connect, certificate, connection,
         start, clock, signs of life, connectors, tokens, meter values, messages, firmware, commands.

@@ -271,6 +271,9 @@ REFRESH_STATION_CERTIFICATES: Operation[types.StationCertificates] = Operation(
 RENEW_STATION_CERTIFICATE: Operation[types.CommandAnswer] = Operation(
     "renewStationCertificate", "POST", "/api/v1/stations/{station_id}/certificates/renew", types.CommandAnswer
 )
+GET_STATION_CHARGING: Operation[types.StationCharging] = Operation(
+    "getStationCharging", "GET", "/api/v1/stations/{station_id}/charging", types.StationCharging
+)
 CHECK_STATION: Operation[types.StationChecks] = Operation(
     "checkStation", "GET", "/api/v1/stations/{station_id}/checks", types.StationChecks
 )
@@ -597,6 +600,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     INSTALL_STATION_CERTIFICATE,
     REFRESH_STATION_CERTIFICATES,
     RENEW_STATION_CERTIFICATE,
+    GET_STATION_CHARGING,
     CHECK_STATION,
     LIST_COMMANDS,
     SEND_COMMAND,

@@ -1209,6 +1209,12 @@ class SyncOperations(SyncCalls):
             operations.RENEW_STATION_CERTIFICATE, station_id, body=body, idempotency_key=idempotency_key
         )
 
+    def get_station_charging(
+        self, station_id: str, *, unit: Literal["A", "W"] | None = None, hours: int | None = None
+    ) -> types.StationCharging:
+        """The profiles that it has accepted or reported, and for each EVSE the schedule that they come to."""
+        return self._answer(operations.GET_STATION_CHARGING, station_id, query={"unit": unit, "hours": hours})
+
     def check_station(self, station_id: str) -> types.StationChecks:
         """Look a station through from the outside in: account, last attempts to connect, certificate, connection,
         start, clock, signs of life, connectors, tokens, meter values, messages, firmware, commands.

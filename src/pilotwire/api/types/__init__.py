@@ -7,6 +7,7 @@ is in `base`. Records of the store are mapped to these types, never shown.
 from .alarms import *  # noqa: F403
 from .base import *  # noqa: F403
 from .certificates import *  # noqa: F403
+from .charging import *  # noqa: F403
 from .checks import *  # noqa: F403
 from .commands import *  # noqa: F403
 from .course import *  # noqa: F403
@@ -23,8 +24,8 @@ from .retention import *  # noqa: F403
 from .rollouts import *  # noqa: F403
 from .sites import *  # noqa: F403
 from .stations import *  # noqa: F403
-from .tokens import *  # noqa: F403
 from .tariffs import *  # noqa: F403
+from .tokens import *  # noqa: F403
 from .variables import *  # noqa: F403
 from .views import *  # noqa: F403
 from .webhooks import *  # noqa: F403

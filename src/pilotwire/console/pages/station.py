@@ -24,6 +24,7 @@ TABS: list[tuple[str, str, str]] = [
     ("messages", N_("Messages"), "messages:read"),
     ("configuration", N_("Configuration"), "variables:read"),
     ("commands", N_("Commands"), "commands:read"),
+    ("charging", N_("Limits"), "stations:read"),
     ("kept", N_("What it keeps"), "stations:read"),
     ("firmware", N_("Firmware and logs"), "stations:read"),
     ("security", N_("Security"), "stations:read"),
