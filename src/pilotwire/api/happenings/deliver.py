@@ -21,6 +21,7 @@ from pilotwire.storage.documents import Change, Conflict, Delete, Document, put,
 from .. import audit
 from ..access import system
 from ..context import ApiContext
+from ..resources.retention import chosen
 from ..tenancy import PLATFORM
 from .outbound import Outbound, OutboundFailed
 from .records import (
@@ -43,8 +44,7 @@ log = logging.getLogger(__name__)
 PURPOSE = "webhook secret"
 IDLE_S = 5.0
 SWEEP_MS = 3_600_000
-KEEP_MS = 7 * 86_400_000
-"""How long what is done stays in the log."""
+DAY_MS = 86_400_000
 PAGE = 50
 
 
@@ -221,7 +221,8 @@ class _Pump:
 
     async def _sweep(self, now: int) -> None:
         """Forget what has been done for long."""
-        await self._delete(f"{self._hook} d ", f"{self._hook} d {sort_time(max(0, now - KEEP_MS))}")
+        keep = (await chosen(self._context)).delivery_days * DAY_MS
+        await self._delete(f"{self._hook} d ", f"{self._hook} d {sort_time(max(0, now - keep))}")
 
     async def _forget(self) -> None:
         """The webhook is gone: so is what waited for it, and its log."""

@@ -19,6 +19,7 @@ from pilotwire.crypto.vault import NotOurs
 from pilotwire.storage.documents import Delete, Document, put, sort_time, unpack
 
 from ..context import ApiContext
+from ..resources.retention import chosen
 from .deliver import tenants_of, vault_of
 from .records import (
     MAIL_SERVER,
@@ -40,7 +41,7 @@ TIMEOUT_S = 20.0
 IDLE_S = 2.0
 GIVE_UP_MS = 86_400_000
 DELAYS_MS = (15_000, 60_000, 300_000, 900_000, 3_600_000)
-KEEP_MS = 30 * 86_400_000
+DAY_MS = 86_400_000
 SWEEP_MS = 3_600_000
 
 
@@ -165,9 +166,10 @@ class Mailer:
             self._swept_at = now
 
     async def _sweep(self, tenant: str, now: int) -> None:
+        keep = (await chosen(self._context)).mail_days * DAY_MS
         while True:
             page = await self._context.store.documents(
-                tenant, NOTIFICATION, low="d", high=f"d{sort_time(max(0, now - KEEP_MS))}", limit=500
+                tenant, NOTIFICATION, low="d", high=f"d{sort_time(max(0, now - keep))}", limit=500
             )
             if not page.items:
                 return

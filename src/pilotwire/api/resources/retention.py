@@ -14,12 +14,15 @@ SETTING = "retention"
 """The installation's setting: read by whoever moves samples to history."""
 HOT_DAYS = 2
 DELIVERY_DAYS = 7
+MAIL_DAYS = 30
 
 
 class Kept(msgspec.Struct, omit_defaults=True):
     """What was chosen."""
 
     hot_days: int = HOT_DAYS
+    delivery_days: int = DELIVERY_DAYS
+    mail_days: int = MAIL_DAYS
 
 
 def read(text: str | None) -> Kept:
@@ -30,8 +33,18 @@ def read(text: str | None) -> Kept:
         return Kept()
 
 
+async def chosen(whole: ApiContext) -> Kept:
+    """What holds now, for whoever tidies up."""
+    return read(await whole.store.setting(SETTING))
+
+
 def _shown(context: ApiContext, kept: Kept) -> Tagged[types.Retention]:
-    shown = types.Retention(hot_days=kept.hot_days, delivery_days=DELIVERY_DAYS, login_days=context.config.login_days)
+    shown = types.Retention(
+        hot_days=kept.hot_days,
+        delivery_days=kept.delivery_days,
+        mail_days=kept.mail_days,
+        login_days=context.config.login_days,
+    )
     return Tagged(shown, tag_of(kept))
 
 
@@ -44,12 +57,13 @@ async def retention(whole: ApiContext, principal: Principal) -> Tagged[types.Ret
 async def change(
     whole: ApiContext, principal: Principal, data: types.RetentionChange, *, if_match: str | None = None
 ) -> Tagged[types.Retention]:
-    """Keep samples in the database for longer, or not so long. Raises Problem 403, 412."""
+    """Keep something for longer, or not so long; what is not given stays. Raises Problem 403, 412."""
     principal.need("tenants:write")
     before = read(await whole.store.setting(SETTING))
     check(if_match, tag_of(before))
-    kept = Kept(hot_days=data.hot_days)
+    given: dict[str, int] = msgspec.to_builtins(data)
+    kept = msgspec.structs.replace(before, **given)
     await whole.store.put_setting(SETTING, msgspec.json.encode(kept).decode())
-    detail: dict[str, object] = {"hot_days": data.hot_days, "before": before.hot_days}
+    detail: dict[str, object] = {**given, "before": {name: getattr(before, name) for name in given}}
     await audit.record(whole, principal, "retention.change", "retention", detail=detail)
     return _shown(whole, kept)

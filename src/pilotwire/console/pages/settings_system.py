@@ -75,6 +75,9 @@ async def security(request: PlainRequest) -> Response[Any]:
 
 
 # -- retention --------------------------------------------------------------------------------------------------------
+_KEPT = ("hot_days", "delivery_days", "mail_days")
+
+
 async def _retention_page(
     request: PlainRequest, form: Form, shown: types.Retention, etag: str, status: int = 200
 ) -> Any:
@@ -106,8 +109,12 @@ async def save_kept(request: PlainRequest) -> Response[Any]:
     whole, principal = whole_context(request), principal_of(request, "tenants:write")
     form = await Form.read(request)
     try:
-        days = form.number("hot_days")
-        data = body(types.RetentionChange, {"hot_days": days if days is not None else form.get("hot_days")})
+        given = {
+            name: form.get(name) if (days := form.number(name)) is None else days
+            for name in _KEPT
+            if name in form.values
+        }
+        data = body(types.RetentionChange, given)
         await retention.change(whole, principal, data, if_match=form.get(ETAG) or None)
     except Problem as refused:
         return await again(
