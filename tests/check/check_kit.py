@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -213,10 +212,12 @@ async def _over_tls(
 
 async def check_station(version: str, *only: str) -> dict[str, Outcome]:
     """Play the cases against our station in this process."""
-    settings = Settings({"station.password": "secret-of-station"})
-    async with places.listening("127.0.0.1", 0, version, settings) as (place, port):
-        with OwnStation.at(f"ws://127.0.0.1:{port}/ocpp", version) as driver:
+    with providers.files() as upload:
+        settings = Settings({"station.password": "secret-of-station", "upload": upload})
+        async with (
+            places.listening("127.0.0.1", 0, version, settings) as (place, port),
+            OwnStation.at(f"ws://127.0.0.1:{port}/ocpp", version) as driver,
+        ):
             scripts = library.chosen(library.scripts("station", version), only)
             outcomes = await run(scripts, settings, driver, place, timeout_s=3)
-            await asyncio.sleep(0)
     return {outcome.id: outcome for outcome in outcomes}

@@ -1,11 +1,11 @@
-"""Whom a central system asks in some cases: a provider of contracts for vehicles, over HTTP."""
+"""Who is asked in some cases, over HTTP: a provider of contracts for vehicles, and a server that takes files."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 RESPONSE = "gJgCVGVzdA=="
@@ -27,10 +27,30 @@ class _Provider(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-@contextmanager
-def contracts() -> Iterator[str]:
+class _Files(BaseHTTPRequestHandler):
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(201)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+def contracts() -> AbstractContextManager[str]:
     """The provider's address, while it runs."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Provider) as server:
+    return _running(_Provider)
+
+
+def files() -> AbstractContextManager[str]:
+    """Where files may be left by PUT, while it runs."""
+    return _running(_Files)
+
+
+@contextmanager
+def _running(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,7 +77,9 @@ def contexts(
         found["tls11"] = old = _context(ca, certificate, key)
         old.set_ciphers("ALL:@SECLEVEL=0")
         old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # old is what this one has to be
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
         found["bad-certificate"] = _context(ca, bad_certificate, bad_key) if bad_certificate else None
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"a certificate or key cannot be used: {error}") from error

@@ -43,7 +43,7 @@ Without one such cases are "not run", which never counts as passed.
 
 Settings (--set name=value): token.valid token.invalid token.blocked token.expired token.valid2 token.group token.master
   token.master.group token.type evse evse2 connector model vendor serial password unknown pending emaid tariff …
-exit status: 0 nothing failed, 1 something failed, 2 nothing was run"""
+exit status: 0 nothing failed, 1 something failed, 2 nothing was run, or the options are wrong"""
 
 
 def main(name: str, arguments: Sequence[str]) -> int:
@@ -75,6 +75,14 @@ def main(name: str, arguments: Sequence[str]) -> int:
     options.add_argument("--junit", type=Path, metavar="FILE", help="write the report there")
     options.add_argument("--quiet", action="store_true", help="only failures and counts")
     chosen = options.parse_args(arguments)
+    try:
+        return _checked(chosen)
+    except ConfigError as error:  # 1 says that a case failed
+        sys.stderr.write(f"pilotwire {name}: {error}\n")
+        return 2
+
+
+def _checked(chosen: argparse.Namespace) -> int:
     from pilotwire.check import library
 
     scripts = library.chosen(library.scripts(chosen.side, chosen.version), chosen.only, chosen.profile)
@@ -162,7 +170,7 @@ async def _play(chosen: argparse.Namespace, scripts: list[Script]) -> list[Outco
             if chosen.drive == "pilotwire":
                 from pilotwire.cli.own_station import OwnStation
 
-                driver = stack.enter_context(OwnStation.at(f"ws://{host}:{port}/ocpp", chosen.version))
+                driver = await stack.enter_async_context(OwnStation.at(f"ws://{host}:{port}/ocpp", chosen.version))
         return await run(scripts, settings, driver, place, timeout_s=chosen.timeout, each=each)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,18 @@ class OwnStation(Nobody):
         self.station = station
 
     @classmethod
-    @contextmanager
-    def at(cls, url: str, version: str, *, identity: str = "PW-STATION") -> Iterator[OwnStation]:
-        """The station is powered on, and shut down at the end. Inside a running loop."""
+    @asynccontextmanager
+    async def at(cls, url: str, version: str, *, identity: str = "PW-STATION") -> AsyncIterator[OwnStation]:
+        """The station is powered on, and shut down at the end."""
         from pilotwire.station.config import EvseConfig, StationConfig
         from pilotwire.station.program import Station
         from pilotwire.station.storage import MemoryStorage
+        from pilotwire.transport.files import HttpFiles
         from pilotwire.transport.ocpp.client import LoopDialer
         from pilotwire.transport.runtime import LoopScheduler, SystemIds
         from pilotwire.twin.fleet import rekey
 
+        files = HttpFiles()
         dialer = LoopDialer(f"{url}/{identity}", user=identity, password=b"secret-of-station")
         station = Station(
             StationConfig(
@@ -49,12 +51,14 @@ class OwnStation(Nobody):
             Random(1),
             MemoryStorage(),
             on_password=partial(rekey, dialer, version),
+            files=files,
         )
         station.power_on()
         try:
             yield cls(station)
         finally:
             station.shut_down()
+            await files.close()
 
     async def press(self, what: str, arguments: Mapping[str, Any]) -> None:
         """See `Driver.press`."""
