@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -10,22 +11,27 @@ import pytest
 from pilotwire.api.language import spoken, translate
 from pilotwire.api.words import level, news_of, say, spaced
 from pilotwire.domain import facts
-from pilotwire.domain.schedules.model import Profile
 
 KINDS = typing.get_args(facts.AnyFact)
 
 
-def made(kind: type[facts.Fact]) -> facts.AnyFact:
-    """The fact with every needed field filled by its type."""
+def filled(kind: type[msgspec.Struct]) -> msgspec.Struct:
+    """The struct with every needed field filled by its type."""
     fill: dict[str, typing.Any] = {}
     for field in msgspec.structs.fields(kind):
         if field.required:
             text = str(field.type)
-            if field.type is Profile:
-                fill[field.name] = Profile(id=1, evse=0, stack=0, purpose="TxProfile", kind="Relative", schedules=())
+            if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+                fill[field.name] = filled(field.type)
+            elif field.type is Decimal:
+                fill[field.name] = Decimal(1)
             else:
                 fill[field.name] = () if "tuple" in text else 1 if "int" in text else "SomeText"
-    return kind(**fill)  # type: ignore[return-value]
+    return kind(**fill)
+
+
+def made(kind: type[facts.Fact]) -> facts.AnyFact:
+    return typing.cast("facts.AnyFact", filled(kind))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
