@@ -169,16 +169,16 @@ async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str
         "subprotocol": f"ocpp{version}",
     }
     settings = Settings({**GIVEN, **certificates, **names, "url": csms.ocpp})
-    driver = drive.Pilotwire(csms.http, key, timeout_s=5)
+    driver = drive.Pilotwire(csms.http, key, timeout_s=10)
     try:
         place = places.Dialled(csms.ocpp, version, settings, {})
         scripts = library.chosen(library.scripts("csms", version), only)
-        outcomes = await run(scripts, settings, driver, place, timeout_s=4)
+        outcomes = await run(scripts, settings, driver, place, timeout_s=10)
         found = {outcome.id: outcome for outcome in outcomes}
         priced = [each for each in scripts if "tariff" in each.case.needs]
         costly = Settings({**settings.values, "id": f"PW-COST-{version}", "tariff": True})
         place = places.Dialled(csms.ocpp, version, costly, {})
-        found |= {outcome.id: outcome for outcome in await run(priced, costly, driver, place, timeout_s=4)}
+        found |= {outcome.id: outcome for outcome in await run(priced, costly, driver, place, timeout_s=10)}
         for need, profile in (("tls", 2), ("certificate", 3)):
             chosen = [each for each in scripts if need in each.case.needs]
             found |= {outcome.id: outcome for outcome in await _over_tls(csms, version, chosen, profile, driver)}
@@ -207,7 +207,7 @@ async def _over_tls(
             assert file is not None
             file.write_text(text)
     place = places.Dialled(url, version, settings, keys.contexts(tls / "ca.pem", *files))
-    return await run(scripts, settings, driver, place, timeout_s=4)
+    return await run(scripts, settings, driver, place, timeout_s=10)
 
 
 async def check_station(version: str, *only: str) -> dict[str, Outcome]:
@@ -219,5 +219,5 @@ async def check_station(version: str, *only: str) -> dict[str, Outcome]:
             OwnStation.at(f"ws://127.0.0.1:{port}/ocpp", version) as driver,
         ):
             scripts = library.chosen(library.scripts("station", version), only)
-            outcomes = await run(scripts, settings, driver, place, timeout_s=3)
+            outcomes = await run(scripts, settings, driver, place, timeout_s=10)
     return {outcome.id: outcome for outcome in outcomes}
