@@ -80,7 +80,7 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "hours": (24,),
     # tariffs
     "tariff_id": ("standard",), "tariff": ("standard",), "assignment_id": ("station CP-1001 0",), "dayOfWeek": (["Saturday"],), "scope": ("station",), "priceKwh": ("0.39",), "priceMinute": ("0.05",), "priceFixed": ("0.5",), "exclTax": ("7.07",),
-    "inclTax": ("8.41",), "validFrom": (TIME,), "revisions": ([],), "charging_s": (4760,), "start": (TIME,),
+    "inclTax": ("8.41",), "validFrom": (TIME,), "revisions": ([],), "start": (TIME,),
     # parameters
     "acknowledged": (False,), "after": ("90412",), "alarm_id": (ID,), "brief": (True,), "changed_since": (TIME,),
     "connected": (True,), "cursor": ("WyJzZXNz…",), "delivery_id": (ID,), "dry_run": (True,), "enabled": (True,),
