@@ -144,6 +144,7 @@ def test_the_whole_context_is_asked_for_where_it_is_needed_alone() -> None:
         "api/resources/tenants.py",
         "api/routes/certificates.py",  # the installation's own authority: platform admins change it
         "api/routes/retention.py",  # of the whole installation: platform admins change it
+        "console/pages/certificates.py",  # who signs, of the whole installation
         "console/pages/login.py",
         "console/pages/settings_tenants.py",
         "console/pages/settings_system.py",  # retention

@@ -312,7 +312,7 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         "createSite": ["exists"],
         "deleteSite": ["in-use"],
         "deleteJob": ["in-use"],
-        "createRollout": ["reason-needed"],
+        "createRollout": ["reason-needed", "not-found"],
         "resumeRollout": ["in-use"],
         "pauseRollout": ["in-use"],
         "cancelRollout": ["in-use"],
