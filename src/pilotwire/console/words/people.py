@@ -50,6 +50,8 @@ PERMISSIONS: Final[dict[str, Word]] = {
     "jobs:read": Word("see bulk jobs"),
     "jobs:write": Word("start and stop bulk jobs"),
     "firmware:read": Word("see firmware images"),
+    "tariffs:read": Word("see tariffs and where they count"),
+    "tariffs:write": Word("make, change and place tariffs"),
     "firmware:write": Word("add and delete firmware images"),
     "rollouts:read": Word("see roll-outs of firmware"),
     "rollouts:write": Word("start and stop roll-outs of firmware"),
