@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
+
 from pilotwire.api import types
 from pilotwire.api.access import system
-from pilotwire.api.resources import drivers, groups
+from pilotwire.api.resources import drivers, groups, tariffs
 from pilotwire.api.resources.firmware import FirmwareRecord
 from pilotwire.api.resources.rollouts import MEMBER_KIND, RolloutRecord, count, member_id
 from pilotwire.domain import facts, kept, records, rollouts
+from pilotwire.domain.schedules.model import Period, Profile, Schedule
 from pilotwire.storage import documents
 from pilotwire.storage.port import Entry
 
@@ -148,6 +151,51 @@ async def firmware(site: Any) -> None:
           for one in members for key in (member_id(ROLLOUT, one.number),)),
     ]  # fmt: skip
     await site.store.write_documents("default", changes)
+
+
+async def prices(site: Any) -> None:
+    """A tariff by energy that asks for idle time, in all places, and one at night at a site."""
+    tax = [{"type": "VAT", "tax": "19"}]
+    idle = {"prices": [{"priceMinute": "0.1", "conditions": {"minIdleTime": 600}}], "taxRates": tax}
+    night = {"startTimeOfDay": "22:00", "endTimeOfDay": "06:00"}
+    cheaper = [{"priceKwh": "0.24", "conditions": night}, {"priceKwh": "0.39"}]
+    for name, title, energy in (
+        ("standard", "Standard", [{"priceKwh": "0.39"}]),
+        ("night", "Cheaper at night", cheaper),
+    ):
+        terms = {"currency": "EUR", "energy": {"prices": energy, "taxRates": tax}, "idleTime": idle}
+        new = msgspec.convert({"id": name, "name": title, "terms": terms}, types.NewTariff)
+        await tariffs.create(site.context, system("default"), new)
+    for assignment in (
+        types.NewTariffAssignment(tariff_id="standard", scope="all"),
+        types.NewTariffAssignment(tariff_id="night", scope="site", target="north"),
+    ):
+        await tariffs.assign(site.context, system("default"), assignment)
+
+
+def limits(site: Any) -> None:
+    """DC-01 has a ceiling and, for an hour, less."""
+    now = site.clock.now()
+    site.stations["DC-01"].charging = records.Charging(
+        profiles=[
+            Profile(
+                id=1, evse=0, stack=0, purpose="ChargingStationMaxProfile", kind="Absolute", installed=now,
+                schedules=(Schedule(unit="W", start=now, periods=(Period(start_ms=0, limit=120_000_000),)),),
+            ),
+            Profile(
+                id=7, evse=1, stack=2, purpose="TxDefaultProfile", kind="Absolute", installed=now,
+                schedules=(
+                    Schedule(
+                        unit="W", start=now - 20 * MINUTE, duration_ms=300 * MINUTE,
+                        periods=(
+                            Period(start_ms=0, limit=90_000_000), Period(start_ms=60 * MINUTE, limit=40_000_000),
+                            Period(start_ms=150 * MINUTE, limit=75_000_000),
+                        ),
+                    ),
+                ),
+            ),
+        ],
+    )  # fmt: skip
 
 
 def things_kept(site: Any) -> None:

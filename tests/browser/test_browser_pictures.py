@@ -33,6 +33,7 @@ PAGES = {
     "firmware": "/stations/DC-01/firmware", "station-security": "/stations/DC-01/security",
     "station-certificates": "/stations/DC-01/certificates", "certificates": "/settings/certificates",
     "network": "/stations/DC-01/network", "account": "/stations/DC-01/account", "checks": "/stations/DC-04/checks",
+    "limits": "/stations/DC-01/charging", "tariffs": "/access/tariffs", "tariff": "/access/tariffs/night",
     "quirks": "/quirks?show=all", "jobs": "/jobs", "sites": "/sites", "site": "/sites/north",
     "site-plan": "/sites/north/plan",
     "images": "/firmware", "image": f"/firmware/{kit.IMAGE}", "image-new": "/firmware/new",
@@ -68,6 +69,8 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
     folder.mkdir(parents=True, exist_ok=True)
     kit.past_session(locked_site)
     kit.things_kept(locked_site)
+    kit.limits(locked_site)
+    await kit.prices(locked_site)
     await kit.firmware(locked_site)
     await kit.people_with_tokens(locked_site)
     ada = await locked_site.store.user("default", "ada")

@@ -34,6 +34,12 @@ _REQUIRED = frozenset(
 )  # fmt: skip
 
 
+_OF_METER_VALUES = frozenset(
+    ("MeterValuesSampledData", "MeterValueSampleInterval", "MeterValuesAlignedData", "ClockAlignedDataInterval")
+)
+"""Required and writable by 1.6, 9.1; without them nobody chooses what is measured and when."""
+
+
 def _configuration(watch: Watch, request: Any, response: Any) -> None:
     rows = response.configuration_key or []
     told = {row.key.casefold() for row in rows}
@@ -52,7 +58,7 @@ def _configuration(watch: Watch, request: Any, response: Any) -> None:
         if known is not None and row.value is not None:
             if known.kind == "boolean" and row.value not in _BOOLEAN and row.value.strip():
                 watch.saw("boolean-spelling")
-            if row.readonly and known.mutability == "ReadWrite" and known.required:
+            if row.readonly and row.key in _OF_METER_VALUES:
                 watch.saw("key-read-only")
         given = watch.changed.get(row.key)
         if given is not None and row.value is not None and _plain(row.value) != _plain(given):
