@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-from .harness import ENVIRONMENT, ROOT, Load, _pin, closed_loop, free_port, rss, server
+from .harness import ENVIRONMENT, ROOT, Load, _pin, closed_loop, rss, server
+from .ports import free_port
 
 
 class Row(NamedTuple):

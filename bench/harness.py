@@ -25,12 +25,6 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 """Of servers and loads: modules are compiled once, as pip leaves them, not at each start."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def _pin(core: int) -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[core % len(cores)]})

@@ -27,7 +27,8 @@ import httpx
 import psutil
 
 from . import dataset
-from .harness import ENVIRONMENT, ROOT, Load, _pin, cpu_seconds, free_port, server, wait_for_rest
+from .harness import ENVIRONMENT, ROOT, Load, _pin, cpu_seconds, server, wait_for_rest
+from .ports import free_port
 
 DATA = "PILOTWIRE_BENCH_DATA"
 LISTS = (
