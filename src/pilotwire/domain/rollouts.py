@@ -200,3 +200,12 @@ def settle(member: Member, state: State, why: str, now: int) -> None:
 def stage_over(members: Iterable[Member], stage: int) -> bool:
     """Nobody of the stages so far is under way or waited for."""
     return all(one.state in OVER for one in members if 0 < one.stage <= stage)
+
+
+def state_after(outcome: str) -> State:
+    """Where a member stands whose update has ended so (`domain.firmware.Outcome`)."""
+    match outcome:
+        case "installed" | "silent" | "refused":
+            return outcome
+        case _:
+            return "failed"
