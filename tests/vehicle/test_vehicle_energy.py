@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotwire.core.errors import LocalError
+from pilotwire.domain.interpolation import interpolate
 from pilotwire.vehicle.battery import MICROJOULES_PER_WH, Battery
-from pilotwire.vehicle.car import Vehicle, curve_at
+from pilotwire.vehicle.car import Vehicle
 from pilotwire.vehicle.catalogue import CATALOGUE
 
 kinds = st.sampled_from(list(CATALOGUE.values()))
@@ -52,7 +53,7 @@ def test_dc_draw_stays_below_every_limit(kind, soc):
     assert draw is not None
     assert draw.mv * draw.ma <= 150_000 * 10**6
     assert draw.ma <= min(500_000, kind.dc_max_ma)
-    assert draw.mv * draw.ma <= curve_at(kind.dc_curve, car.soc // 10 * 10) * 10**6
+    assert draw.mv * draw.ma <= interpolate(kind.dc_curve, car.soc // 10 * 10) * 10**6
 
 
 def test_dc_tapers_towards_the_end():

@@ -1,11 +1,11 @@
-"""Curves of points that are straight between: P(f), P(U), the power that a signal asks for."""
+"""Curves of points that are straight between: P(f), P(U), the power that a signal asks for, what a battery takes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 Point = tuple[int, int]
-"""(x, y), both in thousandths of their units."""
+"""(x, y), both in base units."""
 
 
 def interpolate(points: Sequence[Point], x: int) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pilotwire.domain.interpolation import interpolate
+
 from .battery import Battery
 from .catalogue import CarKind
 
@@ -124,7 +126,7 @@ class Vehicle:
         pack_mv = self._pack_mv()
         if pack_mv > max_mv:
             return None
-        watts = min(max_w, curve_at(self.kind.dc_curve, soc))
+        watts = min(max_w, interpolate(self.kind.dc_curve, soc))
         current = min(watts * 1_000_000 // pack_mv, max_ma, self.kind.dc_max_ma)
         return DcDraw(pack_mv, current) if current > 0 else None
 
@@ -196,15 +198,3 @@ class Vehicle:
 
     def _step_soc(self) -> int:
         return self.battery.soc // _STEP * _STEP
-
-
-def curve_at(curve: tuple[tuple[int, int], ...], soc: int) -> int:
-    """The curve's W at `soc` (0.1 %), linear between its points, flat beyond its ends."""
-    previous_soc, previous_w = curve[0]
-    for point_soc, point_w in curve:
-        if soc <= point_soc:
-            if point_soc == previous_soc:
-                return point_w
-            return previous_w + (point_w - previous_w) * (soc - previous_soc) // (point_soc - previous_soc)
-        previous_soc, previous_w = point_soc, point_w
-    return previous_w
