@@ -324,7 +324,8 @@ async def test_a_link_is_for_one_file_one_purpose_and_a_time(
     assert (await outside.get(path.rpartition("/")[0])).status_code == 200  # the name does not matter
     assert (await outside.put(path, content=b"x")).status_code == 405
     token = path.split("/")[2]
-    for wrong in ("/files/", "/files/x", f"/files/{token[:-1]}A/x", f"/files/{'é' * 43}/x", "/files/" + "A" * 43):
+    near = token[:-1] + ("B" if token.endswith("A") else "A")
+    for wrong in ("/files/", "/files/x", f"/files/{near}/x", f"/files/{'é' * 43}/x", "/files/" + "A" * 43):
         assert (await outside.get(wrong)).status_code == 404
     # Whoever reads the store cannot use it: of a link its digest is kept.
     page = await world.store.documents(PLATFORM, KIND)
