@@ -2,8 +2,8 @@
 
     @pytest.mark.requirement("2.0.1", "B01.FR.02", side="csms")
 
-says that the test shows this requirement on this side; `tests/requirements.toml` says the same of tests by their
-names. `--requirements FILE` writes what was marked and how it went,
+says that the test shows this requirement on this side; the files of
+`tests/requirements` say the same of tests by their names. `--requirements FILE` writes what was marked and how it went,
 for `tools/make_ledger.py`. Only a test that ran and passed counts; one that was skipped or failed as expected does not.
 """
 
@@ -44,22 +44,31 @@ def _known() -> dict[str, dict[str, list[str]]]:
     }
 
 
-NAMED: dict[str, dict[str, Any]] = tomllib.loads((_ROOT / "tests" / "requirements.toml").read_text())
+def _named() -> dict[str, list[dict[str, Any]]]:
+    """Path of a test file → what stands of it in `tests/requirements`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for file in sorted((_ROOT / "tests" / "requirements").glob("*.toml")):
+        for table in tomllib.loads(file.read_text())["tests"]:
+            found.setdefault(table["path"], []).append(table)
+    return found
+
+
+NAMED = _named()
 KNOWN = _known()
 
 
 def _mark_by_name(item: pytest.Item) -> None:
     path, _, name = item.nodeid.partition("::")
-    table = NAMED.get(path, {})
-    ids = table.get(name.partition("[")[0], ())
-    if not ids or not isinstance(item, pytest.Function):
+    if path not in NAMED or not isinstance(item, pytest.Function):
         return
     given = item.callspec.params.get("version") if hasattr(item, "callspec") else None
-    for version in [str(given)] if given else table["versions"]:
-        for each in ids:
-            alone, _, requirement = each.rpartition(":")
-            if alone in ("", version) and table["side"] in KNOWN[version].get(requirement, ()):
-                item.add_marker(pytest.mark.requirement(version, requirement, side=table["side"]))
+    for table in NAMED[path]:
+        ids = table["shows"].get(name.partition("[")[0], ())
+        for version in [] if not ids else [str(given)] if given else table["versions"]:
+            for each in ids:
+                alone, _, requirement = each.rpartition(":")
+                if alone in ("", version) and table["side"] in KNOWN[version].get(requirement, ()):
+                    item.add_marker(pytest.mark.requirement(version, requirement, side=table["side"]))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -4,8 +4,8 @@
     python tools/make_ledger.py --check         is the ledger whole, and is there a test behind everything that is met?
 
 `SHOWN.json` is what `pytest --requirements SHOWN.json` writes. A requirement of a side is met when every test that is
-marked with it ran and passed, partial when some did, and open when none did. What does not concern us is written down
-with its reason in `docs/conformance/not_applicable.toml`, by hand.
+marked with it ran and passed, partial when some did, and open when none did. What does not concern us, and what is
+known to be lacking, is written down with its reason in `docs/conformance/reasons`, by hand.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ FOLDER = ROOT / "docs" / "conformance"
 LEDGER = FOLDER / "ledger.json"
 SUMMARY = FOLDER / "README.md"
 PAGE = ROOT / "docs" / "guide" / "conformance.md"
+NAMED = ROOT / "tests" / "requirements"
 STATUSES = ("met", "partial", "open", "not_applicable")
 
 # Where a block is written: for readers who want to see it, by side.
@@ -77,32 +78,46 @@ def ledger(shown: dict[str, dict[str, str]]) -> list[dict[str, str]]:
     unknown = sorted({(version, name) for version, _, name in tests if (version, name) not in known})
     if unknown:
         raise SystemExit(f"tests are marked with requirements that the standard does not have: {unknown}")
-    excused = not_applicable()
+    written = reasons()
+    places = {table["path"]: table["code"] for table in named() if "code" in table}
     rows: list[dict[str, str]] = []
     for row in requirements():
         found = tests.get((row["version"], row["side"], row["id"]), {})
         passed, missed = found.get("passed", []), found.get("open", [])
-        reason = excused.get((row["version"], row["side"], row["id"]), "")
-        status = "not_applicable" if reason else "open" if not passed else "partial" if missed else "met"
-        if status == "partial":
+        standing, reason = written.get((row["version"], row["side"], row["id"]), ("", ""))
+        status = "open" if not passed else "partial" if missed else "met"
+        if status == "open" and standing == "not_applicable":
+            status = standing
+        elif status == "partial":
             reason = f"{len(passed)} of {len(passed) + len(missed)} tests pass; open: {_short(missed[0])}"
-        elif status == "open":
+        elif status == "open" and not reason:
             reason = f"its test does not pass yet: {_short(missed[0])}" if missed else "no test shows it yet"
-        code = CODE[row["side"]].get(row["block"], ELSEWHERE[row["side"]]) if passed else ""
+        elif status == "met" and standing:
+            raise SystemExit(f"{row['version']} {row['id']} ({row['side']}) is met by {passed[0]}: its reason is old")
+        usual = CODE[row["side"]].get(row["block"], ELSEWHERE[row["side"]])
+        code = places.get(passed[0].partition("::")[0], usual) if passed else ""
         rows.append({**row, "status": status, "code": code, "test": passed[0] if passed else "", "reason": reason})
     return rows
 
 
-def not_applicable() -> dict[tuple[str, str, str], str]:
-    """(version, side, id) → the reason."""
-    read: dict[str, Any] = tomllib.loads((FOLDER / "not_applicable.toml").read_text())
-    found: dict[tuple[str, str, str], str] = {}
-    for entry in read.get("requirement", []):
-        for version in entry["versions"]:
-            for side in entry["sides"]:
-                for name in entry["ids"]:
-                    found[version, side, name] = entry["reason"]
+def reasons() -> dict[tuple[str, str, str], tuple[str, str]]:
+    """(version, side, id) → `open` or `not_applicable`, and why."""
+    found: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for file in sorted((FOLDER / "reasons").glob("*.toml")):
+        read: dict[str, Any] = tomllib.loads(file.read_text())
+        for entry in read["requirement"]:
+            for version in entry["versions"]:
+                for side in entry["sides"]:
+                    for name in entry["ids"]:
+                        found[version, side, name] = entry["status"], entry["reason"]
     return found
+
+
+def named() -> list[dict[str, Any]]:
+    """What `tests/requirements` says of tests, table by table."""
+    return [
+        table for file in sorted(NAMED.glob("*.toml")) for table in tomllib.loads(file.read_text()).get("tests", ())
+    ]
 
 
 def _short(test: str) -> str:
@@ -168,10 +183,35 @@ def faults() -> list[str]:
             found.append(f"{what} is {row['status']}, and its test {row['test']} is not there")
         if not (ROOT / row["code"]).exists():
             found.append(f"{what}: {row['code']} is not there")
+    found += _wrong_names(tests)
     made = render(rows)
     for path, text in ((SUMMARY, made[1]), (PAGE, made[2])):
         if path.read_text() != text:
             found.append(f"{path.name} is not what the ledger says: make ledger")
+    return found
+
+
+def _wrong_names(seen: dict[Path, set[str]]) -> list[str]:
+    """Tests and requirements that are named by hand and are not there."""
+    sides: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in requirements():
+        sides[row["id"]].add((row["version"], row["side"]))
+    found = [
+        f"the reason for {version} {name} ({side}): there is no such requirement, or {status} is no status for one"
+        for (version, side, name), (status, _) in reasons().items()
+        if (version, side) not in sides[name] or status not in ("open", "not_applicable")
+    ]
+    for table in named():
+        path = table["path"]
+        if "code" in table and not (ROOT / table["code"]).exists():
+            found.append(f"{path}: {table['code']} is not there")
+        for test, ids in table["shows"].items():
+            if not _has(ROOT / path, test, seen):
+                found.append(f"{path}: there is no {test}")
+            for each in ids:
+                alone, _, name = each.rpartition(":")
+                if not any(side == table["side"] and alone in ("", version) for version, side in sides[name]):
+                    found.append(f"{path}: {test} is said to show {each}, which does not bind the {table['side']}")
     return found
 
 
