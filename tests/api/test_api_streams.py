@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 from pilotwire.api import events
 from pilotwire.api.access import system
 from pilotwire.api.events import Wanted, stream
+from pilotwire.api.fleet import WARM_FROM, fleet_of
 from pilotwire.api.live import QUEUE, LiveHub, hub_of
 from pilotwire.api.server import ApiServer
 from pilotwire.core.errors import ConfigError
 from pilotwire.domain import facts
+from pilotwire.domain.records import Station
 from pilotwire.transport.bus import PowerNow
 
 HEADERS = {"Authorization": "Bearer pw_test-process-key"}
@@ -301,3 +304,45 @@ async def test_stop_ends_streams_at_once(world) -> None:
 async def test_a_taken_port_is_said_plainly(world, server) -> None:
     with pytest.raises(ConfigError, match=f"127.0.0.1:{server.port}.*--http"):
         await ApiServer(world.app).start("127.0.0.1", server.port)
+
+
+async def test_nobody_connects_before_what_every_page_needs_is_made(world) -> None:
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))  # holds the port for this test alone; it never listens
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port = probe.getsockname()[1]
+    refused: list[bool] = []
+
+    async def first() -> None:
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        refused.append(True)
+
+    def broken() -> None:
+        raise RuntimeError("whoever needs it meets it again")
+
+    world.app.state["first"] = [broken, first]
+    made = ApiServer(world.app, warm=True)
+    probe.close()
+    await made.start("127.0.0.1", port)
+    try:
+        assert refused == [True]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        refused.clear()
+        with pytest.raises(ConfigError, match="--http"):
+            await ApiServer(world.app, warm=True).start("127.0.0.1", port)
+        assert not refused  # found before the work
+    finally:
+        await made.stop()
+
+
+async def test_a_large_fleet_is_read_before_its_first_page(world) -> None:
+    for number in range(WARM_FROM + 1):
+        world.commit(f"CP-{number:04}", touched=(Station(tenant="default", id=f"CP-{number:04}"),))
+    made = ApiServer(world.app, warm=True)
+    await made.start("127.0.0.1", 0)
+    try:
+        assert len(fleet_of(world.context, "default")._members) > WARM_FROM
+    finally:
+        await made.stop()

@@ -147,5 +147,6 @@ def create_app(context: ApiContext, extra: Sequence[ControllerRouterHandler] = (
         if await warm_fleet(context, context.config.tenant):
             await hub_of(context, context.config.tenant).picture()
 
-    app.state["warm"] = [large_fleet, partial(openapi.schema_of, app)]
+    app.state["first"] = [large_fleet]
+    app.state["warm"] = [partial(openapi.schema_of, app)]
     return app

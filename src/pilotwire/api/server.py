@@ -6,9 +6,9 @@ import asyncio
 import inspect
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from litestar import Litestar
@@ -20,6 +20,9 @@ from .live import close_hubs
 from .wire import Wire
 
 log = logging.getLogger(__name__)
+
+_LATER_S: Final = 2.0
+"""How long after the start what can wait is made in advance: whoever has waited for the start is served first."""
 
 
 class _Quiet(uvicorn.Server):
@@ -33,8 +36,8 @@ class _Quiet(uvicorn.Server):
 class ApiServer:
     """uvicorn without its signal handlers and logs. `stop` ends streams first, so that it takes no time.
 
-    `warm`: what is made on first use (the document, templates, the index of a large fleet) is made right after the
-    start, beside the first requests, so that nobody has to wait for it.
+    `warm`: what is made on first use is made in advance. The index of a large fleet before the first connection is
+    taken, since every page would wait for it; other templates and the API's document some seconds later.
     """
 
     def __init__(self, app: Litestar, *, warm: bool = False) -> None:
@@ -47,7 +50,15 @@ class ApiServer:
 
     async def start(self, host: str = "127.0.0.1", port: int = 8080) -> None:
         """Listen. Raises ConfigError where the address cannot be had."""
-        listening = _listen(host, port)
+        listening = _bound(host, port)
+        if self._warm:
+            try:
+                await self._make(self._app.state.get("first", ()))
+            except BaseException:
+                listening.close()
+                raise
+        with _to_be_had(listening, host, port):
+            listening.listen(1024)
         config = uvicorn.Config(
             self._app,
             access_log=False,
@@ -69,10 +80,14 @@ class ApiServer:
                 raise ConfigError(f"the API did not start on {host}:{port}")
             await asyncio.sleep(0.005)
         if self._warm:
-            self._warming = asyncio.get_running_loop().create_task(self._make_warm(), name="api warm-up")
+            self._warming = asyncio.get_running_loop().create_task(self._make_later(), name="api warm-up")
 
-    async def _make_warm(self) -> None:
-        for work in self._app.state.get("warm", ()):
+    async def _make_later(self) -> None:
+        await asyncio.sleep(_LATER_S)
+        await self._make(self._app.state.get("warm", ()))
+
+    async def _make(self, works: Iterable[Callable[[], Any]]) -> None:
+        for work in works:
             try:
                 if inspect.iscoroutinefunction(work):
                     await work()
@@ -103,17 +118,23 @@ class ApiServer:
         self._server = self._task = None
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+@contextmanager
+def _to_be_had(made: socket.socket, host: str, port: int) -> Iterator[None]:
+    """An address that is refused is a ConfigError that says what to do; the socket is closed."""
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(1024)
-        listening.setblocking(False)
+        yield
     except OSError as error:
-        listening.close()
+        made.close()
         raise ConfigError(
             f"the API cannot listen on {host}:{port}: {error.strerror}; choose another with --http"
         ) from error
-    return listening
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """The address, taken; whoever connects is refused until it listens."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    with _to_be_had(made, host, port):
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.setblocking(False)
+    return made

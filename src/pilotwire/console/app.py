@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from litestar import Litestar
 from litestar.exceptions import HTTPException
@@ -27,5 +28,6 @@ def create_app(context: ApiContext) -> Litestar:
     )
     app = create_api(context, extra=[*HANDLERS, files])
     app.exception_handlers[HTTPException] = unrouted
+    app.state.first.append(partial(compile_templates, "overview/index.html"))
     app.state.warm.insert(0, compile_templates)
     return app

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, meta
 from markupsafe import Markup, escape
 
 from pilotwire.api import language
@@ -201,10 +201,19 @@ _environment.filters.update(
 )
 
 
-def compile_templates() -> None:
-    """All of them, before anybody waits for one."""
-    for name in _environment.list_templates(extensions=["html"]):
+def compile_templates(page: str | None = None) -> None:
+    """All of them, or a page and what it refers to, before anybody waits for one."""
+    names = [page] if page else _environment.list_templates(extensions=["html"])
+    done: set[str] = set()
+    while names:
+        name = names.pop()
+        if name in done or _environment.loader is None:
+            continue
+        done.add(name)
         _environment.get_template(name)
+        if page:
+            source = _environment.loader.get_source(_environment, name)[0]
+            names += [one for one in meta.find_referenced_templates(_environment.parse(source)) if one]
 
 
 def render(template: str, **values: Any) -> str:
