@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-from .harness import ENVIRONMENT, ROOT, Load, _pin, closed_loop, rss, server
+from .harness import ENVIRONMENT, ROOT, Load, _pin, closed_loop, rss, server, wait_for_rest
 from .ports import free_port
 
 
@@ -78,6 +78,7 @@ def throughput(rounds: int, quick: bool) -> list[Row]:
         with baseline() as (process, url):
             theirs.append(closed_loop(process, url, stations=128, seconds=seconds)["per_cpu_s"])
         with ours("--database", "memory:") as (process, url, _):
+            wait_for_rest(process)
             mine.append(closed_loop(process, url, stations=128, seconds=seconds)["per_cpu_s"])
     ratio = median(mine) / median(theirs)
     remark = f"{median(mine):,.0f} against {median(theirs):,.0f} MeterValues per CPU-second"
@@ -90,12 +91,14 @@ def durable(rounds: int, quick: bool) -> list[Row]:
     found: list[dict[str, Any]] = []
     for _ in range(1 if quick else rounds):
         with ours() as (process, url, _):
+            wait_for_rest(process)
             found.append(closed_loop(process, url, stations=stations, seconds=1.0 if quick else 5.0))
     best = sorted(found, key=lambda each: each["per_cpu_s"])[len(found) // 2]
     rate = best["per_wall_s"] / 2
     halves: list[dict[str, Any]] = []
     for _ in range(1 if quick else rounds):
-        with ours() as (_, url, _):
+        with ours() as (process, url, _):
+            wait_for_rest(process)
             load = Load(url, "open", "--stations", stations, "--seconds", 1 if quick else 8, "--rate", rate)
             halves.append(load.finish())
     if any(each["errors"] or each["lost"] for each in halves):

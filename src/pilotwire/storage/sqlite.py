@@ -177,7 +177,8 @@ class SqliteStore(SqlStore):
         moment between two groups, so that the log can begin anew."""
         connection = self._connect(write=True)
         try:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            for _ in range(2):  # the second copies what came during the first, so that little is left to the writer
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:  # commits say for themselves when the disk is full
             self._loop.call_soon_threadsafe(
                 self._loop.call_exception_handler, {"message": "a checkpoint failed", "exception": error}
