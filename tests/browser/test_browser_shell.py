@@ -80,6 +80,17 @@ async def test_a_command_from_the_palette_opens_its_dialog(site, watch) -> None:
     await expect(page.locator("#command h2")).to_contain_text("Restart the station")
 
 
+async def test_a_command_alone_is_meant_for_the_station_that_is_looked_at(site, watch) -> None:
+    page = (await watch(site.url)).page
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("reset")
+    await expect(page.locator("#palette-list")).to_contain_text("Restart the station: AC-01")
+    await page.goto(f"{site.url}/stations/DC-01/network")
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("rest")
+    await expect(page.locator("#palette-list [role=option]")).to_have_text(["Restart the station: DC-01"])
+
+
 async def test_shortcuts_and_skip_link(site, watch) -> None:
     page = (await watch(site.url)).page
     await page.keyboard.press("Tab")

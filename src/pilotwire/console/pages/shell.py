@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote
+from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.params import QueryParameter
 from litestar.response import Redirect
 
-from pilotwire.api import language, types
-from pilotwire.api.access import Principal
-from pilotwire.api.context import ApiContext
-from pilotwire.api.language import _
-from pilotwire.api.queries import Queries
+from pilotwire.api import language
 from pilotwire.api.routes.login import own_path
 
 from ..forms import Form
-from ..navigation import places_of
-from ..view import kwh
-from . import command
+from ..palette import find
 from .common import THEME_COOKIE, THEMES, PlainRequest, context_of, fragment, whoever
 
 _YEAR = 365 * 86_400
@@ -43,63 +36,6 @@ async def preferences(request: PlainRequest) -> Response[Any]:
     return response
 
 
-class Found(NamedTuple):
-    """A line of the palette."""
-
-    group: str
-    text: str
-    href: str
-    icon: str
-    hint: str = ""
-
-
-_STATIONS = 7
-
-
-def _pages(principal: Principal, needle: str) -> list[Found]:
-    return [
-        Found(_("Pages"), _(place.text), place.path, place.icon, f"g {place.keys}")
-        for place in places_of(principal)
-        if needle in _(place.text).casefold() or needle in place.text.casefold()
-    ]
-
-
-async def _found(context: ApiContext, principal: Principal, text: str) -> list[Found]:
-    """Pages, stations, what can be done with the first of them, sessions."""
-    needle = text.casefold()
-    lines = _pages(principal, needle)
-    if not needle:
-        return lines
-    queries = Queries(context, principal)
-    if principal.may("stations:read"):
-        # "restart CP-1" finds the station by its last word too.
-        words = [text, *([text.split()[-1]] if " " in text else [])]
-        stations: list[types.Station] = []
-        for word in words:
-            stations = (await queries.stations(search=word, limit=_STATIONS)).items
-            if stations:
-                break
-        for one in stations:
-            state = _("online") if one.connected else _("offline")
-            lines.append(Found(_("Stations"), one.id, f"/stations/{quote(one.id, safe='')}", "station", state))
-        if stations and stations[0].connected:
-            first = stations[0]
-            for verb, told in command.VERBS.items():
-                if verb != "stop" and command.may_send(principal, verb):
-                    lines.append(
-                        Found(
-                            _("Do"),
-                            f"{_(told.title)}: {first.id}",
-                            f"/stations/{quote(first.id, safe='')}?do={verb}",
-                            "play",
-                        )
-                    )
-    if principal.may("sessions:read") and len(needle) > 3 and (session := await queries.find_session(text)):
-        hint = f"{session.station_id} · {kwh(session.energy_wh)} kWh"
-        lines.append(Found(_("Sessions"), session.id, f"/sessions/{quote(session.id, safe='')}", "bolt", hint))
-    return lines
-
-
 @get("/ui/palette")
 async def palette(request: PlainRequest, q: Annotated[str, QueryParameter(max_length=80)] = "") -> Response[Any]:
     """What fits to what is typed."""
@@ -108,7 +44,7 @@ async def palette(request: PlainRequest, q: Annotated[str, QueryParameter(max_le
     return fragment(
         request,
         "shell/palette.html",
-        found=await _found(context, principal, text) if text.isprintable() else [],
+        found=await find(context, principal, text, request.headers.get("hx-current-url", "")),
         q=text,
     )
 
