@@ -39,7 +39,19 @@ def control(m, kind, random):
             )
         },
         "VoltWatt": lambda: {
-            "curve": curve(m, priority=low, y_unit="PctMaxW", points=((104, 100), (110, random.randint(-20, 50))))
+            "curve": curve(
+                m,
+                priority=low,
+                y_unit="PctMaxW",
+                points=((104, 100), (110, random.randint(-20, 50))),
+                response_time=Decimal(8),
+                hysteresis=m.HysteresisType(
+                    hysteresis_low=Decimal(97),
+                    hysteresis_high=Decimal(103),
+                    hysteresis_delay=Decimal(20),
+                    hysteresis_gradient=Decimal(5),
+                ),
+            )
         },
         "LimitMaxDischarge": lambda: {
             "limit_max_discharge": m.LimitMaxDischargeType(
@@ -120,9 +132,9 @@ class Run:
         elif what == 5:
             self.low = -random.randint(0, 15_000_000)
             self.high = random.randint(0, 30_000_000)
-            station.smart_charging.external(Rates(limit=self.high, discharge=self.low), "W")
+            station.smart_charging.external.impose(Rates(limit=self.high, discharge=self.low), "W")
         elif what == 6:
-            station.smart_charging.release()
+            station.smart_charging.external.release()
             self.low = self.high = None
         elif what == 7:
             evse = random.choice((1, 2))

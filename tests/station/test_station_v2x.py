@@ -232,7 +232,7 @@ def test_a_set_point_stays_within_its_limits_and_a_wrong_one_is_refused(make_wor
     assert (refused.status, refused.status_info.reason_code) == ("Rejected", "InvalidSchedule")
     profile(world, "ExternalSetpoint", kind="Dynamic", limit=Decimal(4000), discharge_limit=Decimal(-2000))
     for asked, flows in ((-9_000_000, -2000), (9_000_000, 4000), (-1_000_000, -1000)):
-        world.station.smart_charging.external(Rates(setpoint=asked), "W", evse_id=1)
+        world.station.smart_charging.external.impose(Rates(setpoint=asked), "W", evse_id=1)
         world.run(5)
         assert power(world) == pytest.approx(flows, rel=0.01, abs=3)
 
@@ -243,7 +243,7 @@ def test_what_an_external_system_says_stands_in_the_profile_and_ages_with_it(mak
     plug(world)
     profile(world, "CentralSetpoint", id_=1, stack=1, setpoint=Decimal(1000))
     profile(world, "ExternalSetpoint", id_=2, stack=2, kind="Dynamic", duration=60)
-    world.station.smart_charging.external(Rates(setpoint=-5_000_000), "W", evse_id=1)
+    world.station.smart_charging.external.impose(Rates(setpoint=-5_000_000), "W", evse_id=1)
     world.run(50)
     assert power(world) == pytest.approx(-5000, rel=0.01)
     m = world.csms.messages
@@ -260,7 +260,7 @@ def test_what_an_external_system_says_stands_in_the_profile_and_ages_with_it(mak
     assert row.dyn_update_time is not None
     world.run(20)
     assert power(world) == pytest.approx(1000, rel=0.01), "nothing was heard for a minute (Q05.FR.07)"
-    world.station.smart_charging.external(Rates(setpoint=4_000_000), "W", evse_id=1)
+    world.station.smart_charging.external.impose(Rates(setpoint=4_000_000), "W", evse_id=1)
     world.run(1)
     assert power(world) == pytest.approx(4000, rel=0.01), "it is eligible again (Q05.FR.08)"
 
@@ -273,13 +273,13 @@ def test_what_an_external_system_says_to_the_whole_station_is_shared(make_world)
         profile(world, "CentralSetpoint", evse, id_=evse, setpoint=Decimal(-9000))
     world.run(5)
     assert power(world, 1) + power(world, 2) == pytest.approx(-18_000, rel=0.01)
-    world.station.smart_charging.external(Rates(limit=20_000_000, discharge=-6_000_000), "W")
+    world.station.smart_charging.external.impose(Rates(limit=20_000_000, discharge=-6_000_000), "W")
     world.run(5)
     assert power(world, 1) == pytest.approx(-3000, rel=0.01)
     assert power(world, 1) + power(world, 2) == pytest.approx(-6000, rel=0.01)
-    world.station.smart_charging.release()
+    world.station.smart_charging.external.release()
     for asked in (-8_000_000, 8_000_000):
-        world.station.smart_charging.external(Rates(setpoint=asked), "W")
+        world.station.smart_charging.external.impose(Rates(setpoint=asked), "W")
         world.run(5)
         assert power(world, 1) + power(world, 2) == pytest.approx(asked / 1000, rel=0.02)
     world.station.unplug(2)

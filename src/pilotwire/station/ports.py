@@ -12,6 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from pilotwire.domain.schedules.model import Composite
+
 
 class Car(Protocol):
     """A car as the control pilot and the meter feel it."""
@@ -59,6 +61,35 @@ class Car(Protocol):
     def give(self, energy_uj: int, *, dc: bool) -> None: ...
 
     def until_change(self, power_mw: int, *, dc: bool) -> int | None: ...
+
+
+@runtime_checkable
+class Planner(Car, Protocol):
+    """A car that plans how it charges (ISO 15118); `pilotwire.vehicle.planner.PlanningVehicle` fits."""
+
+    @property
+    def energy_wh(self) -> int:
+        """What it still needs."""
+        ...
+
+    @property
+    def departure(self) -> int | None:
+        """When it leaves, ms since the epoch; None: it does not say."""
+        ...
+
+    @property
+    def tuples(self) -> int | None:
+        """How many periods it can take in a schedule; None: it does not say."""
+        ...
+
+    @property
+    def scheduled(self) -> bool:
+        """It chooses and says how it will draw; else it leaves both to the station (ISO 15118-20, dynamic control)."""
+        ...
+
+    def plan(self, offers: Sequence[Composite]) -> tuple[int, Composite | None]:
+        """Which of `offers` (in W) it takes, counted from 0, and how it will draw within that; None: as offered."""
+        ...
 
 
 @runtime_checkable

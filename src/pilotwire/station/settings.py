@@ -337,6 +337,7 @@ TABLE: tuple[Setting, ...] = (
         name="limit_significance",
         default="1",
         kind="decimal",
+    _int("max_external_id", -1, "", _V("SmartChargingCtrlr", "MaxExternalConstraintsId"), low=-(2**31)),
         writable=False,
         unit="Percent",
         variable=_V("SmartChargingCtrlr", "LimitChangeSignificance"),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import structs
 
 from pilotwire.core.errors import LocalError
-from pilotwire.core.time import Timer, to_datetime
+from pilotwire.core.time import Timer
 from pilotwire.domain.schedules.curve import draw_delays
 from pilotwire.domain.schedules.model import (
     EV_SCHEDULE,
@@ -23,27 +23,25 @@ from pilotwire.domain.schedules.model import (
     EXTERNAL_SETPOINT,
     LOCAL_GENERATION,
     PRIORITY,
-    RATE_FIELDS,
     STATION_MAX,
     TX,
     TX_DEFAULT,
     Circumstances,
     Composite,
     Limits,
-    Period,
     Place,
     Profile,
     Rates,
-    Schedule,
     Transaction,
     Unit,
 )
 from pilotwire.domain.schedules.rules import Abilities, Refusal, check
 from pilotwire.domain.schedules.store import Criteria, ProfileStore
-from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.translate import schedules as wire
 
 from .config import EvseConfig
+from .ev_planning import EvPlanning
+from .external_systems import ExternalSystems
 from .parts import Part
 
 if TYPE_CHECKING:
@@ -61,12 +59,7 @@ _MODES = frozenset(("CentralSetpoint", EXTERNAL_SETPOINT, EXTERNAL_LIMITS, "Idle
 _V2X_MODES = _MODES | {"CentralFrequency", "LocalFrequency", "LocalLoadBalancing"}
 _ADDITIONAL = frozenset((PRIORITY, LOCAL_GENERATION))
 _PURPOSES = frozenset((STATION_MAX, TX_DEFAULT, TX))
-_EXTERNAL_ID = -1_000_000
-"""External constraints and local generation have ids from here down (K11.FR.06)."""
 _NO_LIMITS = Limits()
-_SETPOINTS = tuple(name for name in RATE_FIELDS if name.startswith(("setpoint", "reactive")))
-_LIMITS = tuple(name for name in RATE_FIELDS if name.startswith(("limit", "discharge")))
-"""What an external system may say where the CSMS leaves it to that: ExternalSetpoint, ExternalLimits."""
 
 
 @cache
@@ -91,6 +84,8 @@ def _abilities(
     most: int,
     both_ways: bool,
     balancing: bool,
+    units: frozenset[str],
+    external_id: int | None,
 ) -> Abilities:
     newest = version == "2.1"
     return Abilities(
@@ -100,6 +95,8 @@ def _abilities(
         max_stack=max_stack,
         max_periods=max_periods,
         max_profiles=most,
+        units=units,
+        max_external_id=external_id if newest else None,
         dynamic=newest,
         max_offline=newest,
         local_time=newest,
@@ -114,18 +111,15 @@ def _abilities(
 class SmartCharging(Part):
     """The charging profiles of one station and everything that follows from them."""
 
-    __slots__ = ("_as_set", "_asked", "_external", "_needs", "_places", "_since", "_timer", "_transactions", "store")
+    __slots__ = ("_asked", "_places", "_since", "_timer", "_transactions", "external", "planning", "store")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
         self.store = ProfileStore()
         self._places = _places(station.config.evses)
         self._transactions: dict[int, Transaction] = {}
-        self._external: dict[int, Rates] = {}
-        self._as_set: dict[int, Period] = {}
-        """Dynamic profile → its period as the CSMS has set it, while an external system has its say in it."""
-        self._needs: set[str] = set()
-        """Transactions whose vehicle has told what it needs."""
+        self.external = ExternalSystems(station, self)
+        self.planning = EvPlanning(station, self)
         self._asked: dict[int, int] = {}
         """Dynamic profile → when its update was asked for last."""
         self._timer: Timer | None = None
@@ -137,9 +131,8 @@ class SmartCharging(Part):
     def restore(self, stored: Mapping[str, bytes]) -> None:
         self.store = ProfileStore.decode(stored.get(_KEY, b"[]"))
         self._transactions.clear()
-        self._external.clear()
-        self._as_set.clear()
-        self._needs.clear()
+        self.external.clear()
+        self.planning.clear()
         self._asked.clear()
         self._since = None
         self._rearm()
@@ -182,14 +175,15 @@ class SmartCharging(Part):
             if (drawn := self._draw(profile))
         }
         self._transactions[session.evse] = Transaction(key=session.key, start=session.started_at, delays=delays)
+        self.planning.began(session)
 
     def session_ended(self, session: Session) -> None:
         tx = self._transactions.pop(session.evse, None)
         if tx is not None and tx.priority:
             self._tell_priority(session.key, on=False)
-        self._needs.discard(session.key)
+        self.planning.ended(session)
         if self.store.end(session.key):
-            self._changed()
+            self.changed()
 
     # ── what holds ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -216,7 +210,7 @@ class SmartCharging(Part):
             transactions=transactions,
             zone=zone,
             offline_since=self._offline_since,
-            external=self._external,
+            external=self.external.said,
             setpoint_by_csms=station.settings.text("setpoint_priority") == "CSMS",
         )
 
@@ -241,10 +235,15 @@ class SmartCharging(Part):
         """Something limits the sum of the EVSEs."""
         return any(profile.evse == 0 and profile.purpose in (STATION_MAX, EXTERNAL) for profile in self.store)
 
-    def composite(self, evse_id: int, unit: Unit, now: int, duration_s: int) -> Composite:
-        """The composite schedule of an EVSE or of the station (0)."""
+    def composite(self, evse_id: int, unit: Unit, now: int, duration_s: int, *, choice: int | None = None) -> Composite:
+        """The composite schedule of an EVSE or of the station (0); `choice`: as if its vehicle had chosen that one of
+        up to three schedules."""
+        around = self.around()
+        if choice is not None and evse_id in around.transactions:
+            tx = structs.replace(around.transactions[evse_id], schedule=choice)
+            around = structs.replace(around, transactions={**around.transactions, evse_id: tx})
         return self.store.engine.composite(
-            now=now, duration_ms=duration_s * 1000, evse=evse_id, unit=unit, around=self.around()
+            now=now, duration_ms=duration_s * 1000, evse=evse_id, unit=unit, around=around
         )
 
     # ── what the CSMS sets ───────────────────────────────────────────────────────────────────────────────────────
@@ -262,7 +261,17 @@ class SmartCharging(Part):
             number("max_profiles"),
             station.v2x.enabled,
             station.v2x.thresholds() is not None,
+            self.units,
+            station.settings.number("max_external_id"),
         )
+
+    @property
+    def units(self) -> frozenset[str]:
+        """ChargingScheduleChargingRateUnit; 1.6 ChargingScheduleAllowedChargingRateUnit."""
+        settings = self._station.settings
+        if self._station.config.version == "1.6":
+            return frozenset({"Current": "A", "Power": "W"}[each] for each in settings.members("rate_units"))
+        return frozenset(settings.members("rate_units_2"))
 
     def check(self, profile: Profile) -> Refusal | None:
         """Why `profile` is not taken; None: it is."""
@@ -271,7 +280,7 @@ class SmartCharging(Part):
             self.abilities,
             self._transactions,
             now=self._station.clock.now(),
-            iso15118=profile.transaction in self._needs,
+            iso15118=self.planning.told(profile.transaction),
         )
 
     def fits(self, profile: Profile) -> Refusal | None:
@@ -289,23 +298,23 @@ class SmartCharging(Part):
                     delays[profile.id] = drawn
                 self._transactions[number] = structs.replace(tx, delays=delays)
         self._asked.pop(profile.id, None)
-        self._as_set.pop(profile.id, None)
-        self._changed()
-        if profile.purpose == TX and profile.transaction in self._needs:
-            self._tell_schedule(profile)
+        self.external.replaced(profile.id)
+        self.changed()
+        if profile.purpose == TX and self.planning.told(profile.transaction):
+            self.planning.offered(profile)
 
     def clear(self, criteria: Criteria) -> bool:
         """Forget what fits; whether there was any."""
         gone = self.store.clear(criteria)
         if gone:
-            self._changed()
+            self.changed()
         return bool(gone)
 
     def update(self, profile_id: int, rates: Rates) -> Refusal | None:
         """New rates of a dynamic profile."""
         refused = self.store.update(profile_id, rates, self._station.clock.now())
         if refused is None:
-            self._changed()
+            self.changed()
         return refused
 
     def report(self, request_id: int, criteria: Criteria) -> bool:
@@ -337,7 +346,8 @@ class SmartCharging(Part):
         random = self._station.random
         return draw_delays(profile, lambda most: random.randint(0, most))
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """The profiles are other ones: keep them, and obey."""
         self._save()
         self._refresh()
         self._rearm()
@@ -394,6 +404,17 @@ class SmartCharging(Part):
 
     # ── priority charging ────────────────────────────────────────────────────────────────────────────────────────
 
+    def transaction(self, evse_id: int) -> Transaction | None:
+        """What runs on that EVSE."""
+        return self._transactions.get(evse_id)
+
+    def follow(self, evse_id: int, schedule: int) -> None:
+        """The vehicle there has chosen that one of up to three schedules (0: the first)."""
+        tx = self._transactions[evse_id]
+        if tx.schedule != schedule:
+            self._transactions[evse_id] = structs.replace(tx, schedule=schedule)
+            self._refresh()
+
     def evse_of(self, transaction: str) -> int | None:
         """The EVSE on which the transaction of that id runs."""
         return next((number for number, tx in self._transactions.items() if tx.key == transaction), None)
@@ -426,270 +447,4 @@ class SmartCharging(Part):
             "NotifyPriorityCharging",
             station.messages.NotifyPriorityChargingRequest(transaction_id=transaction, activated=on),
             keep=True,
-        )
-
-    # ── external systems ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def external(
-        self,
-        rates: Rates | Schedule,
-        unit: Unit = "A",
-        *,
-        evse_id: int = 0,
-        source: str = "EMS",
-        local_generation: bool = False,
-        critical: bool | None = None,
-    ) -> bool:
-        """A system that is not the CSMS limits the station or one EVSE (K11, K12, K27, K29): obey, and tell the CSMS.
-
-        `rates` is one value, in thousandths of `unit`, or a whole schedule. Where a profile of the CSMS asks for
-        external values (ExternalLimits, ExternalSetpoint) they go there; False when external systems may not set
-        anything else (ExternalConstraintsProfileDisallowed).
-        """
-        station = self._station
-        version = station.config.version
-        asking = self._asking(evse_id) if isinstance(rates, Rates) and not local_generation else []
-        if isinstance(rates, Rates) and asking:
-            # K29.FR.03, Q05: the CSMS's own profile has room for it.
-            self._external[evse_id] = rates
-            self._put_outside(asking, rates)
-            station.finish()
-            return True
-        if station.settings.flag("external_disallowed"):
-            return False
-        now = station.clock.now()
-        purpose = LOCAL_GENERATION if local_generation else EXTERNAL
-        id_ = _EXTERNAL_ID - 2 * evse_id - (1 if local_generation else 0)
-        before = self.store.get(id_)
-        if isinstance(rates, Schedule):
-            schedule = rates if rates.start is not None else structs.replace(rates, start=now)
-            kind = "Absolute"
-        else:
-            mode = "ChargingOnly"
-            if version == "2.1":
-                mode = EXTERNAL_SETPOINT if rates.setpoint is not None else EXTERNAL_LIMITS
-            said: dict[str, Any] = {name: value for name in RATE_FIELDS if (value := getattr(rates, name)) is not None}
-            schedule = Schedule(unit=unit, periods=(Period(start_ms=0, mode=mode, **said),), id=1)
-            kind = "Dynamic" if version == "2.1" else "Absolute"
-            if kind == "Absolute":
-                schedule = structs.replace(schedule, start=now)
-        profile = Profile(
-            id=id_,
-            evse=evse_id,
-            stack=0,
-            purpose=purpose,
-            kind=kind,
-            schedules=(schedule,),
-            installed=now,
-            updated=now if kind == "Dynamic" else None,
-            source=source,
-        )
-        flows = self._offers()
-        self.store.put(profile)
-        self._changed()
-        if version != "1.6" and self._significant(before, profile):
-            self._tell_limit(profile, local_generation=local_generation, critical=critical)
-        self._tell_rates(flows)
-        station.finish()
-        return True
-
-    def release(self, *, evse_id: int = 0, local_generation: bool = False) -> bool:
-        """The external system lets go (K13): whether there was anything to let go of."""
-        station = self._station
-        wanted = _EXTERNAL_ID - 2 * evse_id - (1 if local_generation else 0)
-        flows = self._offers()
-        gone = self.store.remove(lambda each: each.id == wanted)
-        taken = self._external.pop(evse_id, None) if not local_generation else None
-        if taken is not None:
-            self._put_outside(self._asking(evse_id), None)
-        if not gone and taken is None:
-            return False
-        self._changed()
-        for profile in gone:
-            if station.config.version != "1.6":
-                station.conversation.call(
-                    "ClearedChargingLimit",
-                    station.messages.ClearedChargingLimitRequest(
-                        charging_limit_source=profile.source, evse_id=profile.evse
-                    ),
-                    keep=True,
-                )
-        self._tell_rates(flows)
-        station.finish()
-        return True
-
-    def _asking(self, evse_id: int) -> list[Profile]:
-        """Dynamic profiles of the CSMS that leave their values to an external system."""
-        return [
-            profile
-            for profile in self.store
-            if profile.purpose in (TX, TX_DEFAULT)
-            and profile.kind == "Dynamic"
-            and (evse_id == 0 or profile.evse in (0, evse_id))
-            and profile.schedules[0].periods[0].mode in (EXTERNAL_LIMITS, EXTERNAL_SETPOINT)
-        ]
-
-    def _put_outside(self, profiles: list[Profile], rates: Rates | None) -> None:
-        """What the external system says stands in the profile, and when it was said counts (Q05.FR.05 to .08).
-
-        None: it lets go, and what the CSMS had set stands there again.
-        """
-        now = self._station.clock.now()
-        for profile in profiles:
-            schedule = profile.schedules[0]
-            period = schedule.periods[0]
-            if rates is None:
-                period = self._as_set.pop(profile.id, period)
-            else:
-                self._as_set.setdefault(profile.id, period)
-                names = _SETPOINTS if period.mode == EXTERNAL_SETPOINT else _LIMITS
-                said: dict[str, Any] = {name: getattr(rates, name) for name in names}
-                period = structs.replace(period, **said)
-            self.store.put(
-                structs.replace(profile, updated=now, schedules=(structs.replace(schedule, periods=(period,)),))
-            )
-        self._changed()
-
-    def _offers(self) -> dict[int, int]:
-        return {evse.id: evse.offered_mw for evse in self._station.evses if evse.session is not None}
-
-    def _percent(self) -> float:
-        return float(self._station.settings.text("limit_significance") or 0)
-
-    def _significant(self, before: Profile | None, after: Profile) -> bool:
-        """Whether the limit has changed by more than LimitChangeSignificance (SC.03)."""
-        if before is None or before.schedules[0].unit != after.schedules[0].unit:
-            return True
-        old, new = before.schedules[0].periods, after.schedules[0].periods
-        if len(old) != len(new):
-            return True
-        for a, b in zip(old, new, strict=True):
-            for name in RATE_FIELDS:
-                x: int | None = getattr(a, name)
-                y: int | None = getattr(b, name)
-                if (x is None) != (y is None):
-                    return True
-                if x is not None and y is not None and abs(y - x) * 100 > abs(x) * self._percent():
-                    return True
-        return False
-
-    def _tell_limit(self, profile: Profile, *, local_generation: bool, critical: bool | None) -> None:
-        station = self._station
-        m = station.messages
-        more: dict[str, Any] = {}
-        if station.config.version == "2.1" and local_generation:
-            more["is_local_generation"] = True
-        station.conversation.call(
-            "NotifyChargingLimit",
-            m.NotifyChargingLimitRequest(
-                charging_limit=m.ChargingLimitType(
-                    charging_limit_source=profile.source, is_grid_critical=critical, **more
-                ),
-                charging_schedule=[wire.schedule_wire(m, each) for each in profile.schedules]
-                if station.settings.flag("limit_schedules")
-                else None,
-                evse_id=profile.evse,
-            ),
-            keep=True,
-        )
-
-    def _tell_rates(self, before: Mapping[int, int]) -> None:
-        """K11.FR.04, K13.FR.03: the charging rate of a transaction has changed for an external reason."""
-        station = self._station
-        if station.config.version == "1.6":
-            return
-        for evse in station.evses:
-            old = before.get(evse.id)
-            session = evse.session
-            if old is None or session is None or session.ending:
-                continue
-            if abs(evse.offered_mw - old) * 100 > old * self._percent():
-                station.dialect.sampled(
-                    evse, session, station.energy.read(evse, "sampled", "Other"), "ChargingRateChanged"
-                )
-
-    # ── vehicles that plan (ISO 15118) ───────────────────────────────────────────────────────────────────────────
-
-    def needs(self, evse_id: int, *, energy_wh: int, departure: int | None = None, tuples: int | None = None) -> None:
-        """The vehicle says what it needs (K15, K17, K18): told to the CSMS, now or once the connection is back.
-
-        `departure`: station clock, ms. Raises LocalError without a transaction, or in 1.6.
-        """
-        station = self._station
-        m = station.messages
-        tx = self._transactions.get(evse_id)
-        if station.config.version == "1.6" or tx is None:
-            raise LocalError("there is nobody to tell the needs of")
-        evse = station.evses[evse_id - 1]
-        place = self._places[evse_id]
-        most = evse.config.max_ma // 1000
-        fields: dict[str, Any] = {}
-        if place.dc:
-            transfer = "DC"
-            fields["dc_charging_parameters"] = m.DCChargingParametersType(
-                ev_max_current=most, ev_max_voltage=evse.config.max_mv // 1000, energy_amount=energy_wh
-            )
-        else:
-            transfer = ("AC_single_phase", "AC_two_phase", "AC_three_phase")[place.phases - 1]
-            fields["ac_charging_parameters"] = m.ACChargingParametersType(
-                energy_amount=energy_wh, ev_min_current=6, ev_max_current=most, ev_max_voltage=400
-            )
-        if departure is not None:
-            fields["departure_time"] = to_datetime(departure)
-        more: dict[str, Any] = {}
-        if station.config.version == "2.1" and not station.online:
-            more["timestamp"] = station.clock.wall()
-        self._needs.add(tx.key)
-        station.conversation.call(
-            "NotifyEVChargingNeeds",
-            m.NotifyEVChargingNeedsRequest(
-                evse_id=evse_id,
-                charging_needs=m.ChargingNeedsType(requested_energy_transfer=transfer, **fields),
-                max_schedule_tuples=tuples,
-                **more,
-            ),
-            lambda response, error: self._needs_answered(tx.key, response, error),
-            keep=True,
-        )
-        station.finish()
-
-    def told_needs(self, transaction: str) -> None:
-        """The CSMS knows the needs of the vehicle in that transaction by other ways than `needs`."""
-        self._needs.add(transaction)
-
-    def _needs_answered(self, transaction: str, response: Any, error: RpcError | None) -> None:
-        if error is not None or response is None:
-            self._needs.discard(transaction)  # K15.FR.15: the default profile it is
-        elif response.status == "Rejected" and self._station.config.version == "2.1":
-            # K18.FR.22, .23: the energy transfer is not allowed.
-            self._station.transactions.stop(transaction, "ReqEnergyTransferRejected", "AbnormalCondition")
-
-    def _tell_schedule(self, profile: Profile) -> None:
-        """The vehicle plans within what it was given; the CSMS hears what it chose (K15.FR.10, .14, .19)."""
-        station = self._station
-        m = station.messages
-        tx = self._transactions[profile.evse]
-        now = station.clock.now()
-        duration = profile.schedules[0].duration_ms or 86_400_000
-        self.store.remove(lambda each: each.purpose == EV_SCHEDULE and each.evse == profile.evse)
-        shown = self.store.engine.composite(
-            now=now, duration_ms=duration, evse=profile.evse, unit="W", around=self.around()
-        )
-        chosen = wire.composite_2(m, shown)
-        more: dict[str, Any] = {}
-        if station.config.version == "2.1":
-            more["selected_charging_schedule_id"] = profile.schedules[tx.schedule].id
-        station.conversation.call(
-            "NotifyEVChargingSchedule",
-            m.NotifyEVChargingScheduleRequest(
-                time_base=to_datetime(now),
-                evse_id=profile.evse,
-                charging_schedule=m.ChargingScheduleType(
-                    id=profile.schedules[tx.schedule].id,
-                    charging_rate_unit="W",
-                    charging_schedule_period=cast("list[Any]", chosen.charging_schedule_period)[:1024],
-                    duration=chosen.duration,
-                ),
-                **more,
-            ),
         )

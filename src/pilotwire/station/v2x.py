@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from pilotwire.core.time import to_datetime
 from pilotwire.domain.schedules.model import CHARGING_ONLY, EXTERNAL_SETPOINT, Interval, Limits
 from pilotwire.domain.v2x import Thresholds, balanced, local_frequency, residual
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 
 from .parts import Part
+from .ports import Planner
 from .sessions import Sampled
 
 if TYPE_CHECKING:
@@ -200,18 +202,25 @@ class V2x(Part):
             return
         config = evse.config
         most = min(config.max_discharge_w * 1000, car.most_given(dc=config.dc)) // 1000
-        fields: dict[str, Any] = {
-            "v2x_charging_parameters": m.V2XChargingParametersType(
-                max_charge_power=Decimal(evse.max_mw // 1000),
-                min_charge_power=Decimal(0),
-                max_discharge_power=Decimal(most),
-                min_discharge_power=Decimal(0),
-            )
-        }
-        if talk.asked == "DC":
-            fields["dc_charging_parameters"] = m.DCChargingParametersType(
-                ev_max_current=config.max_ma // 1000, ev_max_voltage=config.max_mv // 1000
-            )
+        parameters = m.V2XChargingParametersType(
+            max_charge_power=Decimal(evse.max_mw // 1000),
+            min_charge_power=Decimal(0),
+            max_discharge_power=Decimal(most),
+            min_discharge_power=Decimal(0),
+        )
+        if config.dc:
+            parameters.max_charge_current = Decimal(config.max_ma // 1000)
+            parameters.max_voltage = Decimal(config.max_mv // 1000)
+        # In place of those for AC and DC, which are of ISO 15118-2 (K18.FR.06, K19.FR.06).
+        fields: dict[str, Any] = {"v2x_charging_parameters": parameters}
+        more: dict[str, Any] = {} if station.online else {"timestamp": station.clock.wall()}
+        scheduled = isinstance(car, Planner) and car.scheduled
+        if isinstance(car, Planner):
+            parameters.ev_target_energy_request = Decimal(car.energy_wh)
+            if car.departure is not None:
+                fields["departure_time"] = to_datetime(car.departure)
+            if car.tuples is not None:
+                more["max_schedule_tuples"] = car.tuples
         if talk.asked == "AC_BPT_DER":
             # R02.FR.01: what the inverter in the car is able to do, within what the EVSE allows.
             fields["der_charging_parameters"] = m.DERChargingParametersType(
@@ -221,7 +230,6 @@ class V2x(Part):
                 max_discharge_apparent_power=Decimal(most),
                 nominal_voltage=Decimal(230),
             )
-        more: dict[str, Any] = {} if station.online else {"timestamp": station.clock.wall()}
         asked = talk.asked
         station.conversation.call(
             "NotifyEVChargingNeeds",
@@ -230,7 +238,7 @@ class V2x(Part):
                 charging_needs=m.ChargingNeedsType(
                     requested_energy_transfer=asked,
                     available_energy_transfer=list(self.transfers(evse)),
-                    control_mode="DynamicControl",
+                    control_mode="ScheduledControl" if scheduled else "DynamicControl",
                     mobility_needs_mode="EVCC",
                     **fields,
                 ),
@@ -239,6 +247,17 @@ class V2x(Part):
             lambda response, error: self._answered(session, asked, response, error),
             keep=True,
         )
+        if scheduled and not station.online:
+            station.smart_charging.planning.alone(session.key)  # K18.FR.15
+
+    def tell_again(self, transaction: str) -> bool:
+        """The vehicle needs something else by now (K20); False: it has not told its needs this way."""
+        talk = self._talks.get(transaction)
+        session = self._station.transactions.of_key(transaction)
+        if talk is None or session is None:
+            return False
+        self._tell_needs(session, talk)
+        return True
 
     def _answered(self, session: Session, asked: str, response: Any, error: RpcError | None) -> None:
         station = self._station
@@ -257,7 +276,11 @@ class V2x(Part):
                 station.transactions.stop(session.key, "ReqEnergyTransferRejected", "AbnormalCondition")
             return
         talk.transfer = asked
-        station.smart_charging.told_needs(session.key)
+        car = station.evses[session.evse - 1].car
+        scheduled = isinstance(car, Planner) and car.scheduled
+        station.smart_charging.planning.tell(session.key, dynamic=not scheduled)
+        if response.status == "NoChargingProfile":
+            station.smart_charging.planning.alone(session.key)  # K18.FR.04, .15, K19.FR.04, .11
         station.energy.refresh(station.evses[session.evse - 1])
 
     # ── the signal of the grid's operator ────────────────────────────────────────────────────────────────────────

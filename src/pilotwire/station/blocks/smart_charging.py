@@ -57,6 +57,8 @@ def composite_schedule_16(station: Station, request: v16.GetCompositeScheduleReq
     now = station.clock.now()
     evse = evse_of(station, request.connector_id)
     unit = request.charging_rate_unit or ("W" if evse is not None and evse.config.dc else "A")
+    if unit not in station.smart_charging.units:
+        return Reply(v16.GetCompositeScheduleResponse(status="Rejected"))
     schedule = station.smart_charging.composite(request.connector_id, unit, now, request.duration)
     return Reply(
         v16.GetCompositeScheduleResponse(
@@ -111,7 +113,7 @@ def composite_schedule(station: Station, request: Any) -> Reply:
     if request.duration <= 0:
         return _no_schedule(m, "ValuePositiveOnly", "duration")
     unit = request.charging_rate_unit or ("W" if evse is not None and evse.config.dc else "A")
-    if unit not in station.settings.members("rate_units_2"):
+    if unit not in station.smart_charging.units:
         return _no_schedule(m, "UnsupportedRateUnit", unit)  # K08.FR.07
     schedule = station.smart_charging.composite(request.evse_id, unit, station.clock.now(), request.duration)
     return Reply(m.GetCompositeScheduleResponse(status="Accepted", schedule=wire.composite_2(m, schedule)))
