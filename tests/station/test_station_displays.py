@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pilotwire.core.time import to_datetime
-from pilotwire.station.displays import MOST
+from pilotwire.station.displays import MOST, Displays
 
 VERSIONS = ("2.0.1", "2.1")
 
@@ -130,6 +130,74 @@ def test_what_is_refused(make_world, version):
         assert row.text("fr").content == "salut" and row.text("de").content == row.text().content == "hello"
     world.station.settings.put(_setting("display_enabled"), "false")
     assert show(world, 2) == "Rejected"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("bound", [False, True], ids=["station", "transaction"])
+def test_what_the_station_does_not_have(make_world, version, bound):
+    """For the station as for one transaction."""
+    lacking = {"display_priorities": "NormalCycle", "display_states": "Idle", "display_formats": "ASCII"}
+    world = ready(make_world, version, settings=lacking)
+    more = bind(world) if bound else {}
+    assert show(world, 1, priority="InFront", **more) == "NotSupportedPriority"
+    assert show(world, 1, state="Charging", format_="ASCII", **more) == "NotSupportedState"
+    assert show(world, 1, format_="UTF8", **more) == "NotSupportedMessageFormat"
+    assert len(world.station.displays) == 0
+    assert show(world, 1, format_="ASCII", **more) == "Accepted"
+    world.station.settings.put(_setting("display_enabled"), "false")
+    cleared = ask(world, "ClearDisplayMessage", id=1).status
+    assert (cleared, len(world.station.displays)) == (("Rejected", 1) if version == "2.1" else ("Accepted", 0))
+
+
+def bind(world):
+    """A transaction for messages to belong to."""
+    world.station.plug(1, world.car())
+    world.station.tap(1, "AA11")
+    world.run(30)
+    return {"transaction_id": world.station.truth[0].session}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_messages_of_a_transaction(make_world, version):
+    """They have priorities, times and places as others have, survive a restart, and go with the transaction."""
+    world = ready(make_world, version)
+    bound = bind(world)
+    now = to_datetime(world.scheduler.now())
+    assert show(world, 1, **bound) == show(world, 2, **bound) == "Accepted"
+    assert shown(world) == [1, 2]
+    later = {"start_date_time": now + timedelta(minutes=5), "end_date_time": now + timedelta(minutes=10)}
+    assert show(world, 3, priority="InFront", **bound, **later) == "Accepted"
+    assert show(world, 4, priority="InFront", **bound, **later) == "Accepted"
+    assert shown(world) == [1, 2]
+    world.run(300)
+    assert shown(world) == [3, 4]
+    assert (
+        show(world, 5, priority="AlwaysFront", **bound) == show(world, 6, priority="AlwaysFront", **bound) == "Accepted"
+    )
+    assert shown(world) == [6] and told(world, id=[5]) == ("Unknown", [])
+    assert ask(world, "ClearDisplayMessage", id=6).status == "Accepted"
+    assert told(world) == ("Accepted", [1, 2, 3, 4])
+    again = Displays(world.build())
+    again.restore(world.storage.load())
+    assert {row.id for row in again} == {1, 2, 3, 4}
+    again.stop()
+    world.run(310)
+    assert shown(world) == [1, 2] and told(world) == ("Accepted", [1, 2])
+    for id_ in range(10, 8 + MOST):
+        assert show(world, id_) == "Accepted"
+    assert show(world, 99, **bound) == "Rejected"
+    world.station.tap(1, "AA11")
+    world.run(5)
+    assert told(world, id=[1, 2]) == ("Unknown", [])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_specific_ones_are_told_in_parts_too(make_world, version):
+    world = ready(make_world, version)
+    for id_ in range(1, 31):
+        assert show(world, id_, priority="InFront" if id_ % 3 else "NormalCycle") == "Accepted"
+    assert told(world, priority="InFront") == ("Accepted", [id_ for id_ in range(1, 31) if id_ % 3])
+    assert len(world.csms.heard("NotifyDisplayMessages")) == 2
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -297,6 +297,49 @@ def test_remote_starts_keep_to_it(make_world, version):
     assert started(world) == [1] and world.station.truth[0].evse == 2
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_where_only_a_certain_one_can_be_reserved(make_world, version):
+    world = ready(make_world, version, settings={"reserve_any": "false"})
+    assert reserve(world, 1, evse=None) == "Rejected"
+    if version != "1.6":
+        assert reserve(world, 1, evse=None, connector_type="cCCS2") == "Rejected"
+    assert not len(world.station.reservations)
+    assert reserve(world, 1, evse=2) == "Accepted"
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+@pytest.mark.parametrize("connector_type", [None, "cCCS2"])
+def test_a_group_may_use_whichever_is_left_for_it(make_world, version, connector_type):
+    """The group of a token is what the CSMS says of it, unless it is known already."""
+    world = ready(make_world, version, settings={"local_preauthorize": "true"})
+    evse = 2 if connector_type else 1
+    world.csms.group = "FAMILY"
+    world.station.tap(evse, "KNOWN")  # from now on in the cache; nobody plugs in
+    world.run(70)
+    if not connector_type:
+        world.station.break_down(2)  # the other one is what is left
+    assert reserve(world, 1, evse=None, group="FAMILY", connector_type=connector_type) == "Accepted"
+    world.station.plug(evse, world.car())
+    world.run(5)
+    assert statuses(world, evse)[-1] == "Reserved"
+    asked = len(world.csms.heard("Authorize"))
+    world.csms.group = "OTHERS"
+    world.station.tap(evse, "STRANGER")
+    world.run(5)
+    assert len(world.csms.heard("Authorize")) == asked + 1 and not world.station.truth
+    world.station.tap(evse, "KNOWN")
+    world.run(5)
+    assert started(world) == [1] and len(world.csms.heard("Authorize")) == asked + 1
+    world.station.unplug(evse)
+    world.run(5)
+    assert reserve(world, 2, evse=None, group="FAMILY", connector_type=connector_type) == "Accepted"
+    world.station.plug(evse, world.car())
+    world.csms.group = "FAMILY"
+    world.station.tap(evse, "NEW")
+    world.run(5)
+    assert started(world) == [1, 2] and len(world.csms.heard("Authorize")) == asked + 2
+
+
 def test_expiry_waits_for_the_clock(make_world):
     """After a restart the clock shows 1970: nothing expires and nothing lives for ever."""
     from pilotwire.station.config import Quirks

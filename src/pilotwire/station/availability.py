@@ -83,7 +83,7 @@ class Availability(Part):
         return answered
 
     def _wanted(self, evse: Evse) -> bool:
-        return self._out.isdisjoint((STATION, (evse.id, 0), (evse.id, 1)))
+        return not self._station.maintenance.shuts and self._out.isdisjoint((STATION, (evse.id, 0), (evse.id, 1)))
 
     def _set(self, evse: Evse, available: bool) -> None:
         evse.available = available

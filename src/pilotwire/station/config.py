@@ -49,8 +49,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     never_boots: bool = False
     """Never sends BootNotification and takes itself for accepted."""
     firmware_fault: str = ""
-    """What goes wrong with an update of the firmware: `download`, `install` (both told), `silent` (tells nothing more
-    when it is downloaded), `old-version` (comes back as it was), `gone` (does not come back)."""
+    """What goes wrong with an update of the firmware: `download`, `install`, `verification` (these are told), `silent`
+    (tells nothing more when it is downloaded), `old-version` (comes back as it was), `gone` (does not come back)."""
     offline_transaction_minus_one: bool = False
     """1.6: messages of a transaction that started offline carry transactionId -1 instead of waiting for the id."""
 
@@ -80,6 +80,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Contracts of vehicles are taken (C07)."""
     web_payments: bool = False
     """QR codes are shown (C25)."""
+    signed_firmware_only: bool = False
+    """Firmware that nobody has signed is refused (1.6 whitepaper L01.FR.20)."""
     autostart_token: str | None = None
     """Plug-in starts a session under this id; 2.x sends type NoAuthorization with an empty id."""
     call_timeout_ms: int = 30_000

@@ -208,8 +208,8 @@ class Dialect16:
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def firmware_status(self, status: str, request_id: int | None) -> None:
-        if request_id is None:
+    def firmware_status(self, status: str, request_id: int | None, *, signed: bool = False) -> None:
+        if request_id is None and not signed:
             self._say("FirmwareStatusNotification", m.FirmwareStatusNotificationRequest(status=status))  # type: ignore[arg-type]
         else:
             self._say(

@@ -269,7 +269,7 @@ class Dialect2:
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def firmware_status(self, status: str, request_id: int | None) -> None:
+    def firmware_status(self, status: str, request_id: int | None, *, signed: bool = False) -> None:
         self._station.conversation.call(
             "FirmwareStatusNotification",
             self.m.FirmwareStatusNotificationRequest(status=status, request_id=request_id),

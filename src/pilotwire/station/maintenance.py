@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _FLUSH_MS = 5_000
 """How long a reset waits for the last messages to be answered (B12.FR.05: the rest goes out after the restart)."""
 _VERSION = re.compile(rb"pilotwire-station ([!-~]{1,50})\n")
+_LAST = "firmware-told"
+Told = tuple[str, int | None]
+"""(status, requestId) of the last message about firmware."""
 _SCHEMES = ("http://", "https://", "ftp://", "ftps://", "sftp://")
 
 
@@ -49,6 +52,8 @@ class Update(msgspec.Struct, kw_only=True):
     interval_ms: int = 60_000
     version: str = ""
     """What the image says of itself, once it is here."""
+    waiting: bool = False
+    """It could be installed, if no session were running."""
 
 
 class Maintenance(Part):
@@ -56,6 +61,7 @@ class Maintenance(Part):
 
     __slots__ = (
         "_files",
+        "_last",
         "_log_kind",
         "_log_place",
         "_log_timer",
@@ -65,6 +71,7 @@ class Maintenance(Part):
         "log_id",
         "log_is_diagnostics",
         "log_status",
+        "shuts",
         "update",
         "version",
     )
@@ -75,6 +82,9 @@ class Maintenance(Part):
         self.version = station.config.firmware
         """What runs now."""
         self.update: Update | None = None
+        self._last: Told = ("Idle", None)
+        self.shuts = False
+        """No EVSE may begin anything: an update waits for the sessions to end, or is being installed (L01.FR.07)."""
         self.log_status = "Idle"
         self.log_id: int | None = None
         self.log_is_diagnostics = False
@@ -92,10 +102,12 @@ class Maintenance(Part):
         self._timer = self._log_timer = self._reset_timer = None
         self._on_idle = ""
         self.log_status = "Idle"
+        self.shuts = False
 
     def restore(self, stored: Mapping[str, bytes]) -> None:
         """After a restart."""
         self.update = _read(stored["firmware"]) if "firmware" in stored else None
+        self._last = _read_last(stored[_LAST]) if _LAST in stored else ("Idle", None)
         self.version = firmware_version(stored) or self._station.config.firmware
 
     def accepted(self, *, booted: bool) -> None:
@@ -105,12 +117,12 @@ class Maintenance(Part):
             return
         if update.status in ("Installing", "InstallRebooting"):
             if self._fault != "old-version":
-                if update.version:
-                    self._station.security.event("FirmwareUpdated", update.version)
+                self._station.security.event("FirmwareUpdated", update.version)
                 self._firmware("Installed")
             self.update = None
             self._station.store({"firmware": None})
         elif self._timer is None:
+            update.waiting = False
             self._wait_for(update.retrieve_at, self._download)
 
     # ── resets ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,11 +139,19 @@ class Maintenance(Part):
 
     def session_ended(self, session: Session) -> None:
         """Something may have waited for this."""
+        self._reset_if_idle()
+        if self.update is not None and self.update.waiting and not self._station.transactions.busy:
+            self._later(0, self._install)
+
+    def setting_changed(self, name: str) -> None:
+        """Whether new sessions may begin while an update waits."""
+        if name == "sessions_before_update" and self.update is not None and self.update.waiting:
+            self._shut(not self._station.settings.flag(name))
+
+    def _reset_if_idle(self) -> None:
         if self._on_idle and not self._station.transactions.busy and self._reset_timer is None:
             reason, self._on_idle = self._on_idle, ""
             self._await_flush(reason, int(self._station.scheduler.now()) + _FLUSH_MS)
-        if self.update is not None and self.update.status == "InstallScheduled" and not self._station.transactions.busy:
-            self._later(0, self._install)
 
     def _await_flush(self, boot_reason: str, deadline: int) -> None:
         station = self._station
@@ -166,6 +186,16 @@ class Maintenance(Part):
             return False
         return True
 
+    @property
+    def told(self) -> Told:
+        """What the CSMS is told when it asks: the last status, Idle after Installed (L01.FR.25, .26)."""
+        return ("Idle", None) if self._last[0] == "Installed" else self._last
+
+    @property
+    def too_late(self) -> bool:
+        """The new firmware is in its place and the restart under way: nothing can be called off any more."""
+        return self.update is not None and self.update.status == "InstallRebooting"
+
     def update_firmware(self, update: Update) -> bool:
         """Take the update on; True when it took the place of another one."""
         replaced = self.update is not None
@@ -173,12 +203,20 @@ class Maintenance(Part):
         self._save()
         return replaced
 
+    def _shut(self, shut: bool) -> None:
+        """Keep everybody out (True), or let them in again."""
+        if shut != self.shuts:
+            self.shuts = shut
+            for evse in self._station.evses:
+                self._station.availability.session_over(evse)
+
     def begin_update(self) -> None:
         """After the answer."""
         update = self.update
         if update is None:
             return
-        if update.retrieve_at > self._station.clock.now() and self._station.config.version != "1.6":
+        self._shut(False)
+        if update.retrieve_at > self._station.clock.now() and self._wordy:
             self._firmware("DownloadScheduled")
         self._wait_for(update.retrieve_at, self._download)
         self._station.finish()
@@ -230,7 +268,9 @@ class Maintenance(Part):
         """It has failed, and that is told."""
         self._firmware(status)
         self.update = None
+        self._shut(False)
         self._station.store({"firmware": None})
+        self._reset_if_idle()
         self._station.finish()
 
     def _downloaded(self) -> None:
@@ -256,12 +296,17 @@ class Maintenance(Part):
             return
         if self._station.transactions.busy:
             # No car is thrown out for an update; `session_ended` takes it up again.
-            if self._station.config.version != "1.6" and update.status != "InstallScheduled":
+            update.waiting = True
+            if self._wordy and update.status != "InstallScheduled":
                 self._firmware("InstallScheduled")
             update.status = "InstallScheduled"
             self._save()
+            self._shut(not self._station.settings.flag("sessions_before_update"))
             self._station.finish()
             return
+        update.waiting = False
+        # Whoever began now would be thrown out by the restart.
+        self._shut(True)
         self._firmware("Installing")
         self._later(self._station.config.firmware_step_ms, self._restart)
 
@@ -269,21 +314,29 @@ class Maintenance(Part):
         update = self.update
         if update is None:
             return
-        if self._fault == "install":
-            self._end("InstallationFailed")
+        if self._fault in ("install", "verification"):
+            worded = self._fault == "verification" and self._wordy
+            self._end("InstallVerificationFailed" if worded else "InstallationFailed")
             return
-        if self._station.config.version != "1.6" or update.request_id is not None:
+        if self._wordy:
             self._firmware("InstallRebooting")
         if update.version and self._fault != "old-version":
             self._station.store({FIRMWARE_VERSION: update.version.encode()})
         self._await_flush("FirmwareUpdate", int(self._station.scheduler.now()) + _FLUSH_MS)
+
+    @property
+    def _wordy(self) -> bool:
+        """The messages have all the statuses: those of 2.x, and in 1.6 those about signed firmware."""
+        return self._station.config.version != "1.6" or (self.update is not None and self.update.request_id is not None)
 
     def _firmware(self, status: str) -> None:
         update = self.update
         if update is not None:
             update.status = status
             self._save()
-        self._station.dialect.firmware_status(status, update.request_id if update else None)
+        self._last = status, update.request_id if update else None
+        self._station.store({_LAST: msgspec.json.encode(self._last)})
+        self._station.dialect.firmware_status(*self._last)
         self._station.finish()
 
     def _save(self) -> None:
@@ -355,3 +408,4 @@ class Maintenance(Part):
 
 
 _read = msgspec.json.Decoder(Update).decode
+_read_last = msgspec.json.Decoder(tuple[str, int | None]).decode

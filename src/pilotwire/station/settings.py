@@ -337,12 +337,12 @@ TABLE: tuple[Setting, ...] = (
         name="limit_significance",
         default="1",
         kind="decimal",
-    _int("max_external_id", -1, "", _V("SmartChargingCtrlr", "MaxExternalConstraintsId"), low=-(2**31)),
         writable=False,
         unit="Percent",
         variable=_V("SmartChargingCtrlr", "LimitChangeSignificance"),
     ),
     _bool("limit_schedules", True, "", _V("SmartChargingCtrlr", "NotifyChargingLimitWithSchedules")),
+    _int("max_external_id", -1, "", _V("SmartChargingCtrlr", "MaxExternalConstraintsId"), low=-(2**31)),
     _bool("external_disallowed", False, "", _V("SmartChargingCtrlr", "ExternalConstraintsProfileDisallowed")),
     _list(
         "additional_purposes",
@@ -366,6 +366,17 @@ TABLE: tuple[Setting, ...] = (
     _bool("limit_at_soc_supported", True, "", _V("SmartChargingCtrlr", "SupportsLimitAtSoC"), writable=False),
     _bool("sleep_supported", True, "", _V("SmartChargingCtrlr", "SupportsEvseSleep"), writable=False),
     _text("time_zone", "", "", _V("ClockCtrlr", "TimeZone"), writable=True, high=60),
+    # firmware
+    _bool("sessions_before_update", False, "", _V("ChargingStation", "AllowNewSessionsPendingFirmwareUpdate")),
+    # triggers
+    _list(
+        "custom_triggers",
+        "Heartbeat,MeterValues",
+        ("Heartbeat", "MeterValues"),
+        "",
+        _V("CustomizationCtrlr", "CustomTriggers"),
+        writable=False,
+    ),
     # reservation
     _bool("reservation_available", True, "", _V("ReservationCtrlr", "Available"), writable=False),
     _bool("reservation_enabled", True, "", _V("ReservationCtrlr", "Enabled")),

@@ -106,6 +106,9 @@ def _info(m: Any, row: Message) -> Any:
 
 
 def clear_message(station: Station, request: Any) -> Reply:
+    if station.config.version == "2.1" and not station.settings.flag("display_enabled"):
+        why = reason(station.messages, "NotEnabled", "the display is switched off")
+        return Reply(station.messages.ClearDisplayMessageResponse(status="Rejected", status_info=why))  # O05.FR.03
     cleared = station.displays.remove(lambda row: row.id == request.id)
     return Reply(station.messages.ClearDisplayMessageResponse(status="Accepted" if cleared else "Unknown"))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilotwire.core.time import from_datetime
+from pilotwire.protocols.ocpp.rpc.errors import NOT_SUPPORTED, RpcError
 from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.station.host import Reply
 from pilotwire.station.maintenance import Update
 
-from .handling import V2, V16, on
+from .handling import V2, V16, on, reason
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
@@ -19,6 +20,10 @@ _RETRY_S = 60
 
 
 def update_firmware_16(station: Station, request: v16.UpdateFirmwareRequest) -> Reply:
+    if station.config.signed_firmware_only:
+        raise RpcError(NOT_SUPPORTED, "only signed firmware is installed")  # whitepaper L01.FR.20
+    if station.maintenance.too_late:
+        return Reply(v16.UpdateFirmwareResponse())  # there is no word for it
     station.maintenance.update_firmware(
         Update(
             location=request.location,
@@ -40,6 +45,13 @@ def update_firmware(station: Station, request: Any) -> Reply:
     install, certificate = firmware.install_date_time, firmware.signing_certificate or ""
     sixteen = station.config.version == "1.6"
     answer = v16.SignedUpdateFirmwareResponse if sixteen else station.messages.UpdateFirmwareResponse
+    why: tuple[str, str] | None = None
+    if station.config.signed_firmware_only and not (certificate and firmware.signature):
+        why = "MissingParam", "only signed firmware is installed"
+    elif station.maintenance.too_late:
+        why = "FwUpdateInProgress", "the restart for the earlier update is under way"  # L01.FR.27
+    if why is not None:
+        return Reply(answer(status="Rejected", **({} if sixteen else {"status_info": reason(station.messages, *why)})))
     # Without a way to files nothing is fetched, and there is nothing that could be verified.
     if certificate and station.publishing.possible and not station.maintenance.trusted(certificate):
         return Reply(answer(status="InvalidCertificate"))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def remote_start_16(station: Station, request: v16.RemoteStartTransactionRequest) -> Reply:
-    profile = request.charging_profile
+    profile = smart_charging.of_start(station, request)
     then: Callable[[Session], None] | None = None
     if profile is not None:
         # 5.11: only a TxProfile, and it names no transaction yet.
@@ -63,7 +63,7 @@ def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply:
 
 def request_start(station: Station, request: Any) -> Reply:
     m = station.messages
-    wire = request.charging_profile
+    wire = smart_charging.of_start(station, request)
     then: Callable[[Session], None] | None = None
     if wire is not None:
         refusal = smart_charging.unfit(station, wire, request.evse_id)

@@ -161,6 +161,11 @@ def update_dynamic(station: Station, request: v21.UpdateDynamicScheduleRequest) 
 # ── with a remote start ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def of_start(station: Station, request: Any) -> Any:
+    """The profile that comes with a remote start; None also where smart charging is off (F01.FR.12, 1.6 5.11)."""
+    return request.charging_profile if station.settings.flag("smart_enabled") else None
+
+
 def for_start(station: Station, asked: Any, evse_id: int | None, session: Session | None) -> Profile:
     """The profile of a remote start, for the transaction that it is about to begin."""
     make = wire.profile_16 if station.config.version == "1.6" else wire.profile_2

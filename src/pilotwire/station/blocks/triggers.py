@@ -87,12 +87,20 @@ def _transaction(station: Station, evses: tuple[Evse, ...], named: bool) -> Send
     return send
 
 
-def _firmware(station: Station, evses: tuple[Evse, ...], named: bool) -> Send | None:
+def _firmware_16(station: Station, evses: tuple[Evse, ...], named: bool) -> Send | None:
     def send() -> None:
         update = station.maintenance.update
         station.dialect.firmware_status(update.status if update else "Idle", update.request_id if update else None)
 
     return send
+
+
+def _firmware(station: Station, evses: tuple[Evse, ...], named: bool) -> Send | None:
+    return lambda: station.dialect.firmware_status(*station.maintenance.told)
+
+
+def _signed_firmware(station: Station, evses: tuple[Evse, ...], named: bool) -> Send | None:
+    return lambda: station.dialect.firmware_status(*station.maintenance.told, signed=True)
 
 
 def _diagnostics(station: Station, evses: tuple[Evse, ...], named: bool) -> Send | None:
@@ -125,7 +133,8 @@ def _publishing(station: Station, evses: tuple[Evse, ...], named: bool) -> Send 
 _SHARED_16 = {
     "SignChargePointCertificate": sign(STATION_USE),
     "BootNotification": _boot,
-    "FirmwareStatusNotification": _firmware,
+    "FirmwareStatusNotification": _firmware_16,
+    "SignedFirmwareStatusNotification": _signed_firmware,
     "Heartbeat": _heartbeat,
     "MeterValues": _meter_values_16,
     "StatusNotification": _status,
@@ -155,13 +164,17 @@ TRIGGERS: Mapping[tuple[VersionName, str], Trigger] = {
 def trigger_16(station: Station, request: v16.TriggerMessageRequest | v16.ExtendedTriggerMessageRequest) -> Reply:
     extended = isinstance(request, v16.ExtendedTriggerMessageRequest)
     response = v16.ExtendedTriggerMessageResponse if extended else v16.TriggerMessageResponse
-    return _trigger(station, response, request.requested_message, request.connector_id, None)
+    wanted = request.requested_message
+    if extended and wanted == "FirmwareStatusNotification":
+        wanted = "SignedFirmwareStatusNotification"  # whitepaper L01.FR.28, .29
+    return _trigger(station, response, wanted, request.connector_id, None)
 
 
 def trigger(station: Station, request: Any) -> Reply:
     wanted = request.requested_message
     if wanted == "CustomTrigger":
-        wanted = request.custom_trigger or ""
+        asked = request.custom_trigger or ""
+        wanted = asked if asked in station.settings.members("custom_triggers") else ""
     evse = request.evse
     number, connector = (None, None) if evse is None else (evse.id, evse.connector_id)
     return _trigger(station, station.messages.TriggerMessageResponse, wanted, number, connector)

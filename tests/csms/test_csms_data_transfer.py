@@ -1,0 +1,77 @@
+"""Data of vendors in both directions, and how remote starts and stops go out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from csms_kit import Client, World
+
+from pilotwire.domain.facts import DataTransferred
+from pilotwire.domain.notices import COST_MESSAGES
+
+VERSIONS = ("1.6", "2.0.1", "2.1")
+LONG = "long " * 20_000
+
+
+def ready(version: str) -> tuple[World, Client]:
+    world = World()
+    station = world.station(version=version)
+    station.boot()
+    return world, station
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_data_of_vendors_comes_in(version: str) -> None:
+    """Whoever knows neither the vendor nor the message says so; what has come is kept as it was."""
+    world, station = ready(version)
+    told = [
+        ({"vendorId": "com.example"}, "UnknownVendorId"),
+        ({"vendorId": "com.example", "messageId": "Sing", "data": LONG}, "UnknownVendorId"),
+        ({"vendorId": COST_MESSAGES, "messageId": "Sing"}, "UnknownMessageId"),
+        ({"vendorId": COST_MESSAGES, "messageId": "ConnectorUnplugged", "data": "{}"}, "Accepted"),
+    ]
+    for payload, status in told:
+        assert station.call("DataTransfer", payload) == {"status": status}
+    kept = world.facts(DataTransferred)
+    assert [(one.vendor_id, one.message_id, one.verdict) for one in kept] == [
+        (payload["vendorId"], payload.get("messageId", ""), status) for payload, status in told
+    ]
+    assert LONG in kept[1].data
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("status", ["Accepted", "Rejected", "UnknownMessageId", "UnknownVendorId"])
+def test_data_of_vendors_goes_out(version: str, status: str) -> None:
+    """What the answer means is for whoever asked: it comes back whole."""
+    world, station = ready(version)
+    data: Any = {"a": [1, LONG]}
+    back: dict[str, Any] = {"status": status, "data": json.dumps({"b": LONG}) if version == "1.6" else {"b": LONG}}
+    station.on["DataTransfer"] = lambda payload: back
+    replies = world.command("data-transfer", {"vendor": "com.example", "message": "Sing", "data": data})
+    world.run()
+    sent = station.calls[-1][3]
+    assert (sent["vendorId"], sent["messageId"]) == ("com.example", "Sing")
+    assert (json.loads(sent["data"]) if version == "1.6" else sent["data"]) == data
+    assert (replies[0].outcome, replies[0].answer) == ("answered", back)
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_a_remote_start_and_stop_are_sent_as_they_are_asked_for(version: str) -> None:
+    world, station = ready(version)
+    world.token()
+    for action in ("RequestStartTransaction", "RequestStopTransaction"):
+        station.on[action] = lambda payload: {"status": "Accepted"}
+    world.command("start", {"token": "TAG", "evse": 2})
+    world.command("start", {"token": "TAG"})
+    world.run()
+    first, second = (call[3] for call in station.calls if call[2] == "RequestStartTransaction")
+    assert first["evseId"] == 2 and "evseId" not in second
+    assert first["idToken"] == second["idToken"] == {"idToken": "TAG", "type": "ISO14443"}
+    assert first["remoteStartId"] != second["remoteStartId"]
+    station.call("TransactionEvent", station.event("Started", 0, 5))
+    (session,) = world.sessions()
+    world.command("stop", {"session": session.id})
+    world.run()
+    assert station.calls[-1][2:] == ["RequestStopTransaction", {"transactionId": "tx-1"}]
