@@ -8,6 +8,7 @@ import pytest
 
 from pilotwire.core.time import to_datetime
 from pilotwire.domain.der.model import KINDS
+from pilotwire.domain.schedules.model import Rates
 from pilotwire.station.config import EvseConfig
 from pilotwire.vehicle.car import Vehicle
 from pilotwire.vehicle.catalogue import BIDIRECTIONAL
@@ -462,3 +463,184 @@ def test_reactive_power_is_an_alarm_only_where_a_profile_asks_for_another(make_w
     other.run(2)
     assert alarms(other)[1:] == [("FixedVar", None, True)]
     assert other.station.der.reactive(other.station.evses[0]) == 1_000_000
+
+
+# ── how fast, and how long ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nine_tenths_of_a_change_are_done_in_the_response_time(make_world):
+    world = ready(make_world)
+    install(world, "VoltWatt", response_time=D(10))
+    discharging(world, -20_000)
+    world.station.grid.set(volts=108_000)
+    assert power(world) == pytest.approx(-20_000, abs=20), "nothing yet"
+    world.run(5)
+    assert power(world) == pytest.approx(-15_500, abs=500)
+    world.run(5.1)
+    assert power(world) == pytest.approx(-11_000, abs=300)
+    world.run(2)
+    assert power(world) == pytest.approx(-10_000, abs=20)
+    assert alarms(world) == [("VoltWatt", "OverVoltage", False)]
+    world.station.grid.set(volts=100_000)
+    world.run(5)
+    assert power(world) == pytest.approx(-14_500, abs=500), "and as slowly back"
+    world.run(7)
+    assert power(world) == pytest.approx(-20_000, abs=20)
+    assert alarms(world)[1:] == [("VoltWatt", "OverVoltage", True)]
+    # A droop of one second, and a cap that does not wait for it.
+    install(world, "FreqDroop")
+    world.station.grid.set(mhz=50_450)
+    world.run(0.5)
+    assert power(world) == pytest.approx(-19_100, abs=150)
+    world.station.smart_charging.external.impose(Rates(limit=50_000_000, discharge=-12_000_000), "W")
+    assert power(world) >= -12_000
+
+
+def test_reactive_power_follows_in_its_response_time(make_world):
+    world = ready(make_world)
+    install(world, "VoltVar", points=((98, 44), (102, -44)), response_time=D(10))
+    discharging(world, soc=900)
+    station = world.station
+    assert station.der.reactive(station.evses[0]) == 0
+    station.grid.set(volts=102_000)
+    world.run(10.1)
+    assert station.der.reactive(station.evses[0]) == pytest.approx(0.9 * 8_800_000, rel=0.02)
+    world.run(2)
+    assert station.der.reactive(station.evses[0]) == 8_800_000
+
+
+def test_with_a_hysteresis_it_comes_back_late_and_slowly(make_world):
+    world = ready(make_world)
+    m = world.csms.messages
+    hysteresis = m.HysteresisType(
+        hysteresis_low=D(95), hysteresis_high=D(103), hysteresis_delay=D(60), hysteresis_gradient=D(1)
+    )
+    install(world, "VoltWatt", hysteresis=hysteresis)
+    discharging(world, -20_000)
+    world.station.grid.set(volts=108_000)
+    world.run(1)
+    assert power(world) == pytest.approx(-10_000, abs=20)
+    world.station.grid.set(volts=105_000)
+    world.run(300)
+    assert power(world) == pytest.approx(-10_000, abs=20), "not within its bounds yet"
+    world.station.grid.set(volts=102_000)
+    world.run(50)
+    world.station.grid.set(volts=104_000)
+    world.run(5)
+    world.station.grid.set(volts=102_000)
+    world.run(59)
+    assert power(world) == pytest.approx(-10_000, abs=20), "the minute began anew"
+    world.run(11)
+    assert power(world) == pytest.approx(-12_000, abs=250), "a percent a second"
+    assert alarms(world) == [("VoltWatt", "OverVoltage", False)]
+    world.run(45)
+    assert power(world) == pytest.approx(-20_000, abs=20)
+    assert alarms(world)[1:] == [("VoltWatt", "OverVoltage", True)]
+
+
+def test_after_a_trip_its_hysteresis_counts_where_nothing_else_is_said(make_world):
+    world = ready(make_world)
+    m = world.csms.messages
+    back = m.HysteresisType(
+        hysteresis_low=D("49.9"), hysteresis_high=D("50.1"), hysteresis_delay=D(30), hysteresis_gradient=D(2)
+    )
+    install(world, "HFMustTrip", points=((51.5, 1),), hysteresis=back)
+    discharging(world)
+    world.station.grid.set(mhz=51_600)
+    world.run(2)
+    assert power(world) == 0
+    world.station.grid.set(mhz=50_500)
+    world.run(60)
+    assert power(world) == 0
+    world.station.grid.set(mhz=50_050)
+    world.run(29)
+    assert power(world) == 0
+    world.run(11)
+    assert -5_000 < power(world) < -3_000, "two percent of 20 kW a second"
+    world.run(60)
+    assert power(world) == pytest.approx(-16_000, abs=20)
+
+
+def test_a_mean_of_ten_minutes_that_is_too_high_trips(make_world):
+    world = ready(make_world)
+    m = world.csms.messages
+    params = m.VoltageParamsType(hv10_min_mean_value=D(110), hv10_min_mean_trip_delay=D(6))
+    install(world, "HVMustTrip", points=((120, 0.2),), voltage_params=params)
+    discharging(world, soc=950)
+    world.run(600)
+    world.station.grid.set(volts=112_000)  # (100 x + 112 (600 - x)) / 600 is 110 after 500 s
+    world.run(495)
+    assert power(world) < -15_000
+    world.run(15)
+    assert power(world) == 0
+    assert alarms(world) == [("HVMustTrip", "OverVoltage", False)]
+    world.station.grid.set(volts=109_000)
+    world.run(300)
+    assert power(world) == 0, "the mean is still above it"
+    world.run(200)
+    assert power(world) < -15_000
+    assert alarms(world)[1:] == [("HVMustTrip", "OverVoltage", True)]
+    # A peak that the mean takes no notice of.
+    world.station.grid.set(volts=115_000)
+    world.run(20)
+    world.station.grid.set(volts=100_000)
+    world.run(700)
+    assert power(world) < -15_000 and len(alarms(world)) == 2
+
+
+def test_half_of_what_watches_the_mean_is_refused(make_world):
+    world = ready(make_world)
+    m = world.csms.messages
+    for params in ({"hv10_min_mean_value": D(110)}, {"hv10_min_mean_trip_delay": D(6)}):
+        answer = install(world, "HVMustTrip", points=((120, 0.2),), voltage_params=m.VoltageParamsType(**params))
+        assert (answer.status, answer.status_info.reason_code) == ("Rejected", "MissingParam")
+    wrong = m.HysteresisType(hysteresis_low=D(103), hysteresis_high=D(95))
+    assert install(world, "VoltWatt", hysteresis=wrong).status == "Rejected"
+
+
+# ── which of two ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reported(world, **fields):
+    """(id, default, superseded) of what GetDERControl makes the station report."""
+    number = len(world.csms.said)
+    answer = ask(world, "GetDERControl", request_id=number, **fields)
+    if answer.status != "Accepted":
+        return answer.status
+    world.run(1)
+    parts = [part for part in world.csms.heard("ReportDERControl") if part.request_id == number]
+    return sorted((row.id, row.is_default, row.is_superseded) for part in parts for row in part.curve or ())
+
+
+def test_what_is_superseded_says_so(make_world):
+    world = ready(make_world)
+    assert install(world, "VoltWatt", "D1", priority=5).superseded_ids is None
+    assert install(world, "VoltWatt", "D2", priority=4).superseded_ids == ["D1"]
+    assert reported(world, is_default=True) == [("D1", True, True), ("D2", True, False)]
+    # A scheduled one that runs goes on whatever becomes of the default.
+    install(world, "VoltWatt", "S1", default=False, priority=3, start=5, duration=1000)
+    world.run(10)
+    answer = install(world, "VoltWatt", "D3", priority=1)
+    assert (answer.status, answer.superseded_ids) == ("Accepted", ["D2"])
+    assert world.station.der.controls.in_force(world.scheduler.now())["VoltWatt"].id == "S1"
+    # One that has not begun gives way at once, even to a later one.
+    install(world, "VoltWatt", "S2", default=False, priority=2, start=2000, duration=60)
+    assert install(world, "VoltWatt", "S3", default=False, priority=1, start=4000, duration=60).superseded_ids == ["S2"]
+    assert reported(world, is_default=False) == [("S1", False, False), ("S2", False, True), ("S3", False, False)]
+    install(world, "FreqWatt", "F")
+    assert [row[0] for row in reported(world)] == ["D1", "D2", "D3", "F", "S1", "S2", "S3"], "all of them"
+    assert reported(world, control_id="S2") == [("S2", False, True)]
+    assert reported(world, control_id="S2", is_default=False) == [("S2", False, True)]
+    assert reported(world, control_id="S2", is_default=True) == "NotFound"
+    assert reported(world, control_type="FreqWatt") == [("F", True, False)]
+
+
+def test_what_a_station_for_alternating_current_can_do_by_itself(make_world):
+    world = ready(make_world, controls=("FreqDroop", "VoltWatt"), evses=(EvseConfig(max_discharge_w=11_000),))
+    m = world.csms.messages
+    wanted = m.GetVariableDataType(
+        component=m.ComponentType(name="ACDERCtrlr", evse=m.EVSEType(id=1)),
+        variable=m.VariableType(name="ModesSupported"),
+    )
+    [row] = ask(world, "GetVariables", get_variable_data=[wanted]).get_variable_result
+    assert (row.attribute_status, row.attribute_value) == ("Accepted", "FreqDroop,VoltWatt")

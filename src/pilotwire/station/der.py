@@ -2,7 +2,8 @@
 
 The rules are `pilotwire.domain.der`; here are the clock, the timers, the memory and the messages. Power that grows is
 slowed by Gradients and EnterService, in steps of a second; power that shrinks is never slowed, so that no cap waits for
-a ramp. A ramp is not an alarm: it is on its way to what was asked.
+a ramp. A ramp is not an alarm: it is on its way to what was asked. Response times and hystereses of controls are
+`pilotwire.domain.der.response`; whatever they say, caps hold at once.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import msgspec
 
 from pilotwire.core.time import Timer, to_datetime
 from pilotwire.domain.der import effects
-from pilotwire.domain.der.model import Control, Enter, Grid, Ramp, Rating
+from pilotwire.domain.der.model import Control, Curve, Enter, Grid, Hysteresis, Ramp, Rating
 from pilotwire.domain.der.precedence import Began, Controls, Ended
+from pilotwire.domain.der.response import MEAN_EVERY_MS, Response, mean, recent
 
 from .parts import Part
 
@@ -58,13 +60,17 @@ class Der(Part):
         "_entering",
         "_inside",
         "_last",
+        "_means",
         "_over",
         "_reactive",
+        "_responses",
+        "_returning_ms",
         "_since",
         "_soft",
         "_talks",
         "_timer",
         "_tripped",
+        "_volts",
         "controls",
     )
 
@@ -94,6 +100,14 @@ class Der(Part):
         self._tripped: Alarm | None = None
         self._inside: tuple[int, int] | None = None
         """(since when the grid is fit again, when it may begin again)."""
+        self._responses: dict[int, Response] = {}
+        """By EVSE."""
+        self._returning_ms = 0
+        """From nothing to all after the newest trip, by the hysteresis of the control that tripped."""
+        self._volts: list[tuple[int, int]] = []
+        """The voltage of the last ten minutes: (since when, true time, ms; thousandths of a percent)."""
+        self._means: dict[str, int] = {}
+        """Kind → since when the mean of ten minutes is above its bound, true time, ms."""
 
     # ── what the program tells ───────────────────────────────────────────────────────────────────────────────────
 
@@ -125,7 +139,7 @@ class Der(Part):
         self._last.pop(session.evse, None)
 
     def session_ended(self, session: Session) -> None:
-        for known in (self._causes, self._last, self._over, self._reactive):
+        for known in (self._causes, self._last, self._over, self._reactive, self._responses):
             known.pop(session.evse, None)
         self._soft.discard(session.evse)
         if self._tripped is not None and self._tripped.kind in _BY_POWER and not self._station.transactions.busy:
@@ -222,9 +236,23 @@ class Der(Part):
             found = self._monitored(evse, controls)
             if found is not None and found[1] <= now and self._tripped is None:
                 self._trip(Alarm(found[0]))
+        self._watch_mean(now, grid, controls)
         if self._tripped is not None:
             self._recover(now, grid, controls)
         self._rearm()
+
+    def _watch_mean(self, now: int, grid: Grid, controls: Mapping[str, Control]) -> None:
+        """EN 50549-1 4.9.3.4: the mean voltage of ten minutes is too high for too long."""
+        if not self._volts or self._volts[-1][1] != grid.volts:
+            self._volts = [*recent(self._volts, now), (now, grid.volts)]
+        average = mean(self._volts, now)
+        for kind, (most, delay) in _means(controls):
+            if average <= most:
+                self._means.pop(kind, None)
+            elif self._means.setdefault(kind, now) + delay <= now and self._tripped is None:
+                self._trip(Alarm(kind, "OverVoltage"))
+        for kind in self._means.keys() - {kind for kind, _ in _means(controls)}:
+            del self._means[kind]
 
     def _monitored(self, evse: Evse, controls: Mapping[str, Control]) -> tuple[str, int] | None:
         found = effects.monitored(controls, max(0, -evse.meter.power_mw), self._rating(evse))
@@ -242,7 +270,11 @@ class Der(Part):
         """EnterService says when it may begin again; without it, when no deviation lasts any more."""
         control = controls.get("EnterService")
         enter = control.setting if control is not None and isinstance(control.setting, Enter) else None
-        fit = not any(kind not in effects.MOMENTARY for kind in self._since)
+        fit = not self._means and not any(kind not in effects.MOMENTARY for kind in self._since)
+        back = self._hysteresis(controls)
+        if back is not None and self._tripped is not None:
+            watched = effects.TRIPS.get(self._tripped.kind, ("v", True))[0]
+            fit = fit and back.inside(grid.mhz if watched == "f" else grid.volts, otherwise=True)
         if enter is not None:
             fit = (
                 fit
@@ -259,12 +291,23 @@ class Der(Part):
             wait = 0
             if enter is not None:
                 wait = enter.delay_ms + (self._station.random.randint(0, enter.random_ms) if enter.random_ms else 0)
+            if back is not None:
+                wait = max(wait, back.delay_ms)
             self._inside = (now, now + wait)
         if self._inside[1] <= now:
             self._tripped = self._inside = None
             self._last.clear()
+            self._returning_ms = 0
             if enter is not None and enter.ramp_ms:
                 self._entering = {evse.id for evse in self._station.evses}
+            elif back is not None and back.gradient:
+                self._returning_ms = 100_000 * 1000 // back.gradient
+                self._entering = {evse.id for evse in self._station.evses}
+
+    def _hysteresis(self, controls: Mapping[str, Control]) -> Hysteresis | None:
+        """Of the control that has tripped."""
+        control = None if self._tripped is None else controls.get(self._tripped.kind)
+        return control.setting.hysteresis if control is not None and isinstance(control.setting, Curve) else None
 
     # ── power ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -285,16 +328,22 @@ class Der(Part):
         ceased = next((kind for kind, yes in self._ceased.items() if yes), None)
         cause: Alarm | None = None
         until: int | None = None
+        response = self._responses.setdefault(evse.id, Response())
         if self._tripped is not None or ceased is not None:
             power = 0
             cause = self._tripped or Alarm(ceased or "", effects.fault_of(ceased or "", grid))
             self._last[evse.id] = _Last(now, 0)
+            response = self._responses[evse.id] = Response()
+            response.at(now)
         else:
-            shaped = effects.shape(wanted, controls, grid, self._rating(evse), low, high)
+            response.at(now)
+            shaped = effects.shape(wanted, controls, grid, self._rating(evse), low, high, response)
             if shaped.kind:
                 cause = Alarm(shaped.kind, shaped.fault)
             power, until = self._ramped(evse, shaped.mw, controls, now)
-        var, by = effects.reactive(power, controls, grid, self._rating(evse))
+        var, by = effects.reactive(power, controls, grid, self._rating(evse), response)
+        if response.again is not None:
+            until = response.again if until is None else min(until, response.again)
         self._reactive[evse.id] = var if by else reactive or 0
         if cause is None and by and reactive is not None and var != reactive:
             # R04, scenario 4: reactive power alone is no deviation, unless a profile asks for another.
@@ -345,6 +394,8 @@ class Der(Part):
             control = controls.get("EnterService")
             if control is not None and isinstance(control.setting, Enter) and control.setting.ramp_ms:
                 return control.setting.ramp_ms
+            if self._returning_ms:
+                return self._returning_ms
         control = controls.get("Gradients")
         if control is None or not isinstance(control.setting, Ramp):
             return 0
@@ -356,6 +407,8 @@ class Der(Part):
         """R05: there is one alarm at a time; another cause takes over without an end of the first."""
         cause = self._causes[min(self._causes)] if self._causes else None
         before = self._alarm
+        if cause is not None and before is not None and cause.kind == before.kind and cause.fault is None:
+            cause = before  # the fault is over, what it has done is still on its way back
         if cause == before or not self._talks:
             return
         self._alarm = cause
@@ -403,6 +456,9 @@ class Der(Part):
                     due.append(found[1])
         if self._inside is not None:
             due.append(self._inside[1])
+        bounds = [most for _, (most, _) in _means(controls)]
+        if bounds and any(volts > min(bounds) for _, volts in recent(self._volts, now)):
+            due.append(now + MEAN_EVERY_MS)
         if due:
             self._timer = station.scheduler.call_later(max(0, min(due) - now), self._wake)
 
@@ -415,3 +471,12 @@ class Der(Part):
         for evse in self._station.evses:
             if evse.session is not None and not evse.session.ending:
                 self._station.energy.refresh(evse)
+
+
+def _means(controls: Mapping[str, Control]) -> list[tuple[str, tuple[int, int]]]:
+    """(kind, (bound, ms)) of the controls that watch the mean of ten minutes."""
+    return [
+        (kind, control.setting.mean)
+        for kind, control in controls.items()
+        if isinstance(control.setting, Curve) and control.setting.mean is not None
+    ]

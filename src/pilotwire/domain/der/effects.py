@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pilotwire.domain.interpolation import interpolate
 
 from .model import Control, Curve, Droop, Grid, Limit, PowerFactor, Rating, Reactive
+from .response import Response
 
 _WHOLE = 100_000
 """100 %."""
@@ -68,38 +69,56 @@ def fault_of(kind: str, grid: Grid) -> str | None:
     return None
 
 
-def shape(wanted: int, controls: Mapping[str, Control], grid: Grid, rating: Rating, low: int, high: int) -> Shaped:
-    """`wanted` under `controls`, within [low, high] (low is zero or less: how far it may discharge)."""
+def shape(
+    wanted: int,
+    controls: Mapping[str, Control],
+    grid: Grid,
+    rating: Rating,
+    low: int,
+    high: int,
+    response: Response | None = None,
+) -> Shaped:
+    """`wanted` under `controls`, within [low, high] (low is zero or less: how far it may discharge).
+
+    `response`: how fast the inverter follows; without it at once.
+    """
     power = max(low, min(high, wanted))
     kind = ""
     for name in _ACTIVE:
         control = controls.get(name)
         if control is None:
             continue
-        changed = max(low, min(high, _under(power, control, grid, rating)))
-        if changed != power:
+        changed = aim = max(low, min(high, _under(power, control, grid, rating, None)))
+        if response is not None:
+            changed = max(low, min(high, _under(power, control, grid, rating, response)))
+        if changed != power or aim != power:  # it acts from the first moment on, however slowly
             power, kind = changed, name
     return Shaped(power, kind, fault_of(kind, grid))
 
 
-def _under(power: int, control: Control, grid: Grid, rating: Rating) -> int:
+def _under(power: int, control: Control, grid: Grid, rating: Rating, response: Response | None) -> int:
     """`power` as this control alone leaves it."""
     setting = control.setting
     if isinstance(setting, Droop):
-        return _drooped(power, setting, grid, rating)
+        shift = _drooped(setting, grid, rating)
+        return power + (shift if response is None else response.follow(control, shift))
     if isinstance(setting, Curve):
-        return _floor(power, setting, grid.mhz if control.kind == "FreqWatt" else grid.volts, rating)
+        x = grid.mhz if control.kind == "FreqWatt" else grid.volts
+        percent = interpolate(setting.points, x)
+        if response is not None:
+            percent = response.follow(control, response.hold(control, percent, x))
+        return _floor(power, setting, percent, rating)
     if isinstance(setting, Limit) and setting.percent is not None and setting.monitor is None:
         return max(power, -(rating.discharge_mw * setting.percent // _WHOLE))
     return power
 
 
-def _drooped(power: int, setting: Droop, grid: Grid, rating: Rating) -> int:
+def _drooped(setting: Droop, grid: Grid, rating: Rating) -> int:
     if grid.mhz > setting.over:
-        return power + droop(grid.mhz - setting.over, setting.over_droop, grid.nominal_mhz, _most(rating))
+        return droop(grid.mhz - setting.over, setting.over_droop, grid.nominal_mhz, _most(rating))
     if grid.mhz < setting.under:
-        return power - droop(setting.under - grid.mhz, setting.under_droop, grid.nominal_mhz, _most(rating))
-    return power
+        return -droop(setting.under - grid.mhz, setting.under_droop, grid.nominal_mhz, _most(rating))
+    return 0
 
 
 def _most(rating: Rating) -> int:
@@ -113,9 +132,8 @@ def droop(beyond_mhz: int, per_unit: int, nominal_mhz: int, rated_mw: int) -> in
     return min(rated_mw, rated_mw * beyond_mhz * 1000 // (nominal_mhz * per_unit))
 
 
-def _floor(power: int, curve: Curve, x: int, rating: Rating) -> int:
+def _floor(power: int, curve: Curve, percent: int, rating: Rating) -> int:
     """No more to the grid than the curve allows."""
-    percent = interpolate(curve.points, x)
     if percent < 0:
         return max(power, rating.charge_mw * -percent // _WHOLE)
     base = -min(0, power) if curve.unit == "PctWAvail" else rating.discharge_mw
@@ -168,13 +186,18 @@ def monitored(controls: Mapping[str, Control], discharge_mw: int, rating: Rating
 # ── reactive power ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def reactive(power: int, controls: Mapping[str, Control], grid: Grid, rating: Rating) -> tuple[int, str]:
+def reactive(
+    power: int, controls: Mapping[str, Control], grid: Grid, rating: Rating, response: Response | None = None
+) -> tuple[int, str]:
     """(reactive power in mvar, the control that asks for it); positive is absorbed (inductive)."""
     rated = _most(rating)
     for kind, x in (("VoltVar", grid.volts), ("WattVar", _percent(power, rated))):
         control = controls.get(kind)
         if control is not None and isinstance(control.setting, Curve):
-            return -(rated * interpolate(control.setting.points, x) // _WHOLE), kind
+            percent = interpolate(control.setting.points, x)
+            if response is not None:
+                percent = response.follow(control, percent)
+            return -(rated * percent // _WHOLE), kind
     fixed = controls.get("FixedVar")
     if fixed is not None and isinstance(fixed.setting, Reactive):
         return -(rated * fixed.setting.percent // _WHOLE), "FixedVar"

@@ -67,14 +67,36 @@ DEFAULT_ONLY: frozenset[str] = frozenset(("EnterService", "Gradients"))
 """Controls that cannot be scheduled (R04.FR.14)."""
 
 
+class Hysteresis(msgspec.Struct, frozen=True, omit_defaults=True):
+    """HysteresisType: when and how it goes back to normal. The bounds are in the unit of what is watched (the curve's
+    x); one that is missing does not bound."""
+
+    low: int | None = None
+    high: int | None = None
+    delay_ms: int = 0
+    gradient: int = 0
+    """Thousandths of a percent a second; 0: at once."""
+
+    def inside(self, x: int, *, otherwise: bool) -> bool:
+        """Whether the grid is back; `otherwise` where there are no bounds."""
+        if self.low is None and self.high is None:
+            return otherwise
+        return (self.low is None or x >= self.low) and (self.high is None or x <= self.high)
+
+
 class Curve(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """DERCurveType. x: mHz, ‰ of a percent, or ms, as the kind says; y: thousandths of `unit`, or ms of trip curves."""
 
     points: tuple[Point, ...]
     unit: str = "Not_Applicable"
+    response_ms: int = 0
+    """Until 90 % of a change is done; 0: at once."""
+    hysteresis: Hysteresis | None = None
+    mean: tuple[int, int] | None = None
+    """hv10MinMeanValue (thousandths of a percent) and how many ms the mean of ten minutes may be above it."""
 
 
-class Droop(msgspec.Struct, frozen=True, tag=True):
+class Droop(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """FreqDroopType: beyond `over` and `under` the power changes by 100 % for each droop (‰ of the nominal
     frequency)."""
 
@@ -82,6 +104,7 @@ class Droop(msgspec.Struct, frozen=True, tag=True):
     under: int
     over_droop: int
     under_droop: int
+    response_ms: int = 0
 
 
 class Limit(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):

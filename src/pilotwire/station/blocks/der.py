@@ -17,6 +17,7 @@ from pilotwire.domain.der.model import (
     Curve,
     Droop,
     Enter,
+    Hysteresis,
     Limit,
     PowerFactor,
     Ramp,
@@ -128,7 +129,13 @@ def _setting(kind: str, wire: Any) -> Setting:
     if isinstance(wire, v21.FreqDroopType):
         if wire.under_freq >= wire.over_freq or wire.over_droop <= 0 or wire.under_droop <= 0:
             raise _Refused("InvalidValue", "the dead band of a droop is between underFreq and overFreq")
-        return Droop(_milli(wire.over_freq), _milli(wire.under_freq), _milli(wire.over_droop), _milli(wire.under_droop))
+        return Droop(
+            _milli(wire.over_freq),
+            _milli(wire.under_freq),
+            _milli(wire.over_droop),
+            _milli(wire.under_droop),
+            _milli(wire.response_time),
+        )
     if isinstance(wire, v21.LimitMaxDischargeType):
         percent, monitor = wire.pct_max_discharge_power, wire.power_monitoring_must_trip
         if percent is not None and not 0 <= percent <= 100:
@@ -170,7 +177,26 @@ def _curve(kind: str, wire: v21.DERCurveType) -> Curve:
         raise _Refused("InvalidValue", f"the y of {kind} is a percentage of active power")
     if (kind in TRIPS or kind in _TIMES) and any(y < 0 for _, y in points):
         raise _Refused("InvalidValue", f"the y of {kind} is not negative")
-    return Curve(points, wire.y_unit)
+    return Curve(points, wire.y_unit, _milli(wire.response_time or 0), _hysteresis(wire.hysteresis), _mean(wire))
+
+
+def _hysteresis(wire: v21.HysteresisType | None) -> Hysteresis | None:
+    if wire is None:
+        return None
+    low, high = (None if each is None else _milli(each) for each in (wire.hysteresis_low, wire.hysteresis_high))
+    delay, gradient = _milli(wire.hysteresis_delay or 0), _milli(wire.hysteresis_gradient or 0)
+    if (low is not None and high is not None and low > high) or delay < 0 or gradient < 0:
+        raise _Refused("InvalidValue", "a hysteresis has a low value below its high one, and no negative times")
+    return Hysteresis(low, high, delay, gradient)
+
+
+def _mean(wire: v21.DERCurveType) -> tuple[int, int] | None:
+    given = wire.voltage_params
+    if given is None or (given.hv10_min_mean_value is None and given.hv10_min_mean_trip_delay is None):
+        return None
+    if given.hv10_min_mean_value is None or given.hv10_min_mean_trip_delay is None:
+        raise _Refused("MissingParam", "hv10MinMeanValue and hv10MinMeanTripDelay belong together")
+    return _milli(given.hv10_min_mean_value), _milli(given.hv10_min_mean_trip_delay)
 
 
 def _milli(value: Decimal | int) -> int:
