@@ -78,6 +78,9 @@ def test_news_leaves_out_what_goes_with_every_session() -> None:
     refused = facts.TokenPresented(event_time=0, token="T", token_type="ISO14443", verdict="Invalid")
     told = news_of(1, "CP", 0, refused)
     assert told is not None and (told.line().level, told.line().summary) == ("warn", "token T presented: invalid")
+    asked = facts.InventoryAsked(event_time=0, firmware="1", status="Accepted")
+    assert news_of(1, "CP", 0, asked) is None, "every station is asked, a whole fleet after its start"
+    assert news_of(1, "CP", 0, facts.InventoryAsked(event_time=0, firmware="1", status="NotSupported")) is not None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -54,8 +54,9 @@ def test_pending_still_takes_commands_and_a_triggered_boot(make_world, version):
         assert world.csms.answers[-1][1].status == "Rejected"  # F06.FR.17
 
 
-def test_rejected_refuses_commands(make_world):
-    world = make_world("2.0.1")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_rejected_refuses_commands(make_world, version):
+    world = make_world(version)
     world.csms.boot_status = "Rejected"
     world.station.power_on()
     world.run(5)

@@ -42,7 +42,8 @@ def report(world, action, **fields):
         )
         for row in rows
     ]
-    assert len(set(places)) == len(places)
+    instances = [row.component.instance for row in rows]
+    assert len(set(zip(places, instances, strict=True))) == len(places)
     assert all(row.variable_characteristics is not None for row in rows)
     return answer, places
 

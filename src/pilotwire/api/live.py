@@ -314,7 +314,8 @@ class LiveHub:
             watcher.wake()
 
     async def _recent_news(self, picture: Picture) -> None:
-        rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 10, newest_first=True, lenient=True)
+        # Where many stations have just told what they are made of, most of what is newest is no news.
+        rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 50, newest_first=True, lenient=True)
         lines: list[News] = []
         visible = await self._queries.visible()
         async for row in rows:
@@ -323,6 +324,8 @@ class LiveHub:
             for fact in reversed(row.facts):
                 line = news_of(row.seq, row.station, row.recv_time, fact)
                 lines += [line] if line else []
+            if len(lines) >= NEWS:
+                break
         for line in lines:
             if len(picture.news) == NEWS:
                 break

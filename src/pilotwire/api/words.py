@@ -219,6 +219,8 @@ def news_of(seq: int, station: str, recv_time: int, fact: facts.AnyFact) -> News
         return None
     if isinstance(fact, facts.ConnectorStatusChanged) and fact.status in _ROUTINE and fact.error_code in _NO_ERROR:
         return None
+    if isinstance(fact, facts.InventoryAsked) and fact.status == "Accepted":
+        return None  # every station is asked by itself after its first boot; of interest is one that will not tell
     return News(seq, station, recv_time, fact)
 
 

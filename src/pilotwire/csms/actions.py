@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pilotwire.domain.context import Context, Decision
-from pilotwire.domain.inputs import Input, Outcome
+from pilotwire.domain.inputs import Boot, Input, Outcome
 
 from . import ev_plans, inventory, prices, streams
 from .certificates import actions as certificates
@@ -55,6 +55,26 @@ def _boot_verdict(actor: StationActor, context: Context) -> None:
     context.boot = account.boot if account is not None else "Rejected"
 
 
+def _same_station(actor: StationActor, given: Input, found: Callable[[Input], None]) -> None:
+    """B01.FR.11, .12: a station that came by its certificate boots under the serial number that stands in there."""
+    account, connection = actor.around.accounts.get(actor.key), actor.current
+    if (
+        isinstance(given, Boot)
+        and connection is not None
+        and connection.security_profile == 3
+        and actor.version != "1.6"
+        and account is not None
+        # Without one the certificate names the identity, which is no serial number.
+        and account.serial
+        and given.serial
+        and given.serial != account.serial
+    ):
+        actor.around.log("a boot under another serial number than the certificate's", actor.key, serial=given.serial)
+        connection.close(1008, "the certificate is of another serial number")
+        return
+    found(given)
+
+
 def _booted(actor: StationActor, given: Input, decision: Decision) -> None:
     prices.booted(actor, given, decision)
     inventory.booted(actor, given, decision)
@@ -62,7 +82,7 @@ def _booted(actor: StationActor, given: Input, decision: Decision) -> None:
 
 PLAIN = Special()
 SPECIAL: Mapping[str, Special] = {
-    "BootNotification": Special(prepare=_boot_verdict, follow=_booted),
+    "BootNotification": Special(fetch=_same_station, prepare=_boot_verdict, follow=_booted),
     "Authorize": Special(fetch=authorizing.judge, complete=prices.named, follow=prices.price_shown),
     "StatusNotification": Special(follow=prices.seen),
     "TransactionEvent": Special(complete=prices.told),

@@ -287,6 +287,8 @@ class Outbox:
         """Place of the command to send to a station of this boot status, None when all have to wait."""
         if acceptance == "Accepted":
             return 0
+        if acceptance == "Rejected":
+            return None  # B03.FR.03: nothing at all, what we would ask of our own accord neither
         fitting = [
             (entry, place)
             for place, entry in enumerate(self._heap)

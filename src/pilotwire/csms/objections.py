@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pilotwire.domain.tokens import verdict
 
 if TYPE_CHECKING:
@@ -69,7 +71,30 @@ def _monitors(actor: StationActor, request: Any) -> str:
     return ""
 
 
+def _variables(actor: StationActor, request: Any) -> str:
+    """B05.FR.13. An attribute that is not named is the Actual one."""
+    seen: set[bytes] = set()
+    for one in request.set_variable_data:
+        place = msgspec.json.encode((one.component, one.variable, one.attribute_type or "Actual")).lower()
+        if place in seen:
+            return f"{one.component.name}.{one.variable.name} is set twice in one message"
+        seen.add(place)
+    return ""
+
+
+def _log(actor: StationActor, request: Any) -> str:
+    """2.1 N01.FR.27, .28."""
+    place = request.log.remote_location
+    if actor.version == "2.1" and "#" in place:
+        return "the place for a log has no fragment (#)"
+    if actor.version == "2.1" and "?" in place and place.endswith("/"):
+        return "the query of a place for a log does not end with a slash"
+    return ""
+
+
 _LOOKS: Mapping[str, Callable[[StationActor, Any], str]] = {
     "RequestBatterySwap": _swap,
     "SetVariableMonitoring": _monitors,
+    "SetVariables": _variables,
+    "GetLog": _log,
 }

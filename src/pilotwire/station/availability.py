@@ -10,6 +10,7 @@ from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from .evse import Evse
 from .host import OnAnswer
 from .parts import Part
+from .sessions import Session
 from .states import IN_SESSION, Event, after
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class Availability(Part):
                 evse.reported = ""
 
         return answered
+
+    def session_began(self, session: Session) -> None:
+        evse = self._station.evses[session.evse - 1]
+        if evse.unlocked:
+            self._station.dialect.lock_failed(evse)
 
     def _wanted(self, evse: Evse) -> bool:
         return not self._station.maintenance.shuts and self._out.isdisjoint((STATION, (evse.id, 0), (evse.id, 1)))

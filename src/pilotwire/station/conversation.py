@@ -42,6 +42,7 @@ from .registration import Registration
 from .settings import Settings
 
 _CALL_LIMIT = 200
+_CROWD = 50
 _DEAD_AFTER = 3
 """So many of our calls in a row unanswered, with nothing else received: the connection is dead."""
 _SHORT_QUEUE = 5
@@ -169,6 +170,11 @@ class Conversation:
         return self._boot.status
 
     @property
+    def accepted(self) -> bool:
+        """The CSMS has accepted this station since it was started, connected or not."""
+        return self._boot.accepted
+
+    @property
     def online(self) -> bool:
         """Connected and accepted: what happens now is not `offline`."""
         return self._connection.link is not None and self._boot.accepted
@@ -176,6 +182,11 @@ class Conversation:
     @property
     def connected(self) -> bool:
         return self._connection.link is not None
+
+    @property
+    def crowded(self) -> bool:
+        """So much waits to be said that a report could push out what the CSMS has not been told yet."""
+        return len(self._calls) >= _CROWD
 
     def start(self) -> None:
         """Power-on: the station boots on its first connection."""
@@ -256,6 +267,11 @@ class Conversation:
     def heartbeat_interval_changed(self) -> None:
         if self.online:
             self._boot.heartbeat_later()
+
+    def boot_anew(self) -> None:
+        """The connection that is about to open leads elsewhere: whoever is there has not accepted this station yet."""
+        if not self._quirks.never_boots:
+            self._boot.status = ""
 
     def boot_again(self) -> None:
         """TriggerMessage(BootNotification) before the station was accepted."""

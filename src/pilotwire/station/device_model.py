@@ -13,7 +13,8 @@ import msgspec
 
 from pilotwire.core.time import to_rfc3339
 
-from . import streams
+from . import network_variables, streams
+from .attributes import Attribute, Place
 from .displays import MOST
 from .settings import BY_VARIABLE, TABLE, Setting
 
@@ -24,60 +25,6 @@ if TYPE_CHECKING:
     from .v2x import Connected
 
 Value = Callable[["Station", "Evse | None"], str]
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which variable of which component."""
-
-    component: str
-    variable: str
-    instance: str | None = None
-    """Of the variable."""
-    component_instance: str | None = None
-    evse: int | None = None
-    connector: int | None = None
-
-    def is_in(self, asked: Place, *, variable: bool) -> bool:
-        """Whether a report on `asked` has this one (B08.FR.20 to .25): what it leaves open fits all.
-
-        `variable` False: `asked` names a component only.
-        """
-        return (
-            self.component.lower() == asked.component.lower()
-            and _fits(self.component_instance, asked.component_instance)
-            and asked.evse in (None, self.evse)
-            and asked.connector in (None, self.connector)
-            and (
-                not variable
-                or (self.variable.lower() == asked.variable.lower() and _fits(self.instance, asked.instance))
-            )
-        )
-
-
-def _fits(own: str | None, asked: str | None) -> bool:
-    return asked is None or (own or "").lower() == asked.lower()
-
-
-class Attribute(msgspec.Struct, frozen=True, kw_only=True):
-    """One variable of one component, with its Actual attribute as it is now."""
-
-    place: Place
-    value: str | None
-    """None: WriteOnly."""
-    mutability: str = "ReadOnly"
-    data_type: str = "string"
-    unit: str = ""
-    members: tuple[str, ...] = ()
-    low: int | None = None
-    high: int | None = None
-    max_limit: Decimal | None = None
-    setting: Setting | None = None
-    monitored: bool = False
-    """supportsMonitoring."""
-
-    @property
-    def numeric(self) -> bool:
-        return self.data_type in ("integer", "decimal")
 
 
 class _Fixed(msgspec.Struct, frozen=True):
@@ -95,7 +42,7 @@ class _Fixed(msgspec.Struct, frozen=True):
     feature: str = ""
     """Only a station with this feature has it."""
     kind: str = ""
-    """`AC` or `DC`: only such an EVSE has it; `V2X`: only a bidirectional one."""
+    """`AC` or `DC`: only such an EVSE has it; `V2X`: only a bidirectional one; `outlet`: one without a fixed cable."""
 
 
 def _availability(station: Station, evse: Evse | None) -> str:
@@ -225,7 +172,14 @@ _EVSE += (
         kind="AC",
     ),
 )
+
+
+def _lock(station: Station, evse: Evse | None) -> str:
+    return "true" if evse is not None and evse.session is not None and evse.unlocked else "false"
+
+
 _CONNECTOR: tuple[_Fixed, ...] = (
+    _Fixed("ConnectorPlugRetentionLock", "Problem", _lock, "boolean", monitored=True, kind="outlet"),
     _Fixed("Connector", "Available", lambda s, e: "true", "boolean"),
     _Fixed("Connector", "AvailabilityState", _availability, "OptionList", monitored=True),
     _Fixed("Connector", "ConnectorType", lambda s, e: "" if e is None else e.config.connector_type),
@@ -264,12 +218,14 @@ def _of_fixed(station: Station, fixed: _Fixed, evse: Evse | None, connector: int
         value=fixed.value(station, evse),
         data_type=fixed.data_type,
         unit=fixed.unit,
-        max_limit=_most(fixed, evse),
+        max_limit=_most(station, fixed, evse),
         monitored=fixed.monitored,
     )
 
 
-def _most(fixed: _Fixed, evse: Evse | None) -> Decimal | None:
+def _most(station: Station, fixed: _Fixed, evse: Evse | None) -> Decimal | None:
+    if (fixed.component, fixed.variable) == ("LocalAuthListCtrlr", "Entries"):
+        return Decimal(station.settings.number("list_max"))  # D01.FR.12
     if evse is not None and fixed.variable == "Power":
         return Decimal(evse.max_mw // 1000)
     if evse is not None and fixed.variable == "DischargePower":
@@ -283,6 +239,10 @@ def inventory(station: Station, *, configuration: bool = False) -> Iterator[Attr
     for setting in TABLE:
         if setting.variable is not None and setting.feature in features and (setting.writable or not configuration):
             yield _of_setting(station, setting)
+    if station.config.version == "2.1":
+        for row in network_variables.inventory(station):
+            if row.mutability != "ReadOnly" or not configuration:
+                yield row
     if configuration:
         return
     for fixed in _STATION:
@@ -293,11 +253,15 @@ def inventory(station: Station, *, configuration: bool = False) -> Iterator[Attr
             if fixed.feature in features and _has(evse, fixed):
                 yield _of_fixed(station, fixed, evse, None)
         for fixed in _CONNECTOR:
+            if not _has(evse, fixed):
+                continue
             yield _of_fixed(station, fixed, evse, 1)
 
 
 def find(station: Station, place: Place) -> Attribute | str:
     """The variable, or UnknownComponent / UnknownVariable. Names are case-insensitive (part 2, 2.1.7)."""
+    if station.config.version == "2.1" and place.component.lower() == network_variables.COMPONENT.lower():
+        return network_variables.find(station, place)
     found = _source(station, place)
     if isinstance(found, str):
         return found
@@ -354,6 +318,8 @@ def _has(evse: Evse, fixed: _Fixed) -> bool:
     """Whether an EVSE of this build has it."""
     if fixed.kind == "V2X":
         return evse.config.bidirectional
+    if fixed.kind == "outlet":
+        return not evse.config.fixed_cable
     return not fixed.kind or (fixed.kind == "DC") == evse.config.dc
 
 

@@ -46,6 +46,10 @@ class Dialect(Protocol):
 
     def report_status(self, evse: Evse, status: str) -> None: ...
 
+    def lock_failed(self, evse: Evse) -> None:
+        """The plug of a session that has begun is not held (G05.FR.02)."""
+        ...
+
     def started(self, evse: Evse, session: Session, trigger: str, reading: Reading) -> None: ...
 
     def state_changed(self, evse: Evse, session: Session) -> None:

@@ -94,7 +94,12 @@ class Dialect16:
 
     def report_status(self, evse: Evse, status: str) -> None:
         error = (evse.fault if evse.fault in _FAULTS else "OtherError") if evse.fault else "NoError"
+        if not evse.fault and evse.session is not None and evse.unlocked:
+            error = "ConnectorLockFailure"
         self._status(evse.id, status, error, self._station.availability.told(evse, status))
+
+    def lock_failed(self, evse: Evse) -> None:
+        self._status(evse.id, self.status(evse), "ConnectorLockFailure")
 
     def _status(self, connector: int, status: str, error: str, on_answer: OnAnswer | None = None) -> None:
         self._station.conversation.call(

@@ -19,7 +19,7 @@ from pilotwire.protocols.ocpp.version import Version
 from .authorization import ACCEPTED, Grant
 from .blocks.variables import component_of, variable_of
 from .evse import Evse
-from .host import BootVerdict
+from .host import BootVerdict, OnAnswer
 from .monitors import Event
 from .outbox import Queued
 from .sessions import Reading, Session
@@ -99,21 +99,33 @@ class Dialect2:
 
     def _report_slot(self, evse: Evse, status: str) -> None:
         """S03.FR.02, .04: the connector of a slot is told by an event."""
+        done = self._station.availability.told(evse, status)
+        self._hard_wired(evse, "Connector", "AvailabilityState", status, 8, done)
+
+    def lock_failed(self, evse: Evse) -> None:
+        self._hard_wired(evse, "ConnectorPlugRetentionLock", "Problem", "true", 1)
+
+    def _hard_wired(
+        self, evse: Evse, component: str, variable: str, value: str, severity: int, done: OnAnswer | None = None
+    ) -> None:
+        """An event of no monitor, about the connector of `evse`. 2.0.1 has no severity here."""
         m, station = self.m, self._station
         wall = station.clock.wall()
+        more = {} if self._version.name == "2.0.1" else {"severity": severity}  # N07.FR.21
         row = m.EventDataType(
             event_id=station.monitors.next_event(),
             timestamp=wall,
             trigger="Delta",
-            actual_value=status,
-            component=m.ComponentType(name="Connector", evse=m.EVSEType(id=evse.id, connector_id=1)),
-            variable=m.VariableType(name="AvailabilityState"),
+            actual_value=value,
+            component=m.ComponentType(name=component, evse=m.EVSEType(id=evse.id, connector_id=1)),
+            variable=m.VariableType(name=variable),
             event_notification_type="HardWiredNotification",
+            **more,
         )
         station.conversation.call(
             "NotifyEvent",
             m.NotifyEventRequest(generated_at=wall, seq_no=0, event_data=[row]),
-            station.availability.told(evse, status),
+            done,
         )
 
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -102,7 +102,7 @@ class Energy:
             if evse.car is None:
                 evse.open()
                 event: Event = "ev-pause"
-            elif session.held or station.costs.stops(evse) or station.swap.full(evse):
+            elif session.held or evse.unlocked or station.costs.stops(evse) or station.swap.full(evse):
                 evse.open()
                 event = "evse-pause"
             else:

@@ -76,6 +76,7 @@ class Entrance:
         station = self._station
         if (
             grant.status != ACCEPTED
+            or not (station.conversation.accepted or station.settings.flag("before_accepted"))  # B02.FR.03, B03.FR.01
             or evse.session is not None
             or evse.fault
             or not evse.available

@@ -39,6 +39,7 @@ class Evse:
         "fault",
         "id",
         "jammed",
+        "lock_fails",
         "meter",
         "offered_ma",
         "offered_mw",
@@ -63,11 +64,18 @@ class Evse:
         self.fault = ""
         self.jammed = False
         """The lock of the connector does not open (for tests)."""
+        self.lock_fails = False
+        """Nor does it hold a plug (for tests)."""
         self.reported = ""
         """The status that the CSMS was told last; empty: none."""
         self.offered_ma = 0
         self.offered_mw = 0
         self.timer: Timer | None = None
+
+    @property
+    def unlocked(self) -> bool:
+        """A plug cannot be held in the outlet: nothing may flow (G05.FR.01)."""
+        return self.lock_fails and not self.config.fixed_cable
 
     @property
     def max_mw(self) -> int:

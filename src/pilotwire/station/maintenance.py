@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 
@@ -168,6 +169,11 @@ class Maintenance(Part):
                     station.stay_off()
 
         self._reset_timer = station.scheduler.call_later(500, look)
+
+    @property
+    def installing(self) -> bool:
+        """Firmware is being written: power and program have to stay as they are."""
+        return self.update is not None and self.update.status in ("Installing", "InstallRebooting")
 
     # ── firmware ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -384,7 +390,10 @@ class Maintenance(Part):
         number = self.log_id
         name = f"{self._station.config.identity}-{self._log_kind or 'diagnostics'}.log"
         data = "\n".join(self._log_lines()).encode() + b"\n"
-        self._files.leave(self._log_place, name, data, lambda taken: self._uploaded(number, taken))
+        place = self._log_place
+        if self._station.config.version == "2.1" and place.endswith("/"):
+            place += quote(name, safe="")  # N01.FR.21
+        self._files.leave(place, name, data, lambda taken: self._uploaded(number, taken))
 
     def _log_lines(self) -> list[str]:
         """What stands in it: no secrets, no tokens."""

@@ -15,7 +15,8 @@ import msgspec
 
 from pilotwire.core.time import Timer
 
-from .device_model import Place, reader
+from .attributes import Place
+from .device_model import reader
 from .parts import Part
 from .streams import Params
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
+from pilotwire.core.errors import LocalError
 from pilotwire.transport.port import Dialer, DialResult, Receiver
 
 from .parts import Part
@@ -44,7 +46,9 @@ class NetworkProfile(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 Dialers = Callable[[NetworkProfile], Dialer]
-"""Whoever owns the network makes a dialer for a profile."""
+"""Whoever owns the network makes a dialer for a profile; raises LocalError where it cannot."""
+
+_SCHEME = {1: "ws", 2: "wss", 3: "wss"}
 
 _decoder = msgspec.json.Decoder(NetworkProfile)
 
@@ -81,12 +85,53 @@ class Networks(Part):
 
     def valid(self, slot: int) -> bool:
         """A connection could be made by that slot."""
-        return slot == BUILT_IN or (slot in self.profiles and self.can_be_set)
+        if slot == BUILT_IN:
+            return True
+        profile = self.profiles.get(slot)
+        return profile is not None and self.can_be_set and self.wrong(profile) is None
+
+    def wrong(self, profile: NetworkProfile) -> tuple[str, str] | None:
+        """(reasonCode, words) where nothing could be connected by it (B09.FR.02)."""
+        if profile.transport != "JSON":
+            return "InvalidNetworkConf", "only JSON over WebSocket"
+        scheme = _SCHEME.get(profile.security_profile)
+        if scheme is None:
+            return "InvalidNetworkConf", "the security profiles are 1, 2 and 3"
+        try:
+            url = urlsplit(profile.url)
+            whole = url.scheme == scheme and bool(url.hostname) and url.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            return "InvalidNetworkConf", f"security profile {profile.security_profile} needs {scheme}://host"
+        if profile.timeout_s <= 0:
+            return "InvalidNetworkConf", "no message can be answered in no time"
+        return None
+
+    def secure_enough(self, level: int) -> bool:
+        """B09.FR.04, .31, .32: the security profile is not lowered, but from 3 to 2 where that is allowed."""
+        now = self._station.certificates.profile
+        return level >= now or (now == 3 and level == 2 and self._station.settings.flag("allow_downgrade"))
 
     def put(self, profile: NetworkProfile) -> None:
         """Keep it; it counts from the next restart on."""
         self.profiles[profile.slot] = profile
         self._station.store({f"{_PREFIX}{profile.slot}": msgspec.json.encode(profile)})
+
+    def possible(self, profile: NetworkProfile) -> bool:
+        """Whether a way to connect by it can be made here (B09.FR.03)."""
+        try:
+            return self._dialers is not None and self._dialers(profile) is not None
+        except LocalError:
+            return False
+
+    def password_changed(self) -> None:
+        """2.1 B09.FR.27 (errata 2025-09): the station has one of its own now, which counts."""
+        slot = self._order[self._position]
+        profile = self.profiles.get(slot)
+        if profile is not None and profile.password:
+            self._made.pop(slot, None)
+            self.put(msgspec.structs.replace(profile, password=""))
 
     # ── Dialer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -96,7 +141,10 @@ class Networks(Part):
         def ended(result: DialResult) -> None:
             if result.opened:
                 self._failures = 0
-                self._station.settings.put(BY_NAME["active_network"], str(self._order[self._position]))
+                slot = str(self._order[self._position])
+                if slot != self._station.settings.text("active_network"):
+                    self._station.conversation.boot_anew()  # B10.FR.10 (errata 2025-06): it may be another CSMS
+                self._station.settings.put(BY_NAME["active_network"], slot)
             else:
                 self._failed()
             done(result)

@@ -24,6 +24,7 @@ class Registration:
         "_heartbeat_timer",
         "_scheduler",
         "_settings",
+        "_synchronized",
         "due",
         "status",
         "triggered",
@@ -41,6 +42,8 @@ class Registration:
         """The CSMS has asked for it."""
         self._boot_timer: Timer | None = None
         self._heartbeat_timer: Timer | None = None
+        self._synchronized = int(scheduler.now())
+        """When the CSMS was last asked what time it is, true time, ms."""
 
     @property
     def accepted(self) -> bool:
@@ -66,6 +69,7 @@ class Registration:
     def answered(self, status: str, interval_s: int) -> None:
         """The CSMS has answered BootNotification."""
         self.status = status
+        self._synchronized = int(self._scheduler.now())
         if status == "Accepted":
             self.heartbeat_later()
         else:
@@ -91,16 +95,20 @@ class Registration:
         return self._settings.number("heartbeat_interval") * 1000 or _DAY_MS
 
     def heartbeat_later(self) -> None:
-        """A heartbeat is due once nothing else has been sent for the interval."""
+        """A heartbeat is due once nothing else has been sent for the interval, and once a day in any case, for the
+        clock's sake (G02.FR.07)."""
         if self._heartbeat_timer is not None:
             self._heartbeat_timer.cancel()
-        due = self._conversation.last_sent + self._heartbeat_ms() - int(self._scheduler.now())
+        due = self._heartbeat_at() - int(self._scheduler.now())
         self._heartbeat_timer = self._scheduler.call_later(max(1000, due), self._heartbeat_due)
+
+    def _heartbeat_at(self) -> int:
+        return min(self._conversation.last_sent + self._heartbeat_ms(), self._synchronized + _DAY_MS)
 
     def _heartbeat_due(self) -> None:
         self._heartbeat_timer = None
         conversation = self._conversation
-        if int(self._scheduler.now()) - conversation.last_sent >= self._heartbeat_ms():
+        if int(self._scheduler.now()) >= self._heartbeat_at():
             self.heartbeat()
             conversation.pump()
             conversation.last_sent = int(self._scheduler.now())
@@ -109,6 +117,7 @@ class Registration:
     def heartbeat(self) -> None:
         """Say a Heartbeat in its turn."""
         conversation = self._conversation
+        self._synchronized = int(self._scheduler.now())  # or will be: one that is lost is not repeated every second
 
         def answered(response: Any, error: RpcError | None) -> None:
             if response is not None:

@@ -522,6 +522,7 @@ TABLE: tuple[Setting, ...] = (
         _V("SecurityCtrlr", "AdditionalRootCertificateCheck"),
         writable=False,
     ),
+    _bool("allow_downgrade", False, "", _V("SecurityCtrlr", "AllowSecurityProfileDowngrade"), writable=False),
     _int("certificates_max", 20, "CertificateStoreMaxLength", writable=False),
     # clock
     _list(

@@ -157,13 +157,13 @@ class Streams(Part):
         while 0 < stream.params.values <= len(stream.buffer) and self._flush(stream):
             pass
 
-    def _flush(self, stream: Stream, *, all_of_it: bool = False) -> bool:
-        """Send what waits, as much as one message may hold; False when it cannot be sent."""
+    def _flush(self, stream: Stream) -> bool:
+        """Send what waits, as much as one message may hold (N15.FR.07); False when it cannot be sent."""
         station = self._station
         if not stream.buffer or not stream.accepted or not station.online:
             return False
         m = station.messages
-        most = len(stream.buffer) if all_of_it or not stream.params.values else stream.params.values
+        most = stream.params.values or len(stream.buffer)
         rows, stream.buffer = stream.buffer[:most], stream.buffer[most:]
         base = rows[0][0]
         station.conversation.send(
@@ -179,7 +179,8 @@ class Streams(Part):
 
     def _close(self, stream: Stream) -> None:
         """N13.FR.03: nothing is left behind."""
-        self._flush(stream, all_of_it=True)
+        while self._flush(stream):
+            pass
         self._cancel(stream)
         del self._streams[stream.monitor.id]
         if stream.asked:

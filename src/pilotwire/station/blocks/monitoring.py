@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pilotwire.station.device_model import Attribute, Place
+from pilotwire.station.attributes import Attribute, Place
 from pilotwire.station.host import Reply
 from pilotwire.station.monitors import BASES, HARD_WIRED, PERIODIC, THRESHOLDS, Monitor
 from pilotwire.station.streams import MOST, Params
 
 from .handling import V2, in_parts, on, reason
-from .variables import check_items, component_of, find, place_of, variable_of
+from .variables import check_size, component_of, find, place_of, variable_of
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
@@ -21,13 +21,13 @@ Refused = tuple[str, str, str]
 
 _CRITERIA = {
     "ThresholdMonitoring": THRESHOLDS,
-    "DeltaMonitoring": ("Delta",),
+    "DeltaMonitoring": ("Delta", "TargetDelta", "TargetDeltaRelative"),
     "PeriodicMonitoring": PERIODIC,
 }
 
 
 def set_monitoring(station: Station, request: Any) -> Reply:
-    check_items(station, len(request.set_monitoring_data), "monitor_items")
+    check_size(station, request, len(request.set_monitoring_data), "monitor")
     rows = [_set(station, row) for row in request.set_monitoring_data]
     return Reply(station.messages.SetVariableMonitoringResponse(set_monitoring_result=rows))
 
@@ -125,7 +125,7 @@ def _unsuitable(found: Attribute, kind: str, value: Decimal, severity: int) -> R
 
 def clear_monitoring(station: Station, request: Any) -> Reply:
     m = station.messages
-    check_items(station, len(request.id), "monitor_clear_items")
+    check_size(station, request, len(request.id), "monitor_clear")
     rows = [m.ClearMonitoringResultType(id=id_, status=station.monitors.clear(id_)) for id_ in request.id]
     return Reply(m.ClearVariableMonitoringResponse(clear_monitoring_result=rows))
 
@@ -150,7 +150,7 @@ def set_level(station: Station, request: Any) -> Reply:
 def monitoring_report(station: Station, request: Any) -> Reply:
     m = station.messages
     asked = request.component_variable or []
-    check_items(station, len(asked), "report_items")
+    check_size(station, request, len(asked), "report")
     types = [kind for name in request.monitoring_criteria or () for kind in _CRITERIA[name]]
     by_place: dict[Place, list[Monitor]] = {}
     for monitor in station.monitors:

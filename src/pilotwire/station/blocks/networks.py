@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,39 +14,29 @@ from .handling import V2, on, reason
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
-_SCHEME = {1: "ws", 2: "wss", 3: "wss"}
-
 
 def set_network_profile(station: Station, request: Any) -> Reply:
     m = station.messages
-    why = _refusal(station, request.configuration_slot, request.connection_data)
-    if why is not None:
-        return Reply(m.SetNetworkProfileResponse(status="Rejected", status_info=reason(m, *why)))
-    station.networks.put(_profile(request.configuration_slot, request.connection_data))
+
+    def answered(status: str, why: tuple[str, str]) -> Reply:
+        return Reply(m.SetNetworkProfileResponse(status=status, status_info=reason(m, *why)))
+
+    networks = station.networks
+    if not networks.can_be_set:
+        return answered("Rejected", ("UnsupportedRequest", "this station's connection is fixed"))
+    if request.configuration_slot not in SLOTS:
+        slots = ", ".join(map(str, SLOTS))
+        return answered("Rejected", ("InvalidConfSlot", f"the slots are {slots}"))  # B09.FR.05
+    profile = _profile(request.configuration_slot, request.connection_data)
+    wrong = networks.wrong(profile)
+    if wrong is not None:
+        return answered("Rejected", wrong)
+    if not networks.secure_enough(profile.security_profile):
+        return answered("Rejected", ("NoSecurityDowngrade", "the security profile is not lowered"))  # B09.FR.04
+    if not networks.possible(profile):
+        return answered("Failed", ("Unspecified", "no connection can be made that way"))  # B09.FR.03
+    networks.put(profile)
     return Reply(m.SetNetworkProfileResponse(status="Accepted"))
-
-
-def _refusal(station: Station, slot: int, data: Any) -> tuple[str, str] | None:
-    if not station.networks.can_be_set:
-        return "UnsupportedRequest", "this station's connection is fixed"
-    if slot not in SLOTS:
-        return "ValueOutOfRange", f"the slots are {', '.join(map(str, SLOTS))}"  # B09.FR.05
-    if data.ocpp_transport != "JSON":
-        return "UnsupportedParam", "only JSON over WebSocket"
-    if data.security_profile not in _SCHEME:
-        return "ValueOutOfRange", "the security profiles are 1, 2 and 3"
-    if data.security_profile < station.config.security_profile:
-        return "ValueTooLow", "the security profile is never lowered"  # B09.FR.04
-    url = urlsplit(data.ocpp_csms_url)
-    try:
-        whole = url.scheme == _SCHEME[data.security_profile] and bool(url.hostname) and url.port != 0
-    except ValueError:
-        whole = False
-    if not whole:
-        return "InvalidURL", f"security profile {data.security_profile} needs {_SCHEME[data.security_profile]}://host"
-    if data.message_timeout <= 0:
-        return "ValueTooLow", "no message can be answered in no time"
-    return None
 
 
 def _profile(slot: int, data: Any) -> NetworkProfile:

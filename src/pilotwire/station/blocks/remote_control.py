@@ -15,8 +15,13 @@ from .handling import V2, V16, evse_of, on, reason
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
+_NOT_YET = "Unspecified", "the central system has not accepted this station yet"
+"""B02.FR.05: also where cards may start sessions before that."""
+
 
 def remote_start_16(station: Station, request: v16.RemoteStartTransactionRequest) -> Reply:
+    if not station.conversation.accepted:
+        return Reply(v16.RemoteStartTransactionResponse(status="Rejected"))  # 4.2
     profile = smart_charging.of_start(station, request)
     then: Callable[[Session], None] | None = None
     if profile is not None:
@@ -37,7 +42,7 @@ def remote_start_16(station: Station, request: v16.RemoteStartTransactionRequest
 
 def remote_stop_16(station: Station, request: v16.RemoteStopTransactionRequest) -> Reply:
     session = station.dialect.session_of(request.transaction_id)
-    if session is None:
+    if session is None or not station.conversation.accepted:
         return Reply(v16.RemoteStopTransactionResponse(status="Rejected"))
     key = session.key
 
@@ -63,6 +68,8 @@ def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply:
 
 def request_start(station: Station, request: Any) -> Reply:
     m = station.messages
+    if not station.conversation.accepted:
+        return Reply(m.RequestStartTransactionResponse(status="Rejected", status_info=reason(m, *_NOT_YET)))
     wire = smart_charging.of_start(station, request)
     then: Callable[[Session], None] | None = None
     if wire is not None:
@@ -94,6 +101,8 @@ def request_start(station: Station, request: Any) -> Reply:
 def request_stop(station: Station, request: Any) -> Reply:
     m = station.messages
     key = request.transaction_id
+    if not station.conversation.accepted:
+        return Reply(m.RequestStopTransactionResponse(status="Rejected", status_info=reason(m, *_NOT_YET)))
     if station.transactions.of_key(key) is None:
         return Reply(m.RequestStopTransactionResponse(status="Rejected"))
 

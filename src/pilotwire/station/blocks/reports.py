@@ -7,23 +7,28 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pilotwire.station import device_model
-from pilotwire.station.device_model import Attribute, Place
+from pilotwire.station.attributes import Attribute, Place
 from pilotwire.station.host import Reply
 
-from .handling import V2, in_parts, on
-from .variables import check_items, component_of, place_of, variable_of
+from .handling import V2, in_parts, on, reason
+from .variables import check_size, component_of, place_of, variable_of
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
+_BUSY = "Unspecified", "there is still too much to be said of what was asked before"
+
 
 def base_report(station: Station, request: Any) -> Reply:
+    m = station.messages
     kind = request.report_base
+    if station.conversation.crowded:
+        return Reply(m.GetBaseReportResponse(status="Rejected", status_info=reason(m, *_BUSY)))  # B07.FR.13
     if kind == "SummaryInventory":
         rows = _summary(device_model.inventory(station))
     else:
         rows = device_model.inventory(station, configuration=kind == "ConfigurationInventory")
-    return Reply(station.messages.GetBaseReportResponse(status="Accepted"), _tell(station, request.request_id, rows))
+    return Reply(m.GetBaseReportResponse(status="Accepted"), _tell(station, request.request_id, rows))
 
 
 def _summary(rows: Iterable[Attribute]) -> list[Attribute]:
@@ -38,7 +43,9 @@ def _summary(rows: Iterable[Attribute]) -> list[Attribute]:
 def report(station: Station, request: Any) -> Reply:
     m = station.messages
     asked = request.component_variable or []
-    check_items(station, len(asked), "report_items")
+    check_size(station, request, len(asked), "report")
+    if station.conversation.crowded:
+        return Reply(m.GetReportResponse(status="Rejected", status_info=reason(m, *_BUSY)))  # B08.FR.16
     rows = list(device_model.inventory(station))
     if request.component_criteria:
         meeting = _meeting(rows, request.component_criteria)
@@ -104,7 +111,7 @@ def _report_row(m: Any, row: Attribute) -> Any:
                 type="Actual",
                 value=row.value,
                 mutability=row.mutability,
-                persistent=row.setting is not None and row.setting.writable,
+                persistent=row.mutability != "ReadOnly",
             )
         ],
         variable_characteristics=m.VariableCharacteristicsType(

@@ -24,6 +24,11 @@ def reset(station: Station, request: Any) -> Reply:
         request.evse_id is not None and evse_of(station, request.evse_id) is None
     ):
         return Reply(m.ResetResponse(status="Rejected"))
+    if station.maintenance.installing:
+        # B11.FR.06, .07, B12.FR.10: it ends with a restart of its own, and is not interrupted.
+        if request.type == "OnIdle" and request.evse_id is None:
+            return Reply(m.ResetResponse(status="Scheduled"), station.maintenance.reset_on_idle)
+        return Reply(m.ResetResponse(status="Rejected"))
     if request.evse_id:
         return _reset_evse(station, request.evse_id, request.type)
     if request.type == "OnIdle" and station.transactions.busy:

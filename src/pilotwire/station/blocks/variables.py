@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pilotwire.protocols.ocpp.rpc.errors import OCCURRENCE_CONSTRAINT, RpcError
-from pilotwire.station import device_model
-from pilotwire.station.device_model import Attribute, Place
+from pilotwire.protocols.ocpp.rpc.errors import FORMAT_VIOLATION, OCCURRENCE_CONSTRAINT, RpcError
+from pilotwire.station import device_model, network_variables
+from pilotwire.station.attributes import Attribute, Place
 from pilotwire.station.host import Reply
 
-from .handling import V2, on
+from .handling import V2, on, reason
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
 
 def get_variables(station: Station, request: Any) -> Reply:
-    check_items(station, len(request.get_variable_data), "get_items")
+    check_size(station, request, len(request.get_variable_data), "get")
     rows = [_get(station, row) for row in request.get_variable_data]
     return Reply(station.messages.GetVariablesResponse(get_variable_result=rows))
 
@@ -43,11 +43,13 @@ def _get(station: Station, row: Any) -> Any:
 
 
 def set_variables(station: Station, request: Any) -> Reply:
-    check_items(station, len(request.set_variable_data), "set_items")
+    check_size(station, request, len(request.set_variable_data), "set")
     before = station.settings.text("password")
     results = [_set(station, row) for row in request.set_variable_data]
     # A01: a station that has got a new password connects anew with it.
     rekeyed = station.settings.text("password") != before
+    if rekeyed:
+        station.networks.password_changed()
     then = station.conversation.reconnect if rekeyed else None
     return Reply(station.messages.SetVariablesResponse(set_variable_result=results), then)
 
@@ -55,10 +57,14 @@ def set_variables(station: Station, request: Any) -> Reply:
 def _set(station: Station, row: Any) -> Any:
     found = find(station, row)
     kind = row.attribute_type or "Actual"
+    why: tuple[str, str] | None = None
     if isinstance(found, str):
         status = found
     elif kind != "Actual":
         status = "NotSupportedAttributeType"
+    elif found.place.component == network_variables.COMPONENT:
+        why = network_variables.change(station, found, row.attribute_value)
+        status = "Accepted" if why is None else "Rejected"
     elif found.setting is None or (
         # A BasicAuthPassword has at least 16 characters (part 2 appendix, SecurityCtrlr).
         found.setting.name == "password" and not (station.takes_passwords and 16 <= len(row.attribute_value) <= 64)
@@ -66,10 +72,15 @@ def _set(station: Station, row: Any) -> Any:
         status = "Rejected"
     elif found.setting.name == "network_priority" and not _all_valid(station, row.attribute_value):
         status = "Rejected"  # B10.FR.02
+        why = "InvalidNetworkConf", "not every slot holds a profile that could be used"
     else:
         status = station.settings.change(found.setting, row.attribute_value)
     return station.messages.SetVariableResultType(
-        attribute_status=status, attribute_type=kind, component=row.component, variable=row.variable
+        attribute_status=status,
+        attribute_type=kind,
+        component=row.component,
+        variable=row.variable,
+        attribute_status_info=None if why is None else reason(station.messages, *why),
     )
 
 
@@ -107,11 +118,15 @@ def variable_of(m: Any, place: Place) -> Any:
     return m.VariableType(name=place.variable, instance=place.instance)
 
 
-def check_items(station: Station, count: int, setting: str) -> None:
-    """Raises RpcError when a message has more items than the `setting` (an ItemsPerMessage) allows."""
-    most_items = station.settings.number(setting)
-    if count > most_items:
-        raise RpcError(OCCURRENCE_CONSTRAINT, f"at most {most_items} items per message")
+def check_size(station: Station, request: Any, items: int, limits: str) -> None:
+    """Raises RpcError when a message has more items or bytes than the settings `limits`_items and _bytes allow
+    (ItemsPerMessage, BytesPerMessage; B06.FR.16, .17, B08.FR.17, .18, N06.FR.06, .07)."""
+    most = station.settings.number(f"{limits}_items")
+    if items > most:
+        raise RpcError(OCCURRENCE_CONSTRAINT, f"at most {most} items per message")
+    most = station.settings.number(f"{limits}_bytes")
+    if len(station.dialect.encode(request)) > most:
+        raise RpcError(FORMAT_VIOLATION, f"at most {most} bytes per message")
 
 
 HANDLERS = on(V2, {"GetVariables": get_variables, "SetVariables": set_variables})
