@@ -23,6 +23,8 @@ TOTAL_S = 4.0
 """The car waits five seconds for all of it (ISO 15118-2, V2G_EVCC_Msg_Timeout_CertificateInstallationReq)."""
 RESPONSE_LENGTH = 17_000
 _LONGEST = 262_144
+_CARS = 256
+"""That fetch one contract after another at the same time; the one that asked longest ago starts anew."""
 _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -35,21 +37,35 @@ class HttpContracts:
         self._spawn = spawn
         # An operator has typed the address in: it may stand in the operator's own network.
         self._outward = Outward(private=True, total_s=TOTAL_S)
+        self._rest: dict[tuple[StationKey, str], list[str]] = {}
+        """What a car has not fetched yet, by its station and request (ISO 15118-20 repeats it, M01.FR.06, .07)."""
 
     def certificate(
         self, key: StationKey, asked: EvCertificateAsked, done: Callable[[EvCertificateTold], None]
     ) -> None:
         """See `Contracts`."""
-        self._spawn(self._ask(asked, done))
+        if asked.maximum_chains is not None and (key, asked.exi_request) in self._rest:
+            done(self._next(key, asked))
+        else:
+            self._spawn(self._ask(key, asked, done))
 
-    async def _ask(self, asked: EvCertificateAsked, done: Callable[[EvCertificateTold], None]) -> None:
+    async def _ask(self, key: StationKey, asked: EvCertificateAsked, done: Callable[[EvCertificateTold], None]) -> None:
         try:
-            told = await self._told(asked)
+            told = await self._told(key, asked)
         except PilotwireError as error:
             told = EvCertificateTold(status="Failed", reason_code="NoAnswer", additional_info=str(error))
         done(told)
 
-    async def _told(self, asked: EvCertificateAsked) -> EvCertificateTold:
+    def _next(self, key: StationKey, asked: EvCertificateAsked) -> EvCertificateTold:
+        """The next contract, and how many are left."""
+        first, *rest = self._rest.pop((key, asked.exi_request))
+        if rest:
+            self._rest[key, asked.exi_request] = rest
+            while len(self._rest) > _CARS:
+                del self._rest[next(iter(self._rest))]
+        return EvCertificateTold(status="Accepted", exi_response=first, remaining=len(rest))
+
+    async def _told(self, key: StationKey, asked: EvCertificateAsked) -> EvCertificateTold:
         name = "certificateInstallationReq" if asked.action == "Install" else "certificateUpdateReq"
         body = {name: asked.exi_request, "xsdMsgDefNamespace": asked.schema_version}
         headers = [("content-type", "application/json"), ("accept", "application/json")]
@@ -70,9 +86,12 @@ class HttpContracts:
             return _failed("the provider's answer cannot be read")
         if not found:
             return _failed("the provider's answer holds no certificate")
-        if len(found[0]) > RESPONSE_LENGTH:
+        if any(len(one) > RESPONSE_LENGTH for one in found):
             return _failed("the provider's answer is too long")
-        return EvCertificateTold(status="Accepted", exi_response=found[0], remaining=len(found) - 1)
+        if asked.maximum_chains is None:
+            return EvCertificateTold(status="Accepted", exi_response=found[0], remaining=len(found) - 1)
+        self._rest[key, asked.exi_request] = found[: max(1, asked.maximum_chains)]
+        return self._next(key, asked)
 
 
 def _failed(why: str) -> EvCertificateTold:
