@@ -523,9 +523,9 @@ def test_clear_cache(make_world, version):
     world = ready(make_world, version)
     world.station.tap(1, "AA11")
     world.run(5)
-    assert world.station.authorizer.locally("AA11", 0) is not None
+    assert world.station.authorizer.locally("AA11", "ISO14443", 0) is not None
     assert ask(world, "ClearCache").status == "Accepted"
-    assert world.station.authorizer.locally("AA11", 0) is None
+    assert world.station.authorizer.locally("AA11", "ISO14443", 0) is None
     world.station.settings.put(BY_NAME["cache_enabled"], "false")
     assert ask(world, "ClearCache").status == "Rejected"
 
@@ -576,7 +576,7 @@ def test_remote_start_authorizes_first_if_it_is_set_so(make_world, version):
     if version == "1.6":
         answer = ask(world, "RemoteStartTransaction", id_tag="R", connector_id=1)
     else:
-        token = world.csms.messages.IdTokenType(id_token="R", type="Central")
+        token = world.csms.messages.IdTokenType(id_token="R", type="ISO14443")
         answer = ask(world, "RequestStartTransaction", id_token=token, remote_start_id=1, evse_id=1)
     world.run(10)
     assert answer.status == "Accepted" and len(world.csms.heard("Authorize")) == 1 and not world.station.truth

@@ -411,3 +411,83 @@ def test_a_secret_is_made_at_the_first_start_and_never_shown(make_world):
     world.station = world.build()
     world.station.power_on()
     assert world.station.settings.text("web_secret") == secret
+
+
+@pytest.mark.parametrize("how", ["terminal", "cable"])
+def test_whoever_paid_may_end_it_at_the_terminal(make_world, how):
+    world = ready(make_world)
+    pay(world, minutes=10)
+    if how == "terminal":
+        world.station.payment.stop_at(1)
+    else:
+        world.station.unplug(1)
+    world.run(5)
+    (ended,) = events(world, "Ended")
+    assert ended.trigger_reason == ("StopAuthorized" if how == "terminal" else "EVCommunicationLost")
+    assert ended.transaction_info.stopped_reason == ("Local" if how == "terminal" else "EVDisconnected")
+    assert [row[1] for row in told(world)] == ["Settled"]
+    world.station.payment.stop_at(1)
+    world.run(5)
+    assert len(events(world, "Ended")) == 1
+
+
+@pytest.mark.parametrize("kind", ["max_cost", "max_energy", "max_time"])
+def test_what_was_paid_elsewhere_is_the_limit_of_the_session(make_world, kind):
+    """C24, C25: the answer to the start carries it, and the next event says so, once."""
+    world = ready(make_world)
+    m = world.csms.messages
+    most = {"max_cost": Decimal(1), "max_energy": Decimal(2000), "max_time": 600}[kind]
+    world.csms.scripts["TransactionEvent"] = lambda request: m.TransactionEventResponse(
+        transaction_limit=m.TransactionLimitType(**{kind: most}) if request.event_type == "Started" else None
+    )
+    world.station.plug(1, world.car())
+    token = m.IdTokenType(id_token="PSP-KIOSK", type="DirectPayment")
+    assert ask(world, "RequestStartTransaction", evse_id=1, remote_start_id=3, id_token=token).status == "Accepted"
+    world.run(3600)
+    told = [e for e in events(world) if e.transaction_info.transaction_limit is not None]
+    assert [getattr(e.transaction_info.transaction_limit, kind) for e in told] == [most]
+    # What was queued when the answer came says nothing of it yet.
+    assert told[0] is events(world)[2] and told[0].trigger_reason == "LimitSet"
+    evse = world.station.evses[0]
+    assert evse.session is not None and evse.phase == "SuspendedEVSE" and evse.meter.power_mw == 0
+    assert 1800 <= evse.meter.register_wh <= 2010
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [("maxtime", 600, "max_time"), ("maxenergy", 1500, "max_energy"), ("maxcost", Decimal("0.8"), "max_cost")],
+)
+def test_the_limits_in_the_code_are_held(make_world, name, value, field):
+    template = "https://qr.example/{roamingevseid}/{totp}/{version}?x=1"
+    world = ready(make_world, settings={"web_template": template, "web_roaming": "DE*ABC*E1"})
+    url = world.station.payment.url(1, **{name: value})
+    assert url.startswith("https://qr.example/DE%2AABC%2AE1/") and url.endswith(f"/v1?x=1&{name}={value}")
+    world.station.plug(1, world.car())
+    m = world.csms.messages
+    for number in (1, 2):
+        token = m.IdTokenType(id_token=f"PSP-WEB-{number}", type="DirectPayment")
+        ask(world, "RequestStartTransaction", evse_id=1, remote_start_id=number, id_token=token)
+        world.run(3600)
+        began = events(world, "Started")[-1]
+        limit = began.transaction_info.transaction_limit
+        if number == 2:
+            assert limit is None, "the next one has chosen nothing"
+            return
+        assert getattr(limit, field) == value
+        assert world.station.evses[0].meter.power_mw == 0
+        assert world.station.evses[0].phase == "SuspendedEVSE"
+        world.station.transactions.stop_all("Local", "StopAuthorized")
+        world.run(5)
+
+
+def test_no_code_where_it_is_switched_off(make_world):
+    world = ready(make_world, settings={"web_template": "https://qr.example/{chargingstationid}/{totp}/{version}"})
+    assert world.station.payment.url(1)
+    m = world.csms.messages
+    row = m.SetVariableDataType(
+        component=m.ComponentType(name="WebPaymentsCtrlr"),
+        variable=m.VariableType(name="Enabled"),
+        attribute_value="false",
+    )
+    assert ask(world, "SetVariables", set_variable_data=[row]).set_variable_result[0].attribute_status == "Accepted"
+    assert world.station.payment.url(1) == ""

@@ -10,6 +10,7 @@ from pilotwire.core.errors import LocalError
 from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
 from pilotwire.domain.quirks import Setting
+from pilotwire.domain.records import Command
 from pilotwire.protocols.ocpp.rpc.machine import Limits
 from pilotwire.storage.port import Store
 from pilotwire.transport.bus import Bus
@@ -60,6 +61,10 @@ def _nobody(key: StationKey) -> StationActor:
     raise LocalError(f"there is no actor for {key} yet")
 
 
+def _no_history(key: StationKey, most: int, found: Callable[[list[Command]], None]) -> None:
+    found([])
+
+
 def silent(event: str, key: StationKey, **details: Any) -> None:
     """For simulations."""
 
@@ -98,6 +103,8 @@ class Around:
         """Who came lately, and why they were not let in."""
         self.certificates: Desk | None = None
         """Who signs, who is trusted, what is under way; set by the service."""
+        self.history: Callable[[StationKey, int, Callable[[list[Command]], None]], None] = _no_history
+        """The last commands to a station, newest first, at most so many; set by the service."""
         self.actor: Callable[[StationKey], StationActor] = _nobody
         """A station's actor, made on first use; set by the service."""
         self._speech: dict[str, Speech] = {}

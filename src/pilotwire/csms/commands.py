@@ -35,7 +35,7 @@ from pilotwire.storage.port import StoreFailed
 from pilotwire.translate import answers, verbs
 from pilotwire.transport.bus import CommandReply, CommandRequest
 
-from . import objections, prices, remedies
+from . import local_lists, objections, prices, remedies
 from .certificates import actions as special
 
 if TYPE_CHECKING:
@@ -140,14 +140,21 @@ class Outbox:
     def request(self, asked: CommandRequest, reply: Reply) -> None:
         """Do what a person or a program asked for; `reply` is called exactly once, maybe much later."""
         actor = self._actor
-        around, now = actor.around, actor.around.now()
-        state = actor.state
-        assert state is not None
         if asked.action == prices.CHANGE:
             instead = prices.change(actor, asked, reply)
             if instead is None:
                 return None
             asked = instead
+        if local_lists.fits(asked):
+            return local_lists.Sending(actor, asked, self._one, reply).go()
+        return self._one(asked, reply)
+
+    def _one(self, asked: CommandRequest, reply: Reply) -> None:
+        """`request`, of what goes out as it is or in parts that have nothing to do with one another."""
+        actor = self._actor
+        around, now = actor.around, actor.around.now()
+        state = actor.state
+        assert state is not None
         version = actor.version
         durable = asked.expires_at is not None
         if actor.quirks.active or state.station.batches:

@@ -13,7 +13,7 @@ import structlog
 from pilotwire.core.ids import Ids, StationKey
 from pilotwire.core.time import Scheduler
 from pilotwire.crypto.vault import Vault
-from pilotwire.domain.records import StationAccount
+from pilotwire.domain.records import Command, StationAccount
 from pilotwire.storage.port import Store
 from pilotwire.transport.bus import Bus, CommandReply, CommandRequest, HandshakesAsked, Refused, Subscription
 from pilotwire.transport.port import Endpoint, Handshake, Receiver
@@ -81,6 +81,8 @@ class CentralSystem:
         outward = self._spawn if spawn is None else None
         keeper = self._keeper = StoreKeeper(store, spawn or self._spawn, log)
         self._around.actor = self.actor
+        run = spawn or self._spawn
+        self._around.history = lambda key, most, found: run(self._history(key, most, found))
         self._around.certificates = self.certificates = Desk(
             self._around,
             self.actor,
@@ -171,6 +173,14 @@ class CentralSystem:
                 actor.hang_up(1008, "the account is gone or disabled")
             elif actor.connected and key.tenant in repriced:
                 actor.when_ready(partial(self._reprice, actor))
+
+    async def _history(self, key: StationKey, most: int, found: Callable[[list[Command]], None]) -> None:
+        try:
+            commands = await self._store.commands(key, limit=most)
+        except Exception as error:  # whatever the store has: then nothing is known
+            self._around.log("the commands of a station could not be read", key, error=repr(error))
+            commands = []
+        found(commands)
 
     def _site(self, key: StationKey) -> str:
         account = self._around.accounts.get(key)

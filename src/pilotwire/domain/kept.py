@@ -242,6 +242,8 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Transaction → the energy transfer modes that it was allowed."""
     reports: list[Progress] = []
     local_list: ListAtStation | None = None
+    master: str = ""
+    """The group of its master passes (2.x MasterPassGroupId)."""
     inventory: Inventory | None = None
     swaps: list[Swap] = []
     payments: list[Payment] = []

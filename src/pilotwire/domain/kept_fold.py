@@ -57,19 +57,31 @@ def on_variables(station: Station, fact: facts.VariablesReported, now: int) -> b
     changed = False
     for one in fact.variables:
         name = _limit(one)
-        if name and one.value is not None and one.value.isdecimal() and len(one.value) < 10:
-            changed |= _put_limit(station, name, int(one.value))
+        value = _FLAGS.get(one.value or "", one.value)
+        if name and value is not None and value.isdecimal() and len(value) < 10:
+            changed |= _put_limit(station, name, int(value))
+        elif (one.component, one.variable) == _MASTER and one.value is not None:
+            changed |= one.value != of(station).master
+            of(station).master = one.value
     if fact.request_id is None:
         return changed
     progress(station, "variables", fact.request_id, fact.seq_no, fact.more, now)
     return True
 
 
+_MASTER = ("AuthCtrlr", "MasterPassGroupId")
 _LIMITS = {"ItemsPerMessage": "items", "BytesPerMessage": "bytes"}
 _LIMITED = {
     "items": ("GetReport",),
     "bytes": ("GetReport", "GetVariables", "SetVariables", "SetVariableMonitoring", "ClearVariableMonitoring"),
 }
+_FLAGS = {"true": "1", "false": "0"}
+_SMART = {
+    "ACPhaseSwitchingSupported": "phase switching",
+    "MaxExternalConstraintsId": "external ids",
+    "PeriodsPerSchedule": "periods",
+}
+"""Variables of SmartChargingCtrlr; ACPhaseSwitchingSupported is 0 or 1, that of an EVSE has its number behind it."""
 _LIMITS_16 = {"GetConfigurationMaxKeys": "items GetConfiguration", "SendLocalListMaxLength": "items SendLocalList"}
 
 
@@ -77,6 +89,9 @@ def _limit(one: facts.ReportedVariable) -> str:
     """Which of `Kept.limits` a variable is; "" for all others."""
     if not one.component:
         return _LIMITS_16.get(one.variable, "")
+    if one.component == "SmartChargingCtrlr":
+        name = _SMART.get(one.variable, "") if one.attribute == "Actual" else ""
+        return f"{name} {one.evse}" if name and one.evse else name
     what = _LIMITS.get(one.variable)
     if what is None or one.attribute != "Actual":
         return ""

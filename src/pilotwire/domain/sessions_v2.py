@@ -6,7 +6,7 @@ Started, one Ended and everything between make a transaction.
 
 from __future__ import annotations
 
-from . import costs, inputs, metering, ranges
+from . import costs, inputs, metering, ranges, tokens
 from .boot import DONE
 from .context import Context, Decision, Need
 from .facts import AnyFact, OrphanReceived, SessionEnded, SessionStarted, SessionUpdated, TokenPresented
@@ -29,6 +29,8 @@ def transaction_event(state: StationState, given: TransactionEvent, ctx: Context
     answer = _PLAIN
     if given.token or given.token_type:
         token = verdict(given.token, given.token_type, ctx)
+        if given.kind == "Started" or given.trigger == "Authorized":
+            token = tokens.beginning(state, token)
         answer = TransactionAnswered(token=token)
     samples = given.samples
     reused = False

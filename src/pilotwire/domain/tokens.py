@@ -9,6 +9,9 @@ from .inputs import TokenVerdict
 from .state import StationState
 
 ACCEPTED = TokenVerdict(status="Accepted")
+DIRECT = "DirectPayment"
+"""2.1: who has paid, at a terminal or on the web, is known by the payment's reference alone (C18, C24, C25); a book may
+still say no to it."""
 _UNKNOWN = ("Invalid", "Unknown")
 
 
@@ -17,9 +20,18 @@ def verdict(token: str, token_type: str, ctx: Context) -> TokenVerdict:
     if token_type == "NoAuthorization":  # noqa: S105
         return ACCEPTED
     found = ctx.authorize(token, token_type, ctx.now)
-    if ctx.lab and found.status in _UNKNOWN:
+    if found.status in _UNKNOWN and (ctx.lab or token_type == DIRECT):
         return ACCEPTED
     return found
+
+
+def beginning(state: StationState, found: TokenVerdict) -> TokenVerdict:
+    """The verdict on a token that a transaction begins with: a master pass ends transactions only (C12.FR.09,
+    C16.FR.03)."""
+    kept = state.station.kept
+    if kept is None or not kept.master or found.parent.casefold() != kept.master.casefold():
+        return found
+    return TokenVerdict(status="Invalid", parent=found.parent, expires_at=found.expires_at)
 
 
 def authorize(state: StationState, given: inputs.Authorize, ctx: Context) -> Decision:

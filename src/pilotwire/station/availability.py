@@ -41,6 +41,9 @@ class Availability(Part):
         self._out = {place for place in places if _key(place) in stored}
         for evse in self._station.evses:
             evse.available = self._wanted(evse)
+            evse.locked_for = stored.get(f"locked.{evse.id}", b"").decode()
+            if evse.cable_left:
+                evse.phase = "Finishing"
 
     def advance(self, evse: Evse, event: Event, *, quiet: bool = False) -> None:
         """`event` has happened at `evse`; the CSMS hears of a new phase, unless `quiet`."""
@@ -53,6 +56,26 @@ class Availability(Part):
         if evse.session is not None and phase in IN_SESSION:
             self._station.dialect.state_changed(evse, evse.session)
         self.report(evse)
+
+    def left_behind(self, evse: Evse, session: Session, reason: str) -> bool:
+        """Whether the cable of a session that is over stays locked although the car is gone (1.6 4.10
+        UnlockConnectorOnEVSideDisconnect, 2.x UnlockOnEVSideDisconnect): until who began it is there again."""
+        station = self._station
+        unlocks = evse.config.fixed_cable or station.settings.flag("unlock_on_disconnect")
+        if reason != "EVDisconnected" or unlocks:
+            return False
+        evse.locked_for = session.token.casefold()
+        station.store({f"locked.{evse.id}": evse.locked_for.encode()})
+        return True
+
+    def unlock(self, evse: Evse) -> None:
+        """A cable that was left behind is free."""
+        if evse.locked_for:
+            free = evse.cable_left
+            evse.locked_for = ""
+            self._station.store({f"locked.{evse.id}": None})
+            if free:
+                self.advance(evse, "unplug")
 
     def report_all(self) -> None:
         """Tell the CSMS the status of every connector of which it does not know it."""
@@ -85,6 +108,7 @@ class Availability(Part):
 
     def session_began(self, session: Session) -> None:
         evse = self._station.evses[session.evse - 1]
+        self.unlock(evse)
         if evse.unlocked:
             self._station.dialect.lock_failed(evse)
 

@@ -212,7 +212,7 @@ class Contracts(Part):
         if not station.online:
             # C07.FR.07 to .12
             if station.settings.flag("contract_offline") and valid:
-                let_in(station.authorizer.offline(emaid, station.clock.now()))
+                let_in(station.authorizer.offline(emaid, EMAID, station.clock.now()))
             station.finish()
             return
         m = station.messages
@@ -227,7 +227,7 @@ class Contracts(Part):
             if response is None:
                 return
             grant = station.dialect.authorize_grant(response)
-            station.authorizer.learn(emaid, grant)
+            station.entrance.learned(emaid, EMAID, grant)
             station.v2x.granted(emaid, getattr(response, "allowed_energy_transfer", None))
             if response.certificate_status in (None, ACCEPTED) and station.powered:
                 let_in(grant)

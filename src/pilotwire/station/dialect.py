@@ -67,7 +67,14 @@ class Dialect(Protocol):
         ...
 
     def stopped(
-        self, evse: Evse, session: Session, reason: str, trigger: str, token: str, readings: list[Reading]
+        self,
+        evse: Evse,
+        session: Session,
+        reason: str,
+        trigger: str,
+        token: str,
+        token_type: str,
+        readings: list[Reading],
     ) -> None: ...
 
     def prepare(self, entry: Queued) -> msgspec.Struct: ...
@@ -88,6 +95,10 @@ class Dialect(Protocol):
 
     def notify_events(self, events: list[Event], number: int, *, more: bool, keep: bool) -> None:
         """2.x: part `number` of what monitors have to tell; offline it is kept when `keep`."""
+        ...
+
+    def list_conflict(self) -> None:
+        """The CSMS says otherwise of a token than the local list that it has sent."""
         ...
 
     def reservation_ended(self, id_: int, status: str) -> None:

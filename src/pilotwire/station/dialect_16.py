@@ -89,8 +89,11 @@ class Dialect16:
 
     def report_main(self) -> None:
         """Connector 0: Available unless every connector is out of service."""
+        self._status(0, self._main_status(), "NoError")
+
+    def _main_status(self) -> str:
         inoperative = all(not evse.available for evse in self._station.evses)
-        self._status(0, "Unavailable" if inoperative else "Available", "NoError")
+        return "Unavailable" if inoperative else "Available"
 
     def report_status(self, evse: Evse, status: str) -> None:
         error = (evse.fault if evse.fault in _FAULTS else "OtherError") if evse.fault else "NoError"
@@ -147,7 +150,14 @@ class Dialect16:
         )
 
     def stopped(
-        self, evse: Evse, session: Session, reason: str, trigger: str, token: str, readings: list[Reading]
+        self,
+        evse: Evse,
+        session: Session,
+        reason: str,
+        trigger: str,
+        token: str,
+        token_type: str,
+        readings: list[Reading],
     ) -> None:
         self._enqueue(
             evse,
@@ -181,7 +191,7 @@ class Dialect16:
         elif entry.action == "StopTransaction" and response.id_tag_info is not None:
             request: Any = self.prepare(entry)
             if request.id_tag:
-                self._station.authorizer.learn(request.id_tag, grant_of(response.id_tag_info))
+                self._station.entrance.learned(request.id_tag, "", grant_of(response.id_tag_info))
 
     def _start_answered(self, entry: Queued, response: m.StartTransactionResponse) -> None:
         station = self._station
@@ -191,7 +201,7 @@ class Dialect16:
         session = station.transactions.of_key(entry.session)
         grant = grant_of(response.id_tag_info)
         request: Any = self.prepare(entry)
-        station.authorizer.learn(request.id_tag, grant)
+        station.entrance.learned(request.id_tag, "", grant)
         if session is None:
             return
         session.transaction = response.transaction_id
@@ -238,6 +248,10 @@ class Dialect16:
 
     def notify_events(self, events: list[Event], number: int, *, more: bool, keep: bool) -> None:
         """1.6 has no monitors."""
+
+    def list_conflict(self) -> None:
+        """3.5.2: what the CSMS says of a token is not what its list says."""
+        self._status(0, self._main_status(), "LocalListConflict")
 
     def reservation_ended(self, id_: int, status: str) -> None:
         """1.6 has no message for it; StatusNotification says that the connector is free again."""

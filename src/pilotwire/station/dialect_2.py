@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.protocols.ocpp.version import Version
@@ -69,7 +70,7 @@ class Dialect2:
         return self.m.AuthorizeRequest(id_token=id_token)
 
     def authorize_grant(self, response: Any) -> Grant:
-        return grant_of(response.id_token_info)
+        return grant_of(response.id_token_info, self._version.name)
 
     # ── status ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -78,7 +79,7 @@ class Dialect2:
             evse.phase,
             faulted=bool(evse.fault),
             available=evse.available,
-            plugged=evse.car is not None,
+            plugged=evse.car is not None or evse.cable_left,
             reserved=self._station.reservations.holder(evse) is not None,
         )
 
@@ -158,11 +159,20 @@ class Dialect2:
         )
 
     def stopped(
-        self, evse: Evse, session: Session, reason: str, trigger: str, token: str, readings: list[Reading]
+        self,
+        evse: Evse,
+        session: Session,
+        reason: str,
+        trigger: str,
+        token: str,
+        token_type: str,
+        readings: list[Reading],
     ) -> None:
         reason = _REASONS.get(reason, reason)
         state = "Idle" if evse.car is None else "EVConnected"
-        self._event(evse, session, "Ended", trigger, readings, state=state, reason=reason, token=token)
+        self._event(
+            evse, session, "Ended", trigger, readings, state=state, reason=reason, token=token, token_type=token_type
+        )
 
     def _event(
         self,
@@ -175,6 +185,7 @@ class Dialect2:
         state: str | None = None,
         reason: str | None = None,
         token: str = "",
+        token_type: str = "",
         first: bool = False,
         periodic: bool = False,
     ) -> None:
@@ -185,7 +196,7 @@ class Dialect2:
             session.token_sent = True
             id_token = m.IdTokenType(id_token=session.token, type=session.token_type)
         elif token:
-            id_token = m.IdTokenType(id_token=token, type=session.token_type)
+            id_token = m.IdTokenType(id_token=token, type=token_type or session.token_type)
         if first and id_token is not None and self._version.name == "2.1":
             more = station.payment.additional(session.token)  # C18.FR.06
             vehicle = station.v2x.evccid(evse)
@@ -263,15 +274,16 @@ class Dialect2:
         if info is None:
             return
         station = self._station
-        grant = grant_of(info)
+        grant = grant_of(info, self._version.name)
         request: Any = self.prepare(entry)
         if request.id_token is not None and request.id_token.id_token:
-            station.authorizer.learn(request.id_token.id_token, grant)
+            station.entrance.learned(request.id_token.id_token, request.id_token.type, grant)
         session = station.transactions.of_key(entry.session)
         if session is None:
             return
-        if grant.group and not session.group:
-            session.group = grant.group
+        if (grant.group and not session.group) or (grant.languages and not session.languages):
+            session.group = session.group or grant.group
+            session.languages = session.languages or grant.languages
             station.store_session(session)
         if grant.status != ACCEPTED:
             station.transactions.not_accepted(session)
@@ -341,6 +353,9 @@ class Dialect2:
     def load(self, stored: Mapping[str, bytes]) -> None:
         """Nothing to remember: the station names its transactions itself."""
 
+    def list_conflict(self) -> None:
+        """2.x has no word for it."""
+
     def forget(self, session: str) -> None:
         """Nothing is kept."""
 
@@ -349,7 +364,18 @@ _REASONS = {"HardReset": "ImmediateReset", "SoftReset": "ImmediateReset", "Unloc
 """The program's (1.6) words for what 2.x calls otherwise."""
 
 
-def grant_of(info: Any) -> Grant:
+def grant_of(info: Any, version: str) -> Grant:
+    """IdTokenInfoType. What a driver is told of tariffs by 2.0.1 is in it as text, and not kept (C10.FR.09)."""
     expiry = None if info.cache_expiry_date_time is None else int(from_datetime(info.cache_expiry_date_time))
     group = info.group_id_token.id_token if info.group_id_token is not None else ""
-    return Grant(info.status, group, expiry)
+    languages = tuple(name for name in (info.language1, info.language2) if name)
+    kept = _kept(info) if version == "2.1" else ""
+    return Grant(info.status, group, expiry, tuple(info.evse_id or ()), languages, info=kept)
+
+
+def _kept(info: Any) -> str:
+    """IdTokenInfoType as a cache keeps it: whole, but for additionalInfo of its group (C10.FR.14)."""
+    group = info.group_id_token
+    if group is not None and group.additional_info:
+        info = replace(info, group_id_token=replace(group, additional_info=None))
+    return _encode(info).decode()

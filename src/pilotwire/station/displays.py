@@ -49,9 +49,10 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
     display: bytes = b""
     """The ComponentType that it was set for, as JSON; empty: the station's own display."""
 
-    def text(self, language: str = "") -> Text:
-        """In that language (RFC 5646), else in English, else as it was set (O01.FR.08, .09)."""
-        for wanted in (language.lower(), "en"):
+    def text(self, *languages: str) -> Text:
+        """In the first of these languages (RFC 5646) that there is, else in English, else as it was set (O01.FR.08,
+        .09)."""
+        for wanted in (*(language.lower() for language in languages), "en"):
             for text in self.texts:
                 if wanted and text.language.lower().split("-")[0] == wanted.split("-")[0]:
                     return text
@@ -138,6 +139,13 @@ class Displays(Part):
             if front:
                 return front
         return []
+
+    def words(self, evse: Evse) -> list[str]:
+        """What is shown at `evse`, in the languages of whoever charges there (C01.FR.08, .09, .13)."""
+        driver = evse.session if evse.session is not None else evse.pending
+        languages = () if driver is None else driver.languages
+        own = () if languages else (self._station.settings.text("display_language"),)
+        return [row.text(*(languages or own)).content for row in self.showing(evse)]
 
     def _cancel(self) -> None:
         if self._timer is not None:

@@ -6,6 +6,7 @@ percent, a limit changes, a reading is due, a wait is over.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pilotwire.core.time import Timer
@@ -13,12 +14,15 @@ from pilotwire.domain.schedules.model import Limits
 from pilotwire.domain.schedules.store import ProfileStore
 
 from .evse import Evse
-from .sessions import Reading
+from .phases import as_metered
+from .sessions import Reading, Session
 from .states import Event
 
 if TYPE_CHECKING:
     from .program import Station
 
+CLOCK = "Sample.Clock"
+"""ReadingContext of clock-aligned readings."""
 _KEPT_READINGS = 200
 _MIN_AC_MW = 6_000 * 230
 _MIN_DC_MW = 1_000_000
@@ -27,20 +31,22 @@ _MIN_DC_MW = 1_000_000
 class Energy:
     """The flow of energy in one station."""
 
-    __slots__ = ("_balancing", "_station", "_timer")
+    __slots__ = ("_balancing", "_ended_timer", "_station", "_timer")
 
     def __init__(self, station: Station) -> None:
         self._station = station
         self._balancing = False
         self._timer: Timer | None = None
+        self._ended_timer: Timer | None = None
 
     def stop(self) -> None:
         """Power-off."""
         for evse in self._station.evses:
             self.cancel(evse)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._ended_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._ended_timer = None
 
     @property
     def profiles(self) -> ProfileStore:
@@ -158,10 +164,7 @@ class Energy:
         session = evse.session
         if session is not None:
             if session.next_ended_sample is not None and session.next_ended_sample <= now:
-                session.kept.append(self.read(evse, "ended", "Sample.Periodic"))
-                if len(session.kept) > _KEPT_READINGS:
-                    # E06.FR.13: the intermediate values go first, never the first one.
-                    session.kept = session.kept[:1] + session.kept[2::2]
+                self._keep(session, self.read(evse, "ended", "Sample.Periodic"))
                 session.next_ended_sample += max(1, station.settings.number("ended_interval")) * 1000
             if session.next_sample is not None and session.next_sample <= now:
                 reading = self.read(evse, "sampled", "Sample.Periodic")
@@ -187,26 +190,49 @@ class Energy:
         values = evse.measure(measurands, base, soc_known=known, mhz=station.grid.now.mhz)
         if more:
             values += station.v2x.measure(evse, more)
+        values = as_metered(values, station.settings.text("phase_rotation"), evse.id)
         return Reading(station.clock.now(), context, values)
 
     # ── clock-aligned readings ───────────────────────────────────────────────────────────────────────────────────
 
     def align(self) -> None:
-        """Wait for the next clock-aligned instant (1.6 ClockAlignedDataInterval, 2.x AlignedDataCtrlr.Interval)."""
+        """Wait for the next clock-aligned instant (1.6 ClockAlignedDataInterval; 2.x AlignedDataCtrlr.Interval, and
+        TxEndedInterval for those that go with the end of a transaction)."""
+        self._timer = self._at_next(self._timer, "aligned_interval", self._aligned)
+        ended = "aligned_interval" if self._station.config.version == "1.6" else "aligned_ended_interval"
+        self._ended_timer = self._at_next(self._ended_timer, ended, self._aligned_ended)
+
+    def _at_next(self, timer: Timer | None, setting: str, then: Callable[[], None]) -> Timer | None:
         station = self._station
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        interval = station.settings.number("aligned_interval") * 1000
-        if interval and station.powered:
-            wait = interval - station.clock.now() % 86_400_000 % interval
-            self._timer = station.scheduler.call_later(wait, self._aligned)
+        if timer is not None:
+            timer.cancel()
+        interval = station.settings.number(setting) * 1000
+        if not interval or not station.powered:
+            return None
+        return station.scheduler.call_later(interval - station.clock.now() % 86_400_000 % interval, then)
+
+    def _aligned_ended(self) -> None:
+        """Kept for the last message of the transaction (1.6 StopTxnAlignedData, 2.x TxEndedMeasurands)."""
+        station = self._station
+        self._ended_timer = None
+        for evse in station.evses:
+            reading = self.read(evse, "aligned_ended", CLOCK)
+            if evse.session is not None and reading.values:
+                self._keep(evse.session, reading)
+        self.align()
+        station.finish()
+
+    def _keep(self, session: Session, reading: Reading) -> None:
+        session.kept.append(reading)
+        if len(session.kept) > _KEPT_READINGS:
+            # E06.FR.13: the intermediate values go first, never the first one.
+            session.kept = session.kept[:1] + session.kept[2::2]
 
     def _aligned(self) -> None:
         station = self._station
         self._timer = None
         for evse in station.evses:
-            self.send_reading(evse, "Sample.Clock", "MeterValueClock")
+            self.send_reading(evse, CLOCK, "MeterValueClock")
         self.align()
         station.finish()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 
-from .authorization import ACCEPTED, Grant
+from .authorization import ACCEPTED, UNCACHED, Grant
 from .evse import Evse, PendingStart
 from .sessions import NO_AUTHORIZATION, Session
 
@@ -45,25 +45,29 @@ class Entrance:
         """Find out whether `token` may charge: locally, from the CSMS, or by the rules for being offline."""
         station = self._station
         now = station.clock.now()
-        known = station.authorizer.locally(token, now)
-        if known is not None and known.status == ACCEPTED and station.settings.flag("local_preauthorize"):
+        known = station.authorizer.locally(token, token_type, now)
+        first = station.settings.flag("local_preauthorize") and not station.tariffs.asks(token)
+        if known is not None and known.status == ACCEPTED and first:
+            station.tariffs.remembered(token)
             then(known)
             return
         if not station.online:
-            then(station.authorizer.offline(token, now))
+            station.tariffs.remembered(token)
+            then(station.authorizer.offline(token, token_type, now))
             return
 
         def answered(response: Any, error: RpcError | None) -> None:
             if response is not None:
                 grant = station.dialect.authorize_grant(response)
-                station.authorizer.learn(token, grant)
+                self.learned(token, token_type, grant)
                 station.v2x.granted(token, getattr(response, "allowed_energy_transfer", None))
                 if grant.status == ACCEPTED and not station.tariffs.named(token, getattr(response, "tariff", None)):
                     grant = Grant("Invalid")  # I08: its tariff cannot be followed
             elif error is not None:
                 grant = Grant("Invalid")
             else:
-                grant = station.authorizer.offline(token, station.clock.now())
+                station.tariffs.remembered(token)
+                grant = station.authorizer.offline(token, token_type, station.clock.now())
             if station.powered:
                 then(grant)
 
@@ -71,6 +75,29 @@ class Entrance:
 
     def let_in(
         self, evse: Evse, token: str, token_type: str, grant: Grant, trigger: str, remote_start_id: int | None
+    def learned(self, token: str, token_type: str, grant: Grant) -> None:
+        """The CSMS has said what it thinks of `token`."""
+        station = self._station
+        if station.authorizer.learn(token, token_type, grant, station.clock.now()):
+            station.dialect.list_conflict()
+
+    def is_master(self, grant: Grant) -> bool:
+        """A master pass stops whatever runs, and begins nothing (2.x C16)."""
+        group = self._station.settings.text("master_group")
+        return bool(group) and grant.status == ACCEPTED and grant.group.casefold() == group.casefold()
+
+    def presented(self, evse: Evse, token: str, token_type: str, grant: Grant) -> None:
+        """Somebody has shown `token` at an EVSE that nobody uses."""
+        if self.is_master(grant):
+            self._stop_all(token, token_type)
+        else:
+            self.let_in(evse, token, token_type, grant, "", None)
+
+    def _stop_all(self, token: str, token_type: str) -> None:
+        """C16.FR.02: there is no input to choose by, so it is everything that runs."""
+        for evse in self._station.evses:
+            self._station.transactions.end(evse, "MasterPass", "StopAuthorized", token=token, token_type=token_type)
+
     ) -> None:
         """`token` may charge, if `grant` says so: start now, or wait for the cable."""
         station = self._station
@@ -82,6 +109,8 @@ class Entrance:
             or not evse.available
             or not station.reservations.admits(evse, token, grant.group)
         ):
+            or (grant.evses and evse.id not in grant.evses)  # C01.FR.21
+            or self.is_master(grant)  # C16.FR.03
             self.forget(evse)
             return
         deadline = int(station.scheduler.now()) + station.settings.number("connection_timeout") * 1000
@@ -89,6 +118,7 @@ class Entrance:
         station.reservations.presented(evse, pending)
         if evse.car is not None:
             station.transactions.start(evse, pending, trigger or "Authorized")
+        pending.languages = grant.languages
         else:
             evse.pending = pending
             station.availability.advance(evse, "authorize")
@@ -104,11 +134,22 @@ class Entrance:
             self._station.reservations.unused(pending)
             self._station.payment.unused(pending.token)
 
-    def stop_by_group(self, evse: Evse, session: Session, token: str, grant: Grant) -> None:
-        """Another card of the session's group may end it."""
+    def stops(self, evse: Evse, session: Session, token: str, token_type: str) -> None:
+        """Another token than the session's is shown where it runs: one of its group may end it, and a master pass."""
         station = self._station
-        if grant.status == ACCEPTED and grant.group and grant.group == session.group and evse.session is session:
-            station.transactions.end(evse, "Local", "StopAuthorized", token=token)
+        if station.config.version != "1.6":
+            known = station.authorizer.locally(token, token_type, station.clock.now())
+            if known is not None and known.status == ACCEPTED and known.group and known.group == session.group:
+                self._stop_by_group(evse, session, token, token_type, known)  # C01.FR.03, C09.FR.07
+                return
+        self.authorize(token, token_type, lambda grant: self._stop_by_group(evse, session, token, token_type, grant))
+
+    def _stop_by_group(self, evse: Evse, session: Session, token: str, token_type: str, grant: Grant) -> None:
+        station = self._station
+        if self.is_master(grant):
+            self._stop_all(token, token_type)
+        elif grant.status == ACCEPTED and grant.group and grant.group == session.group and evse.session is session:
+            station.transactions.end(evse, "Local", "StopAuthorized", token=token, token_type=token_type)
 
     def autostart(self, evse: Evse) -> None:
         """The cable alone starts a session, where the station is set up so."""
@@ -155,7 +196,9 @@ class Entrance:
             station.payment.unlock(evse.id)
             if then is not None:
                 self._waiting[evse.id] = then
-            if station.settings.flag("authorize_remote"):
+            # C03.FR.01, C05.FR.01: what the CSMS has made itself, it need not be asked about.
+            own = station.config.version != "1.6" and token_type in UNCACHED
+            if station.settings.flag("authorize_remote") and not own:
                 self.authorize(
                     token,
                     token_type,
@@ -175,6 +218,7 @@ class Entrance:
 
         if evse_id is None:
             reserved = station.reservations.preferred(token, group)
+            idle = idle and not evse.cable_left
             if reserved is not None and free(reserved):
                 return reserved
 

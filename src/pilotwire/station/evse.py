@@ -40,6 +40,7 @@ class Evse:
         "id",
         "jammed",
         "lock_fails",
+        "locked_for",
         "meter",
         "offered_ma",
         "offered_mw",
@@ -66,6 +67,8 @@ class Evse:
         """The lock of the connector does not open (for tests)."""
         self.lock_fails = False
         """Nor does it hold a plug (for tests)."""
+        self.locked_for = ""
+        """A cable was left behind, pulled off its car; it stays locked until this token (casefold) is shown."""
         self.reported = ""
         """The status that the CSMS was told last; empty: none."""
         self.offered_ma = 0
@@ -76,6 +79,11 @@ class Evse:
     def unlocked(self) -> bool:
         """A plug cannot be held in the outlet: nothing may flow (G05.FR.01)."""
         return self.lock_fails and not self.config.fixed_cable
+
+    @property
+    def cable_left(self) -> bool:
+        """A cable hangs here that no car is on, and whose owner is gone."""
+        return bool(self.locked_for) and self.car is None
 
     @property
     def max_mw(self) -> int:
@@ -248,7 +256,17 @@ class Evse:
 class PendingStart:
     """An authorization that waits for the cable until `deadline` (true time, ms)."""
 
-    __slots__ = ("deadline", "group", "remote_start_id", "reservation", "token", "token_type", "trigger")
+    __slots__ = (
+        "deadline",
+        "group",
+        "languages",
+        "remote_start_id",
+        "reservation",
+        "reserved_since",
+        "token",
+        "token_type",
+        "trigger",
+    )
 
     def __init__(
         self, token: str, token_type: str, group: str, trigger: str, remote_start_id: int | None, deadline: int
@@ -261,6 +279,10 @@ class PendingStart:
         self.deadline = deadline
         self.reservation: int | None = None
         """The reservation that is used up by this."""
+        self.languages: tuple[str, ...] = ()
+        """Of the driver, the preferred first."""
+        self.reserved_since: int | None = None
+        """When that was asked for (station clock, ms)."""
 
 
 def _milli(value: int, digits: int) -> Decimal:

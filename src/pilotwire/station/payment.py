@@ -68,7 +68,7 @@ _encode = msgspec.json.Encoder().encode
 class Payments(Part):
     """The payments of one station."""
 
-    __slots__ = ("_increasing", "_locks", "_payments", "_settling", "_terminal", "receipts")
+    __slots__ = ("_increasing", "_locks", "_payments", "_settling", "_terminal", "_wanted", "receipts")
 
     def __init__(self, station: Station, terminal: Terminal | None) -> None:
         super().__init__(station)
@@ -77,6 +77,8 @@ class Payments(Part):
         """By pspRef."""
         self._locks: dict[int, Timer] = {}
         """EVSEs at which somebody is paying on the web."""
+        self._wanted: dict[int, Limit] = {}
+        """By EVSE: the limits that are in the QR code, as the driver has chosen them."""
         self._increasing: set[str] = set()
         self._settling: set[str] = set()
         self.receipts: dict[str, str] = {}
@@ -165,6 +167,14 @@ class Payments(Part):
             payment.known = payment.known and grant.status == ACCEPTED
             self._give_back(payment)
 
+    def stop_at(self, evse_id: int) -> None:
+        """The driver ends at the terminal what a card has begun (C20.FR.01)."""
+        station = self._station
+        evse = station.evse(evse_id)
+        if station.powered and evse.session is not None and self._of(evse.session.key) is not None:
+            station.transactions.end(evse, "Local", "StopAuthorized")
+            station.finish()
+
     def cancel(self, evse_id: int) -> None:
         """The driver gives up before a session has begun (C19)."""
         station = self._station
@@ -199,6 +209,10 @@ class Payments(Part):
             payment.transaction = session.key
             self._save()
             self._station.costs.begin_with(session.evse, Limit(max_cost=payment.amount))
+        elif session.token_type == DIRECT and session.remote_start_id is not None:
+            wanted = self._wanted.pop(session.evse, None)
+            if wanted is not None:
+                self._station.costs.begin_with(session.evse, wanted)  # C25.FR.04, .05, .06
 
     def session_ended(self, session: Session) -> None:
         payment = self._of(session.key)
@@ -381,7 +395,12 @@ class Payments(Part):
             "evse": str(evse_id),
             "totp": password,
             "version": settings.text("web_version"),
+            "roamingevseid": settings.text("web_roaming"),
         }
+        fields = {"maxcost": "max_cost", "maxenergy": "max_energy", "maxtime": "max_time"}
+        self._wanted.pop(evse_id, None)
+        if limits:
+            self._wanted[evse_id] = Limit(**{fields[name]: value for name, value in limits.items()})  # type: ignore[arg-type]
         return web_payment.url(template, values, {name: str(value) for name, value in limits.items()})
 
     def lock(self, evse: Evse, timeout_s: int) -> None:

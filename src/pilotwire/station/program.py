@@ -158,7 +158,7 @@ class Station:
         self.clock = StationClock(scheduler, config.quirks)
         points = {"start_point": "EVConnected", "stop_point": "EVConnected"} if "swap" in self.features else {}
         self.settings = Settings({**points, **config.settings} if points else config.settings, self._setting_changed)
-        self.authorizer = Authorizer(self.settings)
+        self.authorizer = Authorizer(self.settings, config.version)
         self.outbox = TransactionQueue(config.queue_limit)
         self.evses = tuple(
             Evse(number, evse, Meter(0, int(scheduler.now()))) for number, evse in enumerate(config.evses, 1)
@@ -370,7 +370,8 @@ class Station:
                 self._finish()
                 return car
             self.transactions.end(evse, "EVDisconnected", "EVCommunicationLost")
-        self.availability.advance(evse, "unplug")
+        if not evse.locked_for:
+            self.availability.advance(evse, "unplug")
         self.costs.unplugged(evse)
         self._finish()
         return car
@@ -386,19 +387,25 @@ class Station:
             return
         evse = self.evse(evse_id)
         session = evse.session
-        if session is not None and token == session.token:
-            self.transactions.end(evse, "Local", "StopAuthorized", token=token)
+        if session is not None and self._is_same(token, token_type, session):
+            self.transactions.end(evse, "Local", "StopAuthorized", token=token, token_type=token_type)
         elif session is not None:
-            self.entrance.authorize(
-                token, token_type, lambda grant: self.entrance.stop_by_group(evse, session, token, grant)
-            )
+            self.entrance.stops(evse, session, token, token_type)
+        elif evse.cable_left:
+            if evse.locked_for == token.casefold():
+                self.availability.unlock(evse)
         elif evse.fault or not evse.available or evse.pending is not None or self.payment.locked(evse):
             return
         else:
             self.entrance.authorize(
-                token, token_type, lambda grant: self.entrance.let_in(evse, token, token_type, grant, "", None)
+                token, token_type, lambda grant: self.entrance.presented(evse, token, token_type, grant)
             )
         self._finish()
+
+    def _is_same(self, token: str, token_type: str, session: Session) -> bool:
+        """The token that has begun the session is shown again."""
+        key = self.authorizer.key
+        return key(token, token_type) == key(session.token, session.token_type)
 
     def carries(self, token: str) -> bool:
         """Whether the version's messages can hold `token`."""
@@ -456,7 +463,7 @@ class Station:
             self.conversation.heartbeat_interval_changed()
         elif name == "ping_interval":
             self.conversation.ping_interval_changed()
-        elif name == "aligned_interval":
+        elif name in ("aligned_interval", "aligned_ended_interval"):
             self.energy.align()
         elif name in ("sample_interval", "ended_interval"):
             now = int(self.scheduler.now())

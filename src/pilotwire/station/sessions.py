@@ -69,6 +69,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What it has cost so far, as the CSMS says."""
     ending: bool = False
 
+    languages: tuple[str, ...] = ()
+    """Of the driver, the preferred first."""
 
 class Truth(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What really happened in one session, by the meter and by true time (ms)."""

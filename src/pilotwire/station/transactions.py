@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .energy import CLOCK
 from .evse import Evse, PendingStart
 from .sessions import Session, Truth
 
@@ -66,6 +67,7 @@ class Transactions:
             last_interval_wh=evse.meter.register_wh,
             offline_start=not station.online,
             remote_start_id=pending.remote_start_id,
+            languages=pending.languages,
         )
         evse.session = session
         self.plan_samples(session, now)
@@ -119,8 +121,9 @@ class Transactions:
             if evse.session is not None and evse_id in (None, evse.id):
                 self.end(evse, reason, trigger)
 
-    def end(self, evse: Evse, reason: str, trigger: str, *, token: str = "") -> None:
-        """The session on `evse` is over. `reason`: 1.6 Reason; `trigger`: 2.x TriggerReasonEnumType."""
+    def end(self, evse: Evse, reason: str, trigger: str, *, token: str = "", token_type: str = "") -> None:
+        """The session on `evse` is over. `reason`: 1.6 Reason; `trigger`: 2.x TriggerReasonEnumType; `token`: by which
+        it was ended at the station."""
         station = self._station
         session = evse.session
         if session is None:
@@ -130,7 +133,11 @@ class Transactions:
         evse.open()
         session.ending = True
         ended = station.energy.read(evse, "ended", "Transaction.End")
-        station.dialect.stopped(evse, session, reason, trigger, token, [*session.kept, ended] if ended.values else [])
+        # 1.6 3.16.5: of what is no longer asked for, nothing goes along.
+        sampled, aligned = bool(ended.values), bool(station.settings.members("aligned_ended"))
+        kept = [one for one in session.kept if (aligned if one.context == CLOCK else sampled)]
+        readings = [*kept, ended] if sampled else kept
+        station.dialect.stopped(evse, session, reason, trigger, token, token_type, readings)
         truth = next((t for t in reversed(self.truth) if t.session == session.key), None)
         if truth is not None:
             truth.ended_at = now
@@ -142,7 +149,7 @@ class Transactions:
         station.store({f"session.{evse.id}": None})
         station.store_meter(evse)
         station.availability.advance(evse, "end", quiet=True)
-        if evse.car is None:
+        if evse.car is None and not station.availability.left_behind(evse, session, reason):
             evse.phase = "Idle"
         station.availability.session_over(evse)
         station.availability.report(evse)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pilotwire.core.time import from_datetime
 from pilotwire.protocols.ocpp.v16 import messages as v16
-from pilotwire.station.authorization import Grant
+from pilotwire.station import dialect_2, dialect_16
 from pilotwire.station.host import Reply
 
 from .handling import V2, V16, on
@@ -34,13 +33,7 @@ def send_list_16(station: Station, request: v16.SendLocalListRequest) -> Reply:
         return Reply(v16.SendLocalListResponse(status="NotSupported"))
     rows = request.local_authorization_list or []
     entries = {
-        row.id_tag: None
-        if row.id_tag_info is None
-        else Grant(
-            row.id_tag_info.status,
-            row.id_tag_info.parent_id_tag or "",
-            None if row.id_tag_info.expiry_date is None else int(from_datetime(row.id_tag_info.expiry_date)),
-        )
+        station.authorizer.key(row.id_tag): None if row.id_tag_info is None else dialect_16.grant_of(row.id_tag_info)
         for row in rows
     }
     if len(entries) > station.settings.number("list_items") or request.list_version <= 0:
@@ -75,15 +68,9 @@ def send_list(station: Station, request: Any) -> Reply:
     ):
         return failed
     entries = {
-        row.id_token.id_token: None
+        station.authorizer.key(row.id_token.id_token, row.id_token.type): None
         if row.id_token_info is None
-        else Grant(
-            row.id_token_info.status,
-            row.id_token_info.group_id_token.id_token if row.id_token_info.group_id_token is not None else "",
-            None
-            if row.id_token_info.cache_expiry_date_time is None
-            else int(from_datetime(row.id_token_info.cache_expiry_date_time)),
-        )
+        else dialect_2.grant_of(row.id_token_info, station.config.version)
         for row in rows
     }
     if request.update_type == "Full":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pilotwire.protocols.ocpp.v16 import messages as v16
+from pilotwire.station import phases
 from pilotwire.station.host import Reply
 from pilotwire.station.settings import BY_KEY, TABLE, Setting
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 _COMPUTED: dict[str, tuple[str, Callable[[Station], str]]] = {
     "numberofconnectors": ("NumberOfConnectors", lambda station: str(len(station.evses))),
+    "connectorphaserotationmaxlength": (
+        "ConnectorPhaseRotationMaxLength",
+        lambda station: str(len(station.evses) + 1),
+    ),
     "securityprofile": ("SecurityProfile", lambda station: str(station.certificates.profile)),
 }
 
@@ -41,6 +46,8 @@ def get_configuration(station: Station, request: v16.GetConfigurationRequest) ->
 
 def _key_value(station: Station, setting: Setting) -> v16.KeyValue:
     value = None if setting.secret else station.settings.text(setting.name)
+    if setting.name == "phase_rotation":
+        value = phases.told(station)
     return v16.KeyValue(key=setting.key, readonly=not setting.writable, value=value)
 
 
@@ -55,6 +62,8 @@ def change_configuration(station: Station, request: v16.ChangeConfigurationReque
         return rise_16(station, request.value)
     if setting is None:
         status = "Rejected" if request.key.lower() in _COMPUTED else "NotSupported"
+    elif setting.name == "phase_rotation" and phases.parse(request.value, len(station.evses)) is None:
+        status = "Rejected"
     elif setting.name == "password":
         return _change_password(station, setting, request.value)
     else:

@@ -46,7 +46,7 @@ def customer_information(station: Station, request: Any) -> Reply:
 
 def _known(station: Station, token: str) -> list[str]:
     lines: list[str] = []
-    cached, listed = station.authorizer.entries_of(token)
+    cached, listed = station.authorizer.entries_of(token, station.clock.now())
     for where, grant in (("cache", cached), ("local list", listed)):
         if grant is not None:
             group = f", group {grant.group}" if grant.group else ""
@@ -69,6 +69,7 @@ def _forget(station: Station, token: str) -> None:
     station.authorizer.forget(token)
     station.transactions.forget_token(token)
     station.reservations.forget_token(token)
+    station.tariffs.forget_token(token)
 
 
 def _tell(station: Station, request_id: int, text: str) -> Callable[[], None]:

@@ -62,6 +62,7 @@ def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply:
     def then() -> None:
         if evse.session is not None:
             station.transactions.stop(evse.session.key, "UnlockCommand", "UnlockCommand")
+        station.availability.unlock(evse)
 
     return Reply(v16.UnlockConnectorResponse(status="Unlocked"), then)
 
@@ -122,7 +123,12 @@ def unlock(station: Station, request: Any) -> Reply:
         status = "UnlockFailed"
     else:
         status = "Unlocked"
-    return Reply(station.messages.UnlockConnectorResponse(status=status))
+
+    def then() -> None:
+        if status == "Unlocked" and evse is not None:
+            station.availability.unlock(evse)
+
+    return Reply(station.messages.UnlockConnectorResponse(status=status), then)
 
 
 HANDLERS = {
