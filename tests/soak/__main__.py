@@ -1,6 +1,7 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
-python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates,rollout]
+python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates,rollout,
+                             watched-certificates,watched-rollout]
                      [--kills 100] [--sessions 10000] [--sets 1000000] [--stations 1000] [--seed 1]
 """
 
@@ -111,6 +112,26 @@ def rollout(options: argparse.Namespace) -> bool:
     return not run.faults and run.status == "stopped"
 
 
+def watched(kind: str) -> Callable[[argparse.Namespace], bool]:
+    """A roll-out over real sockets, watched in the console; its picture is the guides'."""
+
+    def part(options: argparse.Namespace) -> bool:
+        from tests.soak.watching import thousand
+
+        run = asyncio.run(thousand(kind, options.stations, options.seed))
+        said = ", ".join(f"{count:,} {what}" for what, count in run.counts.items())
+        print(f"watched {kind}: {run.stations:,} stations, {run.bad} of them bad: {run.status} in stage {run.stage}")
+        print(f"  {run.why or 'nothing went wrong'}; the page said: {said}, in {run.seen} steps over {run.seconds} s")
+        print(
+            f"  {run.sessions:,} sessions, {run.energy_wh / 1000:,.3f} kWh, {run.lost} lost: {len(run.faults)} faults"
+        )
+        for fault in run.faults[:20]:
+            print(f"  {fault}")
+        return not run.faults and run.status == ("done" if kind == "certificates" else "stopped")
+
+    return part
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "sqlite": sqlite,
     "postgres": over_postgres,
@@ -119,6 +140,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "schedules": schedules,
     "certificates": certificates,
     "rollout": rollout,
+    "watched-certificates": watched("certificates"),
+    "watched-rollout": watched("rollout"),
 }
 
 

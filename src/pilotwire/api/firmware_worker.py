@@ -27,6 +27,8 @@ from .happenings.records import CURSOR, CursorRecord
 from .language import DEFAULT, spoken
 from .resources import firmware, logs
 from .resources.rollouts import ROLLOUTS
+from .rollout_certificates import CertificateRun
+from .rollout_firmware import FirmwareRun
 from .rollout_run import Run
 from .tenancy import PLATFORM, bound
 
@@ -154,7 +156,9 @@ _OF_NOTE = (
     facts.LogStatusChanged,
     facts.SecurityEventNotified,
     facts.SessionEnded,
+    facts.CertificateSettled,
 )
+_RUNS: dict[str, type[Run]] = {"firmware": FirmwareRun, "certificates": CertificateRun}
 
 
 class Fleet:
@@ -174,7 +178,7 @@ class Fleet:
                 self.updates[station] = kept.value
         async for id, kept in ROLLOUTS.every(self.context, self.tenant):
             if kept.value.status != "done":
-                self.rollouts[id] = await Run.load(self, id, kept.value, kept.version)
+                self.rollouts[id] = await _RUNS[kept.value.kind].load(self, id, kept.value, kept.version)
 
     async def take(self, event: Event) -> None:
         """What a station told."""
@@ -193,6 +197,10 @@ class Fleet:
                 case facts.SessionEnded():
                     for run in self.rollouts.values():
                         run.session_ended(event, fact.reason)
+                case facts.CertificateSettled():
+                    for run in self.rollouts.values():
+                        if isinstance(run, CertificateRun):
+                            run.certificate_settled(event, fact)
                 case _:
                     pass
         if update is not None and changed:
@@ -210,7 +218,7 @@ class Fleet:
 
     def _ended(self, update: Update) -> None:
         run = self.rollouts.get(update.rollout)
-        if run is not None:
+        if isinstance(run, FirmwareRun):
             run.ended(update)
 
     async def watch(self, update: Update) -> Update | None:
@@ -248,7 +256,7 @@ class Fleet:
             kept = await ROLLOUTS.find(self.context, self.tenant, id)
             if kept is None or kept.value.status == "done":
                 return
-            run = self.rollouts[id] = await Run.load(self, id, kept.value, kept.version)
+            run = self.rollouts[id] = await _RUNS[kept.value.kind].load(self, id, kept.value, kept.version)
         run.asked = True
         await run.step()
 

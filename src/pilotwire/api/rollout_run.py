@@ -1,29 +1,28 @@
 """One roll-out as it is being done: stage by stage, by the rules of `domain.rollouts`.
 
-A station that was being ordered when the server went down is looked up: has it had the order, it is followed; else it
-is ordered again.
+What is done to each station, and how it is seen to be done, is said by the kinds of it: `rollout_firmware`,
+`rollout_certificates`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from pilotwire.domain import rollouts
 from pilotwire.domain.alarms import Place
-from pilotwire.domain.firmware import Update
 from pilotwire.domain.records import Station
 from pilotwire.domain.rollouts import Member, settle
 from pilotwire.storage.documents import Change, Conflict, put, sort_time, unpack
 from pilotwire.transport.bus import Event, RolloutNews
 
-from . import audit, types
+from . import audit
 from .access import Principal
 from .happenings.worker import Happenings
 from .problems import Problem
-from .resources import firmware
 from .resources.rollouts import MEMBER_KIND, ROLLOUTS, RolloutRecord, count, member_id
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ LOOK_MS = 10_000
 _LOOK_EACH_MS = 10
 """And this much longer for each of them: a large roll-out is looked at less often."""
 _CHUNK = 500
-_OPEN = frozenset(("ordering", "updating"))
+OPEN: Final = frozenset(("ordering", "updating"))
+"""States of stations that are under way."""
 
 
 class Seen(NamedTuple):
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
     heard_at: int
 
 
-class Run:
+class Run(ABC):
     """A roll-out that is being done."""
 
     def __init__(self, fleet: Fleet, id: str, record: RolloutRecord, version: int, members: list[Member]) -> None:
@@ -70,7 +70,7 @@ class Run:
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def load(cls, fleet: Fleet, id: str, record: RolloutRecord, version: int) -> Run:
+    async def load(cls, fleet: Fleet, id: str, record: RolloutRecord, version: int) -> Self:
         """From what is kept."""
         context, members = fleet.context, list[Member]()
         cursor: str | None = None
@@ -83,23 +83,40 @@ class Run:
                 break
         run = cls(fleet, id, record, version, members)
         for member in members:
-            if member.state not in _OPEN:
-                continue
-            kept = await firmware.UPDATES.find(context, fleet.tenant, member.station)
-            update = kept.value if kept is not None and kept.value.rollout == id else None
-            if update is not None and (update.taken or update.status or update.over):
-                run._settle(member, "updating", "")
-                run.ended(update)
-            else:  # an order that nobody has answered is given again: the second takes the place of the first
-                run._settle(member, "waiting", "")
+            if member.state in OPEN:
+                await run._take_up(member)
         await run._tell_alarms()
         return run
+
+    # -- what is done to a station ------------------------------------------------------------------------------------
+    @abstractmethod
+    async def _take_up(self, member: Member) -> None:
+        """It was under way when the process before ended."""
+
+    @abstractmethod
+    def _pass_over(self, seen: Seen) -> str:
+        """Why a station needs nothing; "" where it does."""
+
+    @abstractmethod
+    async def _do(self, principal: Principal, member: Member) -> tuple[rollouts.State, str]:
+        """Order it. Returns where the station stands then, and why. Raises Problem."""
+
+    def _unanswered(self, member: Member) -> bool:
+        """A station that has not answered the order may have it all the same."""
+        return True
+
+    @abstractmethod
+    async def _follow(self, now: int) -> None:
+        """Look what has become of those that are under way, where nobody tells it."""
+
+    def _can_begin(self, seen: Seen) -> bool:
+        return seen.connected and (not seen.busy or self.record.policy.also_busy)
 
     # -- what stations told -------------------------------------------------------------------------------------------
     def security_event(self, event: Event, kind: str) -> None:
         """At a station that was begun."""
         member = self._by_name.get(event.station)
-        if member is None or event.seq <= self.record.seq or member.state not in (*_OPEN, *rollouts.OVER):
+        if member is None or event.seq <= self.record.seq or member.state not in (*OPEN, *rollouts.OVER):
             return
         if member.state != "skipped" and kind not in rollouts.EXPECTED_EVENTS:
             member.security_events += 1
@@ -120,15 +137,6 @@ class Run:
         self._dirty = True
         self.record.seq = max(self.record.seq, seq)
 
-    def ended(self, update: Update) -> None:
-        """The update of one station is over. Not while it is being ordered: whoever orders it looks then."""
-        member = self._by_name.get(update.station)
-        # One that has had an order that nobody heard the answer to may boot with it while it waits for the next.
-        waits = update.outcome == "installed" and member is not None and member.state == "waiting"
-        if member is None or not update.over or (member.state != "updating" and not waits):
-            return
-        self._settle(member, rollouts.state_after(update.outcome), update.reason)
-
     def _settle(self, member: Member, state: rollouts.State, why: str) -> None:
         settle(member, state, why, self._context.scheduler.now())
         self._changed.add(member.number)
@@ -141,6 +149,7 @@ class Run:
             if self.asked and not await self._hear():
                 return
             record, now = self.record, self._context.scheduler.now()
+            await self._follow(now)
             if record.status in ("stopped", "paused", "done"):
                 if self._dirty:
                     await self._keep()
@@ -281,19 +290,16 @@ class Run:
         self._looked_at = now
         self._dirty = True
 
-    def _can_begin(self, seen: Seen) -> bool:
-        return seen.connected and (not seen.busy or self.record.policy.also_busy)
-
     def _order(self, now: int, looked: bool) -> None:
         """Begin as many as may be under way; skip who has it already, or was waited for too long."""
         policy = self.record.policy
-        room = policy.at_once - sum(one.state in _OPEN for one in self._members)
+        room = policy.at_once - sum(one.state in OPEN for one in self._members)
         for member in self._members:
             if member.state != "waiting":
                 continue
             seen = self._seen.get(member.station)
-            if seen is not None and seen.firmware == self.record.version:
-                self._settle(member, "skipped", "it has this version already")
+            if seen is not None and (why := self._pass_over(seen)):
+                self._settle(member, "skipped", why)
             elif room > 0 and seen is not None and self._can_begin(seen):
                 room -= 1
                 del self._seen[member.station]  # what a look showed is good for one attempt
@@ -318,19 +324,16 @@ class Run:
             by="system",
             sites=frozenset(record.sites) if record.sites is not None else None,
         )
-        order = types.NewFirmwareUpdate(firmware_id=record.firmware, reason=record.reason)
         try:
-            made = await firmware.order(self._context, principal, member.station, order, rollout=self._id)
+            state, why = await self._do(principal, member)
         except Problem as error:
             self._refused(member, error)
         except Exception:  # a mistake of ours at one station: it counts against the roll-out, and the others go on
             log.exception("roll-out %s failed at %s", self._id, member.station)
             self._settle(member, "failed", "something is broken on our side")
         else:
-            if made.outcome == "running":
-                self._settle(member, "updating", "")
-                return
-            self._settle(member, rollouts.state_after(made.outcome), made.text)
+            if member.state == "ordering":  # else its end was told before the answer came here
+                self._settle(member, state, why)
 
     def _refused(self, member: Member, error: Problem) -> None:
         text = error.details.detail
@@ -338,10 +341,7 @@ class Run:
             case "station-offline":
                 self._settle(member, "waiting", text)
             case "no-answer":
-                self._settle(member, "updating", text)
-                update = self._fleet.updates.get(member.station)
-                if update is None or update.rollout != self._id:
-                    self._settle(member, "silent", text)
+                self._settle(member, "updating" if self._unanswered(member) else "silent", text)
             case "not-found" | "bad-body":
                 self._settle(member, "skipped", text)
             case _:

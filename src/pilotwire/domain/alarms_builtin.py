@@ -174,7 +174,7 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
     Rule(
         id="rollout-stopped",
         name="Roll-out stopped itself",
-        description="A roll-out of firmware went wrong at too many stations. Clears when somebody resumes or ends it.",
+        description="A roll-out went wrong at too many stations. Clears when somebody resumes or ends it.",
         severity="major",
         hold_s=0,
         condition=GaugeCondition(gauge="rollout-stopped", over=0),

@@ -90,7 +90,7 @@ GAUGES: Final = {
     "certificate-overdue-days": "days since the station's certificate should have been renewed, 30 before its end",
     "clock-skew-s": "the station's clock minus ours, without its sign, s",
     "site-power-percent": "power of all sessions at a site in percent of the site's power limit",
-    "rollout-stopped": "1 while a roll-out of firmware stands that has stopped itself",
+    "rollout-stopped": "1 while a roll-out stands that has stopped itself",
     "webhook-failing-min": "for how long a webhook has taken nothing, min",
 }
 

@@ -1,4 +1,5 @@
-"""A staged roll-out of firmware: who is updated next, when a stage is over, when it has to stop. All of it pure.
+"""A staged roll-out of firmware, or of new certificates: who is next, when a stage is over, when it has to stop. All of
+it pure.
 
 The stations are taken in stages, each a share of all of them. Between two stages the updated ones are watched. What
 goes wrong is counted over everything that was begun, and the roll-out stops itself as soon as there is more of it than
@@ -13,6 +14,9 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+Kind = Literal["firmware", "certificates"]
+"""What stations are given. In the words below "updated" and "installed" stand for certificates too: a station that has
+come in with its new one."""
 Status = Literal["running", "watching", "pausing", "paused", "stopped", "done"]
 """running: a stage is being updated; watching: it is over and its stations are looked at; paused and stopped: nobody
 else is begun (by a person, or by itself with `reason`); done."""
@@ -71,6 +75,10 @@ class Member(msgspec.Struct, kw_only=True, omit_defaults=True):
     why: str = ""
     chosen_at: int = 0
     changed_at: int = 0
+    ordered_at: int = 0
+    """Certificates: when it was asked last."""
+    serial: str = ""
+    """Certificates: of the one that it was given, and is to come back with."""
     lost_at: int = 0
     """Since when it has no connection after its update; 0: it has one."""
     lost: bool = False

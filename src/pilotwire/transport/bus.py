@@ -9,7 +9,7 @@ Subjects in use
     handshakes.<tenant>           request: `HandshakesAsked` → list[`Refused`]
     alarms.<tenant>.<station>     `AlarmNews`: an alarm was raised, cleared, acknowledged; "-" where it has no station
     jobs.<tenant>.<job>           `JobNews`: a job has gone on
-    rollouts.<tenant>.<rollout>   `RolloutNews`: a roll-out of firmware has gone on
+    rollouts.<tenant>.<rollout>   `RolloutNews`: a roll-out has gone on
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def summary(rule: Rule, cell: Cell) -> str:
             case "site-power-percent":
                 return _("sessions draw {n} % of the power limit", n=cell.value)
             case "rollout-stopped":
-                return _("a roll-out of firmware has stopped itself")
+                return _("a roll-out has stopped itself")
             case "webhook-failing-min":
                 return _("webhook has taken nothing for {n} min", n=cell.value)
         return f"{_(rule.name)}: {cell.value}"

@@ -1,4 +1,4 @@
-"""Roll-outs of firmware: made and steered here, done by `pilotwire.api.firmware_worker`."""
+"""Roll-outs of firmware, and of new certificates: made and steered here, done by `pilotwire.api.firmware_worker`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import rollouts as pure
 from pilotwire.domain.rollouts import Member, Policy
+from pilotwire.domain.trust import SHOWN
 from pilotwire.storage import documents
 from pilotwire.storage.documents import Conflict, Delete, sort_time
 
@@ -32,8 +33,9 @@ Wish = Literal["", "go", "pause", "stop"]
 class RolloutRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is kept of a roll-out; its stations are documents of their own."""
 
-    firmware: str
-    version: str
+    kind: pure.Kind = "firmware"
+    firmware: str = ""
+    version: str = ""
     title: str = ""
     reason: str = ""
     policy: Policy = msgspec.field(default_factory=Policy)
@@ -87,6 +89,7 @@ def shown(id: str, one: RolloutRecord) -> types.Rollout:
     watch_until = one.watch_since + one.policy.watch_s * 1000 if one.status == "watching" else None
     return types.Rollout(
         id=id,
+        kind=one.kind,
         title=one.title,
         firmware_id=one.firmware,
         version=one.version,
@@ -158,19 +161,30 @@ async def create(context: ApiContext, principal: Principal, data: types.NewRollo
     principal.need("rollouts:write")
     principal.need("commands:dangerous")
     if not data.reason.strip():
-        raise problem("reason-needed", errors=[{"field": "reason", "message": _("say why the firmware is replaced")}])
+        words = {
+            "firmware": _("say why the firmware is replaced"),
+            "certificates": _("say why the certificates are renewed"),
+        }
+        raise problem("reason-needed", errors=[{"field": "reason", "message": words[data.kind]}])
     policy = msgspec.convert(msgspec.to_builtins(data.policy), Policy)
     if wrong := pure.check(policy):
         raise problem("bad-body", errors=[{"field": "policy.stages", "message": _(wrong)}])
-    image = await sendable(context, principal.tenant, data.firmware_id)
-    stations = await chosen_stations(context, principal, data)
+    if bool(data.firmware_id) != (data.kind == "firmware"):
+        wrong = _("an image is needed") if data.kind == "firmware" else _("certificates have no image")
+        raise problem("bad-body", errors=[{"field": "firmware_id", "message": wrong}])
+    version, title = "", "Certificate roll-over"
+    if data.kind == "firmware":
+        image = await sendable(context, principal.tenant, data.firmware_id)
+        version, title = image.version, " ".join(part for part in (image.vendor, image.model, image.version) if part)
+    stations = await chosen(context, principal, data)
     now = context.scheduler.now()
     id = context.ids.new()
     members = [Member(station=name, number=number) for number, name in enumerate(stations)]
     record = RolloutRecord(
+        kind=data.kind,
         firmware=data.firmware_id,
-        version=image.version,
-        title=data.title or " ".join(part for part in (image.vendor, image.model, image.version) if part),
+        version=version,
+        title=data.title or title,
         reason=data.reason.strip(),
         policy=policy,
         by=principal.actor,
@@ -185,25 +199,56 @@ async def create(context: ApiContext, principal: Principal, data: types.NewRollo
         *(documents.put(MEMBER_KIND, key, one, sort=key) for one in members for key in (member_id(id, one.number),)),
     ]
     versions = await context.store.write_documents(principal.tenant, changes)
-    detail: dict[str, object] = {"firmware": data.firmware_id, "version": image.version, "stations": len(members)}
+    detail: dict[str, object] = {"kind": data.kind, "stations": len(members)}
+    if data.kind == "firmware":
+        detail |= {"firmware": data.firmware_id, "version": version}
     await audit.record(context, principal, "rollouts.create", f"rollout {id}", detail=detail, reason=record.reason)
     await wake(context, principal.tenant, id)
     return Tagged(shown(id, record), tag_of(versions[0], shown(id, record)))
 
 
+async def chosen(context: ApiContext, principal: Principal, data: types.NewRollout) -> list[str]:
+    """Its stations. By a filter only those get a new certificate that come in by one. Raises Problem 422."""
+    names = await chosen_stations(context, principal, data)
+    if data.kind == "certificates" and data.filter is not None:
+        known = await with_certificates(context, principal.tenant)
+        names = [name for name in names if name in known]
+        if not names:
+            message = _("no station that fits comes in by a certificate")
+            raise problem("bad-body", errors=[{"field": "filter", "message": message}])
+    return names
+
+
+async def with_certificates(context: ApiContext, tenant: str) -> set[str]:
+    """The stations that came in by a certificate."""
+    found = set[str]()
+    cursor: str | None = None
+    while True:
+        page = await context.store.documents(tenant, SHOWN, cursor=cursor, limit=500)
+        found.update(one.id for one in page.items)
+        if (cursor := page.next) is None:
+            return found
+
+
 # -- looking ----------------------------------------------------------------------------------------------------------
 async def rollouts(
-    context: ApiContext, principal: Principal, *, cursor: str | None = None, limit: int = 50
+    context: ApiContext,
+    principal: Principal,
+    *,
+    kind: pure.Kind | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> types.RolloutPage:
     """Roll-outs, newest first. A page may hold fewer than `limit` and still have a next one."""
     principal.need("rollouts:read")
-    asked = question("rollouts", "newest", {})
+    asked = question("rollouts", "newest", {"kind": kind})
     page = await context.store.documents(
         principal.tenant, ROLLOUTS.kind, cursor=stored_cursor(cursor, asked), limit=limit, newest_first=True
     )
     found = [(one.id, documents.unpack(one, RolloutRecord).value) for one in page.items]
     return types.RolloutPage(
-        items=[shown(id, one) for id, one in found if _visible(principal, one)], next=next_of(page.next, asked)
+        items=[shown(id, one) for id, one in found if _visible(principal, one) and kind in (None, one.kind)],
+        next=next_of(page.next, asked),
     )
 
 
@@ -278,7 +323,7 @@ async def steer(
             raise not_found("roll-out", id)
         if record.status == "done":
             raise problem("in-use", _("The roll-out is over."))
-        if wish == "go":
+        if wish == "go" and record.kind == "firmware":
             await sendable(context, principal.tenant, record.firmware)
         record.wish = wish
         put = documents.put(ROLLOUTS.kind, id, record, sort=sort_time(record.created_at), expected=kept.version)

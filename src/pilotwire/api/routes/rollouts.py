@@ -17,16 +17,23 @@ _TAGS = ["Firmware"]
 
 
 @get("/rollouts", operation_id="listRollouts", tags=_TAGS, summary="List roll-outs")
-async def list_rollouts(request: PlainRequest, cursor: Cursor = None, limit: Limit = 50) -> types.RolloutPage:
+async def list_rollouts(
+    request: PlainRequest,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    only: Annotated[
+        types.RolloutKind | None, QueryParameter(name="kind", description="Only those of this kind")
+    ] = None,
+) -> types.RolloutPage:
     """Roll-outs, newest first. A page may hold fewer than `limit` and still have a next one."""
-    return await rollouts.rollouts(context_of(request), whoever(request), cursor=cursor, limit=limit)
+    return await rollouts.rollouts(context_of(request), whoever(request), kind=only, cursor=cursor, limit=limit)
 
 
 @post(
     "/rollouts",
     operation_id="createRollout",
     tags=_TAGS,
-    summary="Bring firmware to many stations",
+    summary="Bring firmware or new certificates to many stations",
     body=types.NewRollout,
 )
 async def create_rollout(request: PlainRequest) -> Response[types.Rollout]:

@@ -1,4 +1,4 @@
-"""Staged roll-outs of firmware."""
+"""Staged roll-outs of firmware and of new certificates."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import Meta
 from .base import PRINTABLE, PageOf, Short, Time
 from .jobs import StationFilter
 
+RolloutKind = Literal["firmware", "certificates"]
 RolloutStatus = Literal["running", "watching", "pausing", "paused", "stopped", "done"]
 MemberState = Literal[
     "pending", "waiting", "ordering", "updating", "installed", "failed", "silent", "refused", "skipped"
@@ -43,10 +44,20 @@ class RolloutPolicy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewRollout(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Bring firmware to many stations, stage by stage. Give `station_ids` or `filter`."""
+    """Bring firmware, or new certificates, to many stations, stage by stage. Give `station_ids` or `filter`."""
 
-    firmware_id: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)]
     reason: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$", description="Why; kept in the audit log")]
+    kind: Annotated[
+        RolloutKind,
+        Meta(
+            description="certificates: each station asks for a new one and counts as installed when it has come back "
+            "with it; who charges is not waited for"
+        ),
+    ] = "firmware"
+    firmware_id: Annotated[
+        str,
+        Meta(max_length=100, pattern=PRINTABLE.replace("+", "*"), description="The image; none for certificates"),
+    ] = ""
     title: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = ""
     station_ids: (
         Annotated[list[Annotated[str, Meta(min_length=1, max_length=48, pattern=PRINTABLE)]], Meta(max_length=20_000)]
@@ -75,9 +86,10 @@ class Rollout(msgspec.Struct, kw_only=True):
     """A roll-out and how far it is."""
 
     id: str
+    kind: RolloutKind
     title: str
-    firmware_id: str
-    version: str
+    firmware_id: Annotated[str, Meta(description="Empty for certificates")]
+    version: Annotated[str, Meta(description="Empty for certificates")]
     status: Annotated[
         RolloutStatus,
         Meta(description="watching: a stage is over and its stations are looked at; pausing: what is under way is "

@@ -8,18 +8,22 @@ import msgspec
 from litestar import Response, get, post
 
 from pilotwire.api import types
+from pilotwire.api.access import Principal
+from pilotwire.api.context import ApiContext
 from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, problem
-from pilotwire.api.resources import certificate_ends, certificates
+from pilotwire.api.resources import certificate_ends, certificates, rollouts, sites
 from pilotwire.api.resources.keeping import Tagged
 from pilotwire.api.routes.common import principal_of, whole_context
 
 from ..forms import Form
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import ETAG, again, body, words_of
+from .firmware import STATUSES, begin_one
 from .settings import crumbs
 from .settings_tabs import tabs
 from .station import frame, station_of
+from .stations import query_of
 
 USES = {
     "csms": N_("This central system"),
@@ -155,10 +159,19 @@ async def _page(
         ends=await certificate_ends.sums(context, principal),
         soonest=(await certificate_ends.every(context, principal, before=None, cursor=None, limit=_SHOWN)).items,
         sources=[(key, _(text)) for key, text in SOURCES.items()],
+        rolled=await _rolled(context, principal),
+        statuses=STATUSES,
+        may_roll=principal.may("rollouts:write") and principal.may("commands:dangerous"),
         may_trust=principal.may("settings:write"),
         may_change=principal.may("tenants:write"),
         **words(),
     )
+
+
+async def _rolled(context: ApiContext, principal: Principal) -> types.RolloutPage | None:
+    if not principal.may("rollouts:read"):
+        return None
+    return await rollouts.rollouts(context, principal, kind="certificates", limit=20)
 
 
 def _filled(shown: types.CertificateAuthority) -> Form:
@@ -215,6 +228,53 @@ async def renew_authority(request: PlainRequest) -> Response[Any]:
     return redirect(request, "/settings/certificates", "good", _("A new sub-authority signs from now on."))
 
 
+# -- for many stations ------------------------------------------------------------------------------------------------
+def _wanted(form: Form) -> dict[str, Any]:
+    asked = {name: form.get(name) for name in ("site", "q") if form.get(name)}
+    return {"kind": "certificates", "filter": msgspec.to_builtins(query_of(asked))}
+
+
+async def _rollover(
+    request: PlainRequest, context: ApiContext, principal: Principal, form: Form, status: int = 200
+) -> Response[Any]:
+    try:
+        order = msgspec.convert({**_wanted(form), "reason": ""}, types.NewRollout)
+        names = await rollouts.chosen(context, principal, order)
+    except (Problem, msgspec.ValidationError):
+        names = []  # nobody fits
+    return page(
+        request,
+        "firmware/rollover_new.html",
+        here="settings",
+        crumbs=crumbs((_("Certificates"), "/settings/certificates"), (_("Roll over"), None)),
+        status=status,
+        form=form,
+        number=len(names),
+        some=names[:8],
+        sites=[("", _("every site")), *(await sites.names(context, principal)).items()],
+    )
+
+
+@get("/settings/certificates/rollover")
+async def ask_rollover(request: PlainRequest) -> Response[Any]:
+    """Whose certificates are renewed, and how carefully."""
+    context, principal = allowed(request, "rollouts:write")
+    form = Form({name: [request.query_params.get(name, "")] for name in ("site", "q")})
+    return await _rollover(request, context, principal, form)
+
+
+@post("/settings/certificates/rollover", status_code=200)
+async def begin_rollover(request: PlainRequest) -> Response[Any]:
+    """Order it."""
+    context, principal = allowed(request, "rollouts:write")
+    form = await Form.read(request)
+    if not form.flag("look"):
+        made = await begin_one(context, principal, form, _wanted(form))
+        if made is not None:
+            return redirect(request, f"/rollouts/{made.id}")
+    return await _rollover(request, context, principal, form, 422 if form.bad else 200)
+
+
 @post("/settings/certificates/trust", status_code=200)
 async def trust(request: PlainRequest) -> Response[Any]:
     """Trust an authority."""
@@ -240,4 +300,6 @@ async def distrust(request: PlainRequest, anchor_id: Text) -> Response[Any]:
     return redirect(request, "/settings/certificates", "good", _("It is trusted no longer."))
 
 
-HANDLERS: list[Any] = [of_station, act, overview, change_authority, renew_authority, trust, distrust]
+HANDLERS: list[Any] = [
+    of_station, act, overview, change_authority, renew_authority, ask_rollover, begin_rollover, trust, distrust,
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Firmware: images, and how they are brought to many stations stage by stage."""
+"""Firmware: images, and how they, or new certificates, are brought to many stations stage by stage."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from pilotwire.api.routes.common import bad_body
 
 from ..forms import Form
 from .common import Crumb, PlainRequest, Text, allowed, fragment, page, redirect, segment
+from .settings import crumbs as crumbs_of_settings
 from .stations import query_of
 
 STATES = {
@@ -64,6 +65,8 @@ LOGS = {
     "expired": (N_("did not come"), "off"),
 }
 SHOWN = [("", N_("All")), ("installed", N_("Installed")), ("failed", N_("Failed")), ("waiting", N_("Waiting"))]
+_RENEWED = {"installed": (N_("renewed"), "free")}
+_SHOWN_RENEWED = [(key, N_("Renewed") if key == "installed" else text) for key, text in SHOWN]
 _HOME: Crumb = (N_("Firmware"), "/firmware")
 _FIELDS = ("version", "vendor", "model", "note", "signing_certificate", "signature")
 
@@ -76,7 +79,11 @@ def _crumbs(*more: Crumb) -> list[Crumb]:
 async def overview(request: PlainRequest, cursor: FromQuery[str | None] = None) -> Response[Any]:
     """Images and roll-outs, newest first."""
     context, principal = allowed(request, "firmware:read")
-    rolled = await rollouts.rollouts(context, principal, limit=20) if principal.may("rollouts:read") else None
+    rolled = (
+        await rollouts.rollouts(context, principal, kind="firmware", limit=20)
+        if principal.may("rollouts:read")
+        else None
+    )
     return page(
         request,
         "firmware/list.html",
@@ -197,6 +204,27 @@ def _filter(shown: types.Firmware, form: Form) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if value}
 
 
+async def begin_one(
+    context: ApiContext, principal: Principal, form: Form, wanted: dict[str, Any]
+) -> types.Rollout | None:
+    """Order what `wanted` says, as carefully as the form says; None where something in the form is wrong."""
+    policy = _policy(form)
+    if not form.get("reason"):
+        form.wrong("reason", _("Say why: it is kept with the command."))
+    if form.bad:
+        return None
+    order = {**wanted, "reason": form.get("reason"), "policy": policy}
+    try:
+        return (await rollouts.create(context, principal, msgspec.convert(order, types.NewRollout))).value
+    except msgspec.ValidationError as error:
+        form.fail(bad_body(error))
+    except Problem as refused:
+        form.fail(refused)
+        if "filter" in form.errors:
+            form.wrong("q", form.errors["filter"])
+    return None
+
+
 def _policy(form: Form) -> dict[str, Any]:
     stages = form.get("stages").replace(",", " ").replace("%", " ").split()
     if not stages or not all(one.isascii() and one.isdigit() and len(one) < 4 for one in stages):
@@ -232,27 +260,11 @@ async def begin(request: PlainRequest, firmware_id: Text) -> Response[Any]:
     form, id = await Form.read(request), segment(firmware_id)
     if form.flag("look"):
         return await _asked(request, context, principal, id, form)
-    policy = _policy(form)
-    if not form.get("reason"):
-        form.wrong("reason", _("Say why: it is kept with the command."))
-    if not form.bad:
-        shown = (await firmware.image(context, principal, id)).value
-        wanted = {
-            "firmware_id": id,
-            "reason": form.get("reason"),
-            "policy": policy,
-            "filter": msgspec.to_builtins(query_of(_filter(shown, form))),
-        }
-        try:
-            made = await rollouts.create(context, principal, msgspec.convert(wanted, types.NewRollout))
-        except msgspec.ValidationError as error:
-            form.fail(bad_body(error))
-        except Problem as refused:
-            form.fail(refused)
-            if "filter" in form.errors:
-                form.wrong("q", form.errors["filter"])
-        else:
-            return redirect(request, f"/rollouts/{made.value.id}")
+    shown = (await firmware.image(context, principal, id)).value
+    filtered = msgspec.to_builtins(query_of(_filter(shown, form)))
+    made = await begin_one(context, principal, form, {"firmware_id": id, "filter": filtered})
+    if made is not None:
+        return redirect(request, f"/rollouts/{made.id}")
     return await _asked(request, context, principal, id, form, status=422)
 
 
@@ -263,9 +275,9 @@ async def _rollout(context: ApiContext, principal: Principal, id: str, show: str
         "one": one,
         "members": await rollouts.stations(context, principal, one.id, state=state, cursor=cursor, limit=100),
         "show": show,
-        "shown": SHOWN,
+        "shown": _SHOWN_RENEWED if one.kind == "certificates" else SHOWN,
         "cursor": cursor,
-        "states": STATES,
+        "states": STATES | _RENEWED if one.kind == "certificates" else STATES,
         "statuses": STATUSES,
         "moving": one.status in ("running", "watching", "pausing"),
         "may_write": principal.may("rollouts:write"),
@@ -279,8 +291,11 @@ async def rollout(
     """How far it is, stage by stage, and what became of each station."""
     context, principal = allowed(request, "rollouts:read")
     values = await _rollout(context, principal, rollout_id, show, cursor)
-    crumbs = _crumbs((values["one"].title, None))
-    return page(request, "firmware/rollout.html", here="firmware", crumbs=crumbs, **values)
+    one = values["one"]
+    if one.kind == "certificates":
+        crumbs = crumbs_of_settings((_("Certificates"), "/settings/certificates"), (one.title, None))
+        return page(request, "firmware/rollout.html", here="settings", crumbs=crumbs, **values)
+    return page(request, "firmware/rollout.html", here="firmware", crumbs=_crumbs((one.title, None)), **values)
 
 
 @get("/ui/rollouts/{rollout_id:str}")
@@ -308,8 +323,10 @@ async def steer(request: PlainRequest, rollout_id: Text, wish: Text) -> Response
                 await rollouts.steer(context, principal, id, "stop")
                 return redirect(request, path, "info", _("Nobody else is begun."))
             case "delete":
+                kind = (await rollouts.rollout(context, principal, id)).value.kind
                 await rollouts.remove(context, principal, id)
-                return redirect(request, "/firmware", "good", _("The roll-out is forgotten."))
+                back = "/settings/certificates" if kind == "certificates" else "/firmware"
+                return redirect(request, back, "good", _("The roll-out is forgotten."))
             case _:
                 raise problem("not-found", _("There is no such page."))
     except Problem as refused:

@@ -30,7 +30,7 @@ GAUGES: Final[dict[str, Word]] = {
     "certificate-overdue-days": Word("For how long a station's certificate should have been renewed, in days"),
     "clock-skew-s": Word("How wrong the station's clock is, in seconds"),
     "site-power-percent": Word("Power at a site, in percent of its limit"),
-    "rollout-stopped": Word("Whether a roll-out of firmware has stopped itself"),
+    "rollout-stopped": Word("Whether a roll-out has stopped itself"),
     "webhook-failing-min": Word("How long a webhook has taken nothing, in minutes"),
 }
 DELIVERIES: Final[dict[str, Word]] = {
@@ -69,7 +69,7 @@ RULES: Final[dict[str, Word]] = {
     ),
     "rollout-stopped": Word(
         "Roll-out stopped itself",
-        "A roll-out of firmware went wrong at too many stations. Clears when somebody resumes or ends it.",
+        "A roll-out went wrong at too many stations. Clears when somebody resumes or ends it.",
     ),
     "security-event": Word(
         "Security event",
