@@ -245,7 +245,7 @@ def test_vehicles_that_plan(version: str) -> None:
         },
     }
     answer = station.call("NotifyEVChargingNeeds", needs)
-    assert answer == {"status": "NoChargingProfile" if version == "2.1" else "Rejected"}
+    assert answer == {"status": "Rejected"}
     send(world, "SetChargingProfile", profile(station, [(0, 10), (600, 6)]))
 
     def chosen(limits: list[tuple[int, float]]) -> dict[str, Any]:
@@ -287,3 +287,182 @@ def test_the_event_is_on_the_bus_with_both_schedules() -> None:
     facts = [fact for _, event in heard._queue for fact in event.facts]
     (found,) = [fact for fact in facts if isinstance(fact, CompositeScheduleDiffered)]
     assert (found.expected[0].limit, found.answered[0].limit) == (10_000, 32_000)
+
+
+# ── what is not sent ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def objected(world: World, action: str, payload: dict[str, Any]) -> str:
+    """Why a command was not sent; "" where it was."""
+    replies = world.command(action, payload)
+    world.run()
+    [reply] = replies
+    if reply.outcome == "answered":
+        return ""
+    assert (reply.outcome, reply.answer["code"]) == ("invalid", "NotAllowed"), reply
+    return reply.answer["description"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_profiles_in_the_wrong_place_are_not_sent(version: str) -> None:
+    """And those for a default, for a transaction, for the whole station and with a start are."""
+    world, station = ready(version)
+    old = version == "1.6"
+    sent: list[dict[str, Any]] = []
+    for action in ("SetChargingProfile", "RemoteStartTransaction", "RequestStartTransaction"):
+
+        def kept(payload: dict[str, Any]) -> dict[str, Any]:
+            sent.append(payload)
+            return {"status": "Accepted"}
+
+        station.on[action] = kept
+
+    def put(purpose: str, evse: int, **more: Any) -> str:
+        made = profile(station, [(0, 8)], purpose=purpose, **more)
+        made["connectorId" if old else "evseId"] = evse
+        return objected(world, "SetChargingProfile", made)
+
+    maximum = "ChargePointMaxProfile" if old else "ChargingStationMaxProfile"
+    key: dict[str, Any] = {} if old else {"transactionId": "tx-1"}
+    assert "one EVSE" in put("TxProfile", 0, **key)
+    assert "whole station" in put(maximum, 1)
+    assert sent == []
+    assert put(maximum, 0) == put("TxDefaultProfile", 0, id_=2) == put("TxProfile", 1, id_=3, **key) == ""
+    body = next(iter(row for name, row in sent[-1].items() if "rofile" in name))
+    assert body["chargingProfilePurpose"] == "TxProfile" and len(sent) == 3
+    made = profile(station, [(0, 8)], purpose="TxProfile", id_=4)
+    body = made["csChargingProfiles" if old else "chargingProfile"]
+    if old:
+        name, start = "RemoteStartTransaction", {"connectorId": 1, "idTag": "TAG"}
+    else:
+        name, start = (
+            "RequestStartTransaction",
+            {"evseId": 1, "remoteStartId": 7, "idToken": {"idToken": "TAG", "type": "ISO14443"}},
+        )
+    assert "is a TxProfile" in objected(
+        world, name, start | {"chargingProfile": body | {"chargingProfilePurpose": "TxDefaultProfile"}}
+    )
+    assert "no id yet" in objected(
+        world, name, start | {"chargingProfile": body | {"transactionId": 7 if old else "7"}}
+    )
+    assert len(sent) == 3
+    assert objected(world, name, start | {"chargingProfile": body}) == "" and sent[-1]["chargingProfile"] == body
+
+
+@pytest.mark.parametrize("version", V2)
+def test_profiles_that_the_standard_forbids_are_not_sent(version: str) -> None:
+    world, station = ready(version)
+    sent: list[dict[str, Any]] = []
+
+    def kept(payload: dict[str, Any]) -> dict[str, Any]:
+        sent.append(payload)
+        return {"status": "Accepted"}
+
+    station.on["SetChargingProfile"] = station.on["ClearChargingProfile"] = kept
+
+    def put(limits: list[tuple[int, float]], change: Any = None, **more: Any) -> str:
+        made = profile(station, limits, **more)
+        body = made["chargingProfile"]
+        if change is not None:
+            change(body, body["chargingSchedule"][0])
+        return objected(world, "SetChargingProfile", made)
+
+    def undated(body: dict[str, Any], schedule: dict[str, Any]) -> None:
+        del schedule["startSchedule"]
+
+    def twice(body: dict[str, Any], schedule: dict[str, Any]) -> None:
+        body["chargingSchedule"].append({**schedule, "id": 2})
+
+    def relative(body: dict[str, Any], schedule: dict[str, Any]) -> None:
+        body["chargingProfileKind"] = "Relative"
+
+    def phase(number: int) -> Any:
+        def change(body: dict[str, Any], schedule: dict[str, Any]) -> None:
+            schedule["chargingSchedulePeriod"][0] |= {"numberPhases": number, "phaseToUse": 2}
+
+        return change
+
+    assert "other than this one" in put([(0, 9)], purpose="ChargingStationExternalConstraints")
+    for purpose in ("ChargingStationExternalConstraints", *(["LocalGeneration"] if version == "2.1" else [])):
+        criteria = {"chargingProfilePurpose": purpose}
+        assert "not ours" in objected(world, "ClearChargingProfile", {"chargingProfileCriteria": criteria})
+    assert "needs startSchedule" in put([(0, 9)], undated)
+    assert "no startSchedule" in put([(0, 9)], relative)
+    assert "order" in put([(0, 9), (600, 8), (300, 7)])
+    assert "first startPeriod" in put([(60, 9)])
+    assert "numberPhases 1" in put([(0, 9)], phase(3))
+    assert "ACPhaseSwitchingSupported" in put([(0, 9)], phase(1))
+    assert "transactionId" in put([(0, 9)], purpose="TxProfile")
+    station.call("TransactionEvent", station.event("Started", 0, 5))
+    transaction = {"purpose": "TxProfile", "transactionId": "tx-1"}
+    assert "more than one schedule" in put([(0, 9)], twice, **transaction)
+    assert sent == []
+    # No two of one level at the same time, unless one takes the place of the other.
+    assert put([(0, 9)], id_=1) == put([(0, 8)], id_=1) == put([(0, 8)], id_=2, stack=1) == ""
+    assert "profile 1 has that stackLevel" in put([(0, 8)], id_=3)
+    assert put([(0, 9)], id_=4, **transaction) == ""
+    assert "profile 4 has that stackLevel" in put([(0, 9)], id_=5, **transaction)
+    assert put([(0, 9)], id_=5, stack=1, **transaction) == ""
+    # What the station and the vehicle say of themselves opens more.
+    needs = {"requestedEnergyTransfer": "AC_three_phase"}
+    assert station.call("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs})["status"] != "Accepted"
+    assert put([(0, 9)], twice, id_=6, stack=2, **transaction) == ""
+
+    def says(name: str, value: str, kind: str) -> None:
+        row = {
+            "component": {"name": "SmartChargingCtrlr"},
+            "variable": {"name": name},
+            "variableAttribute": [{"type": "Actual", "value": value, "mutability": "ReadOnly"}],
+            "variableCharacteristics": {"dataType": kind, "supportsMonitoring": False},
+        }
+        report = {"requestId": 1, "generatedAt": station.at(), "seqNo": 0, "tbc": False, "reportData": [row]}
+        assert station.call("NotifyReport", report) == {}
+
+    says("ACPhaseSwitchingSupported", "true", "boolean")
+    assert put([(0, 9)], phase(1), id_=7, stack=7) == ""
+    says("MaxExternalConstraintsId", "50", "integer")
+    assert "gives itself" in put([(0, 9)], id_=50, stack=9)
+    assert put([(0, 9)], id_=51, stack=9) == ""
+    same_after_replay(world)
+    station.call("TransactionEvent", station.event("Ended", 1, 6))
+    assert world.record().charging.planning == []
+
+
+def test_periods_of_21_that_contradict_their_mode_are_not_sent() -> None:
+    world, station = ready("2.1")
+
+    def put(unit: str = "W", kind: str = "Absolute", rows: int = 1, **period: Any) -> str:
+        made = profile(station, [(0, 0)] * rows)
+        body = made["chargingProfile"]
+        [schedule] = body["chargingSchedule"]
+        schedule |= {"chargingRateUnit": unit}
+        for at, row in enumerate(schedule["chargingSchedulePeriod"]):
+            del row["limit"]
+            row |= period | {"startPeriod": at * 60}
+        if kind == "Dynamic":
+            body["chargingProfileKind"] = kind
+            del schedule["startSchedule"]
+        return objected(world, "SetChargingProfile", made)
+
+    curve = [{"frequency": 49, "power": -10}, {"frequency": 51, "power": 10}]
+    follows: dict[str, Any] = {"operationMode": "LocalFrequency", "v2xBaseline": 0, "v2xFreqWattCurve": curve}
+    for wrong in (
+        {"operationMode": "ChargingOnly", "limit": 9, "dischargeLimit": -9},
+        {"limit": 9, "setpoint": 5},
+        {"operationMode": "CentralSetpoint", "setpoint": 5, "limit": 9},
+        follows | {"limit": 9},
+        {"operationMode": "Idle", "limit": 0},
+    ):
+        assert "no place in it" in put(**wrong)
+    assert "needs a setpoint" in put(operationMode="CentralSetpoint")
+    assert "two points" in put(**follows | {"v2xFreqWattCurve": curve[:1]})
+    assert "in W" in put("A", **follows)
+    assert "one schedule of one period" in put(kind="Dynamic", rows=2, limit=9)
+    for right in (
+        {"limit": 9},
+        {"operationMode": "CentralSetpoint", "setpoint": -5},
+        follows,
+        {"operationMode": "Idle"},
+    ):
+        assert put(**right) == ""
+    assert put(kind="Dynamic", limit=9) == ""

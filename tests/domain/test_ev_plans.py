@@ -52,3 +52,19 @@ def test_what_is_sent_is_never_more_than_was_meant() -> None:
     assert (body["id"], body["transactionId"], body["chargingProfilePurpose"]) == (FIRST_ID + 1, "T", "TxProfile")
     assert body["chargingSchedule"][0]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 16.7}]
     assert body["chargingSchedule"][0]["duration"] == 4 * 3600
+
+
+def test_no_more_periods_than_are_taken_and_what_is_left_out_allows_no_more() -> None:
+    """maxScheduleTuples, PeriodsPerSchedule: the last period stands for the rest."""
+    limits = [(at * HOUR // 4, 15_000 - at * 500 if at % 2 else 6_500 + at * 100) for at in range(12)]
+    whole = made(profile(1, limits))
+    assert len(whole.periods) == 12
+    for most in (1, 2, 5, 11, 12, 30):
+        short = plan(
+            (profile(1, limits),), evse=1, transaction=RUNS, unit="A", most=16_000, now=NOW,
+            departure=NOW + 4 * HOUR, longest=most,
+        ).periods  # fmt: skip
+        assert len(short) == min(most, 12) and short[: most - 1] == whole.periods[: most - 1]
+        for at, limit in whole.periods:
+            assert [each for start, each in short if start <= at][-1] <= limit
+    assert len(made(profile(1, [(at * HOUR // 20, 6_000 + at) for at in range(40)])).periods) == 24

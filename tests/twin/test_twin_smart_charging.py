@@ -86,7 +86,8 @@ def test_the_station_does_what_the_central_system_expects(version: str, seed: in
     for number in range(1, 11):
         payload = drawn(random, version, shop.clock.now(), number, transaction)
         reply = shop.ask("SetChargingProfile", payload)
-        assert reply.outcome in ("answered", "refused"), reply
+        # Two of one level at the same time are not even sent.
+        assert reply.outcome in ("answered", "refused") or "has that stackLevel" in str(reply.answer), reply
         accepted += reply.answer.get("status") == "Accepted"
         if random.random() < 0.1:
             name = "id" if version == "1.6" else "chargingProfileId"

@@ -21,7 +21,7 @@ def offer(actor: StationActor, given: Input, decision: Decision) -> None:
     """NotifyEVChargingNeeds was accepted: a TxProfile follows (K15.FR.07, K16.FR.12, K17.FR.07)."""
     accepted = isinstance(decision.outcome, Verdict) and decision.outcome.status == "Accepted"
     if isinstance(given, NeedsNotified) and given.most and accepted:
-        _send(actor, given.evse, given.unit, given.most, given.departure)
+        _send(actor, given.evse, given.unit, given.most, given.departure, given.max_tuples)
 
 
 def offer_again(actor: StationActor, given: Input, decision: Decision) -> None:
@@ -37,15 +37,17 @@ def offer_again(actor: StationActor, given: Input, decision: Decision) -> None:
     limits = [one.limit for one in schedule.periods if one.limit is not None]
     start, lasts = schedule.start, schedule.duration_ms
     if limits:
-        _send(actor, given.evse, schedule.unit, max(limits), None if start is None or lasts is None else start + lasts)
+        departure = None if start is None or lasts is None else start + lasts
+        _send(actor, given.evse, schedule.unit, max(limits), departure, len(schedule.periods))
 
 
-def _send(actor: StationActor, evse: int, unit: Unit, most: int, departure: int | None) -> None:
+def _send(actor: StationActor, evse: int, unit: Unit, most: int, departure: int | None, max_tuples: int | None) -> None:
     state = actor.known()
     transaction = transactions_of(state).get(evse)
     if transaction is None:
         return
-    charging = state.station.charging
+    charging, kept = state.station.charging, state.station.kept
+    station_takes = None if kept is None else kept.limits.get("periods")
     made = ev_plans.plan(
         () if charging is None else charging.profiles,
         evse=evse,
@@ -54,6 +56,7 @@ def _send(actor: StationActor, evse: int, unit: Unit, most: int, departure: int 
         most=most,
         now=actor.around.now() + state.station.skew_ms,
         departure=departure,
+        longest=min(max_tuples or ev_plans.MOST_PERIODS, station_takes or ev_plans.MOST_PERIODS),
     )
     start = datetime.fromtimestamp(made.start / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     payload = msgspec.json.encode(ev_plans.request(made, start))

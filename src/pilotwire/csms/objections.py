@@ -12,6 +12,8 @@ import msgspec
 
 from pilotwire.domain.tokens import verdict
 
+from . import charging_objections as charging
+
 if TYPE_CHECKING:
     from .actor import StationActor
 
@@ -93,7 +95,11 @@ def _log(actor: StationActor, request: Any) -> str:
 
 
 _LOOKS: Mapping[str, Callable[[StationActor, Any], str]] = {
+    "ClearChargingProfile": charging.cleared,
+    "RemoteStartTransaction": charging.started,
     "RequestBatterySwap": _swap,
+    "RequestStartTransaction": charging.started,
+    "SetChargingProfile": charging.profile_set,
     "SetVariableMonitoring": _monitors,
     "SetVariables": _variables,
     "GetLog": _log,

@@ -106,13 +106,14 @@ class NeedsNotified(Input, frozen=True):
 
     evse: int
     transfer: str
-    version: str
     energy_wh: int | None = None
     departure: int | None = None
     max_tuples: int | None = None
     unit: Unit = "W"
     most: int = 0
     """How much the vehicle can take at most, in mA or mW; 0: it has not said."""
+    newer: bool = False
+    """It talks ISO 15118-20 with the station."""
 
 
 class VehicleSchedule(Input, frozen=True):
@@ -227,12 +228,15 @@ def priority_notified(state: StationState, given: PriorityNotified, ctx: Context
 
 def needs_notified(state: StationState, given: NeedsNotified, ctx: Context) -> Decision:
     # Who has said how much it can take gets an offer (`domain.ev_plans`). For others nobody plans: they charge within
-    # the limits that are set (K15.FR.04, K18.FR.04). In 2.1 Rejected would forbid the transfer itself.
-    plans = given.most > 0 and given.evse in transactions_of(state)
-    status = "Accepted" if plans else "NoChargingProfile" if given.version == "2.1" else "Rejected"
+    # the limits that are set (K15.FR.04). To ISO 15118-20 Rejected would forbid the transfer itself (K18.FR.04). A car
+    # that may give energy back follows the set-points of the profiles that are there: an offer would overrule them.
+    running = transactions_of(state).get(given.evse)
+    plans = given.most > 0 and running is not None and "BPT" not in given.transfer
+    status = "Accepted" if plans else "NoChargingProfile" if given.newer else "Rejected"
     fact = ChargingNeedsNotified(
         event_time=ctx.now,
         evse=given.evse,
+        transaction="" if running is None else running.key,
         transfer=given.transfer,
         energy_wh=given.energy_wh,
         departure=given.departure,

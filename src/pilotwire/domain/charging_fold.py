@@ -6,6 +6,7 @@ from msgspec import structs
 
 from .facts import (
     ChargingLimitChanged,
+    ChargingNeedsNotified,
     ChargingProfilesCleared,
     ChargingProfileSet,
     ChargingProfilesReported,
@@ -36,7 +37,7 @@ def _charging(station: Station) -> Charging:
 def _keep(station: Station, store: ProfileStore) -> None:
     charging = _charging(station)
     charging.profiles = list(store)
-    if not charging.profiles and not charging.priority and not charging.elsewhere:
+    if not (charging.profiles or charging.priority or charging.elsewhere or charging.planning):
         station.charging = None
 
 
@@ -98,6 +99,13 @@ def on_priority_changed(station: Station, fact: PriorityChargingChanged) -> None
     _keep(station, store_of(station))
 
 
+def on_needs_notified(station: Station, fact: ChargingNeedsNotified) -> None:
+    charging = _charging(station)
+    if fact.transaction and fact.transaction not in charging.planning:
+        charging.planning.append(fact.transaction)
+    _keep(station, store_of(station))
+
+
 def on_session_started(station: Station, transaction: str, evse: int, start_id: int | None) -> bool:
     """A profile that came with the remote start is the transaction's from now on; whether there was any."""
     if station.charging is None:
@@ -118,9 +126,10 @@ def on_session_ended(station: Station, transaction: str) -> bool:
         return False
     store = store_of(station)
     gone = store.end(transaction)
-    if not gone and transaction not in charging.priority:
+    if not gone and transaction not in charging.priority and transaction not in charging.planning:
         return False
     charging.priority = [each for each in charging.priority if each != transaction]
+    charging.planning = [each for each in charging.planning if each != transaction]
     _keep(station, store)
     return True
 
@@ -135,4 +144,5 @@ def on_booted(station: Station) -> None:
         store.remove(lambda profile: profile.purpose not in kept)
     station.charging.priority = []
     station.charging.elsewhere = []
+    station.charging.planning = []
     _keep(station, store)

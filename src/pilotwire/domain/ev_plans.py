@@ -45,9 +45,13 @@ def plan(
     most: int,
     now: int,
     departure: int | None,
+    longest: int = MOST_PERIODS,
 ) -> Offer:
     """The offer to a vehicle that can take no more than `most` (mA or mW). It follows the station's other profiles,
-    whoever set them, and stands above those of the same transaction. An earlier offer does not count."""
+    whoever set them, and stands above those of the same transaction. An earlier offer does not count.
+
+    Vehicle and station take no more than `longest` periods (K17.FR.19, K18.FR.07, K19.FR.07).
+    """
     lasts = LONGEST_MS if departure is None or departure <= now else min(LONGEST_MS, departure - now)
     others = tuple(one for one in profiles if one.id != FIRST_ID + evse)
     around = Circumstances(places={evse: Place()}, transactions={evse: transaction})
@@ -65,8 +69,16 @@ def plan(
         stack=1 + max((one.stack for one in others if one.transaction == transaction.key), default=-1),
         start=now,
         duration_ms=lasts,
-        periods=tuple(periods[:MOST_PERIODS]) or ((0, most),),
+        periods=_shortened(periods, max(1, min(longest, MOST_PERIODS))) or ((0, most),),
     )
+
+
+def _shortened(periods: list[tuple[int, int]], count: int) -> tuple[tuple[int, int], ...]:
+    """No more than `count`: the last of them stands for the rest, so it allows what all of that does."""
+    if len(periods) <= count:
+        return tuple(periods)
+    kept, rest = periods[: count - 1], periods[count - 1 :]
+    return (*kept, (rest[0][0], min(limit for _, limit in rest)))
 
 
 def request(offer: Offer, start: str) -> dict[str, Any]:

@@ -327,6 +327,8 @@ class ChargingNeedsNotified(Fact, frozen=True, tag="charging-needs-notified.1"):
     energy_wh: int | None = None
     departure: int | None = None
     max_tuples: int | None = None
+    transaction: str = ""
+    """The one that the vehicle needs it for."""
 
 
 class VehicleScheduleNotified(Fact, frozen=True, tag="vehicle-schedule-notified.1"):
@@ -603,6 +605,8 @@ class SessionTariffSet(Fact, frozen=True, tag="session-tariff-set.1"):
     """Of the message that says so."""
     zone: str = ""
     evse_kind: str = "AC"
+    reserved_ms: int | None = None
+    """How long its place was reserved for it before it began."""
 
 
 class SessionTariffOffered(Fact, frozen=True, tag="session-tariff-offered.1"):

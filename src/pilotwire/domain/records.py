@@ -64,6 +64,8 @@ class Charging(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Transactions with priority charging."""
     elsewhere: list[str] = []
     """Who else limits it, by source and EVSE."""
+    planning: list[str] = []
+    """Transactions whose vehicle has told what it needs (ISO 15118)."""
 
 
 class QuirkRecord(msgspec.Struct, array_like=True, gc=False):

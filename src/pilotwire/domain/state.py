@@ -17,6 +17,7 @@ from .context import Need
 from .facts import (
     AnyFact,
     ChargingLimitChanged,
+    ChargingNeedsNotified,
     ChargingProfilesCleared,
     ChargingProfileSet,
     ChargingProfilesReported,
@@ -525,6 +526,7 @@ class StationState:
         ChargingProfilesReported: _on_charging,
         ChargingLimitChanged: _on_charging,
         PriorityChargingChanged: _on_charging,
+        ChargingNeedsNotified: _on_charging,
         SessionTariffSet: _on_session_cost,
         SessionTariffOffered: _on_session_cost,
         SessionCostTold: _on_session_cost,
@@ -544,6 +546,7 @@ _CHARGING: dict[type, Callable[[Station, Any], None]] = {
     ChargingProfilesReported: charging_fold.on_profiles_reported,
     ChargingLimitChanged: charging_fold.on_limit_changed,
     PriorityChargingChanged: charging_fold.on_priority_changed,
+    ChargingNeedsNotified: charging_fold.on_needs_notified,
 }
 
 _COSTS: dict[type, Callable[[Session, Any], None]] = {

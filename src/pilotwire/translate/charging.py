@@ -66,34 +66,38 @@ def _vehicle_schedule(request: Any) -> domain.VehicleSchedule:
     )
 
 
-def _most(ac: Any, dc: Any) -> tuple[Unit, int]:
-    """What the vehicle can take: the unit, and how many thousandths of it."""
+def _most(ac: Any, dc: Any, both: Any) -> tuple[Unit, int]:
+    """What the vehicle can take: the unit, and how many thousandths of it. `both` are the V2XChargingParametersType,
+    which have a sum of all phases, or L1 where the other phases are named too."""
     if ac is not None:
         return "A", int(ac.ev_max_current * 1000)
     if dc is not None:
         power = dc.ev_max_power or dc.ev_max_current * dc.ev_max_voltage
         return "W", int(power * 1000)
+    if both is not None and both.max_charge_power is not None:
+        power = both.max_charge_power + (both.max_charge_power_l2 or 0) + (both.max_charge_power_l3 or 0)
+        return "W", int(power * 1000)
     return "W", 0
 
 
-def _needs(version: str) -> Callable[[Any], domain.NeedsNotified]:
-    def read(request: Any) -> domain.NeedsNotified:
-        needs = request.charging_needs
-        parameters = needs.ac_charging_parameters or needs.dc_charging_parameters
-        energy = None if parameters is None else parameters.energy_amount
-        unit, most = _most(needs.ac_charging_parameters, needs.dc_charging_parameters)
-        return domain.NeedsNotified(
-            evse=request.evse_id,
-            transfer=needs.requested_energy_transfer,
-            version=version,
-            energy_wh=None if energy is None else int(energy),
-            departure=None if needs.departure_time is None else int(from_datetime(needs.departure_time)),
-            max_tuples=request.max_schedule_tuples,
-            unit=unit,
-            most=most,
-        )
-
-    return read
+def _needs(request: Any) -> domain.NeedsNotified:
+    needs = request.charging_needs
+    parameters = needs.ac_charging_parameters or needs.dc_charging_parameters
+    both = getattr(needs, "v2x_charging_parameters", None)
+    energy = None if parameters is None else parameters.energy_amount
+    if energy is None and both is not None:
+        energy = both.ev_target_energy_request
+    unit, most = _most(needs.ac_charging_parameters, needs.dc_charging_parameters, both)
+    return domain.NeedsNotified(
+        evse=request.evse_id,
+        transfer=needs.requested_energy_transfer,
+        energy_wh=None if energy is None else int(energy),
+        departure=None if needs.departure_time is None else int(from_datetime(needs.departure_time)),
+        max_tuples=request.max_schedule_tuples,
+        unit=unit,
+        most=most,
+        newer=both is not None or getattr(needs, "control_mode", None) is not None,
+    )
 
 
 def rows_2(m: Any) -> dict[str, Served]:
@@ -109,7 +113,7 @@ def rows_2(m: Any) -> dict[str, Served]:
         "ReportChargingProfiles": acknowledged(_reported, m.ReportChargingProfilesResponse()),
         "NotifyChargingLimit": acknowledged(_limit, m.NotifyChargingLimitResponse()),
         "ClearedChargingLimit": acknowledged(_limit_cleared, m.ClearedChargingLimitResponse()),
-        "NotifyEVChargingNeeds": Served(_needs("2.1" if m is v21 else "2.0.1"), needs_answered),
+        "NotifyEVChargingNeeds": Served(_needs, needs_answered),
         "NotifyEVChargingSchedule": Served(_vehicle_schedule, schedule_answered),
     }
 
