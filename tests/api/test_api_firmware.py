@@ -275,6 +275,18 @@ async def test_publishing_at_a_local_controller(world: World, api: httpx.AsyncCl
     answer = await api.post("/api/v1/stations/CP-A/firmware-publication", json={"firmware_id": shown["id"], **WHY})
     assert answer.json()["answer"] == {"status": "Accepted"}
     assert (station.asked[-1].action, station.asked[-1].payload["checksum"]) == ("PublishFirmware", shown["md5"])
+    assert shown["md5"] == hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+    station.answer = {"status": "DownloadOngoing"}
+    answer = await api.post("/api/v1/stations/CP-A/firmware-withdrawal", json={"firmware_id": shown["id"], **WHY})
+    assert answer.json()["answer"] == {"status": "DownloadOngoing"}
+    assert (station.asked[-1].action, station.asked[-1].payload) == ("UnpublishFirmware", {"checksum": shown["md5"]})
+    empty = (await api.post("/api/v1/firmware", json={"version": "9"})).json()["id"]
+    for wrong, status in ((empty, 422), ("none", 404)):
+        given = {"firmware_id": wrong, **WHY}
+        assert (await api.post("/api/v1/stations/CP-A/firmware-withdrawal", json=given)).status_code == status
+    given = {"firmware_id": shown["id"], "reason": ""}
+    unsaid = await api.post("/api/v1/stations/CP-A/firmware-withdrawal", json=given)
+    assert unsaid.json()["type"] == "/api#problem-reason-needed"
 
 
 # -- fetching ---------------------------------------------------------------------------------------------------------

@@ -154,3 +154,27 @@ async def test_one_station_is_updated_and_leaves_its_log(world: World, console: 
     assert (await console.put(place, content=b"line\n")).status_code == 201
     text = (await console.get(page)).text
     assert "/content" in text and "security.log" in text
+
+
+async def test_a_local_controller_offers_an_image_and_withdraws_it(world: World, console: httpx.AsyncClient) -> None:
+    asked: list[CommandRequest] = []
+
+    async def taken(request: CommandRequest) -> CommandReply:
+        asked.append(request)
+        status = "Accepted" if request.action == "PublishFirmware" else "NoFirmware"
+        return CommandReply(command_id="c", outcome="answered", action=request.action, answer={"status": status})
+
+    world.bus.serve("command.default.CP-A", taken)
+    path = await added(console, model="Another model")
+    assert "As a local controller" not in (await console.get("/stations/CP-A/firmware")).text, "there is no file yet"
+    await console.post(f"{path}/file", files={"file": ("2.0.0.bin", DATA)})
+    assert "As a local controller" in (await console.get("/stations/CP-A/firmware")).text
+    assert "As a local controller" not in (await console.get("/stations/CP-B/firmware")).text, "1.6 has none"
+    given = {"offered": path.rpartition("/")[2], "why": "for the depot", "what": "publish"}
+    await console.post("/stations/CP-A/firmware/offer", data=given)
+    assert "The station answers: Accepted" in (await console.get("/stations/CP-A/firmware")).text
+    await console.post("/stations/CP-A/firmware/offer", data={**given, "what": "withdraw"})
+    assert "The station answers: NoFirmware" in (await console.get("/stations/CP-A/firmware")).text
+    assert [one.action for one in asked] == ["PublishFirmware", "UnpublishFirmware"]
+    await console.post("/stations/CP-A/firmware/offer", data={**given, "why": ""})
+    assert len(asked) == 2, "it says why first"

@@ -321,6 +321,7 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         "putFirmwareContent": ["exists", "bad-file"],
         "updateFirmware": _SENDING,
         "publishFirmware": _SENDING,
+        "withdrawFirmware": _SENDING,
         "askForStationLog": ["bad-command", "station-offline", "no-answer", "too-many"],
         "createView": ["in-use"],
         "createJob": ["reason-needed"],

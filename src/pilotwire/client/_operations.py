@@ -308,6 +308,9 @@ GET_FIRMWARE_UPDATE: Operation[types.FirmwareUpdate] = Operation(
 UPDATE_FIRMWARE: Operation[types.FirmwareUpdate] = Operation(
     "updateFirmware", "POST", "/api/v1/stations/{station_id}/firmware-update", types.FirmwareUpdate
 )
+WITHDRAW_FIRMWARE: Operation[types.CommandAnswer] = Operation(
+    "withdrawFirmware", "POST", "/api/v1/stations/{station_id}/firmware-withdrawal", types.CommandAnswer
+)
 LIST_HANDSHAKES: Operation[types.HandshakePage] = Operation(
     "listHandshakes", "GET", "/api/v1/stations/{station_id}/handshakes", types.HandshakePage
 )
@@ -613,6 +616,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     PUBLISH_FIRMWARE,
     GET_FIRMWARE_UPDATE,
     UPDATE_FIRMWARE,
+    WITHDRAW_FIRMWARE,
     LIST_HANDSHAKES,
     GET_STATION_KEPT,
     LIST_STATION_LOGS,

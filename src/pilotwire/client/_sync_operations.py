@@ -1277,6 +1277,12 @@ class SyncOperations(SyncCalls):
         """
         return self._answer(operations.UPDATE_FIRMWARE, station_id, body=body, idempotency_key=idempotency_key)
 
+    def withdraw_firmware(
+        self, station_id: str, body: types.NewFirmwareWithdrawal, *, idempotency_key: str | None = None
+    ) -> types.CommandAnswer:
+        """Have a local controller (2.x) offer an image no longer."""
+        return self._answer(operations.WITHDRAW_FIRMWARE, station_id, body=body, idempotency_key=idempotency_key)
+
     def list_handshakes(self, station_id: str) -> types.HandshakePage:
         """The last handshakes in the name of a station, newest first, with what was wrong and what to do: wrong
         path, password, subprotocol, certificate, clock.

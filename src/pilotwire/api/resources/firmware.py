@@ -407,6 +407,22 @@ async def publish(
     return await execute(context, principal, station_id, command)
 
 
+async def withdraw(
+    context: ApiContext, principal: Principal, station_id: str, data: types.NewFirmwareWithdrawal
+) -> types.CommandAnswer:
+    """Have a local controller offer an image no longer (2.x L04): also one whose signature no longer holds. Raises
+    Problem as a command does."""
+    from ..commands import execute
+
+    principal.need("commands:dangerous")
+    record = (await IMAGES.get(context, principal.tenant, data.firmware_id)).value
+    if not record.md5:
+        raise problem("bad-body", errors=[{"field": "firmware_id", "message": _("the image has no file yet")}])
+    await Queries(context, principal).station(station_id)
+    command = types.NewCommand(action="UnpublishFirmware", payload={"checksum": record.md5}, reason=data.reason)
+    return await execute(context, principal, station_id, command)
+
+
 def _link(context: ApiContext, tenant: str, station_id: str, id: str, record: FirmwareRecord, since: int = 0) -> Link:
     """For one station to fetch an image, from now until a week after `since` (ms)."""
     now = context.scheduler.now()

@@ -168,9 +168,24 @@ async def update_firmware(request: PlainRequest, station_id: StationPath) -> typ
 )
 async def publish_firmware(request: PlainRequest, station_id: StationPath) -> types.CommandAnswer:
     """Have a local controller (2.x) fetch an image from here and offer it to its stations. Where it can be had there,
-    the station's events tell. The action UnpublishFirmware with the image's MD5 ends it."""
+    the station's events tell. `withdrawFirmware` ends it."""
     data = await body_of(request, types.NewFirmwarePublication)
     return await firmware.publish(context_of(request), whoever(request), segment(station_id), data)
+
+
+@post(
+    "/stations/{station_id:str}/firmware-withdrawal",
+    operation_id="withdrawFirmware",
+    tags=_TAGS,
+    summary="Withdraw firmware at a local controller",
+    status_code=200,
+    body=types.NewFirmwareWithdrawal,
+)
+async def withdraw_firmware(request: PlainRequest, station_id: StationPath) -> types.CommandAnswer:
+    """Have a local controller (2.x) offer an image no longer. Its answer says whether it did: `NoFirmware` where it had
+    none, `DownloadOngoing` while it fetches it or a station does."""
+    data = await body_of(request, types.NewFirmwareWithdrawal)
+    return await firmware.withdraw(context_of(request), whoever(request), segment(station_id), data)
 
 
 # -- logs -------------------------------------------------------------------------------------------------------------
@@ -228,5 +243,6 @@ async def delete_log(request: PlainRequest, station_id: StationPath, log_id: Log
 
 HANDLERS = [
     list_firmware, create_firmware, get_firmware, change_firmware, delete_firmware, put_content, get_content,
-    get_update, update_firmware, publish_firmware, list_logs, ask_log, get_log, get_log_content, delete_log,
+    get_update, update_firmware, publish_firmware, withdraw_firmware, list_logs, ask_log, get_log, get_log_content,
+    delete_log,
 ]  # fmt: skip

@@ -95,6 +95,13 @@ class NewFirmwarePublication(msgspec.Struct, kw_only=True, forbid_unknown_fields
     retry_interval_s: Annotated[int, Meta(ge=0, le=86_400)] = 60
 
 
+class NewFirmwareWithdrawal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Have a local controller offer an image no longer."""
+
+    firmware_id: Annotated[str, Meta(min_length=1, max_length=100, pattern=PRINTABLE)]
+    reason: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$", description="Why; kept in the audit log")]
+
+
 class FirmwareStep(msgspec.Struct, kw_only=True):
     """What a station told."""
 

@@ -15,6 +15,7 @@ from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import alarms, commands, evses, sites, stations, variables
+from pilotwire.api.resources import firmware as images
 from pilotwire.api.routes.common import bad_body
 from pilotwire.crypto.passwords import new_station_password
 
@@ -69,11 +70,46 @@ async def firmware(request: PlainRequest, station_id: Text) -> Response[Any]:
         "station/firmware.html",
         details=await evses.details(context, principal, station.id),
         updates=updates,
+        offers=await _offers(context, principal, station),
         logs=logs,
         **await of_station(context, principal, station),
         sent=sorted(updated + fetched, key=lambda one: one.requested_at, reverse=True),
         **frame(principal, station, "firmware"),
     )
+
+
+async def _offers(context: ApiContext, principal: Principal, station: types.Station) -> list[tuple[str, str]]:
+    """The images that a local controller can offer: of whatever model, they are for the stations behind it."""
+    may = principal.may("firmware:read") and principal.may("commands:dangerous")
+    if not may or not station.connected or station.ocpp_version == "1.6":
+        return []
+    found = await images.images(context, principal, limit=200)
+    return [
+        (one.id, " ".join(part for part in (one.vendor, one.model, one.version) if part))
+        for one in found.items
+        if one.status != "empty"
+    ]
+
+
+@post("/stations/{station_id:str}/firmware/offer", status_code=200)
+async def offer(request: PlainRequest, station_id: Text) -> Response[Any]:
+    """Have this local controller offer an image to its stations, or offer it no longer."""
+    context, principal = allowed(request, "commands:dangerous")
+    form, path = await Form.read(request), f"/stations/{station_id}/firmware"
+    given: dict[str, str] = {"firmware_id": form.get("offered"), "reason": form.get("why")}
+    withdraw = form.get("what") == "withdraw"
+    try:
+        if withdraw:
+            wanted = types.NewFirmwareWithdrawal(**given)
+            answer = await images.withdraw(context, principal, segment(station_id), wanted)
+        else:
+            asked = types.NewFirmwarePublication(**given)
+            answer = await images.publish(context, principal, segment(station_id), asked)
+    except Problem as refused:
+        return redirect(request, path, "bad", refused.details.detail)
+    status = str(answer.answer.get("status") or answer.answer.get("description") or answer.outcome)
+    good = status == ("Unpublished" if withdraw else "Accepted")
+    return redirect(request, path, "good" if good else "bad", _("The station answers: {status}", status=status))
 
 
 # -- certificates and passwords ---------------------------------------------------------------------------------------
@@ -203,4 +239,4 @@ async def delete(request: PlainRequest, station_id: Text) -> Response[Any]:
     return flash(redirect(request, "/stations"), "good", _("The account of {id} is deleted.", id=name))
 
 
-HANDLERS: list[Any] = [alarm_list, firmware, security, new_password, account, change, delete]
+HANDLERS: list[Any] = [alarm_list, firmware, offer, security, new_password, account, change, delete]
