@@ -96,14 +96,14 @@ async def offer(request: PlainRequest, station_id: Text) -> Response[Any]:
     """Have this local controller offer an image to its stations, or offer it no longer."""
     context, principal = allowed(request, "commands:dangerous")
     form, path = await Form.read(request), f"/stations/{station_id}/firmware"
-    given: dict[str, str] = {"firmware_id": form.get("offered"), "reason": form.get("why")}
+    image, why = form.get("offered"), form.get("why")
     withdraw = form.get("what") == "withdraw"
     try:
         if withdraw:
-            wanted = types.NewFirmwareWithdrawal(**given)
+            wanted = types.NewFirmwareWithdrawal(firmware_id=image, reason=why)
             answer = await images.withdraw(context, principal, segment(station_id), wanted)
         else:
-            asked = types.NewFirmwarePublication(**given)
+            asked = types.NewFirmwarePublication(firmware_id=image, reason=why)
             answer = await images.publish(context, principal, segment(station_id), asked)
     except Problem as refused:
         return redirect(request, path, "bad", refused.details.detail)
