@@ -132,6 +132,11 @@ async def test_a_root_is_installed_and_deleted(world: World, api) -> None:
     path = "/api/v1/stations/CP-B/certificates/install"
     assert (await api.post(path, json={"use": "csms", "certificate": ROOT_PEM, **WHY})).status_code == 200
     assert old[0].payload == {"certificateType": "CentralSystemRootCertificate", "certificate": ROOT_PEM}
+    # By the algorithm by which the station has listed it.
+    listed = hashes() | {"hash_algorithm": "SHA512"}
+    path_16 = path.replace("install", "delete")
+    assert (await api.post(path_16, json={"hash_data": listed, **WHY})).status_code == 200
+    assert old[1].payload["certificateHashData"]["hashAlgorithm"] == "SHA512"
     for at, body, field in (
         (path, {"use": "v2g", "certificate": ROOT_PEM}, "use"),
         (install, {"use": "oem", "certificate": ROOT_PEM}, "use"),
@@ -145,7 +150,7 @@ async def test_a_root_is_installed_and_deleted(world: World, api) -> None:
     assert (await api.post(install, json={"use": "v2g", "certificate": ROOT_PEM})).status_code == 422  # no reason
     never = await api.post("/api/v1/stations/CP-D/certificates/renew", json=WHY)
     assert (never.status_code, never.json()["type"]) == (409, "/api#problem-station-offline")
-    assert (len(asked), len(old)) == (2, 1)
+    assert (len(asked), len(old)) == (2, 2)
 
 
 async def test_a_list_is_asked_for_by_use_in_16_and_at_once_in_2(world: World, api) -> None:

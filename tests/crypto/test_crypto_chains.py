@@ -66,6 +66,7 @@ ROOT = node("root", path_length=2)
 SUB1 = ROOT.below("sub 1", path_length=1)
 SUB2 = SUB1.below("sub 2", path_length=0)
 LEAF = SUB2.below("CP1", ca=False)
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def check(leaf: Node, between: list[Node], anchors: list[Node], now: datetime = NOW) -> list[str]:
@@ -153,6 +154,14 @@ def test_weak_keys_and_curves() -> None:
     sub = ROOT.below("sub", key=weak)
     fails("weak-key", sub.below("CP1", ca=False), [sub], [ROOT])
     fails("weak-key", ROOT.below("CP1", ca=False, key=ec.generate_private_key(ec.SECP192R1())), [], [ROOT])
+
+
+def test_weak_hashes() -> None:
+    """A certificate that says it was signed with SHA-1: no library signs so any more, so the name is exchanged."""
+    data = der(ROOT.below("CP1", ca=False, key=RSA_KEY, signer=RSA_KEY).certificate)
+    sha256, sha1 = bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d010105")
+    assert data.count(sha256) == 2
+    fails("weak-hash", Node(load(data.replace(sha256, sha1)), RSA_KEY), [], [ROOT])
 
 
 def test_a_critical_extension_that_nobody_knows() -> None:

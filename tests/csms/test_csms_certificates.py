@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from csms_kit import World, now_of
 
 from pilotwire.core.ids import DEFAULT_TENANT, StationKey
@@ -46,6 +48,20 @@ def signed(station) -> list[dict[str, Any]]:
     return [call[3] for call in station.calls if call[2] == "CertificateSigned"]
 
 
+def fit_for_a_station(leaf: x509.Certificate) -> None:
+    """A00.FR.501 to 514: what is in a certificate that we have signed, besides its names."""
+    assert isinstance(leaf.public_key(), ec.EllipticCurvePublicKey) and leaf.public_key().key_size >= 224
+    assert leaf.signature_algorithm_oid == x509.SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    assert leaf.serial_number > 2**64, "a number that no other certificate has"
+    names = [name.oid for name in leaf.subject]
+    assert names == [x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME]
+    usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert usage.digital_signature and not usage.key_cert_sign and not usage.crl_sign
+    for kind in (x509.ExtendedKeyUsage, x509.SubjectAlternativeName):
+        with pytest.raises(x509.ExtensionNotFound):
+            leaf.extensions.get_extension_for_class(kind)
+
+
 # -- signing requests -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("version", VERSIONS)
 def test_from_the_request_to_the_certificate(version) -> None:
@@ -58,7 +74,9 @@ def test_from_the_request_to_the_certificate(version) -> None:
     assert station.call("SignCertificate", body) == {"status": "Accepted"}
     world.run()
     (sent,) = signed(station)
+    assert sent["certificateChain"].startswith("-----BEGIN CERTIFICATE-----\n")
     leaf, sub = (chains.load(der) for der in pem.blocks(sent["certificateChain"]))
+    fit_for_a_station(leaf)
     authority = world.system.certificates.authority
     assert chains.verify(leaf, [sub], [authority.root], to_datetime(world.clock.now()))
     assert read_subject(pem.blocks(sent["certificateChain"])[0]) == ("CP1", "Netz AG")
@@ -117,7 +135,7 @@ def test_nobody_signs_for_cars_until_somebody_is_set_up() -> None:
 
 
 def test_a_station_that_is_pending_may_ask_and_gets_it() -> None:
-    """A00.FR.429: an expired certificate leads into Pending, and from there to a new one."""
+    """A00.FR.806: before it has got credentials of its own a station may do little else."""
     world = World(vault=True)
     world.account("CP1", organization="Netz AG", boot="Pending")
     station = world.station("CP1", "2.0.1")
@@ -395,7 +413,7 @@ def may(world: World, password: bytes) -> bool:
     return opened
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_an_accepted_password_is_the_only_one(version) -> None:
     world, station = ready(version)
     action = "ChangeConfiguration" if version == "1.6" else "SetVariables"
@@ -410,7 +428,7 @@ def test_an_accepted_password_is_the_only_one(version) -> None:
     assert [fact.what for fact in world.facts(CredentialChanged)] == ["password"]
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_refused_password_changes_nothing(version) -> None:
     world, station = ready(version)
     action = "ChangeConfiguration" if version == "1.6" else "SetVariables"
@@ -482,7 +500,7 @@ def network(profile: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_up_from_one_to_two_and_never_down(version) -> None:
     world, station = ready(version)
     key = StationKey(DEFAULT_TENANT, "CP1")
@@ -510,7 +528,7 @@ def test_up_from_one_to_two_and_never_down(version) -> None:
     assert [(fact.what, fact.value) for fact in world.facts(CredentialChanged)] == [("security-profile", "2")]
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_down_is_refused(version) -> None:
     world, _ = ready(version)
     world.system._around.accounts.get(StationKey(DEFAULT_TENANT, "CP1")).security_profile = 2
