@@ -191,6 +191,31 @@ def test_messages_of_a_transaction(make_world, version):
     assert told(world, id=[1, 2]) == ("Unknown", [])
 
 
+@pytest.mark.parametrize("bound", [False, True], ids=["station", "transaction"])
+def test_a_driver_reads_his_own_language_else_english(make_world, bound):
+    world = ready(make_world, "2.1", settings={"display_language": "de"})
+    m, evse = world.csms.messages, world.station.evses[0]
+    world.station.plug(1, world.car())
+    for number, (first, second, wanted) in enumerate(
+        (("fr-CH", None, "Salut"), ("tlh", "de", "Hallo"), ("tlh", None, "Hello"), ("nl", None, "Hello"))
+    ):
+        drivers = m.IdTokenInfoType(status="Accepted", language1=first, language2=second)
+        world.csms.scripts["Authorize"] = lambda request, info=drivers: m.AuthorizeResponse(id_token_info=info)
+        world.station.tap(1, f"TAG{number}")
+        world.run(5)
+        texts = [
+            m.MessageContentType(format="UTF8", content=content, language=language)
+            for content, language in (("Hallo", "de"), ("Hello", "en"), ("Salut", "fr"))
+        ]
+        more = {"transaction_id": world.station.truth[-1].session} if bound else {}
+        info = m.MessageInfoType(id=1, priority="NormalCycle", message=texts[0], message_extra=texts[1:], **more)
+        assert ask(world, "SetDisplayMessage", message=info).status == "Accepted"
+        assert show(world, 2, "Nur deutsch", language="de", **more) == "Accepted"
+        assert world.station.displays.words(evse) == [wanted, "Nur deutsch"]
+        world.station.tap(1, f"TAG{number}")
+        world.run(5)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_specific_ones_are_told_in_parts_too(make_world, version):
     world = ready(make_world, version)

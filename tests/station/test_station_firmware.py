@@ -178,8 +178,9 @@ def test_an_image_that_says_no_version_changes_none(make_world):
         ("gone", "InstallRebooting", 1, False),
     ],
 )
-def test_what_can_go_wrong(make_world, fault, last, boots, online):
-    world = ready(make_world, "2.0.1", quirks=Quirks(firmware_fault=fault))
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_what_can_go_wrong(make_world, version, fault, last, boots, online):
+    world = ready(make_world, version, quirks=Quirks(firmware_fault=fault))
     order(world)
     world.run(600)
     assert told(world)[-1] == last

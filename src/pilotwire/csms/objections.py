@@ -5,6 +5,7 @@ Certificates and credentials have theirs in `certificates.actions`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +95,26 @@ def _log(actor: StationActor, request: Any) -> str:
     return ""
 
 
+_LANGUAGE = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""What an RFC 5646 tag looks like."""
+
+
+def _display(actor: StationActor, request: Any) -> str:
+    """O01.FR.17, O02.FR.12."""
+    info = request.message
+    for text in (info.message, *(getattr(info, "message_extra", None) or ())):
+        if text.language and not _LANGUAGE.fullmatch(text.language):
+            return f"{text.language} is no language tag (RFC 5646), such as en-US"
+    return ""
+
+
 _LOOKS: Mapping[str, Callable[[StationActor, Any], str]] = {
     "ClearChargingProfile": charging.cleared,
     "RemoteStartTransaction": charging.started,
     "RequestBatterySwap": _swap,
     "RequestStartTransaction": charging.started,
     "SetChargingProfile": charging.profile_set,
+    "SetDisplayMessage": _display,
     "SetVariableMonitoring": _monitors,
     "SetVariables": _variables,
     "GetLog": _log,
