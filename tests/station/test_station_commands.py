@@ -189,7 +189,7 @@ def test_2_get_and_set_variables(make_world, version):
         (at("OCPPCommCtrlr", "HeartbeatInterval"), "60", None, "Accepted"),
         (at("OCPPCommCtrlr", "HeartbeatInterval"), "soon", None, "Rejected"),
         (at("ChargingStation", "Model"), "X", None, "Rejected"),
-        (at("TxCtrlr", "TxStartPoint"), "Authorized", None, "Rejected"),
+        (at("TxCtrlr", "TxStartPoint"), "Someday", None, "Rejected"),
         (at("TxCtrlr", "Nonsense"), "X", None, "UnknownVariable"),
         (at("Nonsense", "X"), "X", None, "UnknownComponent"),
         (at("OCPPCommCtrlr", "HeartbeatInterval"), "60", "MaxSet", "NotSupportedAttributeType"),

@@ -82,6 +82,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """QR codes are shown (C25)."""
     signed_firmware_only: bool = False
     """Firmware that nobody has signed is refused (1.6 whitepaper L01.FR.20)."""
+    signing_meter: bool = False
+    """The meters sign what they read (2.x)."""
     autostart_token: str | None = None
     """Plug-in starts a session under this id; 2.x sends type NoAuthorization with an empty id."""
     call_timeout_ms: int = 30_000
@@ -99,12 +101,16 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def features(self) -> frozenset[str]:
-        """What it has beyond what every station has: pnc (2.x), v2x, der, swap, payment, webpay (2.1)."""
+        """What it has beyond what every station has: pnc and signing (2.x), v2x, der, swap, payment, webpay (2.1), and
+        resume, which every 2.1 station has."""
         found: set[str] = set()
         if self.plug_and_charge and self.version != "1.6":
             found.add("pnc")
+        if self.signing_meter and self.version != "1.6":
+            found.add("signing")
         if self.version != "2.1":
             return frozenset(found)
+        found.add("resume")
         if any(evse.bidirectional for evse in self.evses):
             found.add("v2x")
         if self.der_controls:

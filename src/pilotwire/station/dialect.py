@@ -56,8 +56,8 @@ class Dialect(Protocol):
         """The flow of energy has begun, paused or ended."""
         ...
 
-    def deauthorized(self, evse: Evse, session: Session) -> None:
-        """The session is held: no energy, not ended."""
+    def progressed(self, evse: Evse, session: Session, trigger: str, token: str = "", token_type: str = "") -> None:
+        """2.x: what `trigger` (TriggerReasonEnumType) names has happened in the session; `token` was shown for it."""
         ...
 
     def sampled(self, evse: Evse, session: Session, reading: Reading, trigger: str) -> None: ...

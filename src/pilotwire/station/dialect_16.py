@@ -137,9 +137,6 @@ class Dialect16:
     def state_changed(self, evse: Evse, session: Session) -> None:
         """StatusNotification says it, see `report_status`."""
 
-    def deauthorized(self, evse: Evse, session: Session) -> None:
-        """StatusNotification (SuspendedEVSE) says it."""
-
     def sampled(self, evse: Evse, session: Session, reading: Reading, trigger: str) -> None:
         request = m.MeterValuesRequest(connector_id=evse.id, transaction_id=0, meter_value=[meter_value(reading)])
         self._enqueue(evse, session, "MeterValues", request, periodic=True)

@@ -1,7 +1,7 @@
 """OCPP 2.0.1 and 2.1 for the station program; 2.1 is a delta that a station like this one hardly shows.
 
-A transaction is named by the station, so its messages need nothing from the CSMS. Start and end points are
-PowerPathClosed: a transaction runs from when cable and authorization are there until one of them goes (E01, E06).
+A transaction is named by the station, so its messages need nothing from the CSMS. Where it begins and ends is for
+`points` to say (E01, E06).
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Dialect2:
 
     def started(self, evse: Evse, session: Session, trigger: str, reading: Reading) -> None:
         # S04.FR.02: a battery in its slot is charged from the first moment on.
-        state = "Charging" if "swap" in self._station.features else "EVConnected"
+        state = "Charging" if "swap" in self._station.features else charging_state(evse.phase)
         self._event(evse, session, "Started", trigger, [reading], state=state, first=True)
 
     def state_changed(self, evse: Evse, session: Session) -> None:
@@ -145,8 +145,10 @@ class Dialect2:
             trigger = why or "ChargingStateChanged"
             self._event(evse, session, "Updated", trigger, [], state=state)
 
-    def deauthorized(self, evse: Evse, session: Session) -> None:
-        self._event(evse, session, "Updated", "Deauthorized", [], state="SuspendedEVSE")
+    def progressed(self, evse: Evse, session: Session, trigger: str, token: str = "", token_type: str = "") -> None:
+        """Something has happened in the session that `trigger` names; `token` was shown for it."""
+        state = charging_state(evse.phase)
+        self._event(evse, session, "Updated", trigger, [], state=state, token=token, token_type=token_type)
 
     def sampled(self, evse: Evse, session: Session, reading: Reading, trigger: str) -> None:
         periodic = trigger in ("MeterValuePeriodic", "MeterValueClock")
@@ -155,7 +157,8 @@ class Dialect2:
 
     def idle_sampled(self, evse: Evse, reading: Reading) -> None:
         self._station.conversation.call(
-            "MeterValues", self.m.MeterValuesRequest(evse_id=evse.id, meter_value=[self._meter_value(reading)])
+            "MeterValues",
+            self.m.MeterValuesRequest(evse_id=evse.id, meter_value=[self._meter_value(evse, None, "", reading)]),
         )
 
     def stopped(
@@ -190,14 +193,17 @@ class Dialect2:
         periodic: bool = False,
     ) -> None:
         m, station = self.m, self._station
-        values = [self._meter_value(reading) for reading in readings if reading.values]
+        if not session.begun:
+            return
+        values = [self._meter_value(evse, session, kind, reading) for reading in readings if reading.values]
         id_token = None
-        if not session.token_sent:
+        fresh = not session.token_sent
+        if fresh:
             session.token_sent = True
             id_token = m.IdTokenType(id_token=session.token, type=session.token_type)
         elif token:
             id_token = m.IdTokenType(id_token=token, type=token_type or session.token_type)
-        if first and id_token is not None and self._version.name == "2.1":
+        if fresh and id_token is not None and self._version.name == "2.1":
             more = station.payment.additional(session.token)  # C18.FR.06
             vehicle = station.v2x.evccid(evse)
             if vehicle:
@@ -213,13 +219,13 @@ class Dialect2:
                 transaction_id=session.key,
                 charging_state=state,
                 stopped_reason=reason,
-                remote_start_id=session.remote_start_id if first else None,
+                remote_start_id=session.remote_start_id if fresh else None,
             ),
             meter_value=values or None,
             offline=None if station.online else True,
             number_of_phases_used=phases if phases and not evse.config.dc else None,
             evse=m.EVSEType(id=evse.id, connector_id=1) if first or state is not None else None,
-            reservation_id=session.reservation if first else None,
+            reservation_id=session.reservation if fresh else None,
             id_token=id_token,
         )
         session.seq_no += 1
@@ -233,8 +239,8 @@ class Dialect2:
             station.costs.complete(evse, session, request, readings)
         station.enqueue(evse, session, "TransactionEvent", _encode(request), periodic=periodic)
 
-    def _meter_value(self, reading: Reading) -> Any:
-        m = self.m
+    def _meter_value(self, evse: Evse, session: Session | None, kind: str, reading: Reading) -> Any:
+        m, signed = self.m, self._station.signing.signed
         return m.MeterValueType(
             timestamp=to_datetime(reading.time),
             sampled_value=[
@@ -244,6 +250,7 @@ class Dialect2:
                     measurand=row.measurand,
                     phase=row.phase,
                     location=row.location,
+                    signed_meter_value=signed(evse, session, kind, reading, row),
                     unit_of_measure=m.UnitOfMeasureType(unit=row.unit),
                 )
                 for row in reading.values

@@ -14,7 +14,9 @@ from pilotwire.domain.schedules.model import Limits
 from pilotwire.domain.schedules.store import ProfileStore
 
 from .evse import Evse
+from .meter import MICROJOULES_PER_WH
 from .phases import as_metered
+from .points import FLOWING
 from .sessions import Reading, Session
 from .states import Event
 
@@ -26,6 +28,13 @@ CLOCK = "Sample.Clock"
 _KEPT_READINGS = 200
 _MIN_AC_MW = 6_000 * 230
 _MIN_DC_MW = 1_000_000
+_LIMIT_REASONS = {
+    "CostLimitReached": "LocalOutOfCredit",
+    "EnergyLimitReached": "EnergyLimitReached",
+    "SoCLimitReached": "SOCLimitReached",
+    "TimeLimitReached": "TimeLimitReached",
+}
+"""ReasonEnumType by the trigger of a limit that ends a transaction."""
 
 
 class Energy:
@@ -70,7 +79,11 @@ class Energy:
     def _share(self, evse: Evse, whole: Limits) -> Limits:
         """The part of the station's limit that `evse` gets: equal parts, but never less than a car can use."""
         station = self._station
-        active = [e for e in station.evses if e.session is not None and not e.session.held and e.phase != "SuspendedEV"]
+        active = [
+            e
+            for e in station.evses
+            if e.session is not None and e.session.authorized and not e.session.held and e.phase != "SuspendedEV"
+        ]
         if evse not in active:
             active.append(evse)
         rank = sorted(e.id for e in active).index(evse.id)
@@ -104,10 +117,17 @@ class Energy:
         session = evse.session
         until: int | None = None
         again: int | None = None
-        if session is not None and not session.ending:
+        if session is not None and not session.ending and not session.authorized:
+            evse.open()
+        elif session is not None and not session.ending:
+            if session.allowed_wh is not None and evse.meter.register_wh >= session.allowed_wh:
+                session.held = True
             if evse.car is None:
                 evse.open()
                 event: Event = "ev-pause"
+            elif session.wait_until is not None and now < session.wait_until:
+                evse.open()
+                event, again = "evse-pause", session.wait_until
             elif session.held or evse.unlocked or station.costs.stops(evse) or station.swap.full(evse):
                 evse.open()
                 event = "evse-pause"
@@ -117,12 +137,32 @@ class Energy:
                 flows, again = station.v2x.drive(evse, limit)
                 event = "evse-pause" if flows is None else "energize" if flows else "ev-pause"
             before = evse.phase
+            if event != "energize" and before == "Charging" and FLOWING in station.points.stop:
+                self._flowed(evse, session, event)
+                return
+            if event == "energize" and not session.begun:
+                station.availability.advance(evse, event, quiet=True)
+                station.transactions.flows(evse)
+                station.availability.report(evse)
             station.availability.advance(evse, event)
             if evse.phase != before:
                 self.rebalance(evse)
         self.rearm(evse, until, again)
         station.costs.after(evse)
         station.payment.look(evse)
+
+    def _flowed(self, evse: Evse, session: Session, event: Event) -> None:
+        """Energy flows no more, and with it the transaction is over (E06.FR.07, E16.FR.06)."""
+        station = self._station
+        trigger = "ChargingStateChanged"
+        if event == "ev-pause":
+            reason = "StoppedByEV"
+        elif session.held:
+            reason = "DeAuthorized"
+        else:
+            trigger = station.costs.why(evse) or trigger
+            reason = _LIMIT_REASONS.get(trigger, "Other")
+        station.transactions.end(evse, reason, trigger)
 
     def rearm(self, evse: Evse, limit_until: int | None = None, again: int | None = None) -> None:
         """One timer per EVSE, for the first thing that can happen by itself.
@@ -143,6 +183,11 @@ class Energy:
         if evse.session is not None:
             samples = (evse.session.next_sample, evse.session.next_ended_sample)
             due.extend(sample for sample in samples if sample is not None)
+            if evse.session.cable_by is not None:
+                due.append(evse.session.cable_by)
+            if evse.session.allowed_wh is not None and not evse.session.held and evse.meter.power_mw > 0:
+                left = evse.session.allowed_wh * MICROJOULES_PER_WH - evse.meter.energy_uj
+                due.append(now + max(1, -(-left // evse.meter.power_mw)))
         if evse.pending is not None:
             due.append(evse.pending.deadline)
         if due:
@@ -161,6 +206,9 @@ class Energy:
         if evse.pending is not None and evse.pending.deadline <= now and evse.session is None:
             station.entrance.give_up(evse)
             station.availability.advance(evse, "deauthorize")
+        if evse.session is not None and evse.session.cable_by is not None and evse.session.cable_by <= now:
+            evse.session.cable_by = None
+            station.transactions.cable_missed(evse)
         session = evse.session
         if session is not None:
             if session.next_ended_sample is not None and session.next_ended_sample <= now:

@@ -9,6 +9,7 @@ from pilotwire.protocols.ocpp.rpc.errors import RpcError
 
 from .authorization import ACCEPTED, UNCACHED, Grant
 from .evse import Evse, PendingStart
+from .points import AUTHORIZED
 from .sessions import NO_AUTHORIZATION, Session
 
 if TYPE_CHECKING:
@@ -73,8 +74,6 @@ class Entrance:
 
         station.conversation.call("Authorize", station.dialect.authorize_request(token, token_type), answered)
 
-    def let_in(
-        self, evse: Evse, token: str, token_type: str, grant: Grant, trigger: str, remote_start_id: int | None
     def learned(self, token: str, token_type: str, grant: Grant) -> None:
         """The CSMS has said what it thinks of `token`."""
         station = self._station
@@ -98,27 +97,31 @@ class Entrance:
         for evse in self._station.evses:
             self._station.transactions.end(evse, "MasterPass", "StopAuthorized", token=token, token_type=token_type)
 
+    def let_in(
+        self, evse: Evse, token: str, token_type: str, grant: Grant, trigger: str, remote_start_id: int | None
     ) -> None:
         """`token` may charge, if `grant` says so: start now, or wait for the cable."""
         station = self._station
         if (
             grant.status != ACCEPTED
             or not (station.conversation.accepted or station.settings.flag("before_accepted"))  # B02.FR.03, B03.FR.01
-            or evse.session is not None
+            or (evse.session is not None and evse.session.authorized)
             or evse.fault
             or not evse.available
-            or not station.reservations.admits(evse, token, grant.group)
-        ):
             or (grant.evses and evse.id not in grant.evses)  # C01.FR.21
             or self.is_master(grant)  # C16.FR.03
+            or not station.reservations.admits(evse, token, grant.group)
+        ):
             self.forget(evse)
             return
         deadline = int(station.scheduler.now()) + station.settings.number("connection_timeout") * 1000
         pending = PendingStart(token, token_type, grant.group, trigger, remote_start_id, deadline)
-        station.reservations.presented(evse, pending)
-        if evse.car is not None:
-            station.transactions.start(evse, pending, trigger or "Authorized")
         pending.languages = grant.languages
+        station.reservations.presented(evse, pending)
+        if evse.session is not None:
+            station.transactions.authorize(evse, evse.session, pending, trigger or "Authorized")
+        elif evse.car is not None or AUTHORIZED in station.points.start:
+            station.transactions.start(evse, pending, trigger or "Authorized")
         else:
             evse.pending = pending
             station.availability.advance(evse, "authorize")
@@ -149,7 +152,7 @@ class Entrance:
         if self.is_master(grant):
             self._stop_all(token, token_type)
         elif grant.status == ACCEPTED and grant.group and grant.group == session.group and evse.session is session:
-            station.transactions.end(evse, "Local", "StopAuthorized", token=token, token_type=token_type)
+            station.transactions.release(evse, "Local", "StopAuthorized", token=token, token_type=token_type)
 
     def autostart(self, evse: Evse) -> None:
         """The cable alone starts a session, where the station is set up so."""
@@ -164,7 +167,7 @@ class Entrance:
             token is None
             or evse.fault
             or not evse.available
-            or evse.session is not None
+            or (evse.session is not None and evse.session.authorized)
             or station.payment.locked(evse)
         ):
             return
@@ -213,12 +216,12 @@ class Entrance:
         station = self._station
 
         def free(evse: Evse) -> bool:
-            idle = evse.session is None and evse.pending is None and not evse.fault and evse.available
+            idle = (evse.session is None or not evse.session.authorized) and evse.pending is None
+            idle = idle and not evse.fault and evse.available and not evse.cable_left
             return idle and station.reservations.admits(evse, token, group)  # F01.FR.21, .22
 
         if evse_id is None:
             reserved = station.reservations.preferred(token, group)
-            idle = idle and not evse.cable_left
             if reserved is not None and free(reserved):
                 return reserved
 

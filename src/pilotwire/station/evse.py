@@ -34,6 +34,7 @@ class Evse:
 
     __slots__ = (
         "available",
+        "bay",
         "car",
         "config",
         "fault",
@@ -57,6 +58,8 @@ class Evse:
         self.meter = meter
         self.phase: Phase = "Idle"
         self.car: Car | None = None
+        self.bay = False
+        """Something stands in the parking bay."""
         self.session: Session | None = None
         self.pending: PendingStart | None = None
         """Somebody is let in, the cable is awaited."""

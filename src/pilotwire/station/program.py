@@ -54,18 +54,20 @@ from .networks import Dialers, Networks
 from .outbox import Queued, TransactionQueue
 from .parts import Part
 from .payment import Payments
+from .points import BAY, CONNECTED, SIGNED, Points
 from .ports import Car, Files, Terminal
 from .publishing import Publishing
 from .reservations import Reservations
 from .security import Security
 from .sessions import RFID, Session, Truth
 from .settings import BY_NAME, Settings
+from .signing import MeterSigning
 from .smart_charging import SmartCharging
 from .storage import StationStorage
 from .streams import Streams
 from .swap import SwapStation
 from .tariffs import Tariffs
-from .transactions import Transactions
+from .transactions import ALIVE, Transactions
 from .v2x import V2x
 
 _json = msgspec.json.encode
@@ -109,12 +111,14 @@ class Station:
         "outbox",
         "parts",
         "payment",
+        "points",
         "publishing",
         "random",
         "reservations",
         "scheduler",
         "security",
         "settings",
+        "signing",
         "smart_charging",
         "streams",
         "swap",
@@ -179,6 +183,8 @@ class Station:
         )
         self.contracts = Contracts(self)
         self.availability = Availability(self)
+        self.points = Points(self)
+        self.signing = MeterSigning(self)
         self.transactions = Transactions(self, truth_limit)
         self.smart_charging = SmartCharging(self)
         self.energy = Energy(self)
@@ -273,7 +279,8 @@ class Station:
         self._finish()
 
     def power_off(self) -> None:
-        """The power is cut, or the process killed: no goodbye, and nothing more is stored than the meter's register.
+        """The power is cut, or the process killed: no goodbye, and nothing more is stored than the meter's register
+        and the time.
 
         Cars stay on their cables.
         """
@@ -293,6 +300,7 @@ class Station:
             evse.settle(now)
             evse.open()
             self.store_meter(evse)
+        self._changes[ALIVE] = str(now).encode()
         self.energy.stop()
         for part in self.parts:
             part.stop()
@@ -337,10 +345,14 @@ class Station:
         if evse.car is not None:
             raise LocalError(f"EVSE {evse_id} of {self.config.identity} is taken")
         evse.settle(int(self.scheduler.now()))
+        self.arrive(evse_id)
         evse.car = vehicle
         if not self._powered:
             return
-        if evse.session is not None:
+        if evse.session is not None and self.config.version != "1.6":
+            self.transactions.connected(evse, evse.session)
+            self.entrance.autostart(evse)
+        elif evse.session is not None:
             # 1.6 with StopTransactionOnEVSideDisconnect false: the cable is back, charging goes on.
             self.energy.refresh(evse)
         else:
@@ -351,7 +363,47 @@ class Station:
                 self.transactions.start(evse, pending, pending.trigger or "CablePluggedIn")
             else:
                 self.entrance.autostart(evse)
+                if CONNECTED in self.points.start:
+                    self._begin_alone(evse, "CablePluggedIn")
         self._finish()
+
+    def arrive(self, evse_id: int) -> None:
+        """Something drives into the parking bay of an EVSE."""
+        evse = self.evse(evse_id)
+        if evse.bay:
+            return
+        evse.bay = True
+        if self._powered and evse.session is not None and self.config.version != "1.6":
+            self.dialect.progressed(evse, evse.session, "EVDetected")
+        elif self._powered and BAY in self.points.start:
+            self._begin_alone(evse, "EVDetected")
+        self.finish()
+
+    def leave(self, evse_id: int) -> None:
+        """The parking bay of an EVSE is empty again (E06.FR.01)."""
+        evse = self.evse(evse_id)
+        if not evse.bay:
+            return
+        self.unplug(evse_id)
+        evse.bay = False
+        if self._powered and evse.session is not None and self.config.version != "1.6":
+            if BAY in self.points.stop or (evse.car is None and not evse.session.authorized):
+                self.transactions.end(evse, "EVDisconnected", "EVDeparted")
+            else:
+                self.dialect.progressed(evse, evse.session, "EVDeparted")
+        self.finish()
+
+    def _begin_alone(self, evse: Evse, trigger: str) -> None:
+        """A transaction begins although nobody has been let in yet (TxStartPoint; 2.x)."""
+        if evse.session is None and evse.pending is None and evse.available and not evse.fault:
+            self.transactions.start(evse, None, trigger)
+
+    def end_by_car(self, evse_id: int) -> None:
+        """The car ends the session (ISO 15118 SessionStopReq, Terminate; E15.FR.04, .05)."""
+        evse = self.evse(evse_id)
+        if self._powered and evse.session is not None and evse.session.authorized:
+            self.transactions.release(evse, "StoppedByEV", "StopAuthorized")
+            self._finish()
 
     def unplug(self, evse_id: int) -> Car | None:
         """The cable is pulled; returns the car. A running session ends (or is suspended, if it is set so)."""
@@ -369,7 +421,7 @@ class Station:
                 self.energy.refresh(evse)
                 self._finish()
                 return car
-            self.transactions.end(evse, "EVDisconnected", "EVCommunicationLost")
+            self.transactions.parted(evse, evse.session)
         if not evse.locked_for:
             self.availability.advance(evse, "unplug")
         self.costs.unplugged(evse)
@@ -387,9 +439,9 @@ class Station:
             return
         evse = self.evse(evse_id)
         session = evse.session
-        if session is not None and self._is_same(token, token_type, session):
-            self.transactions.end(evse, "Local", "StopAuthorized", token=token, token_type=token_type)
-        elif session is not None:
+        if session is not None and session.authorized and self._is_same(token, token_type, session):
+            self.transactions.release(evse, "Local", "StopAuthorized", token=token, token_type=token_type)
+        elif session is not None and session.authorized:
             self.entrance.stops(evse, session, token, token_type)
         elif evse.cable_left:
             if evse.locked_for == token.casefold():
@@ -415,6 +467,14 @@ class Station:
         """Something about the car changed by itself (a timer in it): look again."""
         if self._powered:
             self.energy.refresh(self.evse(evse_id))
+            self._finish()
+
+    def mute_meter(self, evse_id: int) -> None:
+        """The meter of an EVSE signs its values no more (E06.FR.05)."""
+        evse = self.evse(evse_id)
+        self.signing.fail(evse)
+        if self._powered and evse.session is not None and SIGNED in self.points.stop:
+            self.transactions.end(evse, "Other", "AbnormalCondition")
             self._finish()
 
     def break_down(self, evse_id: int, error_code: str = "OtherError") -> None:
@@ -564,6 +624,7 @@ class Station:
 
     def store_session(self, session: Session) -> None:
         if not session.ending:
+            self._changes[ALIVE] = str(int(self.scheduler.now())).encode()
             self._changes[f"session.{session.evse}"] = _json(session)
 
     def store_meter(self, evse: Evse) -> None:

@@ -55,7 +55,17 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Id of the reservation that the session has used up."""
     token_sent: bool = False
     held: bool = False
-    """Not (or no longer) authorized, yet not ended: no energy flows."""
+    """The CSMS does not accept the token, yet the session may not be ended: no energy flows."""
+    authorized: bool = True
+    """2.x: somebody has been let in; otherwise no energy flows. In 1.6 a session ends with its authorization."""
+    begun: bool = True
+    """2.x: the transaction runs. Before its TxStartPoint the CSMS hears nothing of the session."""
+    cable_by: int | None = None
+    """2.x: until when the cable is awaited (true time, ms)."""
+    allowed_wh: int | None = None
+    """Register up to which energy still flows although the CSMS does not accept the token (E05.FR.03)."""
+    wait_until: int | None = None
+    """Until when no energy flows after the session was resumed (true time, ms; E17.FR.18)."""
     last_state: str = ""
     """2.x: the charging state that was reported last."""
     next_sample: int | None = None
@@ -71,6 +81,7 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     languages: tuple[str, ...] = ()
     """Of the driver, the preferred first."""
+
 
 class Truth(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What really happened in one session, by the meter and by true time (ms)."""

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from .points import POINTS
+
 Kind = Literal[
     "integer", "boolean", "string", "decimal", "MemberList", "SequenceList", "OptionList", "dateTime", "password"
 ]
@@ -161,9 +163,6 @@ def _decimal(name: str, default: str, var: Variable, *, writable: bool = True, u
     return Setting(name=name, default=default, kind="decimal", writable=writable, unit=unit, variable=var)
 
 
-_POINTS = ("EVConnected", "PowerPathClosed")
-"""Where a transaction begins and ends: with a battery in its slot, or with cable and authorization."""
-
 _WEB = ("maxcost", "maxenergy", "maxtime")
 _CARD_DETAILS = (
     "SessionRef",
@@ -254,8 +253,9 @@ TABLE: tuple[Setting, ...] = (
     _int("connection_timeout", 60, "ConnectionTimeOut", _V("TxCtrlr", "EVConnectionTimeOut"), low=1, unit="s"),
     _bool("stop_on_disconnect", True, "StopTransactionOnEVSideDisconnect", _V("TxCtrlr", "StopTxOnEVSideDisconnect")),
     _bool("stop_on_invalid", True, "StopTransactionOnInvalidId", _V("TxCtrlr", "StopTxOnInvalidId")),
-    _list("start_point", "PowerPathClosed", _POINTS, "", _V("TxCtrlr", "TxStartPoint"), writable=False),
-    _list("stop_point", "PowerPathClosed", _POINTS, "", _V("TxCtrlr", "TxStopPoint"), writable=False),
+    _int("max_energy_invalid", 0, "MaxEnergyOnInvalidId", _V("TxCtrlr", "MaxEnergyOnInvalidId"), unit="Wh"),
+    _list("start_point", "PowerPathClosed", POINTS, "", _V("TxCtrlr", "TxStartPoint")),
+    _list("stop_point", "PowerPathClosed", POINTS, "", _V("TxCtrlr", "TxStopPoint")),
     _bool("before_accepted", True, "", _V("TxCtrlr", "TxBeforeAcceptedEnabled")),
     # authorization
     _bool("local_offline", True, "LocalAuthorizeOffline", _V("AuthCtrlr", "LocalAuthorizeOffline")),
@@ -584,6 +584,27 @@ TABLE: tuple[Setting, ...] = (
         _bool("terminal_connected", True, "", _V("PaymentCtrlr", "Connected"), writable=False),
     ),
     *_for(
+        "resume",
+        _int("resumption_timeout", 0, "", _V("TxCtrlr", "ResumptionTimeout"), unit="s"),
+        _bool("resume_energy", False, "", _V("TxCtrlr", "AllowEnergyTransferResumption")),
+        _int("resume_random", 0, "", _V("TxCtrlr", "EnergyTransferResumptionRandomRange"), unit="s"),
+    ),
+    *_for(
+        "signing",
+        _bool("sign_readings", False, "", _V("SampledDataCtrlr", "SignReadings")),
+        _bool("sign_started", True, "", _V("SampledDataCtrlr", "SignStartedReadings")),
+        _bool("sign_updated", True, "", _V("SampledDataCtrlr", "SignUpdatedReadings")),
+        _bool("sign_aligned", False, "", _V("AlignedDataCtrlr", "SignReadings")),
+        _bool("sign_aligned_updated", True, "", _V("AlignedDataCtrlr", "SignUpdatedReadings")),
+        Setting(
+            name="public_key",
+            default="OncePerTransaction",
+            kind="OptionList",
+            members=("Never", "OncePerTransaction", "EveryMeterValue"),
+            variable=_V("OCPPCommCtrlr", "PublicKeyWithSignedMeterValue"),
+        ),
+    ),
+    *_for(
         "webpay",
         _bool("web_enabled", True, "", _V("WebPaymentsCtrlr", "Enabled")),
         _text("web_template", "", "", _V("WebPaymentsCtrlr", "URLTemplate"), writable=True),
@@ -598,7 +619,6 @@ TABLE: tuple[Setting, ...] = (
     # 1.6 only
     _int("blink_repeat", 3, "BlinkRepeat"),
     _int("light_intensity", 80, "LightIntensity", high=100),
-    _int("max_energy_invalid", 0, "MaxEnergyOnInvalidId", None, writable=False),
     _int("minimum_status", 0, "MinimumStatusDuration", high=0),
     _text("phase_rotation", "", "ConnectorPhaseRotation", writable=True),
     _int("max_keys", 100, "GetConfigurationMaxKeys", writable=False),
@@ -671,7 +691,10 @@ class Settings:
         return self.put(setting, cleaned)
 
     def _upside_down(self, name: str, value: str) -> bool:
-        """S04.FR.10: what is charged at most is not below what may be handed out."""
+        """What would be no use: transactions that never begin or end; what is charged at most below what may be handed
+        out (S04.FR.10)."""
+        if name in ("start_point", "stop_point"):
+            return not value
         if name == "swap_max":
             return int(value) < self.number("swap_target")
         return name == "swap_target" and int(value) > self.number("swap_max")

@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-Phase = Literal["Idle", "Plugged", "Authorized", "Ready", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"]
-"""Authorized: let in, no cable yet. Ready: cable and authorization are there, power not yet."""
+Phase = Literal[
+    "Idle", "Plugged", "Authorized", "Ready", "Charging", "SuspendedEV", "SuspendedEVSE", "Parted", "Finishing"
+]
+"""Authorized: let in, no cable yet. Ready: cable and authorization are there, power not yet. Parted (2.x): let in, the
+cable was pulled at the car and may come back (E10)."""
 
-Event = Literal["plug", "unplug", "authorize", "deauthorize", "energize", "ev-pause", "evse-pause", "end"]
+Event = Literal["plug", "unplug", "part", "authorize", "deauthorize", "energize", "ev-pause", "evse-pause", "end"]
 
 IN_SESSION: frozenset[Phase] = frozenset({"Ready", "Charging", "SuspendedEV", "SuspendedEVSE"})
 
@@ -25,6 +28,8 @@ _WITHIN_SESSION: Mapping[Event, Phase] = {
     "energize": "Charging",
     "ev-pause": "SuspendedEV",
     "evse-pause": "SuspendedEVSE",
+    "part": "Parted",
+    "deauthorize": "Plugged",
     "end": "Finishing",
 }
 
@@ -35,6 +40,8 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = {
     ("Plugged", "unplug"): "Idle",
     ("Authorized", "plug"): "Ready",
     ("Authorized", "deauthorize"): "Idle",
+    ("Parted", "plug"): "Ready",
+    ("Parted", "deauthorize"): "Idle",
     ("Finishing", "authorize"): "Ready",
     ("Finishing", "unplug"): "Idle",
     **{(phase, event): after for phase in IN_SESSION for event, after in _WITHIN_SESSION.items()},
@@ -48,6 +55,7 @@ _STATUS_16: Mapping[Phase, str] = {
     "Charging": "Charging",
     "SuspendedEV": "SuspendedEV",
     "SuspendedEVSE": "SuspendedEVSE",
+    "Parted": "SuspendedEV",
     "Finishing": "Finishing",
 }
 
@@ -59,6 +67,7 @@ _CHARGING_STATE: Mapping[Phase, str] = {
     "Charging": "Charging",
     "SuspendedEV": "SuspendedEV",
     "SuspendedEVSE": "SuspendedEVSE",
+    "Parted": "Idle",
     "Finishing": "EVConnected",
 }
 
@@ -87,7 +96,7 @@ def status_2(phase: Phase, *, faulted: bool, available: bool, plugged: bool, res
         return "Unavailable"
     if reserved and phase in _UNUSED:
         return "Reserved"
-    return "Occupied" if plugged or phase in IN_SESSION else "Available"
+    return "Occupied" if plugged or phase in IN_SESSION or phase == "Parted" else "Available"
 
 
 def charging_state(phase: Phase) -> str:

@@ -10,13 +10,23 @@ import msgspec
 
 from .energy import CLOCK
 from .evse import Evse, PendingStart
-from .sessions import Session, Truth
+from .points import FLOWING
+from .sessions import RFID, Session, Truth
+from .states import Phase
 
 if TYPE_CHECKING:
     from .program import Station
 
 _json = msgspec.json.encode
 _session_decoder = msgspec.json.Decoder(Session)
+ALIVE = "alive"
+"""Under this the time (true time, ms) stands at which the station was certainly running."""
+_PHASE: Mapping[str, Phase] = {
+    "Charging": "Charging",
+    "SuspendedEV": "SuspendedEV",
+    "SuspendedEVSE": "SuspendedEVSE",
+    "EVConnected": "Ready",
+}
 _truth_decoder = msgspec.json.Decoder(Truth)
 
 
@@ -38,43 +48,139 @@ class Transactions:
         self._truth_count = int(stored.get("truth-count", b"0"))
 
     def recover(self, stored: Mapping[str, bytes]) -> None:
-        """End the sessions that a loss of power interrupted (1.6 PowerLoss; 2.x PowerLoss, AbnormalCondition)."""
+        """End the sessions that a loss of power interrupted (1.6 PowerLoss; 2.x PowerLoss, AbnormalCondition), or go on
+        with them, where the interruption was short enough (2.1 E17)."""
         station = self._station
+        timeout = station.settings.number("resumption_timeout") if "resume" in station.features else 0
+        away = int(station.scheduler.now()) - int(stored.get(ALIVE, b"0"))
         for evse in station.evses:
             left = stored.get(f"session.{evse.id}")
             if left is None:
                 continue
             evse.session = _session_decoder.decode(left)
+            if away <= timeout * 1000 and timeout and evse.session.begun:
+                self._resume(evse, evse.session)
+                continue
             evse.phase = "Charging"
             self.end(evse, "PowerLoss" if station.boot_reason == "PowerUp" else "Reboot", "AbnormalCondition")
             evse.phase = "Finishing" if evse.car is not None else "Idle"
 
-    def start(self, evse: Evse, pending: PendingStart, trigger: str) -> None:
-        """A session begins on `evse`, authorized as `pending` says; `trigger` is a 2.x TriggerReasonEnumType."""
+    def _resume(self, evse: Evse, session: Session) -> None:
+        """E17.FR.10 to .18: the session goes on, in the state it had, as far as that is allowed."""
+        station = self._station
+        now = int(station.scheduler.now())
+        was = session.last_state
+        for part in station.parts:
+            part.session_began(session)
+        if evse.car is None and session.cable_by is not None:
+            evse.phase = "Authorized"
+        elif evse.car is None and was != "Idle":
+            # The cable was pulled meanwhile.
+            evse.phase = "Ready"
+            self.parted(evse, session)
+            if evse.session is None:
+                return
+        elif evse.car is None:
+            evse.phase = "Parted" if session.authorized else "Idle"
+        elif not session.authorized:
+            evse.phase = "Plugged"
+        else:
+            evse.phase = _PHASE.get(was, "Ready")
+            if not station.settings.flag("resume_energy"):
+                session.held = was in ("Charging", "SuspendedEV", "SuspendedEVSE")
+            elif was == "Charging":
+                most = station.settings.number("resume_random") * 1000
+                session.wait_until = now + station.random.randint(0, most) if most else None
+            if session.held or session.wait_until is not None:
+                evse.phase = "SuspendedEVSE"
+        self.plan_samples(session, now)
+        station.dialect.progressed(evse, session, "TxResumed")
+        station.costs.setting_changed("cost_interval")
+        station.energy.refresh(evse)
+
+    def start(self, evse: Evse, pending: PendingStart | None, trigger: str) -> None:
+        """A session begins on `evse`, authorized as `pending` says, or by nobody yet; `trigger` is a 2.x
+        TriggerReasonEnumType. Its transaction begins with it, or at its TxStartPoint."""
         station = self._station
         now = int(station.scheduler.now())
         evse.settle(now)
-        station.availability.advance(evse, "authorize", quiet=True)
+        if pending is not None:
+            station.availability.advance(evse, "authorize", quiet=True)
         session = Session(
             key=station.ids.new(),
             evse=evse.id,
-            token=pending.token,
-            token_type=pending.token_type,
-            group=pending.group,
+            token="" if pending is None else pending.token,
+            token_type=RFID if pending is None else pending.token_type,
+            group="" if pending is None else pending.group,
             started_at=station.clock.now(),
             true_start=now,
             register_start=evse.meter.register_wh,
             last_interval_wh=evse.meter.register_wh,
             offline_start=not station.online,
-            remote_start_id=pending.remote_start_id,
-            languages=pending.languages,
+            remote_start_id=None if pending is None else pending.remote_start_id,
+            languages=() if pending is None else pending.languages,
+            token_sent=pending is None,
+            authorized=pending is not None,
+            begun=station.points.reached(evse, authorized=pending is not None),
+            cable_by=pending.deadline if pending is not None and evse.car is None else None,
         )
         evse.session = session
+        if pending is not None:
+            station.reservations.began(session, pending)
+            station.payment.beginning(session)
+        if session.begun:
+            self._begin(evse, session, station.points.trigger(evse, trigger))
+        if pending is not None:
+            station.entrance.began(session)
+        for part in station.parts:
+            part.session_began(session)
+        if session.reservation is not None:
+            station.availability.report_all()
+        station.energy.refresh(evse)
+        station.energy.rebalance(evse)
+
+    def flows(self, evse: Evse) -> None:
+        """Energy flows in a session whose transaction waits for that (TxStartPoint EnergyTransfer)."""
+        session = evse.session
+        if session is None or session.begun or FLOWING not in self._station.points.start:
+            return
+        session.begun = True
+        session.started_at = self._station.clock.now()
+        session.true_start = int(self._station.scheduler.now())
+        session.register_start = session.last_interval_wh = evse.meter.register_wh
+        self._begin(evse, session, "ChargingStateChanged")
+
+    def authorize(self, evse: Evse, session: Session, pending: PendingStart, trigger: str) -> None:
+        """Somebody is let in where a session runs that nobody was authorized for (E02.FR.20)."""
+        station = self._station
+        evse.settle(int(station.scheduler.now()))
+        session.token, session.token_type, session.group = pending.token, pending.token_type, pending.group
+        session.remote_start_id = pending.remote_start_id
+        session.languages = pending.languages
+        session.token_sent = False
+        session.authorized = True
+        session.held = False
+        session.cable_by = pending.deadline if evse.car is None else None
+        station.availability.advance(evse, "authorize", quiet=True)
+        station.reservations.began(session, pending)
+        station.payment.beginning(session)
+        truth = self.truth_of(session.key)
+        if truth is not None:
+            truth.token = session.token
+            self._store_truth(truth)
+        station.dialect.progressed(evse, session, trigger)
+        station.entrance.began(session)
+        station.availability.report_all()
+        station.energy.refresh(evse)
+        station.energy.rebalance(evse)
+
+    def _begin(self, evse: Evse, session: Session, trigger: str) -> None:
+        """The transaction begins: the CSMS is told."""
+        station = self._station
+        now = session.true_start
         self.plan_samples(session, now)
         if session.next_sample is not None and station.config.first_sample_ms is not None:
             session.next_sample = now + station.config.first_sample_ms
-        station.reservations.began(session, pending)
-        station.payment.beginning(session)
         self._truth_count += 1
         truth = Truth(
             n=self._truth_count,
@@ -90,14 +196,7 @@ class Transactions:
         if station.settings.members("ended"):
             session.kept.append(station.energy.read(evse, "ended", "Transaction.Begin"))
         station.dialect.started(evse, session, trigger, reading)
-        station.entrance.began(session)
         self._store_truth(truth)
-        for part in station.parts:
-            part.session_began(session)
-        if session.reservation is not None:
-            station.availability.report_all()
-        station.energy.refresh(evse)
-        station.energy.rebalance(evse)
 
     def plan_samples(self, session: Session, now: int) -> None:
         """From `now` (true time, ms) on by the intervals as they are set."""
@@ -114,6 +213,66 @@ class Transactions:
                 self.end(evse, reason, trigger)
                 return True
         return False
+
+    def release(self, evse: Evse, reason: str, trigger: str, *, token: str = "", token_type: str = "") -> None:
+        """The session on `evse` is no longer authorized: it ends, or goes on without energy until its TxStopPoint.
+
+        `token`: the one that was shown for this. 2.x E06, E07, E09; 1.6 sessions always end.
+        """
+        station = self._station
+        session = evse.session
+        if session is None:
+            return
+        if station.points.over_without_authorization(evse):
+            self.end(evse, reason, trigger, token=token, token_type=token_type)
+            return
+        evse.settle(int(station.scheduler.now()))
+        evse.open()
+        session.authorized = False
+        session.cable_by = session.allowed_wh = None
+        station.availability.advance(evse, "deauthorize", quiet=True)
+        if evse.car is None:
+            evse.phase = "Idle"
+        station.dialect.progressed(evse, session, trigger, token, token_type)
+        station.availability.report(evse)
+        station.energy.refresh(evse)
+        station.energy.rebalance(evse)
+
+    def connected(self, evse: Evse, session: Session) -> None:
+        """2.x: the cable goes in while a session runs."""
+        session.cable_by = None
+        self._station.availability.advance(evse, "plug", quiet=True)
+        if not session.begun and self._station.points.reached(evse, authorized=session.authorized):
+            session.begun = True
+            self._begin(evse, session, "CablePluggedIn")
+        else:
+            self._station.dialect.progressed(evse, session, "CablePluggedIn")
+        self._station.availability.report(evse)
+        self._station.energy.refresh(evse)
+
+    def parted(self, evse: Evse, session: Session) -> None:
+        """2.x: the cable is pulled at the car while a session runs (E06.FR.02, E09, E10)."""
+        station = self._station
+        reason, trigger = "EVDisconnected", "EVCommunicationLost"
+        if station.points.over_without_cable(authorized=session.authorized):
+            self.end(evse, reason, trigger)
+        elif not session.authorized or station.settings.flag("stop_on_disconnect"):
+            self.release(evse, reason, trigger)
+        else:
+            if evse.config.fixed_cable:  # E10.FR.02
+                wait = station.settings.number("connection_timeout") * 1000
+                session.cable_by = int(station.scheduler.now()) + wait
+            station.availability.advance(evse, "part", quiet=True)
+            station.dialect.progressed(evse, session, trigger)
+            station.energy.refresh(evse)
+            station.energy.rebalance(evse)
+
+    def cable_missed(self, evse: Evse) -> None:
+        """2.x: nobody has plugged in in time (E03.FR.05, .15, E10.FR.02)."""
+        if evse.phase == "Parted":
+            self.release(evse, "EVDisconnected", "EVCommunicationLost")
+        else:
+            self.release(evse, "Timeout", "EVConnectTimeout")
 
     def stop_all(self, reason: str, trigger: str, evse_id: int | None = None) -> None:
         """End every session, or the one on `evse_id`."""
@@ -137,7 +296,8 @@ class Transactions:
         sampled, aligned = bool(ended.values), bool(station.settings.members("aligned_ended"))
         kept = [one for one in session.kept if (aligned if one.context == CLOCK else sampled)]
         readings = [*kept, ended] if sampled else kept
-        station.dialect.stopped(evse, session, reason, trigger, token, token_type, readings)
+        if session.begun:
+            station.dialect.stopped(evse, session, reason, trigger, token, token_type, readings)
         truth = next((t for t in reversed(self.truth) if t.session == session.key), None)
         if truth is not None:
             truth.ended_at = now
@@ -146,6 +306,7 @@ class Transactions:
             truth.cost = session.cost
             self._store_truth(truth)
         evse.session = None
+        station.signing.forget(session)
         station.store({f"session.{evse.id}": None})
         station.store_meter(evse)
         station.availability.advance(evse, "end", quiet=True)
@@ -162,15 +323,20 @@ class Transactions:
         """The CSMS does not accept the token of a running session: end it (1.6 StopTransactionOnInvalidId, 2.x
         StopTxOnInvalidId), or stop the energy when it may not be ended (E05.FR.02)."""
         station = self._station
-        if station.settings.flag("stop_on_invalid"):
-            self.stop(session.key, "DeAuthorized", "Deauthorized")
-            return
         evse = station.evses[session.evse - 1]
-        if evse.session is session and not session.held:
-            session.held = True
-            station.energy.refresh(evse)
-            station.dialect.deauthorized(evse, session)
-            station.store_session(session)
+        if station.settings.flag("stop_on_invalid"):
+            if evse.session is session and session.authorized:
+                self.release(evse, "DeAuthorized", "Deauthorized")
+            return
+        if evse.session is not session or session.held or not session.authorized:
+            return
+        more = station.settings.number("max_energy_invalid")
+        if more and session.allowed_wh is None:
+            evse.settle(int(station.scheduler.now()))
+            session.allowed_wh = evse.meter.register_wh + more  # E05.FR.03
+        session.held = not more
+        station.energy.refresh(evse)
+        station.store_session(session)
 
     def cost(self, key: str, total: Decimal, *, final: bool = False) -> None:
         """What the session with that key has cost so far by the CSMS's reckoning, or in all (I02, I03)."""

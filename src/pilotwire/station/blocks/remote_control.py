@@ -108,7 +108,9 @@ def request_stop(station: Station, request: Any) -> Reply:
         return Reply(m.RequestStopTransactionResponse(status="Rejected"))
 
     def then() -> None:
-        station.transactions.stop(key, "Remote", "RemoteStop")
+        session = station.transactions.of_key(key)
+        if session is not None:
+            station.transactions.release(station.evses[session.evse - 1], "Remote", "RemoteStop")
 
     return Reply(m.RequestStopTransactionResponse(status="Accepted"), then)
 
@@ -117,7 +119,7 @@ def unlock(station: Station, request: Any) -> Reply:
     evse = evse_of(station, request.evse_id)
     if evse is None or request.connector_id != 1:
         status = "UnknownConnector"
-    elif evse.session is not None and not evse.session.held:
+    elif evse.session is not None and evse.session.authorized and not evse.session.held:
         status = "OngoingAuthorizedTransaction"
     elif evse.config.fixed_cable or evse.jammed:
         status = "UnlockFailed"
