@@ -742,13 +742,19 @@ class AsyncOperations(AsyncCalls):
         """Each role, how far it reaches, and what it may do."""
         return await self._answer(operations.LIST_ROLES)
 
-    async def list_rollouts(self, *, cursor: str | None = None, limit: int | None = None) -> types.RolloutPage:
+    async def list_rollouts(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        kind: Literal["firmware", "certificates"] | None = None,
+    ) -> types.RolloutPage:
         """Roll-outs, newest first."""
-        return await self._answer(operations.LIST_ROLLOUTS, query={"cursor": cursor, "limit": limit})
+        return await self._answer(operations.LIST_ROLLOUTS, query={"cursor": cursor, "limit": limit, "kind": kind})
 
-    def iter_rollouts(self) -> AsyncIterator[types.Rollout]:
+    def iter_rollouts(self, *, kind: Literal["firmware", "certificates"] | None = None) -> AsyncIterator[types.Rollout]:
         """Roll-outs, newest first. All of them, page by page."""
-        return self._pages(operations.LIST_ROLLOUTS, query={})
+        return self._pages(operations.LIST_ROLLOUTS, query={"kind": kind})
 
     async def create_rollout(self, body: types.NewRollout, *, idempotency_key: str | None = None) -> types.Rollout:
         """Order a roll-out: a few stations first, then more, then all."""

@@ -726,13 +726,19 @@ class SyncOperations(SyncCalls):
         """Each role, how far it reaches, and what it may do."""
         return self._answer(operations.LIST_ROLES)
 
-    def list_rollouts(self, *, cursor: str | None = None, limit: int | None = None) -> types.RolloutPage:
+    def list_rollouts(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        kind: Literal["firmware", "certificates"] | None = None,
+    ) -> types.RolloutPage:
         """Roll-outs, newest first."""
-        return self._answer(operations.LIST_ROLLOUTS, query={"cursor": cursor, "limit": limit})
+        return self._answer(operations.LIST_ROLLOUTS, query={"cursor": cursor, "limit": limit, "kind": kind})
 
-    def iter_rollouts(self) -> Iterator[types.Rollout]:
+    def iter_rollouts(self, *, kind: Literal["firmware", "certificates"] | None = None) -> Iterator[types.Rollout]:
         """Roll-outs, newest first. All of them, page by page."""
-        return self._pages(operations.LIST_ROLLOUTS, query={})
+        return self._pages(operations.LIST_ROLLOUTS, query={"kind": kind})
 
     def create_rollout(self, body: types.NewRollout, *, idempotency_key: str | None = None) -> types.Rollout:
         """Order a roll-out: a few stations first, then more, then all."""
