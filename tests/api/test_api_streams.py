@@ -196,6 +196,14 @@ async def test_snapshot_then_updates(world) -> None:
     assert data["totals"]["power_w"] == 7_400
 
 
+async def test_a_fleet_that_tells_what_it_is_made_of_hides_no_news(world) -> None:
+    for _ in range(400):
+        world.commit("CP-B", facts.VariablesReported(event_time=1, variables=()))
+        world.commit("CP-B", facts.InventoryAsked(event_time=1, firmware="1", status="Accepted"))
+    _, data, _ = await Reader(hub_of(world.context, "default").watch()).next("snapshot")
+    assert [one["summary"] for one in data["events"]][:1] == ["connection lost (1006)"]
+
+
 async def test_an_ended_session_comes_once_more(world) -> None:
     reader = Reader(hub_of(world.context, "default").watch())
     await reader.next("snapshot")

@@ -315,7 +315,7 @@ class LiveHub:
 
     async def _recent_news(self, picture: Picture) -> None:
         # Where many stations have just told what they are made of, most of what is newest is no news.
-        rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 50, newest_first=True, lenient=True)
+        rows = self._context.store.journal(tenant=self._tenant, limit=NEWS * 25, newest_first=True, lenient=True)
         lines: list[News] = []
         visible = await self._queries.visible()
         async for row in rows:
