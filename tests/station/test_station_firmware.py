@@ -115,6 +115,9 @@ def test_signed_firmware_to_its_end(make_world, version, maker):
     ]  # fmt: skip
     assert {one.request_id for one in world.csms.heard(BOTH[version])} == {8}
     assert versions(world) == ["1.0.0", "2.0.0"]
+    said = [one.request.status if one.action == BOTH[version] else one.action for one in world.csms.said]
+    last = len(said) - 1 - said[::-1].index("BootNotification")
+    assert said.index("InstallRebooting") < last < said.index("Installed")
     assert "FirmwareUpdated" in [one.type for one in world.csms.heard("SecurityEventNotification")]
     # It stays, also over a loss of power.
     world.station.power_off()
@@ -199,9 +202,15 @@ def test_logs_are_left(make_world, version):
     assert (name, data.endswith(b"\n")) == ("CS-1-SecurityLog.log", True)
     world.shelf.takes = False
     if version == "1.6":
+        world.shelf.takes = True
+        assert ask(world, "GetDiagnostics", location="https://logs.example/c").file_name
+        world.run(30)
+        assert told(world, "DiagnosticsStatusNotification") == ["Uploading", "Uploaded"]
+        assert world.shelf.left["https://logs.example/c"][1]
+        world.shelf.takes = False
         ask(world, "GetDiagnostics", location="https://logs.example/b")
         world.run(30)
-        assert told(world, "DiagnosticsStatusNotification") == ["Uploading", "UploadFailed"]
+        assert told(world, "DiagnosticsStatusNotification")[2:] == ["Uploading", "UploadFailed"]
     else:
         log = m.LogParametersType(remote_location="https://logs.example/b")
         ask(world, "GetLog", log=log, log_type="DiagnosticsLog", request_id=4)
