@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.check import providers
+from tests.check import contract_pki, providers
 from tests.crypto.est_server import EstServer
 from tests.interop import csms_process
 
@@ -29,18 +29,21 @@ PASSWORD = "0123456789abcdef0123"
 OPEN = tomllib.loads((Path(__file__).parent / "open_cases.toml").read_text())
 """side → version → case → why it is not passed yet."""
 
+EMAID = "DEPWCC123456783"
 TOKENS: tuple[dict[str, str], ...] = (
     {"token": "PWCHECK1", "parent": "PWG"},
     {"token": "PWCHECK2", "parent": "PWG"},
     {"token": "PWBLOCK", "status": "Blocked"},
     {"token": "PWEXPIRED", "expires_at": "2024-01-01T00:00:00Z"},
     {"token": "PWMASTER", "parent": "PWMASTERGROUP"},
+    {"token": EMAID, "type": "eMAID"},
 )
 GIVEN: Mapping[str, Any] = {
     "password": PASSWORD,
     "exi": "gJgCVGVzdA==",
     "unknown": "NOBODY-KNOWS",
     "pending": "PW-PENDING",
+    "emaid": EMAID,
     "token.valid2": "PWCHECK2",
     "token.group": "PWG",
     "token.blocked": "PWBLOCK",
@@ -50,11 +53,6 @@ GIVEN: Mapping[str, Any] = {
 }
 
 NOT_GIVEN: Mapping[str, str] = {
-    "contract.hashes": "a contract certificate whose status is asked for over OCSP",
-    "contract.revoked.hashes": "a contract certificate that was revoked",
-    "contract.certificate": "a contract certificate of a provider that the central system trusts",
-    "ocsp": "a responder of the provider's authority",
-    "upgrade": "a central system that moves a station to another security profile when it is told to",
     "start.authorized": "a station whose TxStartPoint is Authorized",
 }
 """What cases need and these tests do not set up: such cases are not played here, and show nothing."""
@@ -132,7 +130,10 @@ def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
     with (
         EstServer(data.parent / "est") as pki,
         providers.contracts() as provider,
-        csms_process.running(data, "--message-rate", "0", "--ocpps", f"127.0.0.1:{secure}") as csms,
+        contract_pki.running() as contracts,
+        csms_process.running(
+            data, "--message-rate", "0", "--ocpps", f"127.0.0.1:{secure}", "--allow-private-ocsp"
+        ) as csms,
     ):
         (data / "wss").write_text(f"wss://127.0.0.1:{secure}/ocpp")
         key = json.loads((data / "run.json").read_text())["key"]
@@ -140,6 +141,10 @@ def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
             for token in TOKENS:
                 api.post("/tokens", json=token).raise_for_status()
             api.patch("/certificate-authority", json=_authorities(pki, provider)).raise_for_status()
+            for name, one in (("MO root", contracts.root), ("MO sub-authority", contracts.sub)):
+                anchor = {"name": name, "use": "mo", "certificate": one.pem, "reason": "contracts of the provider"}
+                api.post("/trust-anchors", json=anchor).raise_for_status()
+            (data / "contracts.json").write_text(json.dumps({version: _contracts(contracts) for version in VERSIONS}))
             terms = {"currency": "EUR", "energy": {"prices": [{"priceKwh": "0.4"}]}}
             api.post("/tariffs", json={"id": "check", "name": "Check", "terms": terms}).raise_for_status()
             for version in VERSIONS:
@@ -150,12 +155,26 @@ def our_csms(data: Path) -> Iterator[tuple[csms_process.Csms, str]]:
                     "PW-COST": {"password": PASSWORD},
                     "PW-TLS": {"password": PASSWORD, "security_profile": 2},
                     "PW-CERT": {"security_profile": 3, "organization": "Pilotwire"},
+                    "PW-UP": {"password": PASSWORD},
                 }
                 for name, more in accounts.items():
                     api.post("/stations", json={"id": f"{name}-{version}", **more}).raise_for_status()
                 place = {"tariff_id": "check", "scope": "station", "target": f"PW-COST-{version}"}
                 api.post("/tariff-assignments", json=place).raise_for_status()
         yield csms, key
+
+
+def _contracts(pki: contract_pki.ContractPki) -> dict[str, Any]:
+    """Contracts of their own for each version: what was asked before is remembered."""
+    good, gone = pki.contract(EMAID), pki.contract(EMAID, revoked=True)
+    shown, withdrawn = pki.contract(EMAID), pki.contract(EMAID, revoked=True)
+    return {
+        "contract.hashes": pki.asks(good, pki.sub),
+        "contract.revoked.hashes": pki.asks(gone, pki.sub),
+        "contract.certificate": shown.pem + pki.sub.pem,
+        "contract.revoked.certificate": withdrawn.pem + pki.sub.pem,
+        "ocsp": pki.asks(pki.sub)[0],
+    }
 
 
 def _authorities(pki: EstServer, provider: str) -> dict[str, Any]:
@@ -178,7 +197,8 @@ async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str
         "pending.then.accepted": f"PW-LATER-{version}",
         "subprotocol": f"ocpp{version}",
     }
-    settings = Settings({**GIVEN, **certificates, **names, "url": csms.ocpp})
+    contracts = json.loads((csms.data / "contracts.json").read_text())[version]
+    settings = Settings({**GIVEN, **certificates, **names, **contracts, "url": csms.ocpp})
     driver = drive.Pilotwire(csms.http, key, timeout_s=10)
     try:
         place = places.Dialled(csms.ocpp, version, settings, {})
@@ -189,6 +209,11 @@ async def check_csms(csms: csms_process.Csms, key: str, version: str, *only: str
         costly = Settings({**settings.values, "id": f"PW-COST-{version}", "tariff": True})
         place = places.Dialled(csms.ocpp, version, costly, {})
         found |= {outcome.id: outcome for outcome in await run(priced, costly, driver, place, timeout_s=10)}
+        upgraded = [each for each in scripts if "upgrade" in each.case.needs]
+        higher = {"id": f"PW-UP-{version}", "upgrade": 2, "upgrade.url": (csms.data / "wss").read_text()}
+        settings = Settings({**settings.values, **higher})
+        place = places.Dialled(csms.ocpp, version, settings, keys.contexts(csms.data / "tls" / "ca.pem", None, None))
+        found |= {outcome.id: outcome for outcome in await run(upgraded, settings, driver, place, timeout_s=10)}
         for need, profile in (("tls", 2), ("certificate", 3)):
             chosen = [each for each in scripts if need in each.case.needs]
             found |= {outcome.id: outcome for outcome in await _over_tls(csms, version, chosen, profile, driver)}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from csms_kit import Client, World
+from tests.check.contract_pki import ContractPki
 
 from pilotwire.core.ids import DEFAULT_TENANT
 from pilotwire.core.time import to_datetime, to_rfc3339
@@ -462,8 +463,12 @@ class Statuses:
 
     def __init__(self, *said: str) -> None:
         self.said = said
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self.issuers: list[str] = []
 
-    def chain(self, tenant: str, about: tuple[Asked, ...], done: Any) -> None:
+    def chain(self, tenant: str, about: tuple[Asked, ...], done: Any, issuers: Any = ()) -> None:
+        self.asked = [(one.serial_number, one.urls) for one in about]
+        self.issuers = [one.subject.rfc4514_string() for one in issuers]
         done(tuple(OneStatus(one, status, 0) for one, status in zip(about, self.said, strict=True)))
 
 
@@ -515,6 +520,36 @@ def test_a_contract_by_its_chain(version: str) -> None:
         assert by_contract(world, station, certificate=good) == said
     assert by_contract(world, station, certificate=old) == ("CertificateExpired", "Expired")
     assert by_contract(world, station, certificate="no certificate") == ("CertChainError", "Invalid")
+
+
+@pytest.mark.requirement("2.0.1", "C07.FR.05", "C07.FR.16", side="csms")
+@pytest.mark.requirement("2.1", "C07.FR.05", "C07.FR.16", side="csms")
+@pytest.mark.parametrize("version", V2)
+def test_a_contract_by_its_chain_is_asked_about_where_it_says_so(version: str) -> None:
+    world, station = ready(version)
+    world.token(EMAID["idToken"])
+    pki = ContractPki("http://ocsp.example/mo", to_datetime(world.clock.now()))
+    contract = pki.contract(EMAID["idToken"])
+    chain = contract.pem + pki.sub.pem
+    desk = world.system.certificates
+    desk._anchors[DEFAULT_TENANT] = [
+        (TrustAnchor(name="root", use="mo", certificate=pki.root.pem), chains.load(pki.root.der))
+    ]
+    asked = [(row["serialNumber"], (pki.url,)) for row in pki.asks(contract, pki.sub)]
+    for said, told in (
+        (("Good", "Good"), ("Accepted", "Accepted")),
+        (("Revoked", "Good"), ("CertificateRevoked", "Invalid")),
+        (("Good", "Revoked"), ("CertificateRevoked", "Invalid")),
+        (("Good", "Failed"), ("CertChainError", "Invalid")),
+    ):
+        desk.statuses = statuses = Statuses(*said)  # type: ignore[assignment]
+        # Hashes of something else beside the certificate change nothing: what was shown is asked about.
+        more = {"iso15118CertificateHashData": [HASHES]} if said[0] == "Revoked" else {}
+        assert by_contract(world, station, certificate=chain, **more) == told
+        assert statuses.asked == asked
+        assert statuses.issuers == ["CN=MO Sub 2", "CN=MO Root"]
+    desk.statuses = None
+    assert by_contract(world, station, certificate=chain) == ("CertChainError", "Invalid"), "nobody can be asked"
 
 
 # ── what the standard does not let us send ───────────────────────────────────────────────────────────────────────────

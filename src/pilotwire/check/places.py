@@ -40,7 +40,7 @@ class Dialled:
         self._readers: dict[Player, list[tuple[Wire, asyncio.Task[None]]]] = {}
 
     async def open(self, player: Player, wanted: Mapping[str, Any]) -> Wire:
-        """Dial. `wanted`: identity, user, password, subprotocols, tls, compress, instead of the usual."""
+        """Dial. `wanted`: identity, user, password, subprotocols, tls, compress, url, instead of the usual."""
         identity = str(wanted.get("identity", self._settings.get("id")))
         offered: Sequence[str] = wanted.get("subprotocols", [subprotocol(self._version)])
         context = self._tls.get(str(wanted.get("tls", "")))
@@ -50,7 +50,7 @@ class Dialled:
             user = str(wanted.get("user", identity))
             pair = f"{user}:{password}".encode()
             headers.append(("Authorization", f"Basic {base64.b64encode(pair).decode()}"))
-        url = self._url if not wanted.get("plain") else self._url.replace("wss:", "ws:", 1)
+        url = str(wanted.get("url", self._url)).rstrip("/")
         try:
             connection = await connect(
                 f"{url}/{quote(identity, safe='')}",

@@ -42,6 +42,8 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     demo_stations: int = 12
     private_webhooks: bool = False
     """Webhooks may go to loopback and private addresses, and without TLS."""
+    private_ocsp: bool = False
+    """The status of certificates may be asked at loopback and private addresses."""
     files: str = ""
     """Where stations fetch firmware and leave logs; empty: at `http`."""
     tiles: str = ""
@@ -101,6 +103,8 @@ class Node:
             hash_password=passwords.hash_station,
             secret=secret.installation(options.data),
         )
+        if options.private_ocsp:
+            self.csms.certificates.ask_privately()
         await self.csms.start()
         self._stops.append(self.csms.stop)
         limits = EdgeLimits(rate_per_s=options.message_rate)

@@ -69,6 +69,12 @@ def main(name: str, arguments: Sequence[str]) -> int:
         help="webhooks may go to loopback and private addresses, and without TLS",
     )
     options.add_argument(
+        "--allow-private-ocsp",
+        action="store_true",
+        help="whether a certificate was revoked may be asked at loopback and private addresses, at any port: for a PKI "
+        "in the house",
+    )
+    options.add_argument(
         "--files",
         type=files_url,
         metavar="URL",
@@ -104,6 +110,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         message_rate=chosen.message_rate,
         api_rate=chosen.api_rate,
         private_webhooks=chosen.allow_private_webhooks,
+        private_ocsp=chosen.allow_private_ocsp,
         files=chosen.files or "",
         tiles=chosen.tiles or "",
         tiles_attribution=chosen.tiles_attribution,

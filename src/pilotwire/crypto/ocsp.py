@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from pilotwire.core.errors import RemoteError
 
@@ -88,6 +88,20 @@ def find_issuer(about: HashData, known: Iterable[x509.Certificate]) -> x509.Cert
         if same == (about.issuer_name_hash.lower(), about.issuer_key_hash.lower()):
             return one
     return None
+
+
+def responders(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Where a certificate says that its status is told; none where it says nothing (or nothing readable)."""
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    return tuple(
+        one.access_location.value
+        for one in access
+        if one.access_method == AuthorityInformationAccessOID.OCSP
+        and isinstance(one.access_location, x509.UniformResourceIdentifier)
+    )[:4]
 
 
 def hash_data_of_issuer(certificate: bytes, algorithm: str) -> tuple[str, str]:

@@ -93,6 +93,18 @@ class Desk:
         if spawn is not None:
             self.statuses = Statuses(around.scheduler, spawn, self.issuers, hosts=lambda: self.settings.ocsp_hosts)
 
+    def ask_privately(self) -> None:
+        """From now on the status of certificates may be asked at loopback and private addresses, at any port: of a PKI
+        that is in the house."""
+        if self._spawn is not None:
+            self.statuses = Statuses(
+                self._around.scheduler,
+                self._spawn,
+                self.issuers,
+                hosts=lambda: self.settings.ocsp_hosts,
+                private=True,
+            )
+
     # -- what others ask ----------------------------------------------------------------------------------------------
     def issuers(self, tenant: str) -> list[x509.Certificate]:
         """Every authority that the tenant trusts for anything."""

@@ -5,7 +5,7 @@ An asker is called on the loop's thread, returns at once, and calls back once, h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from cryptography import x509
@@ -69,8 +69,15 @@ class StatusDesk(Protocol):
         """The OCSP answer as it is (2.0.1)."""
         ...
 
-    def chain(self, tenant: str, about: tuple[Asked, ...], done: Callable[[tuple[OneStatus, ...]], None]) -> None:
-        """The verdicts (2.1)."""
+    def chain(
+        self,
+        tenant: str,
+        about: tuple[Asked, ...],
+        done: Callable[[tuple[OneStatus, ...]], None],
+        issuers: Sequence[x509.Certificate] = (),
+    ) -> None:
+        """The verdicts (2.1). `issuers`: authorities that count beside those that the tenant trusts, since they have
+        been verified."""
         ...
 
 

@@ -81,7 +81,13 @@ class Statuses:
 
         self._find(tenant, about, told)
 
-    def chain(self, tenant: str, about: tuple[Asked, ...], done: Callable[[tuple[OneStatus, ...]], None]) -> None:
+    def chain(
+        self,
+        tenant: str,
+        about: tuple[Asked, ...],
+        done: Callable[[tuple[OneStatus, ...]], None],
+        issuers: Sequence[x509.Certificate] = (),
+    ) -> None:
         rows: list[OneStatus | None] = [None] * len(about)
         left = len(about)
 
@@ -95,13 +101,13 @@ class Statuses:
                 done(tuple(row for row in rows if row is not None))
 
         for place, one in enumerate(about):
-            self._find(tenant, one, lambda found, place=place: told(place, found))
+            self._find(tenant, one, lambda found, place=place: told(place, found), issuers)
 
     # -- inner --------------------------------------------------------------------------------------------------------
-    def _find(self, tenant: str, asked: Asked, told: _Told) -> None:
+    def _find(self, tenant: str, asked: Asked, told: _Told, more: Sequence[x509.Certificate] = ()) -> None:
         about = HashData(asked.algorithm, asked.issuer_name_hash, asked.issuer_key_hash, asked.serial_number)
         now = to_datetime(self._scheduler.now())
-        issuer = ocsp.find_issuer(about, self._issuers(tenant))
+        issuer = ocsp.find_issuer(about, [*self._issuers(tenant), *more])
         if issuer is None:
             self.refused += 1
             told(_Found(code="UnknownIssuer", why="the issuer of the certificate is not trusted here"))
