@@ -32,9 +32,11 @@ def test_from_the_needs_to_the_offer_and_the_next(version: str) -> None:
     refused = station.call("NotifyEVChargingNeeds", NEEDS)  # nothing runs that an offer could be for
     assert refused == {"status": "Rejected"}  # K15.FR.04: by ISO 15118-2 that says that nobody plans
     station.call("TransactionEvent", station.event("Started", 0))
+    told = world.clock.now()
     assert station.call("NotifyEVChargingNeeds", NEEDS) == {"status": "Accepted"}
     world.run()
     [first] = asked
+    assert world.clock.now() - told < 60_000
     assert first["chargingProfile"]["transactionId"] == "tx-1"
     [schedule] = first["chargingProfile"]["chargingSchedule"]
     assert (schedule["chargingRateUnit"], schedule["chargingSchedulePeriod"]) == (
@@ -70,6 +72,8 @@ def test_needs_by_iso_15118_20(mode: str) -> None:
         return {"status": "Accepted"}
 
     station.on["SetChargingProfile"] = taken
+    # Nobody has told us which transfers a token may have, so we do not say (Q01.FR.08, Q02.FR.03).
+    assert "allowedEnergyTransfer" not in station.call("Authorize", {"idToken": {"idToken": "TAG", "type": "ISO14443"}})
     periods = [{"startPeriod": at * 600, "limit": 9000 - at * 100} for at in range(8)]
     schedule = {"id": 1, "chargingRateUnit": "W", "startSchedule": station.at(), "chargingSchedulePeriod": periods}
     default = {
@@ -139,3 +143,16 @@ def test_needs_by_iso_15118_20(mode: str) -> None:
     station.call("NotifyEVChargingNeeds", needs("AC_three_phase", 5, powers))
     world.run()
     assert len(asked[0][1]["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"]) == 2
+    # What we have said that it may have counts.
+    heard: list[dict[str, Any]] = []
+
+    def allowed(payload: dict[str, Any]) -> dict[str, Any]:
+        heard.append(payload)
+        return {"status": "Accepted"}
+
+    station.on["NotifyAllowedEnergyTransfer"] = allowed
+    leave = {"transactionId": "tx-1", "allowedEnergyTransfer": ["DC"]}
+    world.command("NotifyAllowedEnergyTransfer", leave)
+    world.run()
+    assert heard == [leave]
+    assert station.call("NotifyEVChargingNeeds", needs("AC_three_phase", 5, powers)) == {"status": "Rejected"}

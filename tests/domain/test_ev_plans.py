@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilotwire.domain.ev_plans import FIRST_ID, LONGEST_MS, Offer, offered, plan, request
-from pilotwire.domain.schedules.model import TX, TX_DEFAULT, Period, Profile, Schedule, Transaction
+from pilotwire.domain.schedules.model import EXTERNAL, TX, TX_DEFAULT, Period, Profile, Schedule, Transaction
 
 HOUR = 3_600_000
 NOW = 1_800_000_000_000
@@ -29,6 +29,8 @@ def test_as_much_as_the_vehicle_takes_and_the_profiles_leave() -> None:
         (HOUR, 10_000),
         (2 * HOUR, 16_000),
     )
+    outside = profile(-1, [(0, 9_000)], EXTERNAL, source="EMS")
+    assert made(profile(1, [(0, 20_000)]), outside).periods == ((0, 9_000),)
 
 
 def test_until_it_departs_and_no_longer_than_a_day() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from pilotwire.domain.schedules.compare import differences, on_the_wire
+from pilotwire.domain.schedules.curve import draw_delays
 from pilotwire.domain.schedules.engine import Engine, composite, limits_at
 from pilotwire.domain.schedules.judging import judge
 from pilotwire.domain.schedules.model import (
@@ -25,6 +26,7 @@ from pilotwire.domain.schedules.model import (
     Circumstances,
     Composite,
     Interval,
+    LimitAtSoc,
     Period,
     Place,
     Profile,
@@ -95,6 +97,26 @@ def made(limit: int = 10_000, **fields) -> Profile:
         (made(purpose=PRIORITY, periods=(Period(start_ms=0, limit=1, mode="Idle"),)), ALL, "InvalidSchedule"),
         (made(schedule=Schedule(unit="A", start=NOW, local=True, periods=(Period(start_ms=0, limit=1),))),
          structs.replace(ALL, local_time=False), "InvalidSchedule"),
+        (made(schedule=Schedule(unit="A", start=NOW, random_delay_ms=1, periods=(Period(start_ms=0, limit=1),))),
+         structs.replace(ALL, random_delay=False), "InvalidSchedule"),
+        (made(schedule=Schedule(unit="A", start=NOW, limit_at_soc=LimitAtSoc(500, 1),
+                                periods=(Period(start_ms=0, limit=1),))),
+         structs.replace(ALL, limit_at_soc=False), "InvalidSchedule"),
+        (made(periods=(Period(start_ms=0, limit=1, sleep=True),)), structs.replace(ALL, sleep=False),
+         "InvalidSchedule"),
+        (made(purpose=LOCAL_GENERATION), structs.replace(ALL, purposes=frozenset((TX, PRIORITY))),
+         "UnsupportedPurpose"),
+        (made(update_interval_ms=60_000), ALL, "InvalidProfile"),
+        (made(updated=NOW), ALL, "InvalidProfile"),
+        (made(periods=(Period(start_ms=0, mode="LocalFrequency", baseline=0, freq_watt=((0, 0), (1, 1))),)),
+         structs.replace(ALL, modes=frozenset(("LocalFrequency",))), "InvalidSchedule"),
+        (made(unit="W", periods=(Period(start_ms=0, mode="LocalFrequency", baseline=0, freq_watt=((0, 0), (1, 1)),
+                                        discharge=-1),)),
+         structs.replace(ALL, modes=frozenset(("LocalFrequency",))), "InvalidSchedule"),
+        (made(unit="W", periods=(Period(start_ms=0, mode="LocalFrequency", baseline=0, freq_watt=((0, 0), (1, 1)),
+                                        setpoint=1),)),
+         structs.replace(ALL, modes=frozenset(("LocalFrequency",))), "InvalidSchedule"),
+        (made(periods=(Period(start_ms=0, mode="Idle", setpoint=0),)), ALL, "InvalidSchedule"),
         (made(duration_ms=0), ALL, "InvalidSchedule"),
         (made(schedule=Schedule(unit="A", start=NOW, periods=())), ALL, "InvalidSchedule"),
     ],
@@ -102,6 +124,41 @@ def made(limit: int = 10_000, **fields) -> Profile:
 def test_refusals(profile: Profile, can: Abilities, reason: str) -> None:
     found = check(profile, can)
     assert found is not None and found.reason == reason and found.text
+
+
+def test_what_is_refused_for_what_a_station_cannot_is_taken_where_it_can() -> None:
+    row = (Period(start_ms=0, limit=1),)
+    for good in (
+        made(schedule=Schedule(unit="A", start=NOW, random_delay_ms=1, periods=row)),
+        made(schedule=Schedule(unit="A", start=NOW, limit_at_soc=LimitAtSoc(500, 1), periods=row)),
+        made(schedule=Schedule(unit="A", start=NOW, local=True, periods=row)),
+        made(periods=(Period(start_ms=0, limit=1, sleep=True),)),
+        made(purpose=LOCAL_GENERATION),
+        made(purpose=PRIORITY),
+        made(kind="Dynamic", update_interval_ms=60_000, updated=NOW),
+    ):
+        assert check(good, ALL) is None
+
+
+def test_delays_move_periods_and_nothing_else() -> None:
+    """K01.FR.92, .94: not the first one, not the begin of the schedule, not its end."""
+    periods = (
+        Period(start_ms=0, limit=9_000),
+        Period(start_ms=600_000, limit=8_000),
+        Period(start_ms=900_000, limit=7),
+    )
+    schedule = Schedule(unit="A", start=NOW + MINUTE, random_delay_ms=400_000, duration_ms=1_200_000, periods=periods)
+    profile = made(schedule=schedule)
+    drawn = draw_delays(profile, lambda most: most)
+    assert drawn == (0, 400_000, 400_000)
+    around = Circumstances(transactions={1: Transaction(key="t", start=NOW, delays={1: drawn})})
+    found = composite([profile], now=NOW, duration_ms=1_800_000, evse=1, unit="A", around=around)
+    assert [(each.start_ms, each.limit) for each in found.intervals] == [
+        (0, None),
+        (60_000, 9_000),
+        (1_060_000, 8_000),
+        (1_260_000, None),
+    ]  # what would begin after the end is left out (K01.FR.97)
 
 
 def test_sixteen_needs_no_start_and_several_schedules_are_for_vehicles_that_plan() -> None:

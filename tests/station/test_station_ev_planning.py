@@ -208,6 +208,8 @@ def test_a_vehicle_that_needs_something_else_says_so(make_world, version, dc):
     car.says = (0, [(0, 5000), (600, 4000)])
     schedules(world, [(0, 8000)], unit="W")
     assert rows(told(world)[-1]) == [(0, 5000), (600, 4000)] and composite(world) == [5000, 4000]
+    if version == "2.1":
+        assert told(world)[-1].selected_charging_schedule_id == 1
     car.says = (0, [(0, 8001)])
     schedules(world, [(0, 8000)], unit="W")
     assert rows(told(world)[-1]) == [(0, 8000)] and composite(world) == [8000]
@@ -275,15 +277,17 @@ def test_what_a_vehicle_needs_by_iso_15118_20(make_world, scheduled, evse):
     assert again.control_mode == needs.control_mode
 
 
-def test_scheduled_control(make_world):
+@pytest.mark.parametrize("agreed", [True, False])
+def test_scheduled_control(make_world, agreed):
     """K18: as K15, and the CSMS hears which schedule it is."""
-    world = ready(make_world, "2.1", evses=(AC,))
+    world = ready(make_world, "2.1", evses=(AC,), schedule="Accepted" if agreed else "Rejected")
     car = bpt(world, True)
     car.says = (1, [(0, 4000), (600, 3000)])
     schedules(world, [(0, 9000)], [(0, 7000)], unit="W")
+    assert [[each.limit for each in offer.intervals] for offer in car.offers[-1]] == [[9_000_000], [7_000_000]]
     [chosen] = told(world)
     assert (rows(chosen), chosen.selected_charging_schedule_id) == ([(0, 4000), (600, 3000)], 2)
-    assert composite(world) == [4000, 3000]
+    assert composite(world) == ([4000, 3000] if agreed else [7000])
     car.says = (1, [(0, 7100)])
     schedules(world, [(0, 9000)], [(0, 7000)], unit="W")
     assert rows(told(world)[-1]) == [(0, 7000)] and composite(world) == [7000]

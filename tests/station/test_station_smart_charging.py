@@ -80,6 +80,10 @@ def test_reasons_of_refusals(make_world, version):
     assert refusal(world, 0, wire(world, **default, id_=2)) == "DuplicateProfile"
     assert refusal(world, 1, wire(world, **default, id_=2)) == "DuplicateProfile"
     assert install(world, 1, wire(world, **default, id_=2, stack=1)) == "Accepted"
+    assert refusal(world, 0, wire(world, **default, id_=6, stack=1)) == "DuplicateProfile"  # K01.FR.52
+    double = wire(world, **tx, id_=3)
+    double.charging_schedule.append(double.charging_schedule[0])
+    assert refusal(world, 1, double) == "InvalidProfile"  # K01.FR.34: the vehicle has not told its needs
     assert install(world, 1, wire(world, **tx, id_=3)) == "Accepted"
     assert refusal(world, 1, wire(world, **tx, id_=4)) == "DuplicateProfile"  # K01.FR.39
     if version == "2.0.1":

@@ -98,6 +98,10 @@ def test_the_highest_level_that_has_something_to_say_leads(make_world, version):
     later.valid_to = profiles.to_datetime(int(world.scheduler.now()) + 1_200_000)
     assert install(world, 0, later) == "Accepted"
     assert amperes(world, 4, 595) == [12, 12, 6, 12]
+    if version == "1.6":
+        # 3.13.2: of the same level and purpose it takes the other's place.
+        assert install(world, 0, wire(world, purpose=TX_DEFAULT, periods=[(0, 8)], id_=9, stack=5)) == "Accepted"
+        assert [each.id for each in world.station.energy.profiles] == [1, 2, 3, 9] and amperes(world) == [8]
 
 
 @pytest.mark.parametrize("version", ALL)
@@ -138,7 +142,10 @@ def test_the_transactions_profile_comes_before_the_default_while_it_lasts(make_w
     assert amperes(world) == [11]  # the lowest of both
     profile = wire(world, purpose=TX, periods=[(0, 8)], id_=3, duration=600, transaction_id=key_of(world))
     assert install(world, 1, profile) == "Accepted"
-    assert amperes(world, 2, 610) == [8, 11]
+    assert amperes(world) == [8]
+    profile = wire(world, purpose=TX, periods=[(0, 9)], id_=3, duration=600, transaction_id=key_of(world))
+    assert install(world, 1, profile) == "Accepted"
+    assert len(world.station.energy.profiles) == 3 and amperes(world, 2, 610) == [9, 11]
     world.station.unplug(1)
     world.run(2)
     assert [each.id for each in world.station.energy.profiles] == [1, 2]
@@ -262,14 +269,20 @@ def test_more_phases_than_there_are_mean_those_that_there_are(make_world, versio
     assert refused(world, 1, first) == "InvalidSchedule"
 
 
-def test_phases_are_no_matter_of_dc_in_21(make_world):
+@pytest.mark.parametrize("version", V2)
+def test_phases_are_no_matter_of_dc(make_world, version):
+    """2.1 says so, 2.0.1 takes them without effect."""
     from pilotwire.twin.demo import DC_150
 
-    world = make_world("2.1", evses=(DC_150,))
+    world = make_world(version, evses=(DC_150,))
     begin(world, kind="sedan three-phase 11 kW 800 V", soc=200)
     profile = wire(world, purpose=TX_DEFAULT, periods=[(0, 40_000)], unit="W")
     profile.charging_schedule[0].charging_schedule_period[0].number_phases = 1
-    assert refused(world, 1, profile) == "NoPhaseForDC"
+    if version == "2.1":
+        assert refused(world, 1, profile) == "NoPhaseForDC"
+        return
+    assert install(world, 1, profile) == "Accepted"
+    assert world.station.evses[0].meter.power_mw / 1e6 == pytest.approx(40, rel=0.03)
 
 
 @pytest.mark.parametrize("version", ALL)
@@ -339,12 +352,13 @@ def test_a_start_with_a_profile_that_makes_no_sense_is_refused(make_world, versi
     world.run(60)
     assert amperes(world) == [7]
     # Of the same level it takes the place of the one that came with the start, of another it stands beside it.
-    other = wire(world, purpose=TX, periods=[(0, 9)], id_=1, transaction_id=key_of(world))
+    number = 5 if version == "1.6" else 1
+    other = wire(world, purpose=TX, periods=[(0, 9)], id_=number, transaction_id=key_of(world))
     assert install(world, 1, other) == "Accepted"
     above = wire(world, purpose=TX, periods=[(0, 6)], id_=8, stack=1, duration=600, transaction_id=key_of(world))
     assert install(world, 1, above) == "Accepted"
     assert amperes(world, 2, 610) == [6, 9]
-    assert [each.id for each in world.station.energy.profiles] == [1, 8]
+    assert [each.id for each in world.station.energy.profiles] == [number, 8]
 
 
 # ── the whole station ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -647,6 +661,41 @@ def test_priority_charging_by_the_driver(make_world, evse):
     wrong.charging_schedule[0].charging_schedule_period[0].operation_mode = "Idle"
     wrong.charging_schedule[0].charging_schedule_period[0].limit = None
     assert refused(world, 1, wrong) == "InvalidSchedule"
+
+
+def test_limits_of_others_in_a_profile_of_the_csms(make_world):
+    """Q05: with ExternalLimits what the other system says holds, stands there, and counts as an update."""
+    world = make_world("2.1")
+    begin(world)
+    m = world.csms.messages
+    profile = wire(world, purpose=TX_DEFAULT, periods=[(0, 12)], kind="Dynamic", start=None)
+    profile.charging_schedule[0].charging_schedule_period[0].operation_mode = "ExternalLimits"
+    assert install(world, 0, profile) == "Accepted"
+    outside = world.station.smart_charging.external
+    seen = []
+    for limit in (9_000, 7_000):
+        world.run(60)
+        before = world.station.clock.now()
+        assert outside.impose(Rates(limit=limit, discharge=-2_000), evse_id=1)
+        ask(world, "GetChargingProfiles", request_id=1, charging_profile=m.ChargingProfileCriterionType())
+        [row] = told(world, "ReportChargingProfiles")[-1].charging_profile
+        period = row.charging_schedule[0].charging_schedule_period[0]
+        at = row.dyn_update_time.timestamp() * 1000
+        seen.append((currents(world)[0], period.limit, period.discharge_limit, abs(at - before) < 2_000))
+    assert seen == [(9_000, 9, -2, True), (7_000, 7, -2, True)]
+
+
+def test_a_schedule_in_local_time(make_world):
+    """K01.FR.90: whatever offset its start has, it is the clock on the wall that counts."""
+    world = make_world("2.1", settings={"time_zone": "Europe/Berlin", "sample_interval": "0"})
+    begin(world)  # midnight of UTC, one o'clock in Berlin
+    profile = wire(world, purpose=TX_DEFAULT, periods=[(0, 9), (3600, 7)], start=3600)
+    profile.charging_schedule[0].use_local_time = True
+    assert install(world, 0, profile) == "Accepted"
+    assert amperes(world) == [9]
+    plain = wire(world, purpose=TX_DEFAULT, periods=[(0, 8)], start=600, stack=1, id_=2)
+    assert install(world, 0, plain) == "Accepted"
+    assert amperes(world, 2, 620) == [9, 8]
 
 
 # ── what the CSMS asks ───────────────────────────────────────────────────────────────────────────────────────────────

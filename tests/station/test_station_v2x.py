@@ -518,3 +518,49 @@ def test_the_device_model_names_modes_transfers_and_the_car(make_world):
     world = plain
     m = world.csms.messages
     assert value("V2XChargingCtrlr", "Enabled") == "UnknownComponent"
+
+
+def test_load_balancing_stays_within_limits(make_world):
+    world = ready(make_world)
+    balance(world)
+    plug(world)
+    answer = profile(world, "LocalLoadBalancing", limit=Decimal(3000), discharge_limit=Decimal(-2000))
+    assert answer.status == "Accepted"
+    for load, watts in ((20_000, -2000), (-30_000, 3000)):
+        world.station.grid.set(load_mw=load * 1000)
+        world.run(1)
+        assert power(world) == pytest.approx(watts, rel=0.02, abs=10), load
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_measurands_of_a_mode_at_begin_and_end(make_world, measured):
+    names = "Power.Active.Export,Current.Offered" if measured else ""
+    world = ready(
+        make_world,
+        settings={
+            "v2x_started.ChargingOnly": names,
+            "v2x_ended.CentralSetpoint": names,
+            "ended": "Frequency",
+            "started": "Frequency",
+        },
+    )
+    plug(world)
+    profile(world, "CentralSetpoint", setpoint=Decimal(-4000))
+    world.run(70)
+    world.station.tap(1, "AA11")
+    world.run(5)
+    for kind, which in (("Started", 0), ("Ended", -1)):
+        found = {row.measurand for row in events(world, kind)[0].meter_value[which].sampled_value}
+        assert ({"Power.Active.Export", "Current.Offered"} <= found) is measured and "Frequency" in found, kind
+
+
+def test_a_station_that_cannot_sleep_does_not_say_that_it_sleeps(make_world):
+    world = ready(make_world, settings={"sample_interval": "60", "sleep_supported": "false"})
+    plug(world)
+    assert profile(world, "Idle", evse_sleep=True).status == "Accepted"
+    world.run(130)
+    assert power(world) == 0
+    later = [e for e in events(world) if e.trigger_reason == "MeterValuePeriodic"]
+    assert later and all(not e.evse_sleep for e in events(world))
+    asleep = profile(world, "ChargingOnly", limit=Decimal(3000), evse_sleep=True, id_=2, stack=2)
+    assert (asleep.status, asleep.status_info.reason_code) == ("Rejected", "InvalidSchedule")

@@ -233,6 +233,10 @@ def needs_notified(state: StationState, given: NeedsNotified, ctx: Context) -> D
     running = transactions_of(state).get(given.evse)
     plans = given.most > 0 and running is not None and "BPT" not in given.transfer
     status = "Accepted" if plans else "NoChargingProfile" if given.newer else "Rejected"
+    kept = state.station.kept
+    allowed = None if kept is None or running is None else kept.transfers.get(running.key)
+    if given.newer and allowed is not None and given.transfer not in allowed:
+        status = "Rejected"  # K18.FR.22, K19.FR.15, Q01.FR.04: we have said which transfers it may have
     fact = ChargingNeedsNotified(
         event_time=ctx.now,
         evse=given.evse,

@@ -86,6 +86,7 @@ def _abilities(
     balancing: bool,
     units: frozenset[str],
     external_id: int | None,
+    sleep: bool,
 ) -> Abilities:
     newest = version == "2.1"
     return Abilities(
@@ -102,7 +103,7 @@ def _abilities(
         local_time=newest,
         random_delay=newest,
         limit_at_soc=newest,
-        sleep=newest,
+        sleep=newest and sleep,
         modes=_V2X_MODES if both_ways else _MODES if newest else frozenset(),
         balancing=balancing,
     )
@@ -263,6 +264,7 @@ class SmartCharging(Part):
             station.v2x.thresholds() is not None,
             self.units,
             station.settings.number("max_external_id"),
+            station.settings.flag("sleep_supported"),
         )
 
     @property

@@ -317,7 +317,8 @@ class V2x(Part):
         station = self._station
         rich = limit.rich
         mode = CHARGING_ONLY if rich is None else rich.mode
-        self._mode(evse, mode, sleeping=rich is not None and mode == "Idle" and rich.sleep)
+        sleeps = rich is not None and mode == "Idle" and rich.sleep and station.settings.flag("sleep_supported")
+        self._mode(evse, mode, sleeping=sleeps)  # Q10.FR.05
         both = self.both_ways(evse)
         if not both and not station.der.active:
             return evse.drive(limit), None

@@ -234,8 +234,8 @@ def _phases(profile: Profile, period: Period, can: Abilities, place: str) -> Ref
         return Refusal("InvalidSchedule", place + "phaseToUse needs numberPhases 1")  # K01.FR.19
     places = [can.places[profile.evse]] if profile.evse else list(can.places.values())
     if places and all(each.dc for each in places):
-        if can.dc_phase_control or can.version == "1.6":
-            return None
+        if can.dc_phase_control or can.version != "2.1":
+            return None  # 2.0.1 K01.FR.44: taken, and of no effect
         return Refusal("NoPhaseForDC", place + "a DC EVSE has no phases to choose")  # K01.FR.44
     if period.phase_to_use is not None and not can.phase_switching and period.phase_to_use != 1:
         return Refusal("InvalidSchedule", place + "the phase cannot be switched")  # K01.FR.48
