@@ -5,69 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-import msgspec
 import pytest
+from tests.station.tariff_kit import ENERGY, FULL, ask, charge, events, install, ready, stop, tariff
 
 from pilotwire.core.time import from_datetime, to_datetime
 from pilotwire.domain.tariffs import course, details, model
 from pilotwire.domain.tariffs.costing import Mark, begin
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
-from pilotwire.station.config import EvseConfig
 from pilotwire.station.costs import Limit
-
-TWO = (EvseConfig(), EvseConfig(dc=True, connector_type="cCCS2", fixed_cable=True, max_w=50_000, max_ma=125_000))
-ENERGY = {"prices": [{"priceKwh": 0.4}], "taxRates": [{"type": "VAT", "tax": 19}]}
-FULL = {
-    "energy": {
-        "prices": [
-            {"priceKwh": 0.55, "conditions": {"startTimeOfDay": "00:20", "endTimeOfDay": "01:00"}},
-            {"priceKwh": 0.35},
-        ],
-        "taxRates": [{"type": "VAT", "tax": 19}],
-    },
-    "chargingTime": {"prices": [{"priceMinute": 0.02}]},
-    "idleTime": {"prices": [{"priceMinute": 0.1, "conditions": {"minIdleTime": 120}}]},
-    "fixedFee": {"prices": [{"priceFixed": 1, "conditions": {"evseKind": "DC"}}, {"priceFixed": 0.5}]},
-}
-
-
-def ready(make_world, version="2.1", **more):
-    world = make_world(version, evses=more.pop("evses", TWO), **more)
-    world.station.power_on()
-    world.run(5)
-    return world
-
-
-def tariff(world, id_="T1", *, currency="EUR", **parts):
-    text = msgspec.json.encode({"tariffId": id_, "currency": currency, **(parts or {"energy": ENERGY})})
-    return msgspec.json.decode(text, type=world.csms.messages.TariffType)
-
-
-def ask(world, action, **fields):
-    world.csms.command(action, world.csms.version.actions[action].request_type(**fields))
-    world.run(2)
-    assert world.csms.answers[-1][0] == action
-    return world.csms.answers[-1][1]
-
-
-def install(world, id_="T1", evse=0, **parts):
-    return ask(world, "SetDefaultTariff", evse_id=evse, tariff=tariff(world, id_, **parts)).status
-
-
-def events(world, kind=None):
-    return [e for e in world.csms.heard("TransactionEvent") if kind in (None, e.event_type)]
-
-
-def charge(world, minutes, *, evse=1, token="AA11", kind="compact three-phase 11 kW"):
-    world.station.plug(evse, world.car(kind))
-    world.station.tap(evse, token)
-    world.run(minutes * 60)
-
-
-def stop(world, evse=1, token="AA11"):
-    world.station.tap(evse, token)
-    world.run(5)
-    return events(world, "Ended")[-1]
 
 
 def reckoned(world, given, *, zone="", kind="AC"):

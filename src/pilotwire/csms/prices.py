@@ -16,7 +16,7 @@ from pilotwire.core.ids import StationKey
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import costs
 from pilotwire.domain.context import Asked, Chosen, Decision, Pricer
-from pilotwire.domain.costs_fold import DISPLAYS
+from pilotwire.domain.costs_fold import DISPLAYS, TELLING
 from pilotwire.domain.inputs import (
     Authorize,
     BootVerdict,
@@ -25,6 +25,8 @@ from pilotwire.domain.inputs import (
     StartTransaction,
     Status,
     TokenVerdict,
+    TransactionAnswered,
+    TransactionEvent,
 )
 from pilotwire.domain.records import Pricing, Session
 from pilotwire.domain.stations import StationState, decide
@@ -71,6 +73,8 @@ class Prices:
         """EVSEs that were asked what kind they are."""
         self._told: dict[str, tuple[int, str]] = {}
         """1.6 session → when its cost was told last (ms), and which."""
+        self._read: dict[str, str] = {}
+        """2.x session → the tariff that its driver was told of last."""
 
     def of(self, tenant: str) -> Book:
         """The tenant's book."""
@@ -123,6 +127,25 @@ class Prices:
         self._kinds.add((key, evse))
         return True
 
+    def news(self, session: Session) -> bool:
+        """Whether another tariff than its driver knows of is in force for a 2.x session (I06); it is then taken for
+        told."""
+        bill = session.bill
+        if bill is None or not bill.tariff_id:
+            return False
+        last = self._read.get(session.id)
+        if last == bill.tariff_id:
+            return False
+        if len(self._read) > 100_000:
+            self._read.clear()
+        self._read[session.id] = bill.tariff_id
+        # Of the tariff that it began with the driver has heard before, or has seen it at the station.
+        return last is not None or bill.why == "changed"
+
+    def over(self, session: Session) -> None:
+        """A session has ended."""
+        self._read.pop(session.id, None)
+
     def due(self, session: Session, now: int, *, final: bool) -> bool:
         """Whether the cost of a 1.6 session is to be told now; it is then taken for told."""
         bill = session.bill
@@ -166,26 +189,71 @@ async def _read(store: Store, tenant: str) -> Book:
 
 
 def named(actor: StationActor, given: Input, outcome: Outcome) -> Outcome:
-    """Authorize: with the driver's tariff, for the station to work by."""
-    if actor.version != "2.1" or not isinstance(given, Authorize) or not isinstance(outcome, TokenVerdict):
+    """Authorize: with the driver's tariff, for the station to work by, and in words where it shows these (I01, I08)."""
+    if actor.version == "1.6" or not isinstance(given, Authorize) or not isinstance(outcome, TokenVerdict):
         return outcome
     if outcome.status != "Accepted":
         return outcome
+    pricing = actor.known().station.pricing
     tariff = actor.around.prices.driver(actor.key, outcome, given.token, actor.around.now())
-    return outcome if tariff is None else msgspec.structs.replace(outcome, tariff=tariff)
+    if tariff is not None and actor.version == "2.1" and not costs.unfit(pricing, tariff):
+        outcome = msgspec.structs.replace(outcome, tariff=tariff)
+    if _reads(pricing):
+        price = actor.around.prices.pricer(actor.key)
+        found = None if price is None else price(Asked(0, given.token, outcome.parent, "", actor.around.now()))
+        if found is not None:
+            outcome = msgspec.structs.replace(outcome, message=california.texts(found.tariff))
+    return outcome
+
+
+def _reads(pricing: Pricing | None) -> bool:
+    """Whether drivers can read something of tariffs at a station (I01.FR.02)."""
+    return pricing is not None and True in (pricing.shows_tariff, pricing.shows_messages)
 
 
 def told(actor: StationActor, given: Input, outcome: Outcome) -> Outcome:
-    """TransactionEvent: with the cost."""
-    return costs.told(actor.known(), given, outcome)
+    """TransactionEvent: with the cost, and with the tariff in words when it is another one than before (I06)."""
+    state = actor.known()
+    answer = costs.told(state, given, outcome)
+    assert isinstance(given, TransactionEvent) and isinstance(answer, TransactionAnswered)
+    session = state.by_transaction(given.transaction)
+    if session is None or session.bill is None:
+        return answer
+    prices, bill = actor.around.prices, session.bill
+    if given.kind == "Ended":
+        prices.over(session)
+    elif prices.news(session) and _reads(state.station.pricing) and bill.costing is not None:
+        answer = msgspec.structs.replace(answer, message=california.texts(bill.costing.tariff))
+    return answer
 
 
 def booted(actor: StationActor, given: Input, decision: Decision) -> None:
     """A station that was let in is asked what has to be known of it, and given its tariffs."""
     outcome = decision.outcome
     if isinstance(outcome, BootVerdict) and outcome.verdict == "Accepted":
-        ask(actor)
+        supply(actor)
+
+
+def supply(actor: StationActor) -> None:
+    """Ask a station what has to be known of it, and then give it its tariffs."""
+    if not actor.around.prices.of(actor.key.tenant):
         place(actor)
+        return
+    ask(actor)
+    if actor.version == "1.6":
+        return
+    wanted = [
+        {"component": {"name": component}, "variable": {"name": variable, **({"instance": each} if each else {})}}
+        for (component, variable, each), field in TELLING.items()
+        if actor.version == "2.1" or field in ("shows_tariff", "shows_messages")
+    ]
+    # Whatever it says to that: what it does not say is taken for possible.
+    actor.outbox.ask(
+        "GetVariables",
+        msgspec.json.encode({"getVariableData": wanted}),
+        urgent=False,
+        then=lambda reply: actor.when_ready(lambda: place(actor)),
+    )
 
 
 def ask(actor: StationActor) -> None:
@@ -225,7 +293,13 @@ def place(actor: StationActor) -> None:
     prices, key = actor.around.prices, actor.key
     station = actor.known().station
     now = actor.around.now() + station.skew_ms
-    wanted = prices.of(key.tenant).at_station(key.station, prices.site(key), now)
+    if station.pricing is not None and False in (station.pricing.takes_tariffs, station.pricing.calculates):
+        return  # it would say NotSupported (I07.FR.01)
+    wanted = {
+        evse: fit
+        for evse, tariffs in prices.of(key.tenant).at_station(key.station, prices.site(key), now).items()
+        if (fit := [one for one in tariffs if not costs.unfit(station.pricing, one)])
+    }
     held = {} if station.pricing is None else station.pricing.tariffs
     # What somebody has set there by hand is theirs, until we have one for that place.
     ours = {

@@ -26,7 +26,7 @@ from .certificates.desk import Desk
 from .certificates.keeper import StoreKeeper
 from .certificates.shown import Shown
 from .counters import Counters
-from .prices import ask, place
+from .prices import supply
 
 __all__ = ["SETTINGS", "CentralSystem", "CsmsConfig"]
 
@@ -189,8 +189,7 @@ class CentralSystem:
     def _reprice(self, actor: StationActor) -> None:
         """The tenant's tariffs are others now."""
         if actor.acceptance == "Accepted":
-            ask(actor)
-            place(actor)
+            supply(actor)
 
     # -- inner --------------------------------------------------------------------------------------------------------
     def _connect(self, key: StationKey, handshake: Handshake, version: str, security_profile: int) -> Receiver:

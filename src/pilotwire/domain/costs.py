@@ -30,6 +30,7 @@ from .inputs import Input, Outcome, TransactionAnswered, TransactionEvent
 from .records import Pricing, Session, Station
 from .state import StationState
 from .tariffs import bill as bills
+from .tariffs import checking
 from .tariffs.model import Tariff
 
 # ── what comes in ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -46,6 +47,13 @@ class Cleared(Input, frozen=True):
     """The station does not have these default tariffs (any more); None: none at all."""
 
     ids: tuple[str, ...] | None
+    evse: int = 0
+
+
+class Listed(Input, frozen=True):
+    """The station has said which default tariffs it holds, at one EVSE or (0) at all."""
+
+    ids: frozenset[str]
     evse: int = 0
 
 
@@ -83,6 +91,29 @@ def cleared(state: StationState, given: Cleared, ctx: Context) -> Decision:
     return Decision((TariffsCleared(event_time=ctx.now, ids=tuple(sorted(ids)), evse=given.evse),), (), DONE)
 
 
+def listed(state: StationState, given: Listed, ctx: Context) -> Decision:
+    """What we thought that it holds, and it does not, is gone."""
+    held = {} if state.station.pricing is None else state.station.pricing.tariffs
+    places = held.values() if not given.evse else [held.get(given.evse, [])]
+    gone = {tariff.tariff_id for tariffs in places for tariff in tariffs} - given.ids
+    if not gone:
+        return Decision((), (), DONE)
+    return Decision((TariffsCleared(event_time=ctx.now, ids=tuple(sorted(gone)), evse=given.evse),), (), DONE)
+
+
+def unfit(pricing: Pricing | None, tariff: Tariff) -> str:
+    """Why a station cannot work by a tariff, as far as it has said so; "" where nothing speaks against it."""
+    if pricing is None:
+        return ""
+    if False in (pricing.takes_tariffs, pricing.calculates):
+        return "the station does not work out cost"
+    if pricing.takes_conditions is False and checking.conditional(tariff):
+        return "the station takes no conditions"
+    if pricing.most_prices is not None and checking.elements(tariff) > pricing.most_prices:
+        return f"the station takes {pricing.most_prices} prices"
+    return ""
+
+
 def tariff_offered(state: StationState, given: TariffOffered, ctx: Context) -> Decision:
     session = state.by_transaction(given.transaction)
     if session is None:
@@ -102,7 +133,14 @@ def changed(state: StationState, given: Changed, ctx: Context) -> Decision:
 
 
 def _set(
-    station: Station, session_id: str, evse: int, found: Chosen, time: int, *, begins: bool = False
+    station: Station,
+    session_id: str,
+    evse: int,
+    found: Chosen,
+    time: int,
+    *,
+    begins: bool = False,
+    reservation: int | None = None,
 ) -> SessionTariffSet:
     pricing = station.pricing or Pricing()
     return SessionTariffSet(
@@ -114,7 +152,16 @@ def _set(
         begins=begins,
         zone=found.zone if pricing.zone is None else pricing.zone,
         evse_kind=pricing.kinds.get(evse, "AC"),
+        reserved_ms=_reserved(station, reservation, time) if begins else None,
     )
+
+
+def _reserved(station: Station, reservation: int | None, time: int) -> int | None:
+    """How long a place was reserved for a session that begins at `time`, in whole seconds."""
+    if reservation is None or station.kept is None:
+        return None
+    made = next((one.made_at for one in reversed(station.kept.reservations) if one.id == reservation), None)
+    return None if made is None else max(0, time - made - station.skew_ms) // 1000 * 1000
 
 
 def objection(session: Session, tariff: Tariff) -> str:
@@ -150,7 +197,16 @@ def begun(state: StationState, start: SessionStarted, group: str, ctx: Context) 
     found = _choose(state, ctx, start.evse, start.token, group, "", start.event_time)
     if found is None:
         return []
-    return [_set(state.station, start.session_id, start.evse, found, start.event_time, begins=True)]
+    fact = _set(
+        state.station,
+        start.session_id,
+        start.evse,
+        found,
+        start.event_time,
+        begins=True,
+        reservation=start.reservation_id,
+    )
+    return [fact]
 
 
 def of_event(
@@ -169,13 +225,17 @@ def of_event(
             found = _choose(state, ctx, evse, token, group, given.tariff_id, given.time)
             if found is not None:
                 begins = given.kind == "Started" or session is None
-                fact = _set(state.station, session_id, evse, found, given.time, begins=begins)
+                fact = _set(
+                    state.station, session_id, evse, found, given.time, begins=begins, reservation=given.reservation_id
+                )
                 _insert(facts, structs.replace(fact, seq_no=given.seq_no))
     elif given.kind == "Started" and bill.costing is None and bill.first is not None:
         # Other messages of it came first; only now is it known how it began.
         found = _choose(state, ctx, evse, given.token, group, given.tariff_id, given.time)
         if found is not None:
-            fact = _set(state.station, session_id, evse, found, given.time, begins=True)
+            fact = _set(
+                state.station, session_id, evse, found, given.time, begins=True, reservation=given.reservation_id
+            )
             place = next((at for at, one in enumerate(facts) if isinstance(one, SessionStarted)), 0)
             more = any(isinstance(one, SessionUpdated) for one in facts)
             facts.insert(place, structs.replace(fact, seq_no=given.seq_no, more=more))
@@ -250,4 +310,4 @@ def told(state: StationState, given: Input, outcome: Outcome) -> Outcome:
     bill = None if session is None else session.bill
     if bill is None or bill.local or bill.amount is None:
         return outcome
-    return TransactionAnswered(token=outcome.token, total_cost=bill.amount)
+    return structs.replace(outcome, total_cost=bill.amount)

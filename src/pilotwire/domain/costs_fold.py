@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import structs
 
 from .facts import (
@@ -29,6 +31,16 @@ MOST_TARIFFS = 16
 DISPLAYS = "CustomDisplayCostAndPrice"
 """1.6: the configuration key of a station that shows prices and cost (California's messages)."""
 
+TELLING: Mapping[tuple[str, str, str], str] = {
+    ("TariffCostCtrlr", "Available", "Tariff"): "shows_tariff",
+    ("DisplayMessageCtrlr", "Available", ""): "shows_messages",
+    ("TariffCostCtrlr", "Enabled", "Tariff"): "takes_tariffs",
+    ("TariffCostCtrlr", "Enabled", "Cost"): "calculates",
+    ("TariffCostCtrlr", "ConditionsSupported", "Tariff"): "takes_conditions",
+    ("TariffCostCtrlr", "MaxElements", "Tariff"): "most_prices",
+}
+"""Component, variable and instance → the field of `Pricing` that they say."""
+
 
 def on_set(session: Session, fact: SessionTariffSet) -> None:
     """A tariff was chosen, or is another one from now on."""
@@ -39,6 +51,7 @@ def on_set(session: Session, fact: SessionTariffSet) -> None:
             bill or Bill(),
             zone=fact.zone,
             evse_kind=fact.evse_kind,
+            reserved_ms=fact.reserved_ms,
             why=fact.why,
             local=fact.local,
             tariff_id=tariff.tariff_id,
@@ -123,6 +136,8 @@ def on_told(session: Session, fact: SessionCostTold) -> None:
         session.bill = Bill(currency=fact.told.currency)
     session.bill.told = fact.told
     session.bill.local = True
+    if fact.told.reserved_s is not None:
+        bills.reserved(session.bill, fact.told.reserved_s)
 
 
 def on_differed(session: Session, fact: SessionCostDiffered) -> None:
@@ -162,6 +177,11 @@ def on_variable(station: Station, told: ReportedVariable) -> bool:
         found = structs.replace(pricing, zone=value)
     elif component == "EVSE" and variable == "SupplyPhases" and evse and value is not None:
         found = structs.replace(pricing, kinds={**pricing.kinds, evse: "DC" if value == "0" else "AC"})
+    elif value is not None and (field := TELLING.get((component, variable, told.variable_instance))) is not None:
+        if field == "most_prices":
+            found = structs.replace(pricing, most_prices=int(value) if value.isdecimal() else None)
+        else:
+            found = structs.replace(pricing, **{field: value.lower() == "true"})
     else:
         return False
     if found == pricing:

@@ -14,7 +14,7 @@ from .facts import ReportedVariable
 from .metering import Samples
 from .records import Sample
 from .tariffs.bill import Told
-from .tariffs.model import Tariff
+from .tariffs.model import Tariff, Text
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -73,6 +73,8 @@ class TokenVerdict(Outcome, frozen=True):
     expires_at: int | None = None
     tariff: Tariff | None = None
     """The driver's own, where the station is to work out the cost by it (2.1 I08)."""
+    message: tuple[Text, ...] = ()
+    """What the driver is to read of the tariff (2.x I01), the default language first."""
 
 
 class StartTransaction(Input, frozen=True):
@@ -134,6 +136,8 @@ class TransactionAnswered(Outcome, frozen=True):
     token: TokenVerdict | None = None
     total_cost: Decimal | None = None
     """What it costs so far, or in all, with tax."""
+    message: tuple[Text, ...] = ()
+    """What the driver is to read of another tariff than before (2.x I06), the default language first."""
 
 
 class MeterValues(Input, frozen=True):

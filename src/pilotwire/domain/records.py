@@ -87,6 +87,18 @@ class Pricing(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """1.6: it shows prices and cost to drivers (California's messages)."""
     tariffs: dict[int, list[Tariff]] = {}
     """The default tariffs that it has accepted, by EVSE (0: all), in the order in which they were set."""
+    shows_tariff: bool | None = None
+    """2.x: it has something to show a tariff on (TariffCostCtrlr.Available[Tariff]); None as always: not said."""
+    shows_messages: bool | None = None
+    """2.x: it can show messages (DisplayMessageCtrlr.Available)."""
+    takes_tariffs: bool | None = None
+    """2.1: tariffs that it is given are in use there (TariffCostCtrlr.Enabled[Tariff])."""
+    calculates: bool | None = None
+    """2.1: it works out the cost by them (TariffCostCtrlr.Enabled[Cost])."""
+    takes_conditions: bool | None = None
+    """2.1: their prices may have conditions (TariffCostCtrlr.ConditionsSupported[Tariff])."""
+    most_prices: int | None = None
+    """2.1: how many prices each of their lists may have (TariffCostCtrlr.MaxElements[Tariff])."""
 
 
 class Station(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

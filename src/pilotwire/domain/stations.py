@@ -84,6 +84,7 @@ ROUTES: dict[type[inputs.Input], Callable[[StationState, Any, Context], Decision
     charging.RatesAsked: charging.rates_asked,
     costs.DefaultAccepted: costs.default_accepted,
     costs.Cleared: costs.cleared,
+    costs.Listed: costs.listed,
     costs.TariffOffered: costs.tariff_offered,
     costs.Changed: costs.changed,
     **blocks.ROUTES,

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pilotwire.core.errors import LocalError
+from pilotwire.core.money import Money
 from pilotwire.core.time import Timer, from_datetime, to_datetime, to_rfc3339
-from pilotwire.domain.tariffs import course, details, model
-from pilotwire.domain.tariffs.costing import Costing, Mark, begin
+from pilotwire.domain.tariffs import conditions, course, details, model
+from pilotwire.domain.tariffs.costing import UNREAD, Costing, Mark, begin
 from pilotwire.domain.tariffs.model import Tariff
 from pilotwire.translate import california
 
@@ -88,6 +90,10 @@ class Bill(msgspec.Struct, omit_defaults=True):
     """The reason of the next change of the charging state."""
     last_cost: int = 0
     """When the running cost was told last (station clock, ms)."""
+    by_change: bool = False
+    """Its tariff has come by ChangeTransactionTariff."""
+    step: int = -1
+    """Between which bounds of the tariff the power was that was told last."""
 
 
 _decoder = msgspec.json.Decoder(Bill)
@@ -96,7 +102,7 @@ _decoder = msgspec.json.Decoder(Bill)
 class Costs(Part):
     """See the module."""
 
-    __slots__ = ("_bills", "_central", "_costs", "_timers")
+    __slots__ = ("_bills", "_central", "_costs", "_last", "_powers", "_timers")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
@@ -106,6 +112,10 @@ class Costs(Part):
         """Until a limit may be reached."""
         self._costs: dict[int, Timer] = {}
         """Until the running cost is told again."""
+        self._powers: dict[int, Timer] = {}
+        """Until a power that another price is for is told."""
+        self._last: dict[int, str] = {}
+        """EVSE → what is shown of the cost of the last session there; "" where the CSMS says it."""
         self._central: set[str] = set()
         """Tokens whose cost the CSMS works out (I08.FR.33)."""
 
@@ -116,17 +126,24 @@ class Costs(Part):
             if f"bill.{evse.id}" in stored
         }
         self._central.clear()
+        self._last.clear()
 
     def stop(self) -> None:
-        for timer in (*self._timers.values(), *self._costs.values()):
-            timer.cancel()
-        self._timers.clear()
-        self._costs.clear()
+        for timers in (self._timers, self._costs, self._powers):
+            for timer in timers.values():
+                timer.cancel()
+            timers.clear()
 
     def session_ended(self, session: Session) -> None:
-        self._bills.pop(session.evse, None)
+        bill = self._bills.pop(session.evse, None)
+        if bill is not None and bill.costing is not None and session.cost is not None:
+            self._last[session.evse] = _money(session.cost, bill.costing.tariff.currency)
+        else:
+            # I05: a total that comes when the station is back is seen by nobody.
+            settings = self._station.settings
+            self._last[session.evse] = "" if self._station.online else settings.text("total_cost_fallback")
         self._central.discard(session.token)
-        for timers in (self._timers, self._costs):
+        for timers in (self._timers, self._costs, self._powers):
             timer = timers.pop(session.evse, None)
             if timer is not None:
                 timer.cancel()
@@ -143,11 +160,69 @@ class Costs(Part):
         """The next session of this token is not calculated here."""
         self._central.add(token)
 
-    def problem(self, failed: bool) -> None:
-        """TariffCostCtrlr.Problem (I08.FR.30, .35)."""
-        text = "true" if failed else "false"
-        if self._station.settings.text("tariff_problem") != text:
-            self._station.settings.put(BY_NAME["tariff_problem"], text)
+    def problem(self, code: str) -> None:
+        """TariffCostCtrlr.Problem: a reason code, or "" when there is none any more (I08.FR.30, .35, I12.FR.18, .43).
+
+        Where no monitor of the CSMS tells of it, the station does so by itself (I08.FR.36, .37, I12.FR.19, .44).
+        """
+        station = self._station
+        text = "true" if code else "false"
+        if station.settings.text("tariff_problem") == text:
+            return
+        station.settings.put(BY_NAME["tariff_problem"], text)
+        if any(
+            one.type == "Delta" and (one.place.component, one.place.variable) == ("TariffCostCtrlr", "Problem")
+            for one in station.monitors
+        ):
+            return
+        m = station.messages
+        wall = station.clock.wall()
+        row = m.EventDataType(
+            event_id=station.monitors.next_event(),
+            timestamp=wall,
+            trigger="Alerting",
+            actual_value=text,
+            tech_code=code or None,
+            component=m.ComponentType(name="TariffCostCtrlr"),
+            variable=m.VariableType(name="Problem"),
+            event_notification_type="HardWiredNotification",
+        )
+        station.conversation.call(
+            "NotifyEvent", m.NotifyEventRequest(generated_at=wall, seq_no=0, event_data=[row]), keep=True
+        )
+
+    def tariff(self, evse: Evse) -> Tariff | None:
+        """By which the session at an EVSE is calculated here."""
+        bill = self._bills.get(evse.id)
+        return None if bill is None or bill.costing is None or evse.session is None else bill.costing.tariff
+
+    def changed_ones(self) -> list[tuple[int, str, Tariff]]:
+        """(EVSE, token, tariff) of the sessions whose tariff was changed (I11): it is their driver's."""
+        return [
+            (evse.id, evse.session.token, tariff)
+            for evse in self._station.evses
+            if evse.session is not None and (tariff := self.tariff(evse)) is not None and self._bills[evse.id].by_change
+        ]
+
+    def declined(self, evse_id: int) -> bool:
+        """The driver does not accept the tariff: nothing is calculated, no energy flows (I07.FR.30, .31, I08.FR.20,
+        .21). False: there is nobody with a tariff at that EVSE."""
+        station = self._station
+        evse = station.evse(evse_id)
+        if evse.session is None and evse.pending is not None and station.tariffs.enabled:
+            station.entrance.give_up(evse)
+            station.availability.advance(evse, "deauthorize")
+            station.energy.rearm(evse)
+        elif evse.session is not None and self.local(evse):
+            bill = self._bills[evse.id]
+            bill.costing, bill.tell_tariff, evse.session.cost = None, False, None
+            self._save(evse, bill)
+            # TxStopPoint has PowerPathClosed: without authorization the transaction is over.
+            station.transactions.end(evse, "DeAuthorized", "TariffNotAccepted")
+        else:
+            return False
+        station.finish()
+        return True
 
     def change(self, transaction: str, tariff: Tariff) -> Answer:
         """ChangeTransactionTariff (I11); what follows an Accepted is `changed`."""
@@ -176,12 +251,14 @@ class Costs(Part):
             bill.costing.charging = course.charging(session.last_state)
         else:
             bill.costing.change(tariff, station.clock.now())
-        bill.tell_tariff = True
+        bill.tell_tariff = bill.by_change = True
+        bill.step = -1
         station.dialect.sampled(evse, session, reading, "TariffChanged")
 
-    def _begin(self, evse: Evse, tariff: Tariff, time: int, wh: int | None) -> Costing:
+    def _begin(self, evse: Evse, tariff: Tariff, time: int, wh: int | None, reserved_ms: int | None = None) -> Costing:
         zone = self._station.settings.text("time_zone")
-        return begin(tariff, Mark(time, wh), zone=zone, evse_kind="DC" if evse.config.dc else "AC")
+        kind = "DC" if evse.config.dc else "AC"
+        return begin(tariff, Mark(time, wh), zone=zone, evse_kind=kind, reserved_ms=reserved_ms)
 
     def unplugged(self, evse: Evse) -> None:
         """1.6, California: the CSMS is told that the car is gone, so that idle time ends."""
@@ -211,7 +288,8 @@ class Costs(Part):
             bill = self._bills[evse.id] = bill or Bill()
             tariff = None if session.token in self._central else station.tariffs.of(evse, session)
             if tariff is not None and bill.costing is None:
-                bill.costing = self._begin(evse, tariff, time, registers[0][1] if registers else None)
+                wh = registers[0][1] if registers else None
+                bill.costing = self._begin(evse, tariff, time, wh, session.reserved_ms)
                 bill.tell_tariff = True
         if bill is None:
             return
@@ -225,7 +303,7 @@ class Costs(Part):
                 bill.tell_tariff = False
             if kind == "Ended":
                 costing.finish(time)
-                request.cost_details = self._wire(details.of(costing, ended=True))
+                request.cost_details = self._final(bill, costing)
                 session.cost = details.of(costing, ended=True, periods=False).amount
             else:
                 session.cost = details.amount(costing)
@@ -240,6 +318,15 @@ class Costs(Part):
         self._save(evse, bill)
         if kind == "Started":
             self._plan_cost(evse)
+
+    def _final(self, bill: Bill, costing: Costing) -> Any:
+        """The cost in all, and whether it could be worked out (I12.FR.14, .18, .43)."""
+        found = self._wire(details.of(costing, ended=True))
+        if costing.wh == UNREAD and costing.tariff.energy is not None:
+            found.failure_to_calculate = True
+            found.failure_reason = "the energy meter was never read"
+        self.problem("InternalError" if found.failure_to_calculate else "")
+        return found
 
     def local(self, evse: Evse) -> bool:
         """Whether the cost at an EVSE is worked out here."""
@@ -312,6 +399,18 @@ class Costs(Part):
         evse.settle(int(self._station.scheduler.now()))
         return self._cost(evse, session, bill, 0)
 
+    def shown(self, evse_id: int) -> str:
+        """What is shown of the cost at an EVSE: of the session that runs, or of the last one while its car is still
+        there (I02, I03, I05)."""
+        station = self._station
+        evse = station.evse(evse_id)
+        if evse.session is None and evse.car is not None and self._last.get(evse_id):
+            return self._last[evse_id]
+        cost = station.transactions.cost_at(evse)
+        tariff = self.tariff(evse)
+        currency = station.settings.text("currency") if tariff is None else tariff.currency
+        return "" if cost is None else _money(cost, currency)
+
     def limit(self, evse_id: int, wanted: Limit) -> bool:
         """The driver limits the session at an EVSE; never beyond what the CSMS has set. False: none runs there."""
         evse = self._station.evse(evse_id)
@@ -363,7 +462,10 @@ class Costs(Part):
         timer = self._timers.pop(evse.id, None)
         if timer is not None:
             timer.cancel()
-        if bill is None or session is None or session.ending or bill.limit == NO_LIMIT:
+        if bill is None or session is None or session.ending:
+            return
+        self._watch(evse, session, bill)
+        if bill.limit == NO_LIMIT:
             return
         if bill.trigger:
             trigger, bill.trigger = bill.trigger, ""
@@ -372,6 +474,32 @@ class Costs(Part):
         if not bill.reached:
             wait = self._until(evse, session, bill)
             self._timers[evse.id] = self._station.scheduler.call_later(wait, lambda: self._look(evse))
+
+    def _watch(self, evse: Evse, session: Session, bill: Bill) -> None:
+        """A power that another price may be for is told: at once, or after TariffInterval (I12.FR.31, .32). Whoever
+        hears of it uses that price from the same reading on."""
+        if bill.costing is None or _step(bill.costing.tariff, evse) == bill.step or evse.id in self._powers:
+            return
+        wait = self._station.settings.number("tariff_interval") * 1000
+        if wait and bill.step >= 0:
+            self._powers[evse.id] = self._station.scheduler.call_later(wait, lambda: self._moved(evse))
+        else:
+            self._tell_power(evse, session, bill, bill.costing)
+
+    def _moved(self, evse: Evse) -> None:
+        self._powers.pop(evse.id, None)
+        session, bill = evse.session, self._bills.get(evse.id)
+        if session is None or bill is None or bill.costing is None or not self._station.powered:
+            return
+        if _step(bill.costing.tariff, evse) != bill.step:
+            self._tell_power(evse, session, bill, bill.costing)
+        self._station.finish()
+
+    def _tell_power(self, evse: Evse, session: Session, bill: Bill, costing: Costing) -> None:
+        first, bill.step = bill.step < 0, _step(costing.tariff, evse)
+        if not first or bill.step > 0:
+            reading = self._station.energy.read(evse, "sampled", "Other")
+            self._station.dialect.sampled(evse, session, reading, "ChargingRateChanged")
 
     def why(self, evse: Evse) -> str:
         """The reason of the change of state that is about to be told; "" for none of ours. Asked once."""
@@ -439,6 +567,20 @@ class Costs(Part):
 def _register(reading: Reading) -> int | None:
     """Its register (Wh)."""
     return next((int(row.value) for row in reading.values if row.measurand == _REGISTER), None)
+
+
+def _money(cost: Decimal, currency: str) -> str:
+    """As people read it; the CSMS may have set the currency to something that is none."""
+    try:
+        return str(Money(cost, currency))
+    except LocalError:
+        return f"{cost} {currency}".rstrip()
+
+
+def _step(tariff: Tariff, evse: Evse) -> int:
+    """Between which bounds that prices have for the power an EVSE's is now; 0 where none has any."""
+    watts = (evse.meter.power_mw + 500) // 1000
+    return sum(watts >= edge for edge in conditions.powers(tariff))
 
 
 def _power(readings: list[Reading]) -> int | None:

@@ -277,6 +277,7 @@ class Dialect2:
             if request.event_type == "Ended":
                 total = None if response.total_cost is None else Decimal(response.total_cost)
                 self._station.payment.ended_told(entry.session, total)
+        self._read(entry, response)
         info = response.id_token_info
         if info is None:
             return
@@ -294,6 +295,17 @@ class Dialect2:
             station.store_session(session)
         if grant.status != ACCEPTED:
             station.transactions.not_accepted(session)
+
+    def _read(self, entry: Queued, response: Any) -> None:
+        """What the driver is to read of the tariff, that has come with the answer to an event (I06.FR.03)."""
+        session = self._station.transactions.of_key(entry.session)
+        if session is None:
+            return
+        tariffs, info = self._station.tariffs, response.id_token_info
+        if info is not None:
+            tariffs.personal(session.token, info.personal_message)
+        more = getattr(response, "updated_personal_message_extra", None)
+        tariffs.personal(session.token, response.updated_personal_message, more)
 
     def given_up(self, entry: Queued) -> None:
         """The gap in seqNo tells the CSMS."""
@@ -348,6 +360,12 @@ class Dialect2:
         )
         self._station.conversation.call("NotifyEvent", request, keep=keep)
 
+    def disconnected(self, evse: Evse) -> None:
+        """The event that ends the transaction says it."""
+
+    def list_conflict(self) -> None:
+        """2.x has no word for it."""
+
     def reservation_ended(self, id_: int, status: str) -> None:
         if status == "NoTransaction" and self._version.name == "2.0.1":
             return  # 2.0.1 has no word for it
@@ -359,9 +377,6 @@ class Dialect2:
 
     def load(self, stored: Mapping[str, bytes]) -> None:
         """Nothing to remember: the station names its transactions itself."""
-
-    def list_conflict(self) -> None:
-        """2.x has no word for it."""
 
     def forget(self, session: str) -> None:
         """Nothing is kept."""

@@ -62,6 +62,8 @@ class Entrance:
                 grant = station.dialect.authorize_grant(response)
                 self.learned(token, token_type, grant)
                 station.v2x.granted(token, getattr(response, "allowed_energy_transfer", None))
+                if grant.status == ACCEPTED and station.config.version != "1.6":
+                    station.tariffs.personal(token, response.id_token_info.personal_message)
                 if grant.status == ACCEPTED and not station.tariffs.named(token, getattr(response, "tariff", None)):
                     grant = Grant("Invalid")  # I08: its tariff cannot be followed
             elif error is not None:
@@ -113,6 +115,7 @@ class Entrance:
             or not station.reservations.admits(evse, token, grant.group)
         ):
             self.forget(evse)
+            station.tariffs.unused(token)
             return
         deadline = int(station.scheduler.now()) + station.settings.number("connection_timeout") * 1000
         pending = PendingStart(token, token_type, grant.group, trigger, remote_start_id, deadline)
@@ -136,6 +139,7 @@ class Entrance:
         if pending is not None:
             self._station.reservations.unused(pending)
             self._station.payment.unused(pending.token)
+            self._station.tariffs.unused(pending.token)
 
     def stops(self, evse: Evse, session: Session, token: str, token_type: str) -> None:
         """Another token than the session's is shown where it runs: one of its group may end it, and a master pass."""

@@ -36,6 +36,8 @@ class Reservation(msgspec.Struct, kw_only=True, omit_defaults=True):
     """0: not a certain one."""
     connector_type: str = ""
     """ConnectorEnumType; empty: any."""
+    received_at: int = 0
+    """When ReserveNow came (station clock, ms)."""
 
     def fits(self, evse: Evse) -> bool:
         """Whether it could be used at `evse`."""
@@ -97,6 +99,7 @@ class Reservations(Part):
             if replaced is not None:
                 self._by_id[replaced.id] = replaced
             return verdict
+        wanted.received_at = station.clock.now()
         self._by_id[wanted.id] = wanted
         station.store({f"{_PREFIX}{wanted.id}": msgspec.json.encode(wanted)})
         self._rearm()
@@ -174,13 +177,15 @@ class Reservations(Part):
         own = self.of(evse, pending.token, pending.group)
         if own is None:
             return
-        pending.reservation = own.id
+        pending.reservation, pending.reserved_since = own.id, own.received_at
         if self._station.config.version != "1.6":
             self._remove(own.id)
 
     def began(self, session: Session, pending: PendingStart) -> None:
         """A session has begun that `pending` had authorized."""
         session.reservation = pending.reservation
+        if pending.reserved_since:
+            session.reserved_ms = max(0, session.started_at - pending.reserved_since) // 1000 * 1000
         if pending.reservation is not None:
             self._remove(pending.reservation)
 

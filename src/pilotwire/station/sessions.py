@@ -53,6 +53,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     remote_start_id: int | None = None
     reservation: int | None = None
     """Id of the reservation that the session has used up."""
+    reserved_ms: int | None = None
+    """How long its place was reserved before it began, in whole seconds."""
     token_sent: bool = False
     held: bool = False
     """The CSMS does not accept the token, yet the session may not be ended: no energy flows."""
@@ -77,10 +79,9 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Readings that go with the last message (StopTxnSampledData, TxEndedMeasurands)."""
     cost: Decimal | None = None
     """What it has cost so far, as the CSMS says."""
-    ending: bool = False
-
     languages: tuple[str, ...] = ()
     """Of the driver, the preferred first."""
+    ending: bool = False
 
 
 class Truth(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -1,7 +1,8 @@
 """The tariffs that a station holds: default ones of its EVSEs, and those of drivers (I07 to I11; 2.1).
 
 Default tariffs are stored and survive a restart. A driver's is held from the moment when the CSMS names it until the
-wait for the cable is over or the session has ended.
+wait for the cable is over or the session has ended; it is kept beside its token in the authorization cache, so that one
+who is let in by that pays by it too (I08.FR.05).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from pilotwire.domain.tariffs import checking, choice, model
-from pilotwire.domain.tariffs.model import Tariff
+from pilotwire.domain.tariffs.model import Tariff, Text
 
 from .parts import Part
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .sessions import Session
 
 _MOST_TEXTS = 100
-_DEFAULTS, _DRIVERS = "tariffs.default", "tariffs.driver"
+_DEFAULTS, _DRIVERS, _CACHED = "tariffs.default", "tariffs.driver", "tariffs.cached"
 
 
 class Answer(NamedTuple):
@@ -48,7 +49,7 @@ ACCEPTED = Answer("Accepted")
 class Tariffs(Part):
     """See the module."""
 
-    __slots__ = ("_defaults", "_drivers", "_texts")
+    __slots__ = ("_cached", "_defaults", "_drivers", "_refused", "_texts")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
@@ -56,12 +57,18 @@ class Tariffs(Part):
         """By EVSE, in the order in which they were installed."""
         self._drivers: dict[str, Tariff] = {}
         """By token."""
-        self._texts: dict[str, str] = {}
-        """What the CSMS lets a driver read (1.6, California), by token."""
+        self._cached: dict[str, Tariff] = {}
+        """By token (casefold) that the authorization cache holds."""
+        self._refused: set[str] = set()
+        """Tokens (casefold) whose tariff could not be followed: the CSMS is asked about them every time."""
+        self._texts: dict[str, tuple[Text, ...]] = {}
+        """What the CSMS lets a driver read, by token: California's messages in 1.6, personalMessage in 2.x (I01, I06).
+        The first one is in the default language."""
 
     def restore(self, stored: Mapping[str, bytes]) -> None:
         self._defaults = msgspec.json.decode(stored.get(_DEFAULTS, b"{}"), type=dict[int, list[Tariff]])
         self._drivers = msgspec.json.decode(stored.get(_DRIVERS, b"{}"), type=dict[str, Tariff])
+        self._cached = msgspec.json.decode(stored.get(_CACHED, b"{}"), type=dict[str, Tariff])
 
     @property
     def enabled(self) -> bool:
@@ -79,6 +86,8 @@ class Tariffs(Part):
             return Answer("TooManyElements", "TooManyElements", f"at most {settings.text('tariff_elements')} prices")
         if checking.conditional(tariff) and not settings.flag("tariff_conditions"):
             return Answer("ConditionNotSupported", "UnsupportedParam", "conditions are not supported")
+        if checking.by_current(tariff):
+            return Answer("ConditionNotSupported", "UnsupportedParam", "prices by current are not supported")
         faults = checking.faults(tariff)
         if faults:
             where, what = faults[0]
@@ -122,6 +131,11 @@ class Tariffs(Part):
             row = found.setdefault(f"driver {tariff.tariff_id}", Assignment(tariff, "DriverTariff", [], []))
             row.tokens.append(token)
             row.evses.extend(place for place in places if place not in row.evses)
+        for place, token, tariff in self._station.costs.changed_ones():
+            if evse in (0, place):
+                row = found.setdefault(f"driver {tariff.tariff_id}", Assignment(tariff, "DriverTariff", [], []))
+                row.tokens.extend([token] if token and token not in row.tokens else ())
+                row.evses.extend([place] if place not in row.evses else ())
         return list(found.values())
 
     def clear(self, ids: list[str] | None, evse: int | None) -> list[str]:
@@ -149,26 +163,55 @@ class Tariffs(Part):
         settings = self._station.settings
         tariff = None if given is None else model.decode(model.encode(given))
         if tariff is None:
+            self._cached.pop(token.casefold(), None)
+            self._refused.discard(token.casefold())
             if self._drivers.pop(token, None) is not None:
                 self._save()
             return True
         tariff = msgspec.structs.replace(tariff, valid_from=None)  # I08.FR.10
-        failed = self.objection(tariff) is not None
-        self._station.costs.problem(failed)
-        if failed:
+        objection = self.objection(tariff)
+        self._station.costs.problem("" if objection is None else objection.code)
+        if objection is not None:
+            if len(self._refused) >= _MOST_TEXTS:
+                self._refused.clear()
+            self._refused.add(token.casefold())
+            self._cached.pop(token.casefold(), None)
             if self._drivers.pop(token, None) is not None:
                 self._save()
             if settings.text("tariff_failed") == "CentralCost":
                 self._station.costs.leave_to_the_csms(token)
             return settings.text("tariff_failed") != "Deauthorize"
-        self._drivers[token] = tariff
+        self._refused.discard(token.casefold())
+        self._drivers[token] = self._cached[token.casefold()] = tariff
         self._save()
         return True
 
-    def session_ended(self, session: Session) -> None:
-        if session.token in self._drivers and not self._places(session.token):
-            del self._drivers[session.token]
+    def asks(self, token: str) -> bool:
+        """Whether the cache must not let a token in by itself: nobody knows by which tariff."""
+        return token.casefold() in self._refused
+
+    def remembered(self, token: str) -> None:
+        """`token` is let in by what the station knows itself: by the tariff that came with that (I08.FR.05)."""
+        tariff = self._cached.get(token.casefold())
+        if self.enabled and tariff is not None and self._in_cache(token):
+            self._drivers[token] = tariff
             self._save()
+
+    def unused(self, token: str) -> None:
+        """Nobody plugged in for that token, or it was not let in after all (I08.FR.07)."""
+        if token in self._drivers and not self._places(token) and token not in self._awaited():
+            del self._drivers[token]
+            self._save()
+
+    def forget_token(self, token: str) -> None:
+        """N10.FR.03: nothing is kept of it."""
+        self._texts.pop(token, None)
+        self._cached.pop(token.casefold(), None)
+        self._drivers.pop(token, None)
+        self._save()
+
+    def session_ended(self, session: Session) -> None:
+        self.unused(session.token)
 
     def of(self, evse: Evse, session: Session) -> Tariff | None:
         """The tariff of a session that begins: its driver's, else the EVSE's default one."""
@@ -181,22 +224,35 @@ class Tariffs(Part):
         """The default tariff of an EVSE now."""
         return choice.current(self._defaults.get(evse, ()), self._station.clock.now())
 
-    def show(self, token: str, text: str) -> None:
-        """1.6: a driver's price, told by the CSMS."""
+    def show(self, token: str, *texts: Text) -> None:
+        """A driver's price, told by the CSMS; the first text is in the default language."""
+        self._texts.pop(token, None)
         while len(self._texts) >= _MOST_TEXTS:
             del self._texts[next(iter(self._texts))]
-        self._texts[token] = text
+        self._texts[token] = texts
+
+    def personal(self, token: str, message: Any, more: Any = None) -> None:
+        """2.x: personalMessage of a token, or updatedPersonalMessage, and those in other languages (2.1)."""
+        if message is not None:
+            self.show(
+                token,
+                *(Text(format=m.format, content=m.content, language=m.language) for m in (message, *(more or ()))),
+            )
 
     def shown(self, evse: int, language: str = "") -> str:
-        """What is shown of the price at an EVSE (I04, I07.FR.14)."""
+        """What is shown of the price at an EVSE (I01, I04, I06, I07.FR.14): to a driver who is let in their own."""
         station = self._station
-        session = station.evses[evse - 1].session
-        if session is not None and session.token in self._texts:
-            return self._texts[session.token]
-        tariff = self.default(evse) if self.enabled else None
-        if tariff is not None:
-            return model.described(tariff, language)
-        return station.settings.text("tariff_fallback" if station.online else "offline_tariff_fallback")
+        place = station.evses[evse - 1]
+        token = place.session.token if place.session is not None else place.pending.token if place.pending else ""
+        if token in self._texts:
+            return model.chosen(self._texts[token], language)
+        if self.enabled:
+            tariff = station.costs.tariff(place) or self._drivers.get(token) or self.default(evse)
+            if tariff is not None:
+                return model.described(tariff, language)
+        settings = station.settings
+        offline = "" if station.online or station.config.version != "2.1" else settings.text("offline_tariff_fallback")
+        return offline or settings.text("tariff_fallback")
 
     # ── inner ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -208,15 +264,25 @@ class Tariffs(Part):
         """Without what has been replaced meanwhile, and without drivers who never came (I08.FR.07)."""
         now = self._station.clock.now()
         self._defaults = {number: left for number, rows in self._defaults.items() if (left := choice.kept(rows, now))}
-        waiting = {e.pending.token for e in self._station.evses if e.pending is not None}
+        waiting = self._awaited()
         self._drivers = {
             token: tariff for token, tariff in self._drivers.items() if token in waiting or self._places(token)
         }
         self._save()
 
+    def _awaited(self) -> set[str]:
+        """The tokens that are let in and whose cable is awaited."""
+        return {evse.pending.token for evse in self._station.evses if evse.pending is not None}
+
+    def _in_cache(self, token: str) -> bool:
+        cached, listed = self._station.authorizer.entries_of(token, self._station.clock.now())
+        return cached is not None and listed is None and self._station.settings.flag("cache_enabled")
+
     def _save(self) -> None:
+        self._cached = {token: tariff for token, tariff in self._cached.items() if self._in_cache(token)}
         self._station.store(
             {
+                _CACHED: model.encode(self._cached) if self._cached else None,
                 _DEFAULTS: model.encode(self._defaults) if self._defaults else None,
                 _DRIVERS: model.encode(self._drivers) if self._drivers else None,
             }

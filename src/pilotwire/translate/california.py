@@ -13,7 +13,7 @@ from pilotwire.domain.notices import COST_MESSAGES
 from pilotwire.domain.records import Session
 from pilotwire.domain.tariffs import amounts, course, model
 from pilotwire.domain.tariffs import bill as bills
-from pilotwire.domain.tariffs.model import Tariff
+from pilotwire.domain.tariffs.model import Tariff, Text
 
 VENDOR = COST_MESSAGES
 USER_PRICE, RUNNING, FINAL, UNPLUGGED = "SetUserPrice", "RunningCost", "FinalCost", "ConnectorUnplugged"
@@ -29,14 +29,20 @@ class Message(NamedTuple):
 
 def user_price(token: str, tariff: Tariff) -> Message:
     """What the driver is to read, in each language that the tariff has."""
-    texts = [
+    more = [
         {"format": text.format, "language": text.language or "", "content": text.content[:_MOST_TEXT]}
         for text in tariff.description or ()
     ]
     body: dict[str, Any] = {"idToken": token, "priceText": price_text(tariff)}
-    if texts:
-        body["priceTextExtra"] = texts
+    if more:
+        body["priceTextExtra"] = more
     return Message(USER_PRICE, body)
+
+
+def texts(tariff: Tariff) -> tuple[Text, ...]:
+    """What a driver is to read of a tariff, in every language that there is; the default one first."""
+    said = price_text(tariff)
+    return tariff.description or ((Text(format="UTF8", content=said),) if said else ())
 
 
 def price_text(tariff: Tariff) -> str:

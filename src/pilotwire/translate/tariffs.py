@@ -63,7 +63,10 @@ def rows_21(base: Mapping[str, Served]) -> dict[str, Served]:
 def _told(cost: Any, final: bool) -> Told:
     total = cost.total_cost.total
     failed = (cost.failure_reason or "it does not say why") if cost.failure_to_calculate else ""
-    return Told(cost.total_cost.currency, total.excl_tax, total.incl_tax, final=final, failed=failed)
+    reserved = cost.total_usage.reservation_time
+    return Told(
+        cost.total_cost.currency, total.excl_tax, total.incl_tax, final=final, failed=failed, reserved_s=reserved
+    )
 
 
 # ── what stations answer ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,6 +91,14 @@ def _cleared(request: Any, response: Any) -> inputs.Input | None:
     return costs.Cleared(ids=tuple(one for one in request.tariff_ids if one not in kept), evse=request.evse_id or 0)
 
 
+def _listed(request: Any, response: Any) -> inputs.Input | None:
+    if response.status not in ("Accepted", "NoTariff"):
+        return None
+    rows = response.tariff_assignments or ()
+    ids = frozenset(row.tariff_id for row in rows if row.tariff_kind == "DefaultTariff")
+    return costs.Listed(ids=ids, evse=request.evse_id)
+
+
 def _changed(request: Any, response: Any) -> inputs.Input | None:
     if response.status != "Accepted":
         return None
@@ -97,6 +108,7 @@ def _changed(request: Any, response: Any) -> inputs.Input | None:
 _READERS: Mapping[str, Callable[[Any, Any], inputs.Input | None]] = {
     "SetDefaultTariff": _set,
     "ClearTariffs": _cleared,
+    "GetTariffs": _listed,
     "ChangeTransactionTariff": _changed,
 }
 

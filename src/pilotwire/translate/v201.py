@@ -11,6 +11,7 @@ from typing import Any
 from pilotwire.domain import inputs
 from pilotwire.domain.facts import ReportedVariable
 from pilotwire.domain.inputs import BootVerdict, DataTransferVerdict, NotifiedEvent, Outcome, TokenVerdict
+from pilotwire.domain.tariffs.model import Text
 from pilotwire.protocols.ocpp.v201 import messages as v201_messages
 
 from . import blocks, certificates, charging
@@ -201,7 +202,12 @@ def table_for(m: Any) -> dict[str, Served]:
             group_id_token=m.IdTokenType(id_token=verdict.parent, type=GROUP_TYPE)
             if 0 < len(verdict.parent) <= 36
             else None,
+            personal_message=next(map(message, verdict.message), None),
         )
+
+    def message(text: Text) -> Any:
+        language = text.language if text.language and len(text.language) <= 8 else None
+        return m.MessageContentType(format=text.format, content=text.content[:512], language=language)
 
     def booted(outcome: BootVerdict, now: int) -> Any:
         return m.BootNotificationResponse(
@@ -219,10 +225,15 @@ def table_for(m: Any) -> dict[str, Served]:
     nothing = m.TransactionEventResponse()
 
     def transaction_answered(outcome: inputs.TransactionAnswered, now: int) -> Any:
-        if outcome.token is None and outcome.total_cost is None:
+        if outcome.token is None and outcome.total_cost is None and not outcome.message:
             return nothing
+        texts = [message(text) for text in outcome.message]
+        more = {"updated_personal_message_extra": texts[1:5]} if texts[1:] and m is not v201_messages else {}
         return m.TransactionEventResponse(
-            total_cost=outcome.total_cost, id_token_info=None if outcome.token is None else id_token_info(outcome.token)
+            total_cost=outcome.total_cost,
+            id_token_info=None if outcome.token is None else id_token_info(outcome.token),
+            updated_personal_message=texts[0] if texts else None,
+            **more,
         )
 
     def data_transferred(outcome: DataTransferVerdict, now: int) -> Any:

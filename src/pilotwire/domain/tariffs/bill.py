@@ -19,6 +19,8 @@ from .model import Tariff
 MOST_HELD = 1_000
 """Messages that wait for a missing one; beyond, it is given up."""
 MOST_OFFERED = 8
+MESSAGES_MS = 10_000
+"""How far the two clocks may be apart about the length of a reservation."""
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -43,6 +45,8 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     final: bool = False
     failed: str = ""
     """Why it could not work it out."""
+    reserved_s: int | None = None
+    """How long its place was reserved, by its own clock."""
 
     @property
     def amount(self) -> Decimal:
@@ -64,6 +68,8 @@ class Bill(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """None: no tariff of ours; or the beginning is still missing."""
     zone: str = ""
     evse_kind: str = "AC"
+    reserved_ms: int | None = None
+    """How long its place was reserved for it before."""
     first: Tariff | None = None
     """What it begins with, while its beginning is missing."""
     more: bool = False
@@ -96,7 +102,7 @@ def begin_at(bill: Bill, tariff: Tariff, first: Mark, seq: int | None, state: st
     """The session begins with `tariff`, at its first reading, in this charging state."""
     bill.first = None
     bill.tariff_id, bill.currency = tariff.tariff_id, tariff.currency
-    bill.costing = begin(tariff, first, zone=bill.zone, evse_kind=bill.evse_kind)
+    bill.costing = begin(tariff, first, zone=bill.zone, evse_kind=bill.evse_kind, reserved_ms=bill.reserved_ms)
     if state:
         _take(bill.costing, bill, Step(seq, first.time, state))
     if seq is not None:
@@ -115,6 +121,17 @@ def change(bill: Bill, tariff: Tariff, time: int) -> None:
         bill.first, bill.currency = tariff, tariff.currency
     else:
         bill.costing.change(tariff, time)
+        _settle(bill)
+
+
+def reserved(bill: Bill, seconds: int) -> None:
+    """The station says how long the place was reserved. It knows that better by the time that messages take, and no
+    more than that is believed."""
+    costing = bill.costing
+    if costing is None or costing.reserved_ms is None or abs(seconds * 1000 - costing.reserved_ms) > MESSAGES_MS:
+        return
+    if seconds * 1000 != costing.reserved_ms:
+        bill.reserved_ms = costing.reserved_ms = seconds * 1000
         _settle(bill)
 
 
@@ -165,7 +182,13 @@ def view(bill: Bill) -> Costing | None:
             return None
         earliest = bill.held[0]
         wh = earliest.registers[0][1] if earliest.registers else None
-        costing = begin(bill.first, Mark(earliest.time, wh), zone=bill.zone, evse_kind=bill.evse_kind)
+        costing = begin(
+            bill.first,
+            Mark(earliest.time, wh),
+            zone=bill.zone,
+            evse_kind=bill.evse_kind,
+            reserved_ms=bill.reserved_ms,
+        )
     else:
         costing = costing.copy()
     shown = Bill(costing=costing, next_seq=bill.next_seq)

@@ -37,6 +37,18 @@ def conditional(tariff: Tariff) -> bool:
     return any(price.conditions is not None for one in lists if one is not None for price in one.prices)
 
 
+def by_current(tariff: Tariff) -> bool:
+    """Whether a price hangs on the current, which no message of a session is priced by."""
+    lists = (tariff.energy, tariff.charging_time, tariff.idle_time)
+    return any(
+        price.conditions.min_current is not None or price.conditions.max_current is not None
+        for one in lists
+        if one is not None
+        for price in one.prices
+        if price.conditions is not None
+    )
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

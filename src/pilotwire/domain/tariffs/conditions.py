@@ -133,6 +133,19 @@ def bounds(tariff: Tariff) -> Bounds:
     )
 
 
+def powers(tariff: Tariff) -> tuple[Decimal, ...]:
+    """The powers (W) at which another price may be used, in rising order."""
+    given = (
+        price.conditions
+        for one in (tariff.energy, tariff.charging_time, tariff.idle_time)
+        if one is not None
+        for price in one.prices
+        if price.conditions is not None
+    )
+    edges = {edge for one in given for edge in (one.min_power, one.max_power) if edge is not None}
+    return tuple(sorted(edges))
+
+
 def _edges(values: Iterable[Decimal | int | None]) -> tuple[int, ...]:
     """Thousandths, rounded up."""
     return tuple(sorted({ceil(value * 1000) for value in values if value is not None}))

@@ -156,7 +156,11 @@ def decode(text: bytes | str) -> Tariff:
 
 def described(tariff: Tariff, language: str = "") -> str:
     """Its text in this language, else its first one, else ""."""
-    texts = tariff.description or ()
+    return chosen(tariff.description or (), language)
+
+
+def chosen(texts: tuple[Text, ...], language: str = "") -> str:
+    """The text in this language, else the first one, else ""."""
     for text in texts:
         if language and (text.language or "").lower().startswith(language.lower()):
             return text.content

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pilotwire.domain.tariffs.model import Text
 from pilotwire.station.host import Reply
 from pilotwire.translate import california
 
@@ -48,7 +49,7 @@ def _shown(station: Station, message: str, data: str) -> str:
     try:
         if message == california.USER_PRICE:
             price = _price.decode(data)
-            station.tariffs.show(price.id_token, price.price_text)
+            station.tariffs.show(price.id_token, Text(format="UTF8", content=price.price_text))
         elif message in (california.RUNNING, california.FINAL):
             cost = _cost.decode(data)
             key = station.transactions.key_of(str(cost.transaction_id))
