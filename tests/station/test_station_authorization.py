@@ -618,3 +618,16 @@ def test_what_becomes_of_a_stranger_that_the_csms_does_not_accept(make_world, ve
         assert changed.trigger_reason == "ChargingStateChanged"
     world.run(600)
     assert energy(world) == flowed
+
+
+@pytest.mark.parametrize("looks", ["true", "false"])
+def test_16_what_is_known_is_not_unknown(make_world, looks):
+    """3.5.4: what list or cache know to be wrong or over stays outside, whoever else is let in while nobody answers."""
+    world = ready(make_world, "1.6", settings={"offline_unknown": "true", "local_offline": looks})
+    rows = {"BAD": info(world, "Invalid"), "OVER": info(world, until=30), "GOOD": info(world)}
+    assert send_list(world, rows) == "Accepted"
+    says(world, lambda token: info(world, "Blocked"))
+    charge(world, "CACHED")
+    world.offline()
+    world.run(60)
+    assert [charge(world, token) for token in (*rows, "CACHED", "NEW")] == [False, False, True, False, True]

@@ -49,7 +49,6 @@ def started(world):
 # ── Plug & Charge ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.requirement("2.1", "C07.FR.01", "C07.FR.02", side="station")
 @pytest.mark.parametrize("version", V2)
 def test_a_contract_is_shown_with_what_ocsp_needs(make_world, version):
     world = ready(make_world, version)
@@ -78,10 +77,10 @@ def test_a_contract_that_the_csms_finds_wrong_begins_nothing(make_world, version
     assert started(world) == []
 
 
-@pytest.mark.requirement("2.1", "C07.FR.06", side="station")
+@pytest.mark.parametrize("version", V2)
 @pytest.mark.parametrize("central", [True, False])
-def test_without_the_root_the_csms_gets_the_whole_chain_where_it_wants_it(make_world, central):
-    world = ready(make_world, roots=(), settings={"contract_central": "true" if central else "false"})
+def test_without_the_root_the_csms_gets_the_whole_chain_where_it_wants_it(make_world, version, central):
+    world = ready(make_world, version, roots=(), settings={"contract_central": "true" if central else "false"})
     world.station.contracts.present(1, EMAID, CONTRACT)
     world.run(2)
     (asked,) = world.csms.heard("Authorize")
@@ -90,19 +89,36 @@ def test_without_the_root_the_csms_gets_the_whole_chain_where_it_wants_it(make_w
         assert pem.blocks(asked.certificate) == pem.blocks(CONTRACT)
 
 
-@pytest.mark.requirement("2.1", "C07.FR.07", "C07.FR.08", "C07.FR.09", "C07.FR.10", side="station")
+@pytest.mark.parametrize("version", V2)
 @pytest.mark.parametrize(
-    ("offline", "listed", "root", "begins"),
-    [(True, True, True, True), (True, False, True, False), (False, True, True, False), (True, True, False, False)],
+    ("offline", "known", "root", "begins"),
+    [
+        (True, "list", True, True),
+        (True, "cache", True, True),
+        (True, "", True, False),
+        (True, "anybody", True, True),
+        (False, "list", True, False),
+        (False, "cache", True, False),
+        (True, "list", False, False),
+        (True, "anybody", False, False),
+    ],
 )
-def test_a_contract_while_nobody_can_be_asked(make_world, offline, listed, root, begins):
+def test_a_contract_while_nobody_can_be_asked(make_world, version, offline, known, root, begins):
     world = ready(
         make_world,
+        version,
         roots=("MORootCertificate",) if root else (),
-        settings={"contract_offline": "true" if offline else "false"},
+        settings={
+            "contract_offline": "true" if offline else "false",
+            "offline_unknown": "true" if known == "anybody" else "false",
+        },
     )
-    if listed:
-        m = world.csms.messages
+    m = world.csms.messages
+    if known == "cache":
+        world.station.contracts.present(1, EMAID, CONTRACT)
+        world.run(90)
+        assert started(world) == [] and len(world.csms.heard("Authorize")) == 1
+    if known == "list":
         ask(
             world,
             "SendLocalList",

@@ -316,7 +316,7 @@ def test_clock_aligned_readings(make_world, version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_readings_for_the_last_message(make_world, version):
-    world = make_world(version, settings={"ended_interval": "300"})
+    world = make_world(version, settings={"ended_interval": "300", "ended": "Energy.Active.Import.Register"})
     begin(world, world.car())
     world.run(1000)
     world.station.tap(1, "AA11")

@@ -97,6 +97,10 @@ class Dialect(Protocol):
         """2.x: part `number` of what monitors have to tell; offline it is kept when `keep`."""
         ...
 
+    def disconnected(self, evse: Evse) -> None:
+        """A session has ended because its car was pulled off the cable."""
+        ...
+
     def list_conflict(self) -> None:
         """The CSMS says otherwise of a token than the local list that it has sent."""
         ...

@@ -99,12 +99,20 @@ class Dialect16:
         error = (evse.fault if evse.fault in _FAULTS else "OtherError") if evse.fault else "NoError"
         if not evse.fault and evse.session is not None and evse.unlocked:
             error = "ConnectorLockFailure"
-        self._status(evse.id, status, error, self._station.availability.told(evse, status))
+        pulled = evse.car is None and status in ("Finishing", "SuspendedEV")
+        info = "EV side disconnected" if pulled else None
+        self._status(evse.id, status, error, self._station.availability.told(evse, status), info)
 
     def lock_failed(self, evse: Evse) -> None:
         self._status(evse.id, self.status(evse), "ConnectorLockFailure")
 
-    def _status(self, connector: int, status: str, error: str, on_answer: OnAnswer | None = None) -> None:
+    def disconnected(self, evse: Evse) -> None:
+        """4.9: that the session has ended is told, and why, before the connector is free again."""
+        self._station.availability.report(evse)
+
+    def _status(
+        self, connector: int, status: str, error: str, on_answer: OnAnswer | None = None, info: str | None = None
+    ) -> None:
         self._station.conversation.call(
             "StatusNotification",
             m.StatusNotificationRequest(
@@ -112,6 +120,7 @@ class Dialect16:
                 status=status,  # type: ignore[arg-type]
                 error_code=error,  # type: ignore[arg-type]
                 timestamp=self._station.clock.wall(),
+                info=info,
             ),
             on_answer,
         )

@@ -212,8 +212,10 @@ class Energy:
         session = evse.session
         if session is not None:
             if session.next_ended_sample is not None and session.next_ended_sample <= now:
-                self._keep(session, self.read(evse, "ended", "Sample.Periodic"))
-                session.next_ended_sample += max(1, station.settings.number("ended_interval")) * 1000
+                kept = self.read(evse, "ended", "Sample.Periodic")
+                if kept.values:
+                    self._keep(session, kept)
+                session.next_ended_sample += max(1, self.ended_interval) * 1000
             if session.next_sample is not None and session.next_sample <= now:
                 reading = self.read(evse, "sampled", "Sample.Periodic")
                 session.next_sample += max(1, station.settings.number("sample_interval")) * 1000
@@ -246,7 +248,13 @@ class Energy:
     def align(self) -> None:
         """Wait for the next clock-aligned instant (1.6 ClockAlignedDataInterval; 2.x AlignedDataCtrlr.Interval, and
         TxEndedInterval for those that go with the end of a transaction)."""
+        self._align_sent()
+        self._align_ended()
+
+    def _align_sent(self) -> None:
         self._timer = self._at_next(self._timer, "aligned_interval", self._aligned)
+
+    def _align_ended(self) -> None:
         ended = "aligned_interval" if self._station.config.version == "1.6" else "aligned_ended_interval"
         self._ended_timer = self._at_next(self._ended_timer, ended, self._aligned_ended)
 
@@ -267,8 +275,14 @@ class Energy:
             reading = self.read(evse, "aligned_ended", CLOCK)
             if evse.session is not None and reading.values:
                 self._keep(evse.session, reading)
-        self.align()
+        self._align_ended()
         station.finish()
+
+    @property
+    def ended_interval(self) -> int:
+        """Seconds between the readings that go with a transaction's last message; 1.6 has one interval for all."""
+        own = self._station.settings.number("ended_interval")
+        return own or (self._station.settings.number("sample_interval") if self._station.config.version == "1.6" else 0)
 
     def _keep(self, session: Session, reading: Reading) -> None:
         session.kept.append(reading)
@@ -281,7 +295,7 @@ class Energy:
         self._timer = None
         for evse in station.evses:
             self.send_reading(evse, CLOCK, "MeterValueClock")
-        self.align()
+        self._align_sent()
         station.finish()
 
     def send_reading(self, evse: Evse, context: str, trigger: str) -> None:

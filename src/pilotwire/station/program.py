@@ -161,6 +161,8 @@ class Station:
         self._on_password = on_password
         self.clock = StationClock(scheduler, config.quirks)
         points = {"start_point": "EVConnected", "stop_point": "EVConnected"} if "swap" in self.features else {}
+        if config.version == "1.6":
+            points = {"ended": ""}  # StopTxnSampledData: nothing is repeated that MeterValues has told
         self.settings = Settings({**points, **config.settings} if points else config.settings, self._setting_changed)
         self.authorizer = Authorizer(self.settings, config.version)
         self.outbox = TransactionQueue(config.queue_limit)

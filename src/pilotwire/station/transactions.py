@@ -203,7 +203,7 @@ class Transactions:
         station = self._station
         interval = station.settings.number("sample_interval") * 1000
         session.next_sample = now + interval if interval else None
-        interval = station.settings.number("ended_interval") * 1000
+        interval = station.energy.ended_interval * 1000 if station.settings.members("ended") else 0
         session.next_ended_sample = now + interval if interval else None
 
     def stop(self, session_key: str, reason: str, trigger: str) -> bool:
@@ -310,6 +310,8 @@ class Transactions:
         station.store({f"session.{evse.id}": None})
         station.store_meter(evse)
         station.availability.advance(evse, "end", quiet=True)
+        if reason == "EVDisconnected":
+            station.dialect.disconnected(evse)
         if evse.car is None and not station.availability.left_behind(evse, session, reason):
             evse.phase = "Idle"
         station.availability.session_over(evse)
