@@ -489,9 +489,78 @@ def test_one_evse_with_a_session_is_reset(make_world, version, kind):
 
 
 def test_no_reset_with_sessions_that_go_on(make_world):
-    """2.1 B13.FR.01: transactions are not resumed here."""
+    """2.1 B13.FR.01: where transactions are not resumed."""
     world = ready(make_world, "2.1")
-    assert get(world, "TxCtrlr", "ResumptionTimeout").attribute_status == "UnknownVariable"
+    assert get(world, "TxCtrlr", "ResumptionTimeout").attribute_value == "0"
     assert ask(world, "Reset", type="ImmediateAndResume").status == "Rejected"
     world.run(60)
     assert len(world.csms.heard("BootNotification")) == 1
+
+
+def resumable(make_world, energy):
+    settings = {"resumption_timeout": "1", "resume_energy": energy, "sample_interval": "0"}
+    world = ready(make_world, "2.1", evses=(EvseConfig(),) * 3, settings=settings)
+    for number, token in ((1, "AA11"), (2, "BB22")):
+        world.station.plug(number, world.car())
+        world.station.tap(number, token)
+    world.station.plug(3, world.car())
+    world.run(120)
+    world.seen = len(world.csms.heard("TransactionEvent"))
+    return world
+
+
+def told(world):
+    """(EVSE, eventType, triggerReason, chargingState) since the last look."""
+    events = world.csms.heard("TransactionEvent")
+    rows = [(e.evse.id, e.event_type, e.trigger_reason, e.transaction_info.charging_state) for e in events]
+    seen, world.seen = world.seen, len(rows)
+    return rows[seen:]
+
+
+@pytest.mark.parametrize(("energy", "state"), [("true", "Charging"), ("false", "SuspendedEVSE")])
+def test_a_restart_under_sessions_that_go_on(make_world, energy, state):
+    """2.1 B13.FR.03, .04, .21, .23 to .25, .30: it takes longer than ResumptionTimeout."""
+    world = resumable(make_world, energy)
+    assert ask(world, "Reset", type="ImmediateAndResume").status == "Accepted"
+    assert told(world) == [(number, "Updated", "ResetCommand", "Charging") for number in (1, 2)]
+    assert [evse.meter.power_mw for evse in world.station.evses] == [0, 0, 0]
+    world.run(5)
+    assert not world.station.powered
+    world.run(60)
+    assert [boot.reason for boot in world.csms.heard("BootNotification")] == ["PowerUp", "RemoteReset"]
+    assert told(world) == [(number, "Updated", "TxResumed", state) for number in (1, 2)]
+    assert [evse.meter.power_mw > 0 for evse in world.station.evses] == [energy == "true", energy == "true", False]
+    world.station.tap(1, "AA11")
+    world.run(5)
+    assert told(world) == [(1, "Ended", "StopAuthorized", "EVConnected")] and len(world.station.truth) == 2
+    # Only this once: a loss of power that is as long ends the other.
+    world.station.power_off()
+    world.run(60)
+    world.station.power_on()
+    world.run(30)
+    assert told(world) == [(2, "Ended", "AbnormalCondition", "EVConnected")]
+
+
+@pytest.mark.parametrize(("energy", "state"), [("true", "Charging"), ("false", "SuspendedEVSE")])
+def test_one_evse_starts_anew_under_a_session_that_goes_on(make_world, energy, state):
+    """2.1 B13.FR.10 to .14, .30."""
+    world = resumable(make_world, energy)
+    assert ask(world, "Reset", type="ImmediateAndResume", evse_id=1).status == "Accepted"
+    assert [evse.meter.power_mw > 0 for evse in world.station.evses] == [False, True, False]
+    world.run(5)
+    assert told(world) == [(1, "Updated", "ResetCommand", "Charging"), (1, "Updated", "TxResumed", state)]
+    assert [evse.meter.power_mw > 0 for evse in world.station.evses] == [energy == "true", True, False]
+    world.run(600)
+    assert len(world.csms.heard("BootNotification")) == 1 and told(world) == []
+    world.station.tap(1, "AA11")
+    world.run(5)
+    assert told(world) == [(1, "Ended", "StopAuthorized", "EVConnected")]
+
+
+def test_a_restart_that_nobody_charges_under(make_world):
+    """2.1 B13.FR.02."""
+    world = ready(make_world, "2.1", settings={"resumption_timeout": "60"})
+    assert ask(world, "Reset", type="ImmediateAndResume").status == "Accepted"
+    world.run(60)
+    assert [boot.reason for boot in world.csms.heard("BootNotification")] == ["PowerUp", "RemoteReset"]
+    assert not world.csms.heard("TransactionEvent")

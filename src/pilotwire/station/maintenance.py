@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,11 +24,14 @@ from pilotwire.crypto import firmware as signing
 from .keystore import MANUFACTURER_ROOT
 from .parts import FIRMWARE_VERSION, Part, firmware_version
 from .ports import Files
+from .transactions import RESUMING
 
 if TYPE_CHECKING:
     from .program import Station
     from .sessions import Session
 
+_EVSE_MS = 2_000
+"""How long one EVSE takes to start anew."""
 _FLUSH_MS = 5_000
 """How long a reset waits for the last messages to be answered (B12.FR.05: the rest goes out after the restart)."""
 _VERSION = re.compile(rb"pilotwire-station ([!-~]{1,50})\n")
@@ -133,6 +137,24 @@ class Maintenance(Part):
         self._station.transactions.stop_all(stop_reason, "ResetCommand")
         self._station.finish()
         self._await_flush(boot_reason, int(self._station.scheduler.now()) + _FLUSH_MS)
+
+    def reset_and_resume(self, evse_id: int | None) -> None:
+        """Restart, or reset one EVSE, without an end of the sessions (2.1 B13)."""
+        station = self._station
+        now = int(station.scheduler.now())
+        for evse in station.evses if evse_id is None else (station.evses[evse_id - 1],):
+            session = evse.session
+            if session is not None and session.begun:
+                station.dialect.progressed(evse, session, "ResetCommand")
+                if evse_id is not None:
+                    station.scheduler.call_later(_EVSE_MS, partial(station.transactions.go_on, evse, session))
+            station.energy.cancel(evse)
+            evse.settle(now)
+            evse.open()
+        if evse_id is None:
+            station.store({RESUMING: b"1"})
+            self._await_flush("RemoteReset", now + _FLUSH_MS)
+        station.finish()
 
     def reset_on_idle(self) -> None:
         """Restart as soon as no session runs."""

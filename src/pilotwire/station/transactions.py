@@ -21,6 +21,8 @@ _json = msgspec.json.encode
 _session_decoder = msgspec.json.Decoder(Session)
 ALIVE = "alive"
 """Under this the time (true time, ms) stands at which the station was certainly running."""
+RESUMING = "resuming"
+"""Under this something stands while a restart is under way after which the sessions go on, however long it takes."""
 _PHASE: Mapping[str, Phase] = {
     "Charging": "Charging",
     "SuspendedEV": "SuspendedEV",
@@ -49,16 +51,19 @@ class Transactions:
 
     def recover(self, stored: Mapping[str, bytes]) -> None:
         """End the sessions that a loss of power interrupted (1.6 PowerLoss; 2.x PowerLoss, AbnormalCondition), or go on
-        with them, where the interruption was short enough (2.1 E17)."""
+        with them, where the interruption was short enough (2.1 E17) or was asked for so (B13.FR.23)."""
         station = self._station
         timeout = station.settings.number("resumption_timeout") if "resume" in station.features else 0
         away = int(station.scheduler.now()) - int(stored.get(ALIVE, b"0"))
+        resuming = RESUMING in stored
+        if resuming:
+            station.store({RESUMING: None})
         for evse in station.evses:
             left = stored.get(f"session.{evse.id}")
             if left is None:
                 continue
             evse.session = _session_decoder.decode(left)
-            if away <= timeout * 1000 and timeout and evse.session.begun:
+            if (resuming or (away <= timeout * 1000 and timeout)) and evse.session.begun:
                 self._resume(evse, evse.session)
                 continue
             evse.phase = "Charging"
@@ -97,6 +102,19 @@ class Transactions:
         station.dialect.progressed(evse, session, "TxResumed")
         station.costs.setting_changed("cost_interval")
         station.energy.refresh(evse)
+
+    def go_on(self, evse: Evse, session: Session) -> None:
+        """B13.FR.12 to .14: its EVSE has been reset under the session."""
+        station = self._station
+        if evse.session is not session or not station.powered:
+            return  # it has ended meanwhile, or the power was cut
+        if session.last_state == "Charging" and not station.settings.flag("resume_energy"):
+            session.held = True
+            evse.phase = "SuspendedEVSE"
+        self.plan_samples(session, int(station.scheduler.now()))
+        station.dialect.progressed(evse, session, "TxResumed")
+        station.energy.refresh(evse)
+        station.finish()
 
     def start(self, evse: Evse, pending: PendingStart | None, trigger: str) -> None:
         """A session begins on `evse`, authorized as `pending` says, or by nobody yet; `trigger` is a 2.x

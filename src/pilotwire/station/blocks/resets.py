@@ -1,4 +1,4 @@
-"""B Provisioning, the part about resets (1.6 section 5.14; 2.x B11, B12); `maintenance` carries them out."""
+"""B Provisioning, the part about resets (1.6 section 5.14; 2.x B11 to B13); `maintenance` carries them out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def reset_16(station: Station, request: v16.ResetRequest) -> Reply:
 
 def reset(station: Station, request: Any) -> Reply:
     m = station.messages
-    if request.type == "ImmediateAndResume" or (
-        request.evse_id is not None and evse_of(station, request.evse_id) is None
+    resumes = request.type == "ImmediateAndResume"
+    if (request.evse_id is not None and evse_of(station, request.evse_id) is None) or (
+        resumes and not station.settings.number("resumption_timeout")  # B13.FR.01
     ):
         return Reply(m.ResetResponse(status="Rejected"))
     if station.maintenance.installing:
@@ -29,6 +30,10 @@ def reset(station: Station, request: Any) -> Reply:
         if request.type == "OnIdle" and request.evse_id is None:
             return Reply(m.ResetResponse(status="Scheduled"), station.maintenance.reset_on_idle)
         return Reply(m.ResetResponse(status="Rejected"))
+    if resumes and station.transactions.busy:
+        return Reply(
+            m.ResetResponse(status="Accepted"), lambda: station.maintenance.reset_and_resume(request.evse_id or None)
+        )
     if request.evse_id:
         return _reset_evse(station, request.evse_id, request.type)
     if request.type == "OnIdle" and station.transactions.busy:
