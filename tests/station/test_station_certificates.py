@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pilotwire.core.time import to_datetime
 from pilotwire.crypto import chains, pem, requests
@@ -24,6 +26,40 @@ DAY = 86_400
 CA = Authority.new("Netz AG", now=to_datetime(START))
 OTHER = Authority.new("Other", now=to_datetime(START))
 ROOT, OTHER_ROOT = (pem.text([chains.der(one.root)]) for one in (CA, OTHER))
+
+
+def self_signed(key: Any) -> str:
+    """A root with this key (PEM)."""
+    return heir("Weak", key=key, signer=key, issuer=name("Weak"))
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+
+def heir(subject: str = "", *, key: Any = None, signer: Any = CA.root_key, issuer: x509.Name = CA.root.subject) -> str:
+    """An authority that the root has signed (PEM); its name is the root's unless it has one of its own."""
+    key = key or requests.new_key()
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name(subject) if subject else issuer)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(5)
+        .not_valid_before(CA.root.not_valid_before_utc)
+        .not_valid_after(CA.root.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(signer, requests.hash_for(signer))
+    )
+    return pem.text([chains.der(made)])
+
+
+def with_sha1() -> str:
+    """A root that says it was signed with SHA-1 (no signing library does that any more)."""
+    sha256, sha1 = bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d010105")
+    data = pem.one(self_signed(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+    assert data.count(sha256) == 2
+    return pem.text([data.replace(sha256, sha1)])
 
 
 def sign(
@@ -91,6 +127,25 @@ def trigger(world: Any) -> None:
     world.run(1)
 
 
+OWN = pytest.mark.parametrize("own", [False, True], ids=["asked", "by-itself"])
+"""Told to by the central system (A02), or by itself, a month before the end of its certificate (A03)."""
+
+
+def asking(make: Any, version: str, *, own: bool = False, **more: Any) -> tuple[Any, Any]:
+    """A world whose station has asked for a certificate, and what it has sent."""
+    world = make(version, days=20 if own else 90, **more)
+    if not own:
+        trigger(world)
+    (asked,) = world.csms.heard("SignCertificate")
+    return world, asked
+
+
+def number(asked: Any) -> dict[str, int]:
+    """By 2.1 an answer names its request."""
+    found = getattr(asked, "request_id", None)
+    return {} if found is None else {"request_id": found}
+
+
 def signed(world: Any, chain: str, **more: Any) -> Any:
     m = world.csms.messages
     world.csms.command("CertificateSigned", m.CertificateSignedRequest(certificate_chain=chain, **more))
@@ -107,24 +162,62 @@ def events(world: Any) -> list[str]:
 
 
 # -- asked for, signed, used ------------------------------------------------------------------------------------------
+@OWN
 @pytest.mark.parametrize("version", VERSIONS)
-def test_from_the_trigger_to_the_next_connection(make, version) -> None:
-    world = make(version)
+def test_from_the_trigger_to_the_next_connection(make, version, own) -> None:
+    world, asked = asking(make, version, own=own)
     assert shown(world) == world.first.ders[0]
-    trigger(world)
-    (asked,) = world.csms.heard("SignCertificate")
+    assert asked.csr.startswith("-----BEGIN CERTIFICATE REQUEST-----\n")
     request = requests.read(asked.csr)
     assert (request.common_name, request.organization) == ("CS-1", "Netz AG")
-    assert world.first.key not in asked.csr
-    more = {"request_id": asked.request_id} if version == "2.1" else {}
-    answer = signed(world, sign(asked.csr), **more)
+    assert request.key == "EC secp256r1"
+    assert request.fingerprint != requests.fingerprint(chains.load(world.first.ders[0]).public_key())
+    (pending,) = world.station.certificates.pending
+    if version != "1.6":
+        assert asked.certificate_type == "ChargingStationCertificate"
+    if version == "2.1":
+        assert asked.request_id == pending.request_id and asked.hash_root_certificate is None
+    answer = signed(world, sign(asked.csr), **number(asked))
     assert answer.status == "Accepted"
     world.run(30)
     assert len(world.csms.handshakes) == 2
     assert requests.fingerprint(chains.load(shown(world)).public_key()) == request.fingerprint
     assert world.csms.heard("BootNotification")[1:] == []  # a reconnection, no restart
     assert len(world.station.certificates.pending) == 0
+    assert world.station.certificates.leaf.ders[0] == shown(world)
+    assert world.station.certificates.entries == 2, "the certificate that is not in use is gone, the root is there"
     assert events(world) == []
+    secrets = ["".join(key.split("\n")[1:-2]) for key in (world.first.key, pending.key)]
+    said = "".join(str(one.request).replace("\\n", "") for one in world.csms.said) + str(world.csms.answers)
+    assert not any(secret in said for secret in secrets) and "PRIVATE" not in said
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+def test_a_certificate_that_begins_soon_is_used_from_then_on(make, version) -> None:
+    world, asked = asking(make, version)
+    assert signed(world, sign(asked.csr, at=START + 5_400_000)).status == "Accepted"  # they begin an hour before
+    world.run(1_700)
+    assert len(world.csms.handshakes) == 1
+    world.run(200)
+    assert len(world.csms.handshakes) == 2 and shown(world) != world.first.ders[0]
+
+
+def test_by_21_a_certificate_is_valid_when_it_comes(make) -> None:
+    world, asked = asking(make, "2.1")
+    answer = signed(world, sign(asked.csr, at=START + 5_400_000), **number(asked))
+    assert answer.status == "Rejected" and "valid" in answer.status_info.additional_info
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_of_two_certificates_the_newest_is_used(make, version) -> None:
+    """By the beginning of their validity; by 2.1 it is the one that the central system has sent last."""
+    world, asked = asking(make, version)
+    assert signed(world, sign(asked.csr, at=START - 7_200_000), **number(asked)).status == "Accepted"
+    world.run(30)
+    assert (shown(world) == world.first.ders[0]) is (version != "2.1")
+    assert len(world.csms.handshakes) == (2 if version == "2.1" else 1)
+    assert world.station.certificates.leaf.ders[0] == shown(world)
+    assert world.station.certificates.pending == []
 
 
 def test_the_serial_number_names_the_station(make) -> None:
@@ -142,21 +235,33 @@ def test_a_station_without_client_certificates_stays_connected(make) -> None:
     assert world.station.certificates.leaf is not None
 
 
-def test_again_after_twice_as_long_each_time_and_then_no_more(make) -> None:
+@OWN
+@pytest.mark.parametrize("version", VERSIONS)
+def test_again_after_twice_as_long_each_time_and_then_no_more(make, version, own) -> None:
     """A02.FR.17 to 19."""
-    world = make(settings={"sign_wait": "100", "sign_repeats": "3"})
-    trigger(world)
+    world, asked = asking(make, version, own=own, settings={"sign_wait": "100", "sign_repeats": "3"})
     world.run(5_000)
     times = world.csms.times("SignCertificate")
     assert [round(b - a) for a, b in pairwise(times)] == [100, 200, 400]
     assert len({one.csr for one in world.csms.heard("SignCertificate")}) == 1
     world.run(50_000)
     assert len(world.csms.times("SignCertificate")) == 4
-    assert signed(world, sign(world.csms.heard("SignCertificate")[0].csr)).status == "Accepted"  # late is not too late
+    assert signed(world, sign(asked.csr)).status == "Accepted"  # late is not too late
 
 
-def test_rejected_is_not_repeated_by_itself(make) -> None:
-    world = make(settings={"sign_wait": "10"})
+@pytest.mark.parametrize("version", VERSIONS)
+def test_after_the_last_attempt_it_asks_when_it_is_told_to(make, version) -> None:
+    world, asked = asking(make, version, settings={"sign_wait": "100", "sign_repeats": "1"})
+    world.run(5_000)
+    assert len(world.csms.heard("SignCertificate")) == 2
+    trigger(world)
+    assert len(world.csms.heard("SignCertificate")) == 3
+    assert world.csms.heard("SignCertificate")[-1].csr != asked.csr
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_rejected_is_not_repeated_by_itself(make, version) -> None:
+    world = make(version, settings={"sign_wait": "10"})
     world.csms.scripts["SignCertificate"] = lambda request: world.csms.messages.SignCertificateResponse(
         status="Rejected"
     )
@@ -193,30 +298,37 @@ def test_a_request_survives_offline_and_a_restart(make) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_certificates_that_are_not_taken(make, wrong, how) -> None:
-    world = make()
-    trigger(world)
-    answer = signed(world, how(world.csms.heard("SignCertificate")[0].csr))
+@OWN
+@pytest.mark.parametrize("version", VERSIONS)
+def test_certificates_that_are_not_taken(make, version, own, wrong, how) -> None:
+    world, asked = asking(make, version, own=own)
+    answer = signed(world, how(asked.csr))
     assert answer.status == "Rejected"
-    assert wrong in answer.status_info.additional_info
+    assert version == "1.6" or wrong in answer.status_info.additional_info
     world.run(5_000)
     assert len(world.csms.heard("SignCertificate")) == 1  # A02.FR.20
     assert len(world.csms.handshakes) == 1
-    assert events(world) == ["InvalidChargingStationCertificate"]
+    assert world.station.certificates.leaf == world.first and world.station.certificates.pending == []
+    point = "ChargePoint" if version == "1.6" else "ChargingStation"
+    assert events(world) == [f"Invalid{point}Certificate"]
 
 
-def test_a_chain_that_is_too_long(make) -> None:
+@OWN
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_chain_that_is_too_long(make, version, own) -> None:
     """A02.FR.16."""
-    world = make(settings={"chain_size": "500"})
-    trigger(world)
-    answer = signed(world, sign(world.csms.heard("SignCertificate")[0].csr))
-    assert answer.status == "Rejected" and "MaxCertificateChainSize" in answer.status_info.additional_info
+    world, asked = asking(make, version, own=own, settings={"chain_size": "500"})
+    answer = signed(world, sign(asked.csr))
+    assert answer.status == "Rejected"
+    assert version == "1.6" or "MaxCertificateChainSize" in answer.status_info.additional_info
+    world.run(30)
+    assert len(world.csms.handshakes) == 1
 
 
-def test_the_wrong_number_is_refused_and_the_right_one_still_taken(make) -> None:
-    world = make("2.1")
-    trigger(world)
-    (asked,) = world.csms.heard("SignCertificate")
+@OWN
+def test_the_wrong_number_is_refused_and_the_right_one_still_taken(make, own) -> None:
+    world, asked = asking(make, "2.1", own=own)
+    assert asked.request_id is not None
     assert signed(world, sign(asked.csr), request_id=asked.request_id + 1).status == "Rejected"
     assert events(world) == []
     assert signed(world, sign(asked.csr), request_id=asked.request_id).status == "Accepted"
@@ -236,14 +348,6 @@ def test_the_same_certificate_once_more_is_no_news(make) -> None:
     assert len(world.csms.handshakes) == 2
 
 
-def test_in_16_the_event_has_its_own_name(make) -> None:
-    world = make("1.6")
-    trigger(world)
-    assert signed(world, sign(requests.make(requests.new_key(), "CS-1", "Netz AG"))).status == "Rejected"
-    world.run(5)
-    assert events(world) == ["InvalidChargePointCertificate"]
-
-
 # -- the change-over --------------------------------------------------------------------------------------------------
 def refuse_new(world: Any, first: bytes) -> None:
     plain = type(world.csms).admit
@@ -255,19 +359,23 @@ def refuse_new(world: Any, first: bytes) -> None:
     world.csms.admit = admit
 
 
-def test_a_new_certificate_that_is_not_let_in_gives_way_to_the_old(make) -> None:
+@OWN
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_new_certificate_that_is_not_let_in_gives_way_to_the_old(make, version, own) -> None:
     """A02.FR.28, .29."""
-    world = make()
+    world, asked = asking(make, version, own=own)
     refuse_new(world, world.first.ders[0])
-    trigger(world)
-    signed(world, sign(world.csms.heard("SignCertificate")[0].csr))
+    signed(world, sign(asked.csr), **number(asked))
     world.run(120)
     assert world.station.online
     assert shown(world) == world.first.ders[0]
+    assert len({one.certificate for one in world.csms.handshakes}) == 2, "by turns"
     assert events(world) == ["DiscardedRenewedClientCertificate"]
     assert world.station.certificates.leaf == world.first
+    assert world.station.certificates.entries == 2, "the new one is thrown away"
+    before = len(world.csms.heard("SignCertificate"))
     trigger(world)
-    assert len(world.csms.heard("SignCertificate")) == 2
+    assert len(world.csms.heard("SignCertificate")) == before + 1
 
 
 def test_a_network_that_is_down_says_nothing_about_a_certificate(make) -> None:
@@ -319,20 +427,85 @@ def test_a_session_goes_on_over_the_change(make) -> None:
     assert len(world.csms.handshakes) == 2
 
 
-def test_renewed_a_month_before_the_end(make) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_renewed_a_month_before_the_end(make, version) -> None:
     """A03.FR.02."""
-    world = make(days=90, settings={"heartbeat_interval": "3600"})
-    world.csms.interval = 3600
-    world.run(59.5 * DAY)
+    world = make(version, days=32)
+    world.run(1.5 * DAY)
     assert world.csms.heard("SignCertificate") == []
     world.run(1 * DAY)
     assert len(world.csms.heard("SignCertificate")) >= 1
-    chain = sign(world.csms.heard("SignCertificate")[0].csr, at=int(world.scheduler.now()))
-    assert signed(world, chain).status == "Accepted"
+    asked = world.csms.heard("SignCertificate")[0]
+    first = requests.fingerprint(chains.load(world.first.ders[0]).public_key())
+    assert requests.read(asked.csr).fingerprint != first, "a key pair of its own"
+    chain = sign(asked.csr, at=int(world.scheduler.now()), days=40)
+    assert signed(world, chain, **number(asked)).status == "Accepted"
     world.run(60)
     assert shown(world) != world.first.ders[0]
-    world.run(58 * DAY)
-    assert len(world.csms.handshakes) == 2
+    before = len(world.csms.heard("SignCertificate"))
+    world.run(8 * DAY)
+    assert len(world.csms.handshakes) == 2 and len(world.csms.heard("SignCertificate")) == before
+    world.run(3 * DAY)
+    assert len(world.csms.heard("SignCertificate")) > before, "and so on"
+
+
+# -- certificates towards vehicles ------------------------------------------------------------------------------------
+def vehicles(make: Any, version: str, use: str = "V2GCertificate") -> Any:
+    """A world whose station is told to ask for a certificate towards vehicles, and knows their root."""
+    world = make(version, plug_and_charge=True)
+    assert install(world, "V2GRootCertificate", OTHER_ROOT) == "Accepted"
+    m = world.csms.messages
+    world.csms.command("TriggerMessage", m.TriggerMessageRequest(requested_message=f"Sign{use}"))
+    world.run(1)
+    assert world.csms.answers[-1][1].status == "Accepted"
+    return world
+
+
+@pytest.mark.parametrize(
+    ("version", "use"), [("2.0.1", "V2GCertificate"), ("2.1", "V2GCertificate"), ("2.1", "V2G20Certificate")]
+)
+def test_the_certificate_towards_vehicles_has_a_root_of_its_own(make, version, use) -> None:
+    world = vehicles(make, version, use)
+    (asked,) = world.csms.heard("SignCertificate")
+    assert asked.certificate_type == use
+    if version == "2.1":
+        assert read(asked.hash_root_certificate) == hash_data(pem.one(OTHER_ROOT))
+    newest = sign(asked.csr, ca=OTHER)
+    assert signed(world, newest, certificate_type=use, **number(asked)).status == "Accepted"
+    world.run(5)
+    assert len(world.csms.handshakes) == 1 and world.station.certificates.leaf == world.first
+    assert world.station.certificates.v2g.ders == pem.blocks(newest)
+    # An older one does not take its place.
+    world.csms.command("TriggerMessage", world.csms.messages.TriggerMessageRequest(requested_message=f"Sign{use}"))
+    world.run(1)
+    again = world.csms.heard("SignCertificate")[-1]
+    older = sign(again.csr, ca=OTHER, at=START - 7_200_000)
+    assert signed(world, older, certificate_type=use, **number(again)).status == "Accepted"
+    assert world.station.certificates.v2g.ders == pem.blocks(newest)
+    # It is listed with what is above it.
+    listed = ids(world, "V2GCertificateChain")
+    (row,) = listed.certificate_hash_data_chain
+    leaf, sub = pem.blocks(newest)
+    assert (listed.status, row.certificate_type) == ("Accepted", "V2GCertificateChain")
+    assert read(row.certificate_hash_data) == hash_data(leaf, sub)
+    assert [read(one) for one in row.child_certificate_hash_data] == [hash_data(sub, pem.one(OTHER_ROOT))]
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+def test_without_a_certificate_towards_vehicles_there_is_no_plug_and_charge_until_the_restart(make, version) -> None:
+    world = make(version, plug_and_charge=True)
+    world.csms.scripts["SignCertificate"] = lambda request: world.csms.messages.SignCertificateResponse(
+        status="Rejected"
+    )
+    trigger(world)
+    assert world.station.settings.flag("pnc_enabled"), "that one is not for vehicles"
+    m = world.csms.messages
+    world.csms.command("TriggerMessage", m.TriggerMessageRequest(requested_message="SignV2GCertificate"))
+    world.run(1)
+    assert not world.station.settings.flag("pnc_enabled")
+    world.station.reboot("RemoteReset")
+    world.run(60)
+    assert world.station.settings.flag("pnc_enabled")
 
 
 # -- roots ------------------------------------------------------------------------------------------------------------
@@ -362,10 +535,14 @@ def delete(world: Any, der: bytes, issuer: bytes | None = None, algorithm: str =
     return world.csms.answers[-1][1].status
 
 
+def root_use(version: str) -> str:
+    return "CentralSystemRootCertificate" if version == "1.6" else CSMS_ROOT
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_installed_listed_and_deleted(make, version) -> None:
     world = make(version)
-    use = "CentralSystemRootCertificate" if version == "1.6" else CSMS_ROOT
+    use = root_use(version)
     assert install(world, use, OTHER_ROOT) == "Accepted"
     assert install(world, use, OTHER_ROOT.replace("\n", "\r\n")) == "Accepted"  # M05.FR.17: the same once more
     listed = ids(world, use)
@@ -384,58 +561,123 @@ def test_installed_listed_and_deleted(make, version) -> None:
     assert len(world.station.certificates.roots()) == 1
 
 
-def test_the_stations_own_certificate_cannot_be_deleted(make) -> None:
-    """M04.FR.06."""
-    world = make()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_stations_own_certificate_cannot_be_deleted(make, version) -> None:
+    """M04.FR.06, in 1.6 .05."""
+    world = make(version)
     leaf, sub = world.first.ders
     assert delete(world, leaf, sub) == "Failed"
+    assert world.station.certificates.leaf == world.first
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "hello",
-        ROOT + OTHER_ROOT,
-        pem.text([chains.der(CA.issuing)]),
-        sign(requests.make(requests.new_key(), "CS-1", "Netz AG")),
+NO_ROOTS = {
+    "garbage": ("hello", "PEM"),
+    "two": (ROOT + OTHER_ROOT, "not one"),
+    "no-root": (pem.text([chains.der(CA.issuing)]), "no root"),
+    "leaf": (sign(requests.make(requests.new_key(), "CS-1", "Netz AG")), ""),
+    "expired": (
         pem.text([chains.der(Authority.new("Old", now=to_datetime(START) - timedelta(days=8000)).root)]),
-        pem.text([chains.der(CA.root)[:-4] + b"abcd"]),
-    ],
-    ids=["garbage", "two", "no-root", "leaf", "expired", "forged"],
-)
+        "expired",
+    ),
+    "forged": (pem.text([chains.der(CA.root)[:-4] + b"abcd"]), "signature"),
+    "weak-rsa": (self_signed(rsa.generate_private_key(public_exponent=65537, key_size=1024)), "1024"),
+    "weak-curve": (self_signed(ec.generate_private_key(ec.SECP192R1())), "secp192r1"),
+    "weak-hash": (with_sha1(), "sha1"),
+}
+
+
+@pytest.mark.parametrize("wrong", NO_ROOTS)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_is_no_root_is_rejected(make, version, text) -> None:
+def test_what_is_no_root_is_rejected(make, version, wrong) -> None:
     world = make(version)
+    text, why = NO_ROOTS[wrong]
     assert install(world, MANUFACTURER_ROOT, text[:5_500]) == "Rejected"
+    assert version == "1.6" or why in world.csms.answers[-1][1].status_info.additional_info
+    assert ids(world, MANUFACTURER_ROOT).status == "NotFound"
 
 
-def test_there_is_room_for_so_many(make) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_there_is_room_for_so_many(make, version) -> None:
     """M05.FR.06."""
-    world = make(settings={"certificates_max": "2"})
+    world = make(version, settings={"certificates_max": "2"})
     assert install(world, MANUFACTURER_ROOT, OTHER_ROOT) == "Accepted"
-    assert install(world, "V2GRootCertificate", ROOT) == "Rejected"
+    assert install(world, MANUFACTURER_ROOT, ROOT) == "Rejected"
+    assert len(world.station.certificates.roots(MANUFACTURER_ROOT)) == 1
 
 
-def test_with_the_additional_check_a_root_is_signed_by_the_one_before(make) -> None:
+HEIRS = {"same name": heir(), "new name": heir("Netz AG Root 2")}
+
+
+@pytest.mark.parametrize("name", HEIRS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_with_the_additional_check_a_root_is_signed_by_the_one_before(make, version, name) -> None:
     """M05.FR.09 to 12."""
-    from cryptography import x509
+    world = make(version, settings={"root_check": "true"})
+    assert install(world, root_use(version), OTHER_ROOT) == "Rejected"
+    assert world.station.certificates.roots() == [ROOT]
+    assert install(world, root_use(version), HEIRS[name]) == "Accepted"
+    assert world.station.certificates.roots() == [ROOT, HEIRS[name]]  # the old one to fall back to
+    assert install(world, root_use(version), ROOT) == "Accepted"  # it is there
+    assert install(world, root_use(version), OTHER_ROOT) == "Rejected"
+    rows = ids(world, root_use(version))
+    found = rows.certificate_hash_data if version == "1.6" else [
+        row.certificate_hash_data for row in rows.certificate_hash_data_chain
+    ]  # fmt: skip
+    assert [read(row) for row in found] == [hash_data(pem.one(text), pem.one(ROOT)) for text in (ROOT, HEIRS[name])]
+    assert delete(world, pem.one(HEIRS[name]), pem.one(ROOT)) == "Accepted"
+    assert world.station.certificates.roots() == [ROOT]
 
-    world = make(settings={"root_check": "true"})
-    assert install(world, CSMS_ROOT, OTHER_ROOT) == "Rejected"
-    key = requests.new_key()
-    heir = (
-        x509.CertificateBuilder()
-        .subject_name(CA.root.subject)
-        .issuer_name(CA.root.subject)
-        .public_key(key.public_key())
-        .serial_number(5)
-        .not_valid_before(CA.root.not_valid_before_utc)
-        .not_valid_after(CA.root.not_valid_after_utc)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(CA.root_key, requests.hash_for(CA.root_key))
-    )
-    assert install(world, CSMS_ROOT, pem.text([chains.der(heir)])) == "Accepted"
-    assert len(world.station.certificates.roots()) == 2  # the old one to fall back to
+
+def distrusting(world: Any, served: list[str]) -> list[str]:
+    """The central system's certificate leads to one of the roots `served`; the roots of each attempt."""
+    tried: list[str] = []
+
+    def dial(tenant: str, identity: str, now: int) -> str:
+        tried.append(world.seen[-1].roots)
+        trusted = any(root in tried[-1] for root in served)
+        return "" if trusted else "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+
+    world.network.faults.dial = dial
+    return tried
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_new_root_that_works_stays_alone(make, version) -> None:
+    """M05.FR.13."""
+    world = make(version, settings={"root_check": "true"})
+    new = HEIRS["new name"]
+    assert install(world, root_use(version), new) == "Accepted"
+    tried = distrusting(world, [new])
+    world.offline()
+    world.online()
+    world.run(60)
+    assert world.station.online and tried == [new]
+    assert world.station.certificates.roots() == [new]
+    assert ids(world, root_use(version)).status == "Accepted"
+    assert delete(world, pem.one(new), pem.one(ROOT)) == "Failed", "now it is the only one"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_where_the_new_root_does_not_verify_the_old_one_is_tried(make, version) -> None:
+    """M05.FR.14."""
+    world = make(version, settings={"root_check": "true"})
+    new = HEIRS["new name"]
+    assert install(world, root_use(version), new) == "Accepted"
+    tried = distrusting(world, [ROOT])
+    world.offline()
+    world.online()
+    world.run(60)
+    assert world.station.online and tried == [new, ROOT]
+    assert world.station.certificates.roots() == [ROOT, new]
+    system = "CentralSystem" if version == "1.6" else "Csms"
+    assert events(world) == [f"Invalid{system}Certificate"]
+    # When the central system has changed over, too, the old one goes; the station remembers it over a restart.
+    distrusting(world, [new])
+    world.station.power_off()
+    world.station = world.build()
+    world.station.power_on()
+    world.run(60)
+    assert world.station.online and world.station.certificates.roots() == [new]
 
 
 # -- security profiles and events -------------------------------------------------------------------------------------
@@ -489,12 +731,15 @@ def test_events_of_a_start_a_restart_and_the_clock(make, version) -> None:
     assert events(world)[-1] == "SettingSystemTime"
 
 
-def test_events_wait_for_the_connection_and_survive_a_restart(make) -> None:
-    """A04.FR.02."""
-    world = make()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_events_wait_for_the_connection_and_survive_a_restart(make, version) -> None:
+    """A04.FR.01, .02, .04."""
+    world = make(version)
     world.offline()
     world.station.security.event("TamperDetectionActivated", "the door is open")
     world.station.security.event("InvalidMessages", "not critical: it stands in the log")
+    kinds = [line.split()[1] for line in world.station.security.lines()]
+    assert kinds == ["TamperDetectionActivated", "InvalidMessages"]
     world.station.finish()
     world.station.power_off()
     world.station = world.build()
@@ -503,6 +748,10 @@ def test_events_wait_for_the_connection_and_survive_a_restart(make) -> None:
     world.run(30)
     (told,) = world.csms.heard("SecurityEventNotification")
     assert (told.type, told.tech_info) == ("TamperDetectionActivated", "the door is open")
+    world.station.security.event("InvalidFirmwareSignature")
+    world.station.finish()
+    world.run(1)
+    assert events(world)[1:] == ["InvalidFirmwareSignature"]
 
 
 def test_an_event_is_told_again_until_it_is_answered(make) -> None:
@@ -544,8 +793,9 @@ def test_too_many_events_are_bounded_and_say_so(make) -> None:
         ("[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] handshake failure", "InvalidTLSCipherSuite"),
     ],
 )
-def test_trouble_with_tls_is_told_once_it_is_over(make, reason, event) -> None:
-    world = make()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_trouble_with_tls_is_told_once_it_is_over(make, version, reason, event) -> None:
+    world = make(version)
     faults = world.network.faults
     faults.dial = lambda tenant, identity, now: reason
     world.offline()
@@ -554,11 +804,11 @@ def test_trouble_with_tls_is_told_once_it_is_over(make, reason, event) -> None:
     assert not world.station.online
     del faults.dial
     world.run(600)
-    assert events(world) == [event]
+    assert events(world) == [event.replace("Csms", "CentralSystem") if version == "1.6" else event]
     assert sum(event in line for line in world.station.security.lines()) == 1
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_new_password_is_logged_and_not_shown(make, version) -> None:
     """A01.FR.11, .12."""
     world = make(version, profile=1, leaf=False)
@@ -578,3 +828,4 @@ def test_a_new_password_is_logged_and_not_shown(make, version) -> None:
     lines = world.station.security.lines()
     assert any("ReconfigurationOfSecurityParameters" in line for line in lines)
     assert not any(secret in line for line in lines)
+    assert world.station.settings.text("password") == secret and world.passwords == [secret]

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from pilotwire.core.time import Timer, to_datetime
+from pilotwire.crypto.hash_data import write
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.transport.port import Dialer, DialResult, Receiver
 
 from . import keystore
 from .keystore import CSMS_ROOT, STATION_USE, Kept, Leaf, Pending, Unfit
 from .parts import Part
+from .settings import BY_NAME
 
 if TYPE_CHECKING:
     from .program import Station
@@ -32,6 +34,7 @@ _LONGEST_TIMER_MS = 7 * 86_400_000
 ATTEMPTS = 3
 """Attempts with a raised security profile before the one before is tried again."""
 _KEY = "certificates"
+V2G_USES = ("V2GCertificate", "V2G20Certificate")
 _read = msgspec.json.Decoder(Kept).decode
 _TLS_WORDS = ("certificate", "ssl", "tls", "alert", "closed the connection during the handshake")
 
@@ -70,7 +73,18 @@ class Dialing:
 class Certificates(Part):
     """See the module."""
 
-    __slots__ = ("_attempts", "_due", "_kept", "_on_identity", "_renewal", "_told", "_trouble", "_with_new")
+    __slots__ = (
+        "_attempts",
+        "_due",
+        "_kept",
+        "_migrating",
+        "_on_identity",
+        "_renewal",
+        "_told",
+        "_trouble",
+        "_with_new",
+        "_with_old_root",
+    )
 
     def __init__(self, station: Station, on_identity: Callable[[Identity], None] | None) -> None:
         """`on_identity` puts what it is told where the dialer finds it; None: certificates are kept, never used."""
@@ -83,6 +97,10 @@ class Certificates(Part):
         self._told: Identity | None = None
         self._with_new = False
         """The attempt under way is made with the new certificate."""
+        self._with_old_root = False
+        """The attempt under way trusts the CSMS root that is to be replaced."""
+        self._migrating = False
+        """It goes elsewhere than the last connection went."""
         self._attempts = 0
         """Of the raised profile."""
         self._trouble = ""
@@ -93,7 +111,12 @@ class Certificates(Part):
         self._kept = _read(stored[_KEY]) if _KEY in stored else Kept()
         self._told = None
         self._with_new = self._kept.new is not None
+        self._with_old_root = self._migrating = False
         self._attempts = 0
+        if self._kept.pnc_off:
+            self._kept.pnc_off = False
+            self._station.settings.put(BY_NAME["pnc_enabled"], "true")
+            self._save()
         self._watch_end()
 
     def stop(self) -> None:
@@ -146,15 +169,24 @@ class Certificates(Part):
     def identity(self) -> Identity:
         """As whom the next connection is made."""
         kept = self._kept
-        leaf = kept.new if self._with_new and kept.new is not None else kept.leaf
-        profile = self.profile
+        new = kept.new if self._with_new else None
+        leaf = new if new is not None and new.begins() <= self._station.clock.now() else kept.leaf
+        profile = self._station.networks.security or self.profile
         if kept.old_profile and self._attempts >= ATTEMPTS and self._attempts % 2:
             profile = kept.old_profile
-        return Identity(profile, leaf.chain if leaf else "", leaf.key if leaf else "", "".join(self.roots()))
+        return Identity(profile, leaf.chain if leaf else "", leaf.key if leaf else "", "".join(self._trusted()))
+
+    def _trusted(self) -> list[str]:
+        """The CSMS roots to verify with: the newest, or the one that it replaces (M05.FR.14), not both."""
+        old = self._kept.old_root
+        if not old:
+            return self.roots()
+        return [old] if self._with_old_root else [root for root in self.roots() if root != old]
 
     def objection(self, profile: int) -> str:
-        """Why the station cannot go to a security profile; "" where it can (A05.FR.02, .03, .10)."""
-        if profile < self.profile:
+        """Why the station cannot go to a security profile; "" where it can (A05.FR.02, .03, .08 to .10)."""
+        down = profile < self.profile
+        if down and not (self._station.settings.flag("allow_downgrade") and (self.profile, profile) == (3, 2)):
             return "it is lower than the present one"
         if profile > self.profile and profile >= 2 and not self.roots():
             return "no CSMSRootCertificate is installed"
@@ -171,10 +203,18 @@ class Certificates(Part):
         self._save()
         self._station.security.event("ReconfigurationOfSecurityParameters", f"security profile {profile}")
 
+    def settle(self, profile: int) -> None:
+        """A connection was made by a network connection profile with this security profile (A05.FR.06)."""
+        if profile != self.profile:
+            self._kept.profile, self._kept.old_profile = profile, 0
+            self._save()
+            self._station.security.event("ReconfigurationOfSecurityParameters", f"security profile {profile}")
+
     def provide(self, leaf: Leaf | None, roots: Mapping[str, Sequence[str]]) -> None:
         """What the factory or an installer puts in: a certificate with its key, and roots (PEM) by their use."""
         self._kept.leaf = leaf
         self._kept.roots = [keystore.Root(use, text) for use, texts in roots.items() for text in texts]
+        self._kept.old_root = ""
         self._save()
         self._station.commit()
         if self._station.powered:
@@ -204,12 +244,17 @@ class Certificates(Part):
             more["certificate_type"] = pending.use
         if station.config.version == "2.1":
             more["request_id"] = pending.request_id
+            root = next((one for one in self._kept.roots if one.use == "V2GRootCertificate"), None)
+            if pending.use in V2G_USES and root is not None:
+                more["hash_root_certificate"] = write(root.data(), m.CertificateHashDataType)  # A02.FR.27
 
         def answered(response: Any, error: RpcError | None) -> None:
             if pending not in self._kept.pending:
                 return  # signed, or asked anew, in the meantime
             if response is not None and response.status != "Accepted":
                 self._forget(pending)  # not before somebody asks for it
+                if pending.use in V2G_USES:
+                    self._without_pnc()
             else:
                 self._arm(pending)
 
@@ -232,6 +277,14 @@ class Certificates(Part):
 
         self._cancel(pending.use)
         self._due[pending.use] = self._station.scheduler.call_later(wait, due)
+
+    def _without_pnc(self) -> None:
+        """A02.FR.21: no certificate towards vehicles, no Plug & Charge until the next restart."""
+        station = self._station
+        if "pnc" in station.features and station.settings.flag("pnc_enabled"):
+            station.settings.put(BY_NAME["pnc_enabled"], "false")
+            self._kept.pnc_off = True
+            self._save()
 
     def _cancel(self, use: str) -> None:
         timer = self._due.pop(use, None)
@@ -258,6 +311,7 @@ class Certificates(Part):
                 chain,
                 request_id,
                 now=station.clock.wall(),
+                lead_ms=0 if station.config.version == "2.1" else keystore.LEAD_MS,
                 common_name=self._common_name,
                 organization=station.settings.text("organization"),
             )
@@ -269,6 +323,12 @@ class Certificates(Part):
                     self._forget(pending)
             return str(error), None
         self._cancel(use)
+        # A02.FR.09 (not in 2.1, where the one that is sent is the one to use), .15: the newest by its beginning.
+        before_it = self._kept.leaf if use == STATION_USE else self._kept.v2g
+        newest = before_it is None or leaf.begins() >= before_it.begins()
+        if not newest and (use != STATION_USE or station.config.version != "2.1"):
+            self._save()
+            return "", None
         if use != STATION_USE:
             self._kept.v2g = leaf
             self._save()
@@ -324,6 +384,10 @@ class Certificates(Part):
     # -- connecting ---------------------------------------------------------------------------------------------------
     def tell(self) -> None:
         """An attempt to connect begins."""
+        networks = self._station.networks
+        self._migrating = networks.migrating
+        if networks.returned:
+            networks.returned, self._with_old_root = False, True  # M05.FR.16
         if self._on_identity is None:
             return
         identity = self.identity()
@@ -344,6 +408,8 @@ class Certificates(Part):
             self._attempts += 1
         if self._kept.new is not None and self._kept.leaf is not None and _turned_away(result):
             self._with_new = not self._with_new  # A02.FR.28: by turns
+        if self._kept.old_root and trouble == "InvalidCsmsCertificate" and not self._migrating:
+            self._with_old_root = not self._with_old_root  # M05.FR.14
 
     def _worked(self) -> None:
         """A02.FR.10: the one that works stays."""
@@ -353,7 +419,7 @@ class Certificates(Part):
             used = self._told.profile if self._told is not None else kept.profile
             kept.profile, kept.old_profile, changed = used, 0, True
             self._attempts = 0
-        if kept.new is not None and self._told is not None:
+        if kept.new is not None and self._told is not None and kept.new.begins() <= self._station.clock.now():
             changed = True
             if self._told.chain == kept.new.chain:
                 kept.leaf = kept.new
@@ -363,6 +429,11 @@ class Certificates(Part):
                 )
             kept.new, self._with_new = None, False
             self._watch_end()
+        if kept.old_root and self._told is not None and self._told.profile >= 2:
+            if kept.old_root not in self._told.roots:
+                keystore.settle_root(kept)
+                changed = True
+            self._with_old_root = False
         if changed:
             self._save()
 

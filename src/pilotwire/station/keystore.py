@@ -17,17 +17,25 @@ from pilotwire.crypto.hash_data import HashData, hash_data, is_self_issued
 
 CSMS_ROOT, MANUFACTURER_ROOT = "CSMSRootCertificate", "ManufacturerRootCertificate"
 STATION_USE = "ChargingStationCertificate"
-_LEAD_MS = 3_600_000
-"""How far ahead of the station's clock a certificate may begin: clocks differ (A02.FR.06)."""
+LEAD_MS = 3_600_000
+"""How far ahead of the station's clock a certificate may begin: clocks differ (A02.FR.06, .08). By 2.1 not at all."""
 
 
 class Unfit(Exception):
     """Why a certificate is not taken."""
 
 
-class Root(msgspec.Struct, frozen=True):
+class Root(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An installed root (PEM)."""
+
     use: str
     certificate: str
+    issuer: str = ""
+    """Who has signed it, where it replaced that one (M05.FR.10); "": itself."""
+
+    def data(self, algorithm: str = "SHA256") -> HashData:
+        """By what it is listed and deleted."""
+        return hash_data(pem.one(self.certificate), pem.one(self.issuer) if self.issuer else None, algorithm)
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -82,6 +90,10 @@ class Kept(msgspec.Struct):
     """The security profile that the CSMS has raised it to; 0: as built."""
     old_profile: int = 0
     """While the raised one has not worked yet: the one before."""
+    old_root: str = ""
+    """While the newest CSMS root has not worked yet: the one that it replaces (PEM), to fall back to."""
+    pnc_off: bool = False
+    """Plug & Charge was switched off until the next restart (A02.FR.21)."""
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -95,15 +107,18 @@ class Installed(msgspec.Struct, frozen=True):
 def install(kept: Kept, use: str, text: str, *, now: datetime, limit: int, check_root: bool) -> None:
     """Take a root. Raises Unfit. `check_root`: AdditionalRootCertificateCheck (M05.FR.09 to 12).
 
-    Only self-signed authorities are roots: what is none could be installed and never be found again.
+    Only self-signed authorities are roots: what is none could be installed and never be found again. But one that
+    replaces another is signed by that.
     """
+    same = [root for root in kept.roots if root.use == use]
+    replaced = same[-1] if use == CSMS_ROOT and check_root and same else None
     try:
         der = pem.one(text)
         certificate = chains.load(der)
         chains.check_authority(certificate, now)
-        if not is_self_issued(der):
-            raise Unfit("it is no root")
-        if use != CSMS_ROOT or not check_root:
+        if replaced is None:
+            if not is_self_issued(der):
+                raise Unfit("it is no root")
             certificate.verify_directly_issued_by(certificate)
     except (pem.BadPem, chains.ChainError) as error:
         raise Unfit(str(error)) from error
@@ -114,26 +129,29 @@ def install(kept: Kept, use: str, text: str, *, now: datetime, limit: int, check
     own = pem.text([der])
     if any(root.use == use and root.certificate == own for root in kept.roots):
         return  # M05.FR.17: it replaces itself
-    same = [root for root in kept.roots if root.use == use]
-    if use == CSMS_ROOT and check_root and same:
-        newest = chains.load(pem.one(same[-1].certificate))
+    stay = kept.roots
+    if replaced is not None:
         try:
-            certificate.verify_directly_issued_by(newest)
+            certificate.verify_directly_issued_by(chains.load(pem.one(replaced.certificate)))
         except Exception as error:
             raise Unfit("it is not signed by the root that it is to replace") from error
-        kept.roots = [root for root in kept.roots if root.use != use or root is same[-1]]
-    elif len(kept.roots) >= limit:
+        stay = [root for root in stay if root.use != use or root is replaced]
+    if len(stay) >= limit:
         raise Unfit("there is no room for another certificate")
-    kept.roots = [*kept.roots, Root(use, own)]
+    if replaced is not None:
+        kept.old_root = replaced.certificate
+    kept.roots = [*stay, Root(use, own, replaced.certificate if replaced is not None else "")]
+
+
+def settle_root(kept: Kept) -> None:
+    """The newest CSMS root has worked: the one before goes (M05.FR.13)."""
+    kept.roots = [root for root in kept.roots if root.use != CSMS_ROOT or root.certificate != kept.old_root]
+    kept.old_root = ""
 
 
 def listed(kept: Kept, uses: list[str] | None, algorithm: str = "SHA256") -> list[Installed]:
     """What is installed of these uses; None: of all."""
-    found = [
-        Installed(root.use, hash_data(pem.one(root.certificate), None, algorithm))
-        for root in kept.roots
-        if uses is None or root.use in uses
-    ]
+    found = [Installed(root.use, root.data(algorithm)) for root in kept.roots if uses is None or root.use in uses]
     if kept.v2g is not None and (uses is None or "V2GCertificateChain" in uses):
         chain = _chain_data(kept.v2g.ders, [pem.one(root.certificate) for root in kept.roots], algorithm)
         if chain:
@@ -160,7 +178,7 @@ def delete(kept: Kept, wanted: HashData, *, by_tls: bool) -> str:
             return "Failed"  # M04.FR.06
     for root in kept.roots:
         try:
-            same = hash_data(pem.one(root.certificate), None, wanted.algorithm).same(wanted)
+            same = root.data(wanted.algorithm).same(wanted)
         except ValueError:
             return "NotFound"
         if not same:
@@ -169,6 +187,8 @@ def delete(kept: Kept, wanted: HashData, *, by_tls: bool) -> str:
         if last and by_tls:
             return "Failed"
         kept.roots = [one for one in kept.roots if one is not root]
+        if root.use == CSMS_ROOT:
+            kept.old_root = ""  # of the two, one is left
         return "Accepted"
     if kept.v2g is not None and any(
         one.data.same(wanted) for one in listed(kept, ["V2GCertificateChain"], wanted.algorithm)
@@ -188,7 +208,15 @@ def ask(kept: Kept, use: str, common_name: str, organization: str, kind: str) ->
 
 
 def take(
-    kept: Kept, use: str, chain: str, request_id: int | None, *, now: datetime, common_name: str, organization: str
+    kept: Kept,
+    use: str,
+    chain: str,
+    request_id: int | None,
+    *,
+    now: datetime,
+    lead_ms: int,
+    common_name: str,
+    organization: str,
 ) -> Leaf:
     """The answer to a signing request (A02.FR.06). Raises Unfit.
 
@@ -211,7 +239,7 @@ def take(
         if use == STATION_USE:
             _names(leaf, common_name, organization)
         moment = max(now, leaf.not_valid_before_utc)
-        if (moment - now).total_seconds() * 1000 > _LEAD_MS:
+        if (moment - now).total_seconds() * 1000 > lead_ms:
             raise Unfit("it is not valid yet")
         roots = [chains.load(pem.one(root.certificate)) for root in kept.roots]
         named = [root for root in roots if root.subject == found[-1].issuer]

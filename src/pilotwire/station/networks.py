@@ -56,7 +56,7 @@ _decoder = msgspec.json.Decoder(NetworkProfile)
 class Networks(Part):
     """The profiles of one station, and which one it is at."""
 
-    __slots__ = ("_built_in", "_dialers", "_failures", "_made", "_order", "_position", "profiles")
+    __slots__ = ("_built_in", "_dialers", "_failures", "_made", "_order", "_position", "profiles", "returned")
 
     def __init__(self, station: Station, built_in: Dialer, dialers: Dialers | None) -> None:
         super().__init__(station)
@@ -68,6 +68,8 @@ class Networks(Part):
         self._failures = 0
         self.profiles: dict[int, NetworkProfile] = {}
         """By slot; the built-in one is not among them, unless the CSMS has set it anew."""
+        self.returned = False
+        """Elsewhere nobody was reached: the next attempt goes where the last connection went."""
 
     def restore(self, stored: Mapping[str, bytes]) -> None:
         rows = [_decoder.decode(value) for key, value in stored.items() if key.startswith(_PREFIX)]
@@ -77,6 +79,22 @@ class Networks(Part):
         self._order = tuple(slot for slot in order if self.valid(slot)) or (BUILT_IN,)
         self._position = 0
         self._failures = 0
+        self.returned = False
+
+    @property
+    def security(self) -> int:
+        """The security profile of the connection that is tried; 0: the station's own (1.6 has one connection)."""
+        return 0 if self._station.config.version == "1.6" else self.security_of(self._order[self._position])
+
+    def security_of(self, slot: int) -> int:
+        """The security profile of a slot that is valid."""
+        profile = self.profiles.get(slot)
+        return self._station.config.security_profile if profile is None else profile.security_profile
+
+    @property
+    def migrating(self) -> bool:
+        """The connection that is tried goes elsewhere than the last one went (B10)."""
+        return str(self._order[self._position]) != self._station.settings.text("active_network")
 
     @property
     def can_be_set(self) -> bool:
@@ -145,6 +163,7 @@ class Networks(Part):
                 if slot != self._station.settings.text("active_network"):
                     self._station.conversation.boot_anew()  # B10.FR.10 (errata 2025-06): it may be another CSMS
                 self._station.settings.put(BY_NAME["active_network"], slot)
+                self._settle()
             else:
                 self._failed()
             done(result)
@@ -165,4 +184,23 @@ class Networks(Part):
         self._failures += 1
         if self._failures >= self._station.settings.number("network_attempts"):
             self._failures = 0
+            elsewhere = self.migrating
             self._position = (self._position + 1) % len(self._order)
+            self.returned = elsewhere and not self.migrating
+
+    def _settle(self) -> None:
+        """A05.FR.06: a connection that is more secure than those before shuts the door behind it."""
+        station, security = self._station, self.security
+        if not security:
+            return
+        rises = security > station.certificates.profile
+        station.certificates.settle(security)
+        if not rises:
+            return
+        slot = self._order[self._position]
+        for lower in [one for one in self.profiles if self.security_of(one) < security]:
+            del self.profiles[lower]
+            station.store({f"{_PREFIX}{lower}": None})
+        self._order = tuple(one for one in self._order if self.security_of(one) >= security)
+        self._position = self._order.index(slot)
+        station.settings.put(BY_NAME["network_priority"], ",".join(map(str, self._order)))

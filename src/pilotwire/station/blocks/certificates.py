@@ -80,13 +80,14 @@ def installed(station: Station, request: Any) -> Reply:
 
 
 def rise_16(station: Station, value: str) -> Reply:
-    """ChangeConfiguration of SecurityProfile: never down (whitepaper A05)."""
-    wanted = int(value) if value.strip().isdigit() else 0
-    if station.certificates.objection(wanted):
+    """ChangeConfiguration of SecurityProfile: up alone (whitepaper A05.FR.01), and to 1 or 2 with a password alone."""
+    wanted, now = int(value) if value.strip().isdigit() else 0, station.certificates.profile
+    # A station that is built for 1 or 2 has come with a password.
+    keyed = bool(station.settings.text("password")) or station.config.security_profile in (1, 2)
+    if wanted <= now or (wanted in (1, 2) and not keyed) or station.certificates.objection(wanted):
         return Reply(v16.ChangeConfigurationResponse(status="Rejected"))
-    rises = wanted > station.certificates.profile
     station.certificates.rise(wanted)
-    return Reply(v16.ChangeConfigurationResponse(status="Accepted"), station.conversation.reconnect if rises else None)
+    return Reply(v16.ChangeConfigurationResponse(status="Accepted"), station.conversation.reconnect)
 
 
 def sign(use: str) -> Callable[[Station, tuple[Evse, ...], bool], Callable[[], None]]:

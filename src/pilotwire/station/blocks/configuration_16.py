@@ -72,8 +72,8 @@ def change_configuration(station: Station, request: v16.ChangeConfigurationReque
 
 
 def _change_password(station: Station, setting: Setting, value: str) -> Reply:
-    """Security whitepaper A01: 8 to 20 bytes as hexadecimal; then the station connects anew with it."""
-    if not station.takes_passwords or not 16 <= len(value) <= 40 or len(value) % 2 or not _is_hex(value):
+    """Security whitepaper A00.FR.205, A01: 16 to 20 bytes as hexadecimal; then it connects anew with them."""
+    if not station.takes_passwords or not 32 <= len(value) <= 40 or len(value) % 2 or not _is_hex(value):
         return Reply(v16.ChangeConfigurationResponse(status="Rejected"))
     station.settings.change(setting, value)
     return Reply(v16.ChangeConfigurationResponse(status="Accepted"), station.conversation.reconnect)

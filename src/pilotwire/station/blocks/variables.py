@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.rpc.errors import FORMAT_VIOLATION, OCCURRENCE_CONSTRAINT, RpcError
@@ -13,6 +14,9 @@ from .handling import V2, on, reason
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
+
+_PASSWORD_LETTERS = frozenset(ascii_letters + digits + "*-_=:+|@.")
+"""passwordString of 2.0.1 (part 2, 2.1.4)."""
 
 
 def get_variables(station: Station, request: Any) -> Reply:
@@ -66,13 +70,16 @@ def _set(station: Station, row: Any) -> Any:
         why = network_variables.change(station, found, row.attribute_value)
         status = "Accepted" if why is None else "Rejected"
     elif found.setting is None or (
-        # A BasicAuthPassword has at least 16 characters (part 2 appendix, SecurityCtrlr).
-        found.setting.name == "password" and not (station.takes_passwords and 16 <= len(row.attribute_value) <= 64)
+        found.setting.name == "password"
+        and not (station.takes_passwords and _is_password(station, row.attribute_value))
     ):
         status = "Rejected"
     elif found.setting.name == "network_priority" and not _all_valid(station, row.attribute_value):
         status = "Rejected"  # B10.FR.02
         why = "InvalidNetworkConf", "not every slot holds a profile that could be used"
+    elif found.setting.name == "network_priority" and (objection := _objection(station, row.attribute_value)):
+        status = "Rejected"
+        why = "InvalidNetworkConf", objection
     else:
         status = station.settings.change(found.setting, row.attribute_value)
     return station.messages.SetVariableResultType(
@@ -87,6 +94,19 @@ def _set(station: Station, row: Any) -> Any:
 def _all_valid(station: Station, slots: str) -> bool:
     named = [slot.strip() for slot in slots.split(",")]
     return all(slot.isdecimal() and station.networks.valid(int(slot)) for slot in named)
+
+
+def _objection(station: Station, slots: str) -> str:
+    """A05.FR.02, .03, .08 to .10: why the station cannot go to the security profile of one of these slots."""
+    levels = [station.networks.security_of(int(slot)) for slot in slots.split(",")]
+    return next(filter(None, map(station.certificates.objection, levels)), "")
+
+
+def _is_password(station: Station, value: str) -> bool:
+    """A00.FR.205: by 2.0.1 16 to 40 of certain characters, by 2.1 any 16 to 64."""
+    if station.config.version == "2.0.1":
+        return 16 <= len(value) <= 40 and all(one in _PASSWORD_LETTERS for one in value)
+    return 16 <= len(value) <= 64
 
 
 def find(station: Station, row: Any) -> Attribute | str:
