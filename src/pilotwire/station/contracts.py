@@ -203,7 +203,8 @@ class Contracts(Part):
         evse = station.evse(evse_id)
         ders = pem.blocks(chain)
         valid = self._holds(ders)
-        if not station.powered or evse.session is not None or evse.pending is not None:
+        taken = evse.pending is not None or (evse.session is not None and evse.session.authorized)
+        if not station.powered or taken:
             return
 
         def let_in(grant: Grant) -> None:

@@ -209,7 +209,10 @@ class Dialect2:
             if vehicle:
                 more.append(m.AdditionalInfoType(additional_id_token=vehicle, type="EVCCID"))  # Q01.FR.02
             id_token.additional_info = more or None
-        phases = sum(1 for current in evse.meter.currents if current) if state == "Charging" else 0
+        phases = 0 if evse.config.dc else sum(1 for current in evse.meter.currents if current)
+        if state != "Charging" and phases == session.phases:
+            phases = 0  # E02.FR.18, .19: told when energy begins to flow, and when their number has changed
+        session.phases = phases or session.phases
         request = m.TransactionEventRequest(
             event_type=kind,
             timestamp=to_datetime(session.started_at) if first else station.clock.wall(),
@@ -223,7 +226,7 @@ class Dialect2:
             ),
             meter_value=values or None,
             offline=None if station.online else True,
-            number_of_phases_used=phases if phases and not evse.config.dc else None,
+            number_of_phases_used=phases or None,
             evse=m.EVSEType(id=evse.id, connector_id=1) if first or state is not None else None,
             reservation_id=session.reservation if fresh else None,
             id_token=id_token,
@@ -258,7 +261,10 @@ class Dialect2:
         )
 
     def prepare(self, entry: Queued) -> msgspec.Struct:
-        return self._version.actions[entry.action].decode_request(entry.payload).message
+        request: Any = self._version.actions[entry.action].decode_request(entry.payload).message
+        if entry.offline and entry.action == "TransactionEvent":
+            request.offline = True  # E11.FR.07
+        return request
 
     def encode(self, request: msgspec.Struct) -> bytes:
         """As the outbox keeps it."""

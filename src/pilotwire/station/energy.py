@@ -293,8 +293,10 @@ class Energy:
     def _aligned(self) -> None:
         station = self._station
         self._timer = None
-        for evse in station.evses:
-            self.send_reading(evse, CLOCK, "MeterValueClock")
+        # J01.FR.20: where they are wanted of an idle station alone, none goes out while a transaction runs.
+        if not (station.settings.flag("aligned_idle") and station.transactions.busy):
+            for evse in station.evses:
+                self.send_reading(evse, CLOCK, "MeterValueClock")
         self._align_sent()
         station.finish()
 

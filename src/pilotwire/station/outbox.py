@@ -26,6 +26,8 @@ class Queued(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The request as JSON. In 1.6 the transactionId is filled in when it is sent."""
     periodic: bool = False
     """A reading that may be thinned out when memory runs low."""
+    offline: bool = False
+    """It waited while there was no connection."""
     failures: int = 0
     """Failures to process that the CSMS reported."""
     tries: int = 0
@@ -78,10 +80,19 @@ class TransactionQueue:
         self._next = max(int(stored.get("queue-next", b"1")), self._entries[-1].n + 1 if self._entries else 1)
 
     def push(
-        self, changes: dict[str, bytes | None], *, action: str, session: str, payload: bytes, periodic: bool
+        self,
+        changes: dict[str, bytes | None],
+        *,
+        action: str,
+        session: str,
+        payload: bytes,
+        periodic: bool,
+        offline: bool = False,
     ) -> Queued:
         """Append; the change to the store is added to `changes`."""
-        entry = Queued(n=self._next, action=action, session=session, payload=payload, periodic=periodic)
+        entry = Queued(
+            n=self._next, action=action, session=session, payload=payload, periodic=periodic, offline=offline
+        )
         self._next += 1
         self._entries.append(entry)
         changes[_key(entry.n)] = _encode(entry)
@@ -95,6 +106,13 @@ class TransactionQueue:
         entry = self._entries.popleft()
         changes[_key(entry.n)] = None
         return entry
+
+    def went_offline(self, changes: dict[str, bytes | None]) -> None:
+        """The connection is gone: what has not been sent yet is sent as a message of the time offline (E11.FR.07)."""
+        for entry in self._entries:
+            if not entry.offline and not entry.tries:
+                entry.offline = True
+                changes[_key(entry.n)] = _encode(entry)
 
     def update(self, changes: dict[str, bytes | None], entry: Queued) -> None:
         changes[_key(entry.n)] = _encode(entry)

@@ -581,6 +581,7 @@ class Station:
     def offline(self) -> None:
         if self._offline_since is None:
             self._offline_since = int(self.scheduler.now())
+            self.outbox.went_offline(self._changes)
             for part in self.parts:
                 part.offline()
 
@@ -610,7 +611,14 @@ class Station:
 
     def enqueue(self, evse: Evse, session: Session, action: str, payload: bytes, *, periodic: bool = False) -> None:
         """A transaction message: into the outbox, together with the state that it tells of."""
-        self.outbox.push(self._changes, action=action, session=session.key, payload=payload, periodic=periodic)
+        self.outbox.push(
+            self._changes,
+            action=action,
+            session=session.key,
+            payload=payload,
+            periodic=periodic,
+            offline=not self.online,
+        )
         if not session.ending:
             self.store_session(session)
         self.store_meter(evse)

@@ -66,6 +66,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     """2.x: until when the cable is awaited (true time, ms)."""
     allowed_wh: int | None = None
     """Register up to which energy still flows although the CSMS does not accept the token (E05.FR.03)."""
+    phases: int = 0
+    """2.x: the number of phases in use that was told last."""
     wait_until: int | None = None
     """Until when no energy flows after the session was resumed (true time, ms; E17.FR.18)."""
     last_state: str = ""

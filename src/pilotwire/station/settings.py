@@ -298,6 +298,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     _int("aligned_ended_interval", 0, "", _V("AlignedDataCtrlr", "TxEndedInterval"), high=86_400, unit="s"),
     _list("aligned_ended", "", MEASURANDS, "StopTxnAlignedData", _V("AlignedDataCtrlr", "TxEndedMeasurands")),
+    _bool("aligned_idle", False, "", _V("AlignedDataCtrlr", "SendDuringIdle")),
     _bool("aligned_available", True, "", _V("AlignedDataCtrlr", "Available"), writable=False),
     _bool("aligned_enabled", True, "", _V("AlignedDataCtrlr", "Enabled"), writable=False),
     _int("sampled_max", len(MEASURANDS), "MeterValuesSampledDataMaxLength", None, writable=False),
