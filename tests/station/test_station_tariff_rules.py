@@ -339,6 +339,44 @@ def test_a_driver_who_does_not_want_the_tariff_is_not_charged(make_world, driver
     assert not world.station.costs.declined(1)
 
 
+@pytest.mark.parametrize("drivers", [False, True])
+def test_a_transaction_that_begins_before_its_driver_is_known(make_world, drivers):
+    points = {"start_point": "EVConnected", "stop_point": "EVConnected", "sample_interval": "0"}
+    world = ready(make_world, settings=points | {"running_cost": "true", "cost_interval": "60"})
+    fee = {"fixedFee": {"prices": [{"priceFixed": 3}]}, "idleTime": {"prices": [{"priceMinute": 1}]}}
+    install(world, "A", **fee)
+    if drivers:
+        with_driver(world, idleTime={"prices": [{"priceMinute": 2}]}, fixedFee={"prices": [{"priceFixed": 5}]})
+    world.station.plug(1, world.car())
+    world.run(600)
+    assert [e.event_type for e in events(world)] == ["Started"] and used(world) == []
+    world.station.tap(1, "AA11")
+    world.run(300)
+    assert used(world) == [["DRIVER" if drivers else "A"]]
+    assert len([e for e in events(world) if e.trigger_reason == "RunningCost"]) in (4, 5)
+    world.station.unplug(1)
+    world.run(5)
+    details = events(world, "Ended")[-1].cost_details
+    assert details.total_cost.fixed.excl_tax == (5 if drivers else 3)
+    assert details.total_usage.idle_time < 10, "nobody pays for the time before"
+    assert details.total_usage.energy == world.station.truth[-1].energy_wh
+
+
+def test_a_declined_tariff_stops_the_energy_where_the_transaction_goes_on(make_world):
+    world = ready(make_world, settings={"stop_point": "EVConnected", "sample_interval": "0"})
+    install(world, "A")
+    charge(world, 5)
+    assert world.station.costs.declined(1)
+    world.run(60)
+    last = events(world)[-1]
+    assert (last.event_type, last.trigger_reason) == ("Updated", "TariffNotAccepted")
+    assert world.station.evses[0].meter.power_mw == 0
+    world.station.unplug(1)
+    world.run(5)
+    ended = events(world, "Ended")[-1]
+    assert ended.cost_details is None and world.station.truth[-1].cost is None
+
+
 # ── another tariff on the way ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -654,6 +692,24 @@ def test_the_cost_that_the_csms_says_is_shown(make_world, version):
     world.online()
     world.run(300)
     assert shown(1) == "the bill comes by mail", "what comes after that is seen by nobody"
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+def test_a_total_that_comes_when_the_bay_is_empty_is_not_shown(make_world, version):
+    world = ready(make_world, version, settings={"stop_point": "ParkingBayOccupancy"})
+    m = world.csms.messages
+    world.csms.scripts["TransactionEvent"] = lambda request: m.TransactionEventResponse(
+        total_cost=D("2.75") if request.event_type == "Ended" else D("1.5")
+    )
+    world.station.arrive(1)
+    charge(world, 5)
+    assert world.station.costs.shown(1) == "1.50 EUR"
+    world.station.unplug(1)
+    world.station.leave(1)
+    world.run(5)
+    assert events(world, "Ended")
+    assert world.station.truth[-1].cost == D("2.75")
+    assert world.station.costs.shown(1) == ""
 
 
 def test_the_cost_that_the_station_works_out_is_shown(make_world):

@@ -12,6 +12,8 @@ from pilotwire.core.time import from_rfc3339
 from pilotwire.domain.facts import SessionCostDiffered
 from pilotwire.station.config import EvseConfig
 from pilotwire.station.tariffs import Tariffs
+from pilotwire.vehicle.car import Vehicle
+from pilotwire.vehicle.catalogue import CATALOGUE
 
 D = Decimal
 INSTANT = from_rfc3339("2026-03-27T17:30:00Z")
@@ -285,3 +287,34 @@ def test_both_sides_bill_a_reservation(version: str) -> None:
     charge(shop, station, 1)
     again = leave(shop, station)
     assert again.bill is not None and again.bill.amount is not None and again.bill.amount < 1
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+@pytest.mark.parametrize("drivers", [False, True])
+def test_a_session_is_priced_from_when_its_driver_is_known(version: str, drivers: bool) -> None:
+    shop = shop_with(ENERGY | {"fixedFee": {"prices": [{"priceFixed": 3}]}})
+    shop.tariff("mine", {"fixedFee": {"prices": [{"priceFixed": 5}]}, "idleTime": {"prices": [{"priceMinute": 2}]}})
+    if drivers:
+        shop.assign("mine", "token", "aa11")
+    points = {"start_point": "EVConnected", "stop_point": "EVConnected", "sample_interval": "60"}
+    station = shop.station(version, EvseConfig(), **points)
+    station.plug(1, Vehicle(CATALOGUE["compact three-phase 11 kW"], 300))
+    shop.run(900)
+    [waiting] = shop.sessions()
+    assert waiting.bill is None
+    station.tap(1, "AA11")
+    shop.run(600)
+    station.unplug(1)
+    shop.run(20)
+    [session] = shop.sessions()
+    bill = session.bill
+    assert bill is not None and bill.costing is not None and bill.complete
+    assert bill.tariff_id.split(".")[0] == ("mine" if drivers else "t")
+    assert bill.costing.idle_ms < 30_000 and session.energy_wh > 1500
+    energy = D(0) if drivers else D(session.energy_wh) * D("0.39") * D("1.19") / 1000
+    assert bill.amount is not None and abs(bill.amount - energy - (5 if drivers else 3)) < D("0.6")
+    assert bill.amount == station.truth[-1].cost
+    if version == "2.1":
+        assert bill.told is not None and bill.told.amount == bill.amount
+    assert shop.facts(SessionCostDiffered) == []
+    shop.same_after_replay()

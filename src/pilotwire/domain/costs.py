@@ -30,8 +30,11 @@ from .inputs import Input, Outcome, TransactionAnswered, TransactionEvent
 from .records import Pricing, Session, Station
 from .state import StationState
 from .tariffs import bill as bills
-from .tariffs import checking
+from .tariffs import checking, course
 from .tariffs.model import Tariff
+
+NOBODY = "NoAuthorization"
+"""IdTokenEnumType where nobody is asked."""
 
 # ── what comes in ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,7 +155,7 @@ def _set(
         begins=begins,
         zone=found.zone if pricing.zone is None else pricing.zone,
         evse_kind=pricing.kinds.get(evse, "AC"),
-        reserved_ms=_reserved(station, reservation, time) if begins else None,
+        reserved_ms=_reserved(station, reservation, time),
     )
 
 
@@ -219,19 +222,20 @@ def of_event(
     bill = None if session is None else session.bill
     evse = given.evse or (session.evse if session is not None else 0)
     if bill is None or (not bill.tariff_id and given.tariff_id):
-        # It begins; or it has, and only now is it said by which tariff.
-        if given.kind == "Started" or session is None or given.tariff_id:
-            token = given.token or ("" if session is None else session.token)
+        # It begins; or it has, and only now is it said by which tariff, or known for whom.
+        token = given.token or _token(session)
+        begins = given.kind == "Started" or session is None
+        nameless = session is not None and not session.token
+        if given.tariff_id or (_known(given, token) if given.kind == "Started" or nameless else begins):
             found = _choose(state, ctx, evse, token, group, given.tariff_id, given.time)
             if found is not None:
-                begins = given.kind == "Started" or session is None
                 fact = _set(
                     state.station, session_id, evse, found, given.time, begins=begins, reservation=given.reservation_id
                 )
                 _insert(facts, structs.replace(fact, seq_no=given.seq_no))
     elif given.kind == "Started" and bill.costing is None and bill.first is not None:
         # Other messages of it came first; only now is it known how it began.
-        found = _choose(state, ctx, evse, given.token, group, given.tariff_id, given.time)
+        found = _choose(state, ctx, evse, given.token or _token(session), group, given.tariff_id, given.time)
         if found is not None:
             fact = _set(
                 state.station, session_id, evse, found, given.time, begins=True, reservation=given.reservation_id
@@ -256,6 +260,15 @@ def of_event(
         facts.append(SessionCostTold(event_time=given.time, session_id=session_id, told=given.cost))
     if session is not None and bill is not None:
         facts += _compared(session, facts)
+
+
+def _token(session: Session | None) -> str:
+    return "" if session is None else session.token
+
+
+def _known(given: TransactionEvent, token: str) -> bool:
+    """Whether a transaction's driver is known, or nobody asks who it is. Before that it has no tariff (I08.FR.04)."""
+    return bool(token) or given.token_type == NOBODY or given.charging_state == course.CHARGING
 
 
 def _insert(facts: list[AnyFact], fact: SessionTariffSet) -> None:

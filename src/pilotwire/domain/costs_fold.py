@@ -78,9 +78,10 @@ def _begin(session: Session, bill: Bill, fact: SessionTariffSet) -> None:
     state = session.charging_state
     assert bill.first is not None
     if not fact.begins:
-        # The next register that is read is where the energy begins.
+        # The next register that is read is where the energy begins; while nobody was authorized none has flowed.
         seq = None if old else fact.seq_no if fact.seq_no is not None else session.seen[-1][1] + 1
-        mark = Mark(fact.event_time, None, course.charging(state))
+        last = session.meter_start_wh if session.last is None else session.last.wh
+        mark = Mark(fact.event_time, None if session.token else last, course.charging(state))
         bills.begin_at(bill, bill.first, mark, None if seq is None else seq - 1)
     elif (
         not old

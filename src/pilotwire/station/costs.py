@@ -77,6 +77,10 @@ class Bill(msgspec.Struct, omit_defaults=True):
     """Of one running session."""
 
     costing: Costing | None = None
+    chosen: bool = False
+    """Which tariff it is, or that it is none, is known."""
+    wh: int | None = None
+    """The register that was told last before it was known."""
     tell_tariff: bool = False
     """Its tariffId goes with the next event."""
     limit: Limit = NO_LIMIT
@@ -217,8 +221,7 @@ class Costs(Part):
             bill = self._bills[evse.id]
             bill.costing, bill.tell_tariff, evse.session.cost = None, False, None
             self._save(evse, bill)
-            # TxStopPoint has PowerPathClosed: without authorization the transaction is over.
-            station.transactions.end(evse, "DeAuthorized", "TariffNotAccepted")
+            station.transactions.release(evse, "DeAuthorized", "TariffNotAccepted")
         else:
             return False
         station.finish()
@@ -286,13 +289,19 @@ class Costs(Part):
         bill = self._bills.get(evse.id)
         if kind == "Started":
             bill = self._bills[evse.id] = bill or Bill()
-            tariff = None if session.token in self._central else station.tariffs.of(evse, session)
-            if tariff is not None and bill.costing is None:
-                wh = registers[0][1] if registers else None
-                bill.costing = self._begin(evse, tariff, time, wh, session.reserved_ms)
-                bill.tell_tariff = True
         if bill is None:
             return
+        if not bill.chosen and not session.authorized and registers:
+            bill.wh = registers[-1][1]
+        if not bill.chosen and (session.authorized or info.charging_state == course.CHARGING):
+            # I08.FR.04: where a transaction begins before its driver is known, its tariff begins with the driver.
+            bill.chosen = True
+            tariff = None if session.token in self._central else station.tariffs.of(evse, session)
+            if tariff is not None and bill.costing is None:
+                wh = registers[0][1] if kind == "Started" and registers else bill.wh
+                reserved = None if request.reservation_id is None else session.reserved_ms
+                bill.costing = self._begin(evse, tariff, time, wh, reserved)
+                bill.tell_tariff = True
         costing = bill.costing
         if costing is not None:
             # As a receiver sees it: the first and the last register of a message, and its newest power.
@@ -316,7 +325,7 @@ class Costs(Part):
         if kind == "Ended":
             return
         self._save(evse, bill)
-        if kind == "Started":
+        if evse.id not in self._costs:
             self._plan_cost(evse)
 
     def _final(self, bill: Bill, costing: Costing) -> Any:

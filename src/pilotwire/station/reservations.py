@@ -185,7 +185,8 @@ class Reservations(Part):
         """A session has begun that `pending` had authorized."""
         session.reservation = pending.reservation
         if pending.reserved_since:
-            session.reserved_ms = max(0, session.started_at - pending.reserved_since) // 1000 * 1000
+            reserved = self._station.clock.now() - pending.reserved_since
+            session.reserved_ms = max(0, reserved) // 1000 * 1000
         if pending.reservation is not None:
             self._remove(pending.reservation)
 
