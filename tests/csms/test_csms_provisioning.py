@@ -100,6 +100,75 @@ def test_places_for_logs_are_plain(place: str, outcome: str) -> None:
     assert [one.outcome for one in replies] == [outcome]
 
 
+@pytest.mark.parametrize(
+    ("slot", "values", "outcome"),
+    [
+        ("1", {"MessageTimeout": "30"}, "invalid"),
+        ("3", {"MessageTimeout": "30"}, "invalid"),
+        ("2", {"MessageTimeout": "30"}, "answered"),
+        ("2", {"OcppCsmsUrl": "wss://x.example"}, "invalid"),
+        ("2", {"OcppCsmsUrl": "wss://x.example", "ApnEnabled": "false"}, "invalid"),
+        ("2", {"OcppCsmsUrl": "wss://x.example", "ApnEnabled": "false", "VpnEnabled": "false"}, "answered"),
+        ("2", {"OcppCsmsUrl": "wss://x.example", "ApnEnabled": "true", "VpnEnabled": "false"}, "invalid"),
+        ("2", {"Apn": "internet.example"}, "invalid"),
+        ("2", {"Apn": "internet.example", "ApnEnabled": "true"}, "answered"),
+        ("2", {"VpnServer": "v.example", "VpnEnabled": "false"}, "invalid"),
+        ("2", {"VpnServer": "v.example", "VpnEnabled": "true"}, "answered"),
+    ],
+)
+def test_a_network_in_use_is_left_alone_and_another_is_set_whole(
+    slot: str, values: dict[str, str], outcome: str
+) -> None:
+    world = World()
+    station = world.station(version="2.1")
+    station.boot()
+    used = {
+        "component": {"name": "OCPPCommCtrlr"},
+        "variable": {"name": "NetworkConfigurationPriority"},
+        "variableAttribute": [{"type": "Actual", "value": "3,1", "mutability": "ReadWrite"}],
+    }
+    station.call("NotifyReport", {"requestId": 1, "seqNo": 0, "generatedAt": station.at(), "reportData": [used]})
+    component = {"name": "NetworkConfiguration", "instance": slot}
+    rows = [
+        {"component": component, "variable": {"name": name}, "attributeValue": value} for name, value in values.items()
+    ]
+    station.on["SetVariables"] = lambda payload: {
+        "setVariableResult": [
+            {"attributeStatus": "Accepted", "component": row["component"], "variable": row["variable"]}
+            for row in payload["setVariableData"]
+        ]
+    }
+    replies = world.command("SetVariables", {"setVariableData": rows})
+    world.run()
+    assert [one.outcome for one in replies] == [outcome], replies
+
+
+@pytest.mark.parametrize("version", V2)
+@pytest.mark.parametrize("clear", [True, False])
+def test_a_customers_certificate_is_named_as_the_station_knows_it(version: str, clear: bool) -> None:
+    world = World()
+    station = world.station(version=version)
+    station.boot()
+    known = {"hashAlgorithm": "SHA384", "issuerNameHash": "aa", "issuerKeyHash": "bb", "serialNumber": "0aF"}
+    chain = [{"certificateType": "V2GCertificateChain", "certificateHashData": known}]
+
+    def ask(**fields: str) -> str:
+        named = {"requestId": 4, "report": True, "clear": clear, "customerCertificate": known | fields}
+        replies = world.command("CustomerInformation", named)
+        world.run()
+        return replies[0].outcome
+
+    assert ask(hashAlgorithm="SHA256") == "answered", "nobody has looked so far"
+    station.on["GetInstalledCertificateIds"] = lambda payload: {
+        "status": "Accepted",
+        "certificateHashDataChain": chain,
+    }
+    world.command("GetInstalledCertificateIds", {})
+    world.run()
+    assert ask(hashAlgorithm="SHA256", serialNumber="0Af") == "invalid"
+    assert ask() == ask(hashAlgorithm="SHA256", serialNumber="77") == "answered"
+
+
 @pytest.mark.parametrize("version", V2)
 def test_long_lists_go_out_in_parts_that_the_station_takes(version: str) -> None:
     world = World()

@@ -52,7 +52,8 @@ def events(world, monitor=None):
     for request in world.csms.heard("NotifyEvent"):
         assert request.seq_no == 0 and not request.tbc
         told += request.event_data
-    return [event for event in told if monitor in (None, event.variable_monitoring_id)]
+    monitored = [event for event in told if event.variable_monitoring_id is not None]
+    return [event for event in monitored if monitor in (None, event.variable_monitoring_id)]
 
 
 def charge(world):

@@ -197,11 +197,12 @@ def test_back_at_the_csms_without_a_boot(make_world, version):
     world.station.plug(1, world.car())
     world.online()
     world.run(40)
-    assert [s.action for s in world.csms.said[before:]] == ["StatusNotification"]
+    told = "NotifyEvent" if version == "2.1" else "StatusNotification"
+    assert [s.action for s in world.csms.said[before:]] == [told]
     world.offline()
     world.run(100)
     world.online()
     world.run(400)
     # Longer than OfflineThreshold: everything is told anew.
-    assert len(world.csms.heard("StatusNotification")) >= (4 if version == "1.6" else 3)
+    assert len(world.csms.heard(told)) >= {"1.6": 4, "2.0.1": 3, "2.1": 2}[version]
     assert len(world.csms.heard("BootNotification")) == 1

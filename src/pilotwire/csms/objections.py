@@ -82,6 +82,29 @@ def _variables(actor: StationActor, request: Any) -> str:
         if place in seen:
             return f"{one.component.name}.{one.variable.name} is set twice in one message"
         seen.add(place)
+    return _networks(actor, request) if actor.version == "2.1" else ""
+
+
+def _networks(actor: StationActor, request: Any) -> str:
+    """2.1 B09.FR.21, .29, .30: the profile of a slot that is not in use, with whether it goes by APN and VPN."""
+    slots: dict[str, dict[str, str]] = {}
+    for one in request.set_variable_data:
+        if one.component.name.lower() == "networkconfiguration":
+            slots.setdefault(one.component.instance or "", {})[one.variable.name.lower()] = one.attribute_value
+    kept = actor.known().station.kept
+    used = [] if kept is None else [slot.strip() for slot in kept.networks.split(",")]
+    for slot, values in slots.items():
+        if slot in used:
+            return f"the station connects by slot {slot}: set another one, then change NetworkConfigurationPriority"
+        for kind in ("apn", "vpn"):
+            enabled = values.get(f"{kind}enabled", "").lower()
+            given = any(value for name, value in values.items() if name.startswith(kind) and name != f"{kind}enabled")
+            if given and enabled != "true":
+                return (
+                    f"with what is set of its {kind.upper()}, {kind.capitalize()}Enabled of slot {slot} is to be true"
+                )
+            if "ocppcsmsurl" in values and not given and enabled != "false":
+                return f"slot {slot} has no {kind.upper()}: {kind.capitalize()}Enabled is to be set to false with it"
     return ""
 
 
@@ -108,6 +131,19 @@ def _display(actor: StationActor, request: Any) -> str:
     return ""
 
 
+def _customer(actor: StationActor, request: Any) -> str:
+    """N09.FR.08, N10.FR.09: a customer's certificate is named by the hash by which the station knows it."""
+    asked, desk = request.customer_certificate, actor.around.certificates
+    known = desk.installed.of(actor.key) if asked is not None and desk is not None else None
+    if asked is None or known is None:
+        return ""
+    serial = asked.serial_number.lower()
+    hashes = {row.hash_algorithm for row in known.rows if row.serial_number.lower() == serial}
+    if not hashes or asked.hash_algorithm in hashes:
+        return ""
+    return f"the station knows that certificate by {', '.join(sorted(hashes))}, not by {asked.hash_algorithm}"
+
+
 _LOOKS: Mapping[str, Callable[[StationActor, Any], str]] = {
     "ClearChargingProfile": charging.cleared,
     "RemoteStartTransaction": charging.started,
@@ -117,5 +153,6 @@ _LOOKS: Mapping[str, Callable[[StationActor, Any], str]] = {
     "SetDisplayMessage": _display,
     "SetVariableMonitoring": _monitors,
     "SetVariables": _variables,
+    "CustomerInformation": _customer,
     "GetLog": _log,
 }

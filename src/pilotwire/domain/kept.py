@@ -244,6 +244,8 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     local_list: ListAtStation | None = None
     master: str = ""
     """The group of its master passes (2.x MasterPassGroupId)."""
+    networks: str = ""
+    """The slots of network profiles that are in use, the first first (2.x NetworkConfigurationPriority): "1,2"."""
     inventory: Inventory | None = None
     swaps: list[Swap] = []
     payments: list[Payment] = []

@@ -63,6 +63,9 @@ def on_variables(station: Station, fact: facts.VariablesReported, now: int) -> b
         elif (one.component, one.variable) == _MASTER and one.value is not None:
             changed |= one.value != of(station).master
             of(station).master = one.value
+        elif (one.component, one.variable, one.attribute) == _NETWORKS and one.value is not None:
+            changed |= one.value != of(station).networks
+            of(station).networks = one.value
     if fact.request_id is None:
         return changed
     progress(station, "variables", fact.request_id, fact.seq_no, fact.more, now)
@@ -70,6 +73,7 @@ def on_variables(station: Station, fact: facts.VariablesReported, now: int) -> b
 
 
 _MASTER = ("AuthCtrlr", "MasterPassGroupId")
+_NETWORKS = ("OCPPCommCtrlr", "NetworkConfigurationPriority", "Actual")
 _LIMITS = {"ItemsPerMessage": "items", "BytesPerMessage": "bytes"}
 _LIMITED = {
     "items": ("GetReport",),

@@ -77,10 +77,10 @@ class Availability(Part):
             if free:
                 self.advance(evse, "unplug")
 
-    def report_all(self) -> None:
-        """Tell the CSMS the status of every connector of which it does not know it."""
+    def report_all(self, *, back: bool = False) -> None:
+        """Tell the CSMS the status of every connector of which it does not know it. `back`: after an absence."""
         for evse in self._station.evses:
-            self._report(evse)
+            self._report(evse, back=back)
 
     def report(self, evse: Evse) -> None:
         """Tell the CSMS the status of the connector, if it does not know it."""
@@ -90,12 +90,12 @@ class Availability(Part):
         else:
             self._report(evse)
 
-    def _report(self, evse: Evse) -> None:
+    def _report(self, evse: Evse, *, back: bool = False) -> None:
         station = self._station
         status = station.dialect.status(evse)
         if station.online and evse.reported != status:
             evse.reported = status
-            station.dialect.report_status(evse, status)
+            station.dialect.report_status(evse, status, back=back)
 
     def told(self, evse: Evse, status: str) -> OnAnswer:
         """The answer to a StatusNotification: without one the CSMS may not know, so it is told again."""

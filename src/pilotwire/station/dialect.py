@@ -44,7 +44,9 @@ class Dialect(Protocol):
         """Tell what there is to tell about the station as a whole (1.6 connector 0)."""
         ...
 
-    def report_status(self, evse: Evse, status: str) -> None: ...
+    def report_status(self, evse: Evse, status: str, *, back: bool = False) -> None:
+        """`back`: after an absence, for which 2.1 has other words (B04)."""
+        ...
 
     def lock_failed(self, evse: Evse) -> None:
         """The plug of a session that has begun is not held (G05.FR.02)."""

@@ -95,7 +95,7 @@ class Dialect16:
         inoperative = all(not evse.available for evse in self._station.evses)
         return "Unavailable" if inoperative else "Available"
 
-    def report_status(self, evse: Evse, status: str) -> None:
+    def report_status(self, evse: Evse, status: str, *, back: bool = False) -> None:
         error = (evse.fault if evse.fault in _FAULTS else "OtherError") if evse.fault else "NoError"
         if not evse.fault and evse.session is not None and evse.unlocked:
             error = "ConnectorLockFailure"

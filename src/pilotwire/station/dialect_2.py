@@ -86,9 +86,9 @@ class Dialect2:
     def report_station(self) -> None:
         """2.x has connectors only; the station as a whole is not reported."""
 
-    def report_status(self, evse: Evse, status: str) -> None:
-        if "swap" in self._station.features:
-            self._report_slot(evse, status)
+    def report_status(self, evse: Evse, status: str, *, back: bool = False) -> None:
+        if "swap" in self._station.features or (back and self._version.name == "2.1"):
+            self._report_by_event(evse, status)
             return
         self._station.conversation.call(
             "StatusNotification",
@@ -98,8 +98,8 @@ class Dialect2:
             self._station.availability.told(evse, status),
         )
 
-    def _report_slot(self, evse: Evse, status: str) -> None:
-        """S03.FR.02, .04: the connector of a slot is told by an event."""
+    def _report_by_event(self, evse: Evse, status: str) -> None:
+        """2.1 B04.FR.01, .02, and for the connector of a slot S03.FR.02, .04."""
         done = self._station.availability.told(evse, status)
         self._hard_wired(evse, "Connector", "AvailabilityState", status, 8, done)
 

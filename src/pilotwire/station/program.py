@@ -566,6 +566,7 @@ class Station:
     def accepted(self, *, booted: bool) -> None:
         now = int(self.scheduler.now())
         threshold = self.settings.number("offline_threshold") * 1000
+        back = self._offline_since is not None and not booted
         long_away = self._offline_since is not None and now - self._offline_since > threshold
         self._offline_since = None
         if booted or not self._announced or long_away:
@@ -573,8 +574,7 @@ class Station:
             self.dialect.report_station()
             for evse in self.evses:
                 evse.reported = ""
-        for evse in self.evses:
-            self.availability.report(evse)
+        self.availability.report_all(back=back)
         for part in self.parts:
             part.accepted(booted=booted)
 
