@@ -345,3 +345,29 @@ def test_answers_to_needs_by_iso_15118_20(make_world, scheduled, answer):
     elif answer == "Processing":
         schedules(world, [(0, 8)])
         assert currents(world)[0] == 8_000
+
+
+@pytest.mark.parametrize(("version", "newer"), [("2.0.1", False), ("2.1", False), ("2.1", True)])
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_a_profile_before_the_needs_is_too_early(make_world, version, newer, scheduled):
+    world = ready(make_world, version, evses=(AC,))
+    m = world.csms.messages
+    answers = []
+
+    def started(request):
+        if request.event_type == "Started":
+            profile = wire(world, purpose="TxProfile", periods=[(0, 9)],
+                           transaction_id=request.transaction_info.transaction_id)  # fmt: skip
+            world.csms.command("SetChargingProfile", m.SetChargingProfileRequest(evse_id=1, charging_profile=profile))
+        return m.TransactionEventResponse()
+
+    world.csms.scripts["TransactionEvent"] = started
+    if newer:
+        bpt(world, scheduled)
+    else:
+        plug(world, scheduled=scheduled)
+    answers = [answer for name, answer in world.csms.answers if name == "SetChargingProfile"]
+    assert [(each.status, each.status_info.reason_code) for each in answers] == [("Rejected", "InvalidMessageSeq")]
+    assert len(told(world, "NotifyEVChargingNeeds")) == 1
+    schedules(world, [(0, 9)])
+    assert currents(world)[0] == 9_000

@@ -267,6 +267,10 @@ def test_more_phases_than_there_are_mean_those_that_there_are(make_world, versio
     assert [bool(current) for current in currents(world)] == [True]
     row.phase_to_use = 2
     assert refused(world, 1, first) == "InvalidSchedule"
+    begin(world, 2)
+    row.phase_to_use, first.id = 1, 3
+    assert install(world, 2, first) == "Accepted"
+    assert [current > 0 for current in (*currents(world, 2), 0, 0)[:3]] == [True, False, False]
 
 
 @pytest.mark.parametrize("version", V2)
@@ -719,3 +723,43 @@ def test_profiles_are_reported_by_place(make_world, version):
         assert [bool(part.tbc) for part in parts] == [True] * (len(parts) - 1) + [False]
         assert {row.id for part in parts for row in part.charging_profile} == ids
     assert len(parts) > 2
+
+
+# ── who comes first ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("version", V2)
+def test_the_more_urgent_transaction_is_served_first(make_world, version):
+    """K03: by its token, by the answer to its event and for it alone, and 0 where nothing is said."""
+    world = make_world(version, evses=(EvseConfig(max_ma=16_000, max_w=11_040),) * 3)
+    m = world.csms.messages
+    said = {"TOKEN1": 0, "TOKEN2": 3}
+    events = {}
+
+    def authorize(request):
+        priority = said.get(request.id_token.id_token)
+        return m.AuthorizeResponse(id_token_info=m.IdTokenInfoType(status="Accepted", charging_priority=priority))
+
+    world.csms.scripts["Authorize"] = authorize
+    world.csms.scripts["TransactionEvent"] = lambda request: m.TransactionEventResponse(
+        charging_priority=events.pop(request.evse.id, None) if request.evse is not None else None
+    )
+    world.station.power_on()
+    world.run(5)
+    assert install(world, 0, wire(world, purpose=STATION_MAX, periods=[(0, 24)])) == "Accepted"
+    begin(world, 1)
+    assert amperes(world) == [16]
+    begin(world, 2)
+    assert (amperes(world), amperes(world, evse=2)) == ([8], [16])  # what the urgent one leaves
+    begin(world, 3)  # nobody has said anything: it is as urgent as the first, and there is not enough for both
+    assert [amperes(world, evse=number)[0] for number in (1, 2, 3)] == [8, 16, 0]
+    world.station.unplug(3)
+    world.run(5)
+    events[3] = 9
+    begin(world, 3)
+    assert [amperes(world, evse=number)[0] for number in (1, 2, 3)] == [0, 8, 16]
+    assert world.station.evses[0].session is not None  # it waits
+    world.station.unplug(3)
+    world.run(5)
+    begin(world, 3)  # that was for the one transaction alone
+    assert [amperes(world, evse=number)[0] for number in (1, 2, 3)] == [8, 16, 0]

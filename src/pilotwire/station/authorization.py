@@ -35,6 +35,8 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     """When the CSMS has said so (ms, station clock)."""
     info: str = ""
     """2.1: the IdTokenInfoType as it was told, as JSON (C10.FR.14)."""
+    priority: int = 0
+    """2.x chargingPriority, -9 to 9 (K03)."""
 
 
 class Authorizer:

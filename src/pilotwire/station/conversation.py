@@ -298,6 +298,10 @@ class Conversation:
                 shed.on_answer(None, None)
         self._calls.append(_Pending(action, request, on_answer, keep, self.outbox.youngest))
 
+    def waiting(self, action: str) -> list[msgspec.Struct]:
+        """What `call` has been given of that action and has not been sent yet."""
+        return [pending.request for pending in self._calls if pending.action == action]
+
     def send(self, action: str, request: msgspec.Struct) -> None:
         """Say what nobody answers (2.1 SEND), at once; offline it is lost. After what has changed is stored."""
         rpc, link = self._rpc, self._connection.link

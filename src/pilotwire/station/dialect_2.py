@@ -285,6 +285,7 @@ class Dialect2:
                 self._station.payment.ended_told(entry.session, total)
         self._read(entry, response)
         info = response.id_token_info
+        self._rank(entry.session, response.charging_priority, info)
         if info is None:
             return
         station = self._station
@@ -301,6 +302,13 @@ class Dialect2:
             station.store_session(session)
         if grant.status != ACCEPTED:
             station.transactions.not_accepted(session)
+
+    def _rank(self, transaction: str, own: int | None, info: Any) -> None:
+        """How urgent a transaction is: by the answer to its event, else by what is said of its token (K03.FR.05)."""
+        if own is not None:
+            self._station.smart_charging.sharing.rank(transaction, own, own=True)
+        elif info is not None and info.charging_priority is not None:
+            self._station.smart_charging.sharing.rank(transaction, info.charging_priority)
 
     def _read(self, entry: Queued, response: Any) -> None:
         """What the driver is to read of the tariff, that has come with the answer to an event (I06.FR.03)."""
@@ -398,7 +406,8 @@ def grant_of(info: Any, version: str) -> Grant:
     group = info.group_id_token.id_token if info.group_id_token is not None else ""
     languages = tuple(name for name in (info.language1, info.language2) if name)
     kept = _kept(info) if version == "2.1" else ""
-    return Grant(info.status, group, expiry, tuple(info.evse_id or ()), languages, info=kept)
+    priority = info.charging_priority or 0
+    return Grant(info.status, group, expiry, tuple(info.evse_id or ()), languages, info=kept, priority=priority)
 
 
 def _kept(info: Any) -> str:

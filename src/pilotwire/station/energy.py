@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 CLOCK = "Sample.Clock"
 """ReadingContext of clock-aligned readings."""
 _KEPT_READINGS = 200
-_MIN_AC_MW = 6_000 * 230
-_MIN_DC_MW = 1_000_000
 _LIMIT_REASONS = {
     "CostLimitReached": "LocalOutOfCredit",
     "EnergyLimitReached": "EnergyLimitReached",
@@ -73,29 +71,8 @@ class Energy:
             asked = station.v2x.asked(limit.rich)
             limit = limit.lowest(Limits(mw=max(0, asked)))
         if smart.bound_together:
-            limit = limit.lowest(self._share(evse, smart.station_limits(now)))
+            limit = limit.lowest(smart.sharing.part(evse, smart.station_limits(now)))
         return limit
-
-    def _share(self, evse: Evse, whole: Limits) -> Limits:
-        """The part of the station's limit that `evse` gets: equal parts, but never less than a car can use."""
-        station = self._station
-        active = [
-            e
-            for e in station.evses
-            if e.session is not None and e.session.authorized and not e.session.held and e.phase != "SuspendedEV"
-        ]
-        if evse not in active:
-            active.append(evse)
-        rank = sorted(e.id for e in active).index(evse.id)
-        ma, mw = whole.ma, whole.mw
-        if ma is not None:
-            served = max(1, min(len(active), ma // 6_000))
-            ma = ma // served if rank < served else 0
-        if mw is not None:
-            least = _MIN_DC_MW if evse.config.dc else _MIN_AC_MW
-            served = max(1, min(len(active), mw // least))
-            mw = mw // served if rank < served else 0
-        return Limits(ma, mw, whole.phases, whole.until)
 
     def rebalance(self, cause: Evse) -> None:
         """`cause` takes or leaves a part of the station's limit: the others get theirs anew."""

@@ -30,7 +30,7 @@ _PERIODS = 1024
 class EvPlanning:
     """What the vehicles at one station have told, and what they were offered."""
 
-    __slots__ = ("_dynamic", "_smart", "_station", "_told")
+    __slots__ = ("_dynamic", "_heard", "_smart", "_station", "_told")
 
     def __init__(self, station: Station, smart: SmartCharging) -> None:
         self._station = station
@@ -39,11 +39,13 @@ class EvPlanning:
         """Transactions whose vehicle has told what it needs."""
         self._dynamic: set[str] = set()
         """Those of them in dynamic control mode: the station says from moment to moment what flows."""
+        self._heard: set[str] = set()
+        """Those whose needs the CSMS has answered at least once."""
 
     def clear(self) -> None:
         """Nothing of an earlier run is left."""
-        self._told.clear()
-        self._dynamic.clear()
+        for known in (self._told, self._dynamic, self._heard):
+            known.clear()
 
     def began(self, session: Session) -> None:
         """A car that plans by ISO 15118-2 says at once what it needs; one of ISO 15118-20 does so by `v2x`."""
@@ -75,8 +77,13 @@ class EvPlanning:
 
     def ended(self, session: Session) -> None:
         """Nothing of the session counts any more."""
-        self._told.discard(session.key)
-        self._dynamic.discard(session.key)
+        for known in (self._told, self._dynamic, self._heard):
+            known.discard(session.key)
+
+    def early(self, evse_id: int, transaction: str | None) -> bool:
+        """A vehicle has begun to tell its needs on that EVSE, and the first word of it has not gone out yet."""
+        waiting = self._station.conversation.waiting("NotifyEVChargingNeeds")
+        return transaction not in self._heard and any(cast("Any", each).evse_id == evse_id for each in waiting)
 
     def told(self, transaction: str | None) -> bool:
         """The vehicle in that transaction has told what it needs."""
@@ -85,6 +92,7 @@ class EvPlanning:
     def tell(self, transaction: str, *, dynamic: bool) -> None:
         """The CSMS knows the needs of the vehicle in that transaction by other ways than `needs`."""
         self._told.add(transaction)
+        self._heard.add(transaction)
         if dynamic:
             self._dynamic.add(transaction)
 
@@ -134,6 +142,8 @@ class EvPlanning:
         station.finish()
 
     def _answered(self, transaction: str, response: Any, error: RpcError | None) -> None:
+        if self.told(transaction):
+            self._heard.add(transaction)
         if response is None or response.status in ("Rejected", "NoChargingProfile"):
             if error is not None or response is None:
                 self._told.discard(transaction)

@@ -43,6 +43,7 @@ from .config import EvseConfig
 from .ev_planning import EvPlanning
 from .external_systems import ExternalSystems
 from .parts import Part
+from .sharing import Sharing
 
 if TYPE_CHECKING:
     from .evse import Evse
@@ -112,7 +113,7 @@ def _abilities(
 class SmartCharging(Part):
     """The charging profiles of one station and everything that follows from them."""
 
-    __slots__ = ("_asked", "_places", "_since", "_timer", "_transactions", "external", "planning", "store")
+    __slots__ = ("_asked", "_places", "_since", "_timer", "_transactions", "external", "planning", "sharing", "store")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
@@ -121,6 +122,7 @@ class SmartCharging(Part):
         self._transactions: dict[int, Transaction] = {}
         self.external = ExternalSystems(station, self)
         self.planning = EvPlanning(station, self)
+        self.sharing = Sharing(station)
         self._asked: dict[int, int] = {}
         """Dynamic profile → when its update was asked for last."""
         self._timer: Timer | None = None
@@ -134,6 +136,7 @@ class SmartCharging(Part):
         self._transactions.clear()
         self.external.clear()
         self.planning.clear()
+        self.sharing.clear()
         self._asked.clear()
         self._since = None
         self._rearm()
@@ -176,12 +179,14 @@ class SmartCharging(Part):
             if (drawn := self._draw(profile))
         }
         self._transactions[session.evse] = Transaction(key=session.key, start=session.started_at, delays=delays)
+        self.sharing.began(session)
         self.planning.began(session)
 
     def session_ended(self, session: Session) -> None:
         tx = self._transactions.pop(session.evse, None)
         if tx is not None and tx.priority:
             self._tell_priority(session.key, on=False)
+        self.sharing.ended(session)
         self.planning.ended(session)
         if self.store.end(session.key):
             self.changed()
@@ -277,6 +282,8 @@ class SmartCharging(Part):
 
     def check(self, profile: Profile) -> Refusal | None:
         """Why `profile` is not taken; None: it is."""
+        if profile.purpose == TX and profile.evse and self.planning.early(profile.evse, profile.transaction):
+            return Refusal("InvalidMessageSeq", "the vehicle's needs come first")  # K15.FR.17, K18.FR.17, K19.FR.13
         return self.store.check(
             profile,
             self.abilities,
