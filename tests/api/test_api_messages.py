@@ -184,6 +184,25 @@ async def test_no_secret_is_in_the_log(world, api) -> None:
         assert secret not in answer.text and "(hidden)" in answer.text
 
 
+async def test_no_key_code_is_in_the_log(world, api) -> None:
+    code, token = "4711", {"idToken": "4711", "type": "KeyCode"}
+    presented = facts.TokenPresented(event_time=NOW, token=code, token_type="KeyCode", verdict="Accepted", evse=0)
+    began = facts.SessionStarted(
+        event_time=NOW, session_id="s", transaction="t", start_key="", ocpp_version="2.1", evse=1, connector=1,
+        token=code, token_type="KeyCode", verdict="Accepted",
+    )  # fmt: skip
+    came(world, "CP-A", [2, "1", "Authorize", {"idToken": token}], presented)
+    event = {"eventType": "Started", "timestamp": "2026-01-01T00:00:00Z", "triggerReason": "Authorized", "seqNo": 0,
+        "transactionInfo": {"transactionId": "t"}, "idToken": token}  # fmt: skip
+    came(world, "CP-A", [2, "2", "TransactionEvent", event], began)
+    came(world, "CP-A", [2, "3", "Authorize", {"idToken": {"idToken": "CARD", "type": "ISO14443"}}])
+    passes(world, "CP-A", "out", [2, "x", "Nothing", {}])
+    await log(api, "CP-A")
+    passes(world, "CP-A", "out", [2, "4", "RequestStartTransaction", {"remoteStartId": 1, "idToken": token}])
+    answer = await api.get(PATH.format("CP-A"))
+    assert code not in answer.text and answer.text.count("(hidden)") >= 4 and "CARD" in answer.text
+
+
 async def test_who_may_not_read_messages_is_told(world) -> None:
     digest = hashlib.sha256(b"pw_o").hexdigest()
     await world.store.put_api_key(records.ApiKey(tenant="default", id="k", name="o", role="site-owner", digest=digest))

@@ -592,11 +592,18 @@ def test_the_same_without_regard_to_case_in_16(make_world):
     assert world.station.evses[0].session is None
 
 
+STRANGER = {
+    "ended": {"stop_on_invalid": "true", "stop_point": "PowerPathClosed"},
+    "held": {"stop_on_invalid": "true", "stop_point": "EVConnected"},
+    "suspended": {"stop_on_invalid": "false"},
+    "limited": {"stop_on_invalid": "false", "max_energy_invalid": "500"},
+}
+
+
 @pytest.mark.parametrize("version", V2)
-@pytest.mark.parametrize("stop", [True, False])
-def test_what_becomes_of_a_stranger_that_the_csms_does_not_accept(make_world, version, stop):
-    settings = {"offline_unknown": "true", "stop_on_invalid": "true" if stop else "false"}
-    world = ready(make_world, version, settings=settings)
+@pytest.mark.parametrize("becomes", list(STRANGER))
+def test_what_becomes_of_a_stranger_that_the_csms_does_not_accept(make_world, version, becomes):
+    world = ready(make_world, version, settings={"offline_unknown": "true", **STRANGER[becomes]})
     says(world, lambda token: info(world, "Invalid"))
     world.offline()
     world.run(5)
@@ -605,19 +612,27 @@ def test_what_becomes_of_a_stranger_that_the_csms_does_not_accept(make_world, ve
     world.run(60)
     assert energy(world) > 0
     world.online()
-    world.run(60)
+    world.run(30)
+    told = len(events(world))
+    assert told > 1, "what began offline is told"
     flowed = energy(world)
-    last = events(world)[-1]
-    if stop:
-        assert world.station.evses[0].session is None
+    world.run(1200)
+    more = (energy(world) - flowed) // 3_600_000_000
+    session, changed = world.station.evses[0].session, events(world, "Updated")
+    assert (session is None) is (becomes == "ended")
+    if becomes == "ended":
+        last = events(world)[-1]
         assert (last.event_type, last.trigger_reason) == ("Ended", "Deauthorized")
         assert last.transaction_info.stopped_reason == "DeAuthorized"
+    elif becomes == "held":
+        (said,) = [e for e in changed if e.trigger_reason == "Deauthorized"]
+        after = [e.transaction_info.charging_state for e in changed if e.seq_no >= said.seq_no]
+        assert next(state for state in after if state) == "EVConnected"
     else:
-        assert world.station.evses[0].session is not None
-        changed = next(e for e in events(world, "Updated") if e.transaction_info.charging_state == "SuspendedEVSE")
-        assert changed.trigger_reason == "ChargingStateChanged"
-    world.run(600)
-    assert energy(world) == flowed
+        state = next(e for e in changed if e.transaction_info.charging_state == "SuspendedEVSE")
+        assert state.trigger_reason == "ChargingStateChanged"
+    assert world.station.evses[0].meter.power_mw == 0
+    assert more == 0 if becomes != "limited" else 300 < more <= 500
 
 
 @pytest.mark.parametrize("looks", ["true", "false"])
@@ -631,3 +646,36 @@ def test_16_what_is_known_is_not_unknown(make_world, looks):
     world.offline()
     world.run(60)
     assert [charge(world, token) for token in (*rows, "CACHED", "NEW")] == [False, False, True, False, True]
+
+
+@pytest.mark.parametrize("version", V2)
+def test_who_guesses_key_codes_has_to_wait(make_world, version):
+    """C04.FR.06: each wrong one from the third on doubles the time in which none is taken."""
+    world = ready(make_world, version)
+    says(world, lambda token: info(world, "Accepted" if token in ("4711", "CARD") else "Invalid"))
+    world.station.plug(1, world.car())
+
+    def tries(count, every=2):
+        before = len(asked(world))
+        for _ in range(count):
+            world.station.tap(1, "0000", "KeyCode")
+            world.run(every)
+        return len(asked(world)) - before
+
+    assert tries(3) == 3
+    assert tries(20) == 2, "after 10 s and after 20 s"
+    assert tries(30) == 1
+    world.station.tap(1, "4711", "KeyCode")
+    world.run(2)
+    assert world.station.evses[0].session is None, "nor the right one"
+    world.station.tap(1, "CARD")
+    world.run(2)
+    assert world.station.evses[0].session is not None, "cards are no guesses"
+    world.station.tap(1, "CARD")
+    world.run(3600)
+    world.station.tap(1, "4711", "KeyCode")
+    world.run(2)
+    assert world.station.evses[0].session is not None
+    world.station.tap(1, "4711", "KeyCode")
+    world.run(2)
+    assert tries(3) == 3, "it is forgiven"

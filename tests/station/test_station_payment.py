@@ -491,3 +491,15 @@ def test_no_code_where_it_is_switched_off(make_world):
     )
     assert ask(world, "SetVariables", set_variable_data=[row]).set_variable_result[0].attribute_status == "Accepted"
     assert world.station.payment.url(1) == ""
+
+
+def test_a_cable_that_does_not_come_ends_what_has_begun(make_world):
+    """C20.FR.02: where the transaction begins with the authorization."""
+    world = ready(make_world, settings={"start_point": "Authorized", "connection_timeout": "30"})
+    world.station.payment.present(1, "400012345678")
+    world.run(5)
+    assert events(world, "Started") and not events(world, "Ended")
+    world.run(60)
+    (ended,) = events(world, "Ended")
+    assert (ended.trigger_reason, ended.transaction_info.stopped_reason) == ("EVConnectTimeout", "Timeout")
+    assert world.terminal.released == ["PSP-1"] and world.terminal.settlements == []

@@ -20,9 +20,8 @@ from pilotwire.protocols.ocpp.version import load
 from pilotwire.translate.answers import SECRETS
 
 from .language import N_, _
-from .words import named, spaced
+from .words import HIDDEN, KEY_CODE, named, spaced
 
-HIDDEN = "(hidden)"
 KINDS = {2: "CALL", 3: "CALLRESULT", 4: "CALLERROR", 5: "CALLRESULTERROR", 6: "SEND"}
 VERSIONS = ("1.6", "2.0.1", "2.1")
 _SECRET_FIELDS = frozenset(
@@ -110,24 +109,26 @@ def rules() -> dict[str, str]:
     return {rule.name: rule.seen for rule in RULES}
 
 
-def hide(value: Any, *, tokens: bool, name: str = "") -> Any:
-    """`value` without what may not be seen. Values of secret variables are hidden wherever OCPP puts them."""
+def hide(value: Any, *, tokens: bool, codes: bool = False, name: str = "") -> Any:
+    """`value` without what may not be seen. Values of secret variables are hidden wherever OCPP puts them; key codes
+    (C04.FR.04) too, unless `codes`."""
     plain = name.casefold().replace("_", "")
     if value is not None and plain in _SECRET_FIELDS:
         return HIDDEN
     if isinstance(value, dict):
         secret = value.get("key") in SECRETS or _variable_of(value) in SECRETS
+        typed = not codes and value.get("type") == KEY_CODE
         made: dict[str, Any] = {}
         for key, one in value.items():
-            if secret and key in ("value", "attributeValue", "variableAttribute"):
+            if (secret and key in ("value", "attributeValue", "variableAttribute")) or (typed and key == "idToken"):
                 made[key] = HIDDEN
             elif not tokens and key in _TOKEN_FIELDS and isinstance(one, str):
                 made[key] = covered(one)
             else:
-                made[key] = hide(one, tokens=tokens, name=key)
+                made[key] = hide(one, tokens=tokens, codes=codes, name=key)
         return made
     if isinstance(value, list):
-        return [hide(one, tokens=tokens, name=name) for one in value]
+        return [hide(one, tokens=tokens, codes=codes, name=name) for one in value]
     return value
 
 

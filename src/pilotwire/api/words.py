@@ -12,6 +12,10 @@ from .language import DEFAULT, N_, _, speaking
 
 Level = Literal["info", "good", "warn", "bad"]
 
+HIDDEN = "(hidden)"
+KEY_CODE = "KeyCode"
+"""IdTokenEnumType of what somebody knows and types in: it is shown to nobody (C04.FR.04)."""
+
 _UPDATES = (
     facts.SessionUpdated, facts.VariablesReported, facts.CommandRequested, facts.StreamTold, facts.SessionTariffSet,
     facts.SessionTariffOffered, facts.SessionCostTold,
@@ -58,6 +62,10 @@ def named(name: str) -> str:
     return spaced(name) if speaking() == DEFAULT else code(name)
 
 
+def _shown(fact: facts.TokenPresented | facts.SessionStarted) -> str:
+    return HIDDEN if fact.token_type == KEY_CODE else fact.token
+
+
 def say(fact: facts.AnyFact) -> str:
     """One sentence without the station's name, e.g. "EVSE 1: session started with token 04A1B2C3"."""
     match fact:
@@ -76,12 +84,12 @@ def say(fact: facts.AnyFact) -> str:
             return f"{where(fact.evse, fact.connector)}{code(fact.status)}{error}"
         case facts.TokenPresented():
             verdict = "" if fact.verdict == "Accepted" else f": {code(fact.verdict)}"
-            return _("token {token} presented", token=fact.token) + verdict
+            return _("token {token} presented", token=_shown(fact)) + verdict
         case facts.SessionStarted():
             place = where(fact.evse, fact.connector)
             if not fact.token:
                 return place + _("session started")
-            return place + _("session started with token {token}", token=fact.token)
+            return place + _("session started with token {token}", token=_shown(fact))
         case facts.SessionUpdated():
             return _("session: {state}", state=code(fact.charging_state) or _("meter values"))
         case facts.SessionEnded():

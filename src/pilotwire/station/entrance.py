@@ -15,6 +15,10 @@ from .sessions import NO_AUTHORIZATION, Session
 if TYPE_CHECKING:
     from .program import Station
 
+KEY_CODE = "KeyCode"
+_GUESSES = 3
+_FIRST_WAIT_MS, _LONGEST_WAIT_MS = 10_000, 3_600_000
+
 OnGrant = Callable[[Grant], None]
 OnSession = Callable[[Session], None]
 
@@ -22,12 +26,16 @@ OnSession = Callable[[Session], None]
 class Entrance:
     """The way in to one station's sessions."""
 
-    __slots__ = ("_station", "_waiting")
+    __slots__ = ("_guesses", "_station", "_waiting", "_wary_until")
 
     def __init__(self, station: Station) -> None:
         self._station = station
         self._waiting: dict[int, OnSession] = {}
         """By EVSE: who wants to know the session that a remote start leads to."""
+        self._guesses = 0
+        """Wrong key codes one after the other."""
+        self._wary_until = 0
+        """True time (ms) up to which no key code is taken."""
 
     def forget(self, evse: Evse | None = None) -> None:
         """Nothing comes of the remote start (on that EVSE, or on any)."""
@@ -89,10 +97,23 @@ class Entrance:
 
     def presented(self, evse: Evse, token: str, token_type: str, grant: Grant) -> None:
         """Somebody has shown `token` at an EVSE that nobody uses."""
+        if token_type == KEY_CODE:
+            self._guessed(grant.status == ACCEPTED)
         if self.is_master(grant):
             self._stop_all(token, token_type)
         else:
             self.let_in(evse, token, token_type, grant, "", None)
+
+    def wary(self, token_type: str) -> bool:
+        """Too many wrong key codes came for another one to be taken now (C04.FR.06)."""
+        return token_type == KEY_CODE and int(self._station.scheduler.now()) < self._wary_until
+
+    def _guessed(self, right: bool) -> None:
+        self._guesses = 0 if right else self._guesses + 1
+        beyond = self._guesses - _GUESSES
+        if beyond >= 0:
+            wait = min(_FIRST_WAIT_MS << min(beyond, 16), _LONGEST_WAIT_MS)
+            self._wary_until = int(self._station.scheduler.now()) + wait
 
     def _stop_all(self, token: str, token_type: str) -> None:
         """C16.FR.02: there is no input to choose by, so it is everything that runs."""

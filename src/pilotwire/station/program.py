@@ -437,7 +437,7 @@ class Station:
         """
         if not self.carries(token):
             raise LocalError(f"OCPP {self.config.version} cannot carry a token of {len(token)} characters")
-        if not self._powered:
+        if not self._powered or self.entrance.wary(token_type):
             return
         evse = self.evse(evse_id)
         session = evse.session

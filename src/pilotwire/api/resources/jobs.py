@@ -187,7 +187,7 @@ def _payload(principal: Principal, data: types.NewJob) -> dict[str, Any]:
 
 
 def _secret(payload: Any) -> bool:
-    if explain.hide(payload, tokens=True) != payload:
+    if explain.hide(payload, tokens=True, codes=True) != payload:
         return True
     variables = payload.get("variables") if isinstance(payload, dict) else None
     return any(one.get("variable") in explain.SECRETS for one in variables or () if isinstance(one, dict))
