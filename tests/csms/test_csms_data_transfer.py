@@ -75,3 +75,62 @@ def test_a_remote_start_and_stop_are_sent_as_they_are_asked_for(version: str) ->
     world.command("stop", {"session": session.id})
     world.run()
     assert station.calls[-1][2:] == ["RequestStopTransaction", {"transactionId": "tx-1"}]
+
+
+def started(station: Client, start_id: int | None, transaction: str = "tx-1", **info: Any) -> dict[str, Any]:
+    """What the first event of a transaction is answered."""
+    event = station.event("Started", 0, 5, transaction)
+    event["transactionInfo"] |= {"remoteStartId": start_id, **info} if start_id is not None else info
+    answer: dict[str, Any] = station.call("TransactionEvent", event)
+    return answer
+
+
+def test_a_start_with_a_limit_is_answered_with_it() -> None:
+    """Whatever happens in between: the event that names the start gets the limit, no other does."""
+    world, station = ready("2.1")
+    world.token()
+    station.on["RequestStartTransaction"] = lambda payload: {"status": "Accepted"}
+    wanted = {"max_cost": 12.5, "max_energy_wh": 20000, "max_time_s": 3600, "max_soc": 80}
+    assert world.command("start", {"token": "TAG", "evse": 1, **wanted}) == []
+    world.run()
+    request = station.calls[-1][3]
+    assert set(request) == {"evseId", "idToken", "remoteStartId"}
+    world.boot()
+    station.dial()
+    station.boot()
+    limit = {"maxCost": 12.5, "maxEnergy": 20000, "maxTime": 3600, "maxSoC": 80}
+    assert started(station, request["remoteStartId"])["transactionLimit"] == limit
+    assert started(station, request["remoteStartId"])["transactionLimit"] == limit, "the answer was lost"
+    assert "transactionLimit" not in station.call("TransactionEvent", station.event("Updated", 1, 6))
+    assert "transactionLimit" not in started(station, None, "tx-2")
+    assert "transactionLimit" not in started(station, 4711, "tx-3")
+
+
+@pytest.mark.parametrize(
+    ("own", "left"),
+    [
+        ({"maxTime": 600}, {"maxEnergy": 20000}),
+        ({"maxEnergy": 20000, "maxTime": 60}, None),
+        ({"maxEnergy": 30000, "maxTime": 7200}, {"maxEnergy": 20000, "maxTime": 3600}),
+    ],
+)
+def test_a_drivers_own_limit_that_is_lower_stays(own: dict[str, Any], left: dict[str, Any] | None) -> None:
+    world, station = ready("2.1")
+    world.token()
+    station.on["RequestStartTransaction"] = lambda payload: {"status": "Accepted"}
+    world.command("start", {"token": "TAG", "evse": 1, "max_energy_wh": 20000, "max_time_s": 3600})
+    world.run()
+    answer = started(station, station.calls[-1][3]["remoteStartId"], transactionLimit=own)
+    assert answer.get("transactionLimit") == left
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_limits_that_cannot_be_said_or_make_no_sense_start_nothing(version: str) -> None:
+    world, station = ready(version)
+    wrong: list[dict[str, Any]] = [{"max_cost": 0}, {"max_soc": 101}, {"max_time_s": 1.5}]
+    if version != "2.1":
+        wrong.append({"max_time_s": 60})
+    for limit in wrong:
+        assert [one.outcome for one in world.command("start", {"token": "TAG", **limit})] == ["invalid"], limit
+    world.run()
+    assert not [call for call in station.calls if call[2].endswith("StartTransaction")]

@@ -109,6 +109,17 @@ def _transaction(fact: facts.TransactionStatusTold) -> str:
     return (runs if fact.ongoing else _("transaction {id} is over", id=fact.transaction)) + ", " + waits
 
 
+def _limit(fact: facts.SessionLimitSet) -> str:
+    limit = fact.limit
+    said = [
+        _("cost {cost}", cost=limit.max_cost) if limit.max_cost else "",
+        f"{limit.max_energy} Wh" if limit.max_energy else "",
+        f"{limit.max_time} s" if limit.max_time is not None else "",
+        f"{limit.max_soc} %" if limit.max_soc is not None else "",
+    ]
+    return _("the next session may go up to {limit}", limit=", ".join(one for one in said if one))
+
+
 _READERS: dict[type, Any] = {
     facts.ReservationMade: lambda fact: _("reserved for token {token}", token=fact.token),
     facts.ReservationEnded: lambda fact: _(_WHY.get(fact.why, _WHY["removed"]), id=fact.reservation_id),
@@ -123,6 +134,7 @@ _READERS: dict[type, Any] = {
     facts.DisplayMessagesTold: _messages,
     facts.DisplayMessageCleared: lambda fact: _("display message {id} cleared", id=fact.message),
     facts.FirmwarePublished: _published,
+    facts.SessionLimitSet: _limit,
     facts.PaymentSettled: _payment,
     facts.VatNumberAsked: _vat,
     facts.WebPaymentStarted: lambda fact: _("somebody pays on the web"),

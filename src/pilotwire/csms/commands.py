@@ -25,7 +25,7 @@ import msgspec
 
 from pilotwire.core.errors import PilotwireError
 from pilotwire.core.time import Timer
-from pilotwire.domain.facts import AnyFact, CommandRequested, CommandSettled
+from pilotwire.domain.facts import AnyFact, CommandRequested, CommandSettled, SessionLimitSet
 from pilotwire.domain.records import Command
 from pilotwire.domain.stations import Decision, decide
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
@@ -208,11 +208,15 @@ class Outbox:
             expires_at=asked.expires_at if asked.expires_at is not None else now,
             by=asked.by,
         )
+        facts: tuple[AnyFact, ...] = (fact,)
+        if made.limit is not None:
+            start: Any = made.request
+            facts += (SessionLimitSet(event_time=now, start_id=start.remote_start_id, limit=made.limit),)
         self._recording += 1
 
         def go(ready: bool) -> None:
             if ready:
-                actor.when_ready(lambda: actor.record((fact,), partial(self._recorded, item)))
+                actor.when_ready(lambda: actor.record(facts, partial(self._recorded, item)))
             else:
                 self._recorded(item, StoreFailed("the station's account could not be written"))
 

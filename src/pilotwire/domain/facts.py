@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .kept import Battery, Control, Display, Monitor
+from .kept import Battery, Control, Display, Monitor, SessionLimit
 from .schedules.model import Profile, Rates, Schedule, Unit
 from .tariffs.bill import Told
 from .tariffs.model import Tariff
@@ -463,6 +463,14 @@ class DisplayMessageCleared(Fact, frozen=True, tag="display-message-cleared.1"):
     message: int
 
 
+class SessionLimitSet(Fact, frozen=True, tag="session-limit-set.1"):
+    """A start was asked for with a limit: the answer to its first event is to carry it (2.1 F07)."""
+
+    start_id: int
+    """The remoteStartId."""
+    limit: SessionLimit
+
+
 class FirmwarePublished(Fact, frozen=True, tag="firmware-published.1"):
     """How far a local controller is with offering firmware to others (L03, L04)."""
 
@@ -729,6 +737,7 @@ AnyFact = (
     | StreamTold
     | DisplayMessagesTold
     | DisplayMessageCleared
+    | SessionLimitSet
     | FirmwarePublished
     | PaymentSettled
     | VatNumberAsked

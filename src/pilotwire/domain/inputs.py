@@ -11,6 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from .facts import ReportedVariable
+from .kept import SessionLimit
 from .metering import Samples
 from .records import Sample
 from .tariffs.bill import Told
@@ -130,6 +131,8 @@ class TransactionEvent(Input, frozen=True):
     """2.1: by which the station works out the cost."""
     cost: Told | None = None
     """2.1: what it has come to by that."""
+    limit: SessionLimit | None = None
+    """2.1: how far it may go by what the driver has set, or by what we have."""
 
 
 class TransactionAnswered(Outcome, frozen=True):
@@ -138,6 +141,8 @@ class TransactionAnswered(Outcome, frozen=True):
     """What it costs so far, or in all, with tax."""
     message: tuple[Text, ...] = ()
     """What the driver is to read of another tariff than before (2.x I06), the default language first."""
+    limit: SessionLimit | None = None
+    """2.1: how far it may go (E16, F07)."""
 
 
 class MeterValues(Input, frozen=True):

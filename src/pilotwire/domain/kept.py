@@ -7,6 +7,7 @@ Times are ms since the epoch, numbers of the wire are kept as exact text.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
@@ -20,6 +21,7 @@ MOST_REPORTS: Final = 16
 MOST_SWAPS: Final = 50
 MOST_PAYMENTS: Final = 50
 MOST_TRANSFERS: Final = 32
+MOST_SESSION_LIMITS: Final = 100
 """How many are kept of each; those that were longest untouched go first."""
 
 CUSTOM: Final = "CustomMonitor"
@@ -220,6 +222,35 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     company: str = ""
 
 
+class SessionLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """How far a session may go (2.1 TransactionLimitType, E16)."""
+
+    max_cost: str = ""
+    """With tax, in the currency of the tariff."""
+    max_energy: str = ""
+    """Wh."""
+    max_time: int | None = None
+    """s."""
+    max_soc: int | None = None
+    """%."""
+
+    def within(self, other: SessionLimit) -> SessionLimit | None:
+        """What of this still limits a session that `other` limits already; None: nothing does."""
+        left = SessionLimit(
+            max_cost=self.max_cost if _lower(self.max_cost, other.max_cost) else "",
+            max_energy=self.max_energy if _lower(self.max_energy, other.max_energy) else "",
+            max_time=self.max_time if _lower(self.max_time, other.max_time) else None,
+            max_soc=self.max_soc if _lower(self.max_soc, other.max_soc) else None,
+        )
+        return None if left == SessionLimit() else left
+
+
+def _lower(one: str | int | None, other: str | int | None) -> bool:
+    if one in ("", None):
+        return False
+    return other in ("", None) or Decimal(str(one)) < Decimal(str(other))
+
+
 class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """See the module."""
 
@@ -249,6 +280,8 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     inventory: Inventory | None = None
     swaps: list[Swap] = []
     payments: list[Payment] = []
+    session_limits: dict[int, SessionLimit] = {}
+    """remoteStartId → how far the session may go that it begins (2.1 F07)."""
     limits: dict[str, int] = {}
     """How large requests may be that cannot come in several: "items SendLocalList", "bytes SendLocalList" …, as the
     station's variables say. Those that can are in `Station.batches`. And of SmartChargingCtrlr "periods", "external ids"

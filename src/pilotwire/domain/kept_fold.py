@@ -400,6 +400,16 @@ def on_booted(station: Station, reason: str) -> None:
         station.kept.renumbered = any(one.origin == kept.CUSTOM for one in station.kept.monitors)
 
 
+# -- F ----------------------------------------------------------------------------------------------------------------
+def on_session_limit(station: Station, fact: facts.SessionLimitSet, now: int) -> bool:
+    limits = of(station).session_limits
+    limits.pop(fact.start_id, None)
+    limits[fact.start_id] = fact.limit
+    while len(limits) > kept.MOST_SESSION_LIMITS:
+        del limits[next(iter(limits))]
+    return True
+
+
 FOLDS: dict[type, Callable[[Station, Any, int], bool]] = {
     facts.ReservationMade: on_reserved,
     facts.ReservationEnded: on_reservation_ended,
@@ -424,5 +434,6 @@ FOLDS: dict[type, Callable[[Station, Any, int], bool]] = {
     facts.GridControlRan: on_control_ran,
     facts.GridAlarm: on_alarm,
     facts.InventoryAsked: on_inventory,
+    facts.SessionLimitSet: on_session_limit,
 }
 """Fact → what it does to a station's record, and whether the record has to be written."""

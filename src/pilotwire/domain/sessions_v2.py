@@ -6,6 +6,8 @@ Started, one Ended and everything between make a transaction.
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from . import costs, inputs, metering, ranges, tokens
 from .boot import DONE
 from .context import Context, Decision, Need
@@ -32,6 +34,8 @@ def transaction_event(state: StationState, given: TransactionEvent, ctx: Context
         if given.kind == "Started" or given.trigger == "Authorized":
             token = tokens.beginning(state, token)
         answer = TransactionAnswered(token=token)
+    if given.remote_start_id is not None:
+        answer = _limited(state, given, given.remote_start_id, answer)
     samples = given.samples
     reused = False
     if session is not None:
@@ -85,6 +89,18 @@ def transaction_event(state: StationState, given: TransactionEvent, ctx: Context
             )
         )
     return Decision(tuple(facts), samples, answer)
+
+
+def _limited(
+    state: StationState, given: TransactionEvent, start_id: int, answer: TransactionAnswered
+) -> TransactionAnswered:
+    """2.1 F07.FR.02: the event that names the start is answered with its limit, as far as the driver's own is not lower
+    (E16.FR.08)."""
+    kept = state.station.kept
+    wanted = None if kept is None else kept.session_limits.get(start_id)
+    if wanted is not None and given.limit is not None:
+        wanted = wanted.within(given.limit)
+    return answer if wanted is None else structs.replace(answer, limit=wanted)
 
 
 def meter_values(state: StationState, given: inputs.MeterValues, ctx: Context) -> Decision:

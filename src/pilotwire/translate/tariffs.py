@@ -14,6 +14,7 @@ from pilotwire.domain.tariffs.bill import Told
 from pilotwire.domain.tariffs.model import Tariff
 from pilotwire.protocols.ocpp.v21 import messages as v21
 
+from .limits import with_limit
 from .table import Read, Served
 
 
@@ -55,7 +56,7 @@ def rows_21(base: Mapping[str, Served]) -> dict[str, Served]:
         return response
 
     return {
-        "TransactionEvent": replace(event, read=with_cost(event.read)),
+        "TransactionEvent": replace(event, read=with_limit(with_cost(event.read))),
         "Authorize": replace(authorize, answer=authorized),
     }
 

@@ -15,6 +15,7 @@ from pilotwire.domain.tariffs.model import Text
 from pilotwire.protocols.ocpp.v201 import messages as v201_messages
 
 from . import blocks, certificates, charging
+from .limits import limit_wire
 from .metering import milliseconds, samples_v2
 from .table import Read, Served, Table, acknowledged, instant
 from .wire import json_text
@@ -225,10 +226,15 @@ def table_for(m: Any) -> dict[str, Served]:
     nothing = m.TransactionEventResponse()
 
     def transaction_answered(outcome: inputs.TransactionAnswered, now: int) -> Any:
-        if outcome.token is None and outcome.total_cost is None and not outcome.message:
+        if outcome.token is None and outcome.total_cost is None and not outcome.message and outcome.limit is None:
             return nothing
         texts = [message(text) for text in outcome.message]
-        more = {"updated_personal_message_extra": texts[1:5]} if texts[1:] and m is not v201_messages else {}
+        more: dict[str, Any] = {}
+        if m is not v201_messages:
+            if texts[1:]:
+                more["updated_personal_message_extra"] = texts[1:5]
+            if outcome.limit is not None:
+                more["transaction_limit"] = limit_wire(m, outcome.limit)
         return m.TransactionEventResponse(
             total_cost=outcome.total_cost,
             id_token_info=None if outcome.token is None else id_token_info(outcome.token),

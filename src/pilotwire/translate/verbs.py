@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from pilotwire.core.errors import LocalError
+from pilotwire.domain.kept import SessionLimit
 from pilotwire.protocols.ocpp.rpc.errors import RpcError
 from pilotwire.protocols.ocpp.version import Version
 
@@ -42,6 +45,8 @@ class Prepared(NamedTuple):
     request: msgspec.Struct
     payload: bytes
     """The same as JSON."""
+    limit: SessionLimit | None = None
+    """2.1: how far the session may go that this begins; the request itself has no field for it."""
 
 
 class Asking(NamedTuple):
@@ -63,12 +68,31 @@ class Nothing(_Payload, kw_only=True):
 
 
 class Start(_Payload, kw_only=True):
-    """start: charge with this token, at this EVSE if given."""
+    """start: charge with this token, at this EVSE if given; 2.1: no further than the lowest of the limits."""
 
     token: str
     token_type: str = "ISO14443"  # noqa: S105
     evse: int | None = None
     connector: int | None = None
+    max_cost: Annotated[float, Meta(gt=0)] | None = None
+    max_energy_wh: Annotated[float, Meta(gt=0)] | None = None
+    max_time_s: Annotated[int, Meta(gt=0)] | None = None
+    max_soc: Annotated[int, Meta(gt=0, le=100)] | None = None
+
+    @property
+    def limit(self) -> SessionLimit | None:
+        """How far the session may go; None: as far as it likes."""
+        made = SessionLimit(
+            max_cost=_exact(self.max_cost),
+            max_energy=_exact(self.max_energy_wh),
+            max_time=self.max_time_s,
+            max_soc=self.max_soc,
+        )
+        return None if made == SessionLimit() else made
+
+
+def _exact(number: float | None) -> str:
+    return "" if number is None else f"{Decimal(str(number)):f}"
 
 
 class Stop(_Payload, kw_only=True):
@@ -200,6 +224,8 @@ def _evse(evse: int | None, connector: int | None) -> Wire | None:
 
 
 def _start(given: Start, ask: Asking) -> tuple[str, Wire]:
+    if given.limit is not None and ask.version != "2.1":
+        raise Invalid("a start with a limit needs OCPP 2.1", "max_cost max_energy_wh max_time_s max_soc")
     if _is_16(ask):
         return "RemoteStartTransaction", _some(idTag=given.token, connectorId=given.evse)
     return "RequestStartTransaction", _some(
@@ -401,6 +427,8 @@ def prepare(version: Version, action: str, payload: Mapping[str, Any], ask: Aski
         except msgspec.ValidationError as error:
             raise Invalid(*_where(str(error))) from error
         action, wire = say(given, ask)
+        if isinstance(given, Start):
+            return decode(version, action, msgspec.json.encode(wire))._replace(limit=given.limit)
     return decode(version, action, msgspec.json.encode(wire))
 
 
