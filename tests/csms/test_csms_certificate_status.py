@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.x509 import ocsp as x509_ocsp
 from csms_kit import Client, World
 from tests.crypto.est_server import EstServer
@@ -277,3 +278,104 @@ async def test_an_authority_of_the_operators_own_signs(scene, version, tmp_path)
     leaf, sub = (chains.load(der) for der in pem.blocks(sent["certificateChain"]))
     assert chains.verify(leaf, [sub], [outside.root], one.now)
     assert requests.fingerprint(leaf.public_key()) == requests.read(csr).fingerprint
+
+
+# -- certificates of stations -----------------------------------------------------------------------------------------
+def shown(one: Scene, days: float, place: str) -> tuple[int, bytes]:
+    """(serial, DER) of a station's certificate that says where it can be asked about: at /ocsp, or in the list /crl."""
+    key = requests.new_key()
+    request = requests.read(requests.make(key, "CP1", "Netz AG"))
+    url = f"{one.web.url}/ocsp" if place == "ocsp" else ""
+    der = one.authority.sign(request, "CP1", "Netz AG", now=one.now, days=days, ocsp_url=url)[0]
+    certificate = chains.load(der)
+    if place == "crl":
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(f"{one.web.url}/crl")], None, None, None)
+        issuing = one.authority.issuing_key
+        certificate = (
+            x509.CertificateBuilder(
+                certificate.issuer, certificate.subject, key.public_key(), certificate.serial_number,
+                certificate.not_valid_before_utc, certificate.not_valid_after_utc, [],
+            )
+            .add_extension(x509.CRLDistributionPoints([point]), critical=False)
+            .sign(issuing, requests.hash_for(issuing))
+        )  # fmt: skip
+    return certificate.serial_number, chains.der(certificate)
+
+
+class Profile3:
+    """A scene with a station of security profile 3, and the way to see whether it is in."""
+
+    def __init__(self, one: Scene, version: str) -> None:
+        self.one, self.version = one, version
+        one.world.account("CP2", organization="Netz AG", security_profile=3, serial="CP1")
+        revocations = one.world.system._revocations
+        revocations.statuses = Statuses(one.world.clock, one.work.append, revocations._issuers, private=True)
+        self.statuses = revocations.statuses
+        self.client: Client | None = None
+
+    async def come(self, der: bytes) -> int:
+        """The status of the handshake; then whoever is asked has answered."""
+        self.client = Client(self.one.world, "CP2", self.version, tls=True, user=None, password=None, certificate=der)
+        self.client.dial()
+        assert self.client.result is not None
+        await self.settle()
+        return self.client.result.status
+
+    async def settle(self, seconds: float = 1) -> None:
+        self.one.world.run(int(seconds * 1000))
+        while self.one.work:
+            await self.one.work.pop(0)
+        self.one.world.run(1_000)
+
+    @property
+    def inside(self) -> bool:
+        return self.client is not None and self.client.link is not None
+
+    def leave(self) -> None:
+        assert self.client is not None and self.client.link is not None
+        self.client.link.close(1000, "")
+        self.one.world.run()
+
+
+@pytest.mark.parametrize("place", ["ocsp", "crl"])
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_station_whose_certificate_was_revoked_is_hung_up_on_and_stays_out(scene, version, place) -> None:
+    one = scene(version)
+    station = Profile3(one, version)
+    serial, der = shown(one, 30, place)
+    assert await station.come(der) == 101 and station.inside
+    one.revoked[serial] = one.now
+    await station.settle(23 * 3600)
+    assert station.inside is (place == "crl"), "an answer holds for as long as it says; a list for a week"
+    if place == "crl":
+        await station.settle(8 * 86_400)
+    assert not station.inside
+    assert station.client is not None and station.client.end == (1008, "its certificate was revoked")
+    assert await station.come(der) == 403
+    assert one.world.system.counters.rejected == {"revoked-certificate": 1}
+    _, new = shown(one, 30, place)
+    assert await station.come(new) == 101 and station.inside
+    await station.statuses.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_who_cannot_be_asked_keeps_no_station_out(scene, version) -> None:
+    one = scene(version)
+    station = Profile3(one, version)
+    serial, der = shown(one, 30, "ocsp")
+    one.unknown.add(serial)
+    assert await station.come(der) == 101 and station.inside
+    station.leave()
+    one.web.answer = lambda method, path, body: (500, b"broken")
+    station.statuses.answers = type(station.statuses.answers)()
+    assert await station.come(der) == 101 and station.inside
+    asked = len(one.web.asked)
+    station.leave()
+    nowhere, foreign = shown(one, 30, "")[1], Authority.new("Netz AG", now=one.now)
+    request = requests.read(requests.make(requests.new_key(), "CP1", "Netz AG"))
+    other = foreign.sign(request, "CP1", "Netz AG", now=one.now, ocsp_url=f"{one.web.url}/ocsp")[0]
+    for shows in (nowhere, other):  # no address; nobody who could be believed
+        assert await station.come(shows) == 101 and station.inside
+        station.leave()
+    assert len(one.web.asked) == asked
+    await station.statuses.close()

@@ -53,6 +53,20 @@ def read(data: bytes, about: HashData, issuer: x509.Certificate, now: datetime) 
     return Verdict("good" if one is None or _back(one) else "revoked", until)
 
 
+def places(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Where a certificate says that the list of its issuer is; none where it says nothing (or nothing readable)."""
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    return tuple(
+        name.value
+        for point in points
+        for name in point.full_name or ()
+        if isinstance(name, x509.UniformResourceIdentifier) and name.value.startswith(("http://", "https://"))
+    )[:4]
+
+
 def _back(one: x509.RevokedCertificate) -> bool:
     """Whether it was taken off hold (removeFromCRL stands in delta lists, but some write it anywhere)."""
     try:

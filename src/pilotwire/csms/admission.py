@@ -31,6 +31,7 @@ WRONG_CREDENTIAL = Refuse(401, "wrong-credential")
 NO_CREDENTIAL = Refuse(401, "no-credential")
 WRONG_PROFILE = Refuse(403, "wrong-security-profile")
 WRONG_CERTIFICATE = Refuse(403, "wrong-certificate")
+REVOKED_CERTIFICATE = Refuse(403, "revoked-certificate")
 DISABLED = Refuse(403, "disabled")
 LAB_ELSEWHERE = Refuse(403, "lab-account-off-loopback")
 
@@ -62,13 +63,15 @@ class Admission:
         verify: Verify,
         *,
         by_certificate: Callable[[StationKey, bytes], None] = lambda key, der: None,
+        is_revoked: Callable[[StationKey, bytes], bool] = lambda key, der: False,
     ) -> None:
         """`connect(key, handshake, version, security_profile)` makes the receiver of an admitted connection.
-        `by_certificate` is told of every station that was let in by one (DER)."""
+        `by_certificate` is told of every station that was let in by one (DER), `is_revoked` is asked before."""
         self._around = around
         self._connect = connect
         self._verify = verify
         self._by_one = by_certificate
+        self._is_revoked = is_revoked
 
     def admit(self, handshake: Handshake) -> Receiver | Refuse:
         """See `Endpoint.admit`."""
@@ -200,7 +203,10 @@ class Admission:
             return WRONG_CERTIFICATE
         if name != (account.serial or account.id) or organization != account.organization:
             return WRONG_CERTIFICATE
-        self._by_one(StationKey(account.tenant, account.id), handshake.certificate)
+        key = StationKey(account.tenant, account.id)
+        if self._is_revoked(key, handshake.certificate):
+            return REVOKED_CERTIFICATE
+        self._by_one(key, handshake.certificate)
         return account
 
     def _stranger(self, key: StationKey, handshake: Handshake) -> StationAccount | Refuse:

@@ -24,7 +24,9 @@ from .admission import Admission, Verify
 from .around import Around, CsmsConfig
 from .certificates.desk import Desk
 from .certificates.keeper import StoreKeeper
+from .certificates.revoked import Revocations
 from .certificates.shown import Shown
+from .certificates.status import Statuses
 from .counters import Counters
 from .prices import supply
 
@@ -93,7 +95,17 @@ class CentralSystem:
         )
         self._actors: dict[StationKey, StationActor] = {}
         self._shown = Shown(self._around, keeper)
-        self._admission = Admission(self._around, self._connect, verify, by_certificate=self._shown.came_with)
+        # The address that is asked stands in a certificate that a trusted authority has signed: it may be in a network
+        # of the operator's own.
+        self._statuses = Statuses(scheduler, outward, self.certificates.issuers, private=True) if outward else None
+        self._revocations = Revocations(self._around, self.certificates.issuers, self._statuses)
+        self._admission = Admission(
+            self._around,
+            self._connect,
+            verify,
+            by_certificate=self._came_with,
+            is_revoked=self._revocations.is_revoked,
+        )
         self._unserve: list[Callable[[], None]] = []
         self._refreshing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -135,6 +147,9 @@ class CentralSystem:
         """Hang up on everybody, let go of the bus. What was answered is durable already."""
         while self._unserve:
             self._unserve.pop()()
+        self._revocations.stop()
+        if self._statuses is not None:
+            await self._statuses.close()
         for actor in self._actors.values():
             actor.stop()
         keeping = [task for task in self._tasks if task.get_name() == "keep account"]
@@ -194,6 +209,10 @@ class CentralSystem:
     # -- inner --------------------------------------------------------------------------------------------------------
     def _connect(self, key: StationKey, handshake: Handshake, version: str, security_profile: int) -> Receiver:
         return self.actor(key).connect(handshake, self._around.speech(version), security_profile)
+
+    def _came_with(self, key: StationKey, der: bytes) -> None:
+        self._shown.came_with(key, der)
+        self._revocations.came_with(key, der)
 
     async def _hear_of_changes(self, changes: Subscription) -> None:
         try:

@@ -58,6 +58,10 @@ REASONS: dict[str, Words] = {
         "Its certificate is that of another station or organization",
         "CN must be the identity (or the serial number in the account) and O the organization in the account.",
     ),
+    "revoked-certificate": Words(
+        "Its certificate was revoked",
+        "The authority that signed it says so. Let the station have a new one, or ask the authority why.",
+    ),
     "disabled": Words("The account is switched off", "Enable the station here."),
     "lab-account-off-loopback": Words(
         "The account needs no password, and such may connect from this machine alone",
