@@ -24,6 +24,15 @@ def facts(data: Path, *more: str) -> tuple[list[dict], list[str], list[str]]:
     return sessions, stations, tokens
 
 
+def new_image(csms: csms_process.Csms) -> str:
+    """The id of a firmware image that the server has."""
+    key = json.loads((csms.data / "run.json").read_text())["key"]
+    with httpx.Client(base_url=f"{csms.http}/api/v1/firmware", headers={"Authorization": f"Bearer {key}"}) as api:
+        made = api.post("", json={"version": "2.0.0"}).json()
+        api.put(f"/{made['id']}/content", content=b"an image").raise_for_status()
+    return made["id"]
+
+
 class Made:
     """A backup that was taken while a server ran and a station was connected, and what the server then showed."""
 
@@ -35,6 +44,7 @@ class Made:
             with raw_station(csms.ocpp, "CP-1", PASSWORD) as station:
                 station.boot()
                 station.charge("T1")
+                self.image = new_image(csms)
                 self.text = done("backup", self.backup, data=self.data)
                 self.facts = facts(self.data)
                 assert station.call("Heartbeat", {})["currentTime"]
@@ -84,6 +94,8 @@ def test_a_backup_restored_into_an_empty_folder_is_the_installation(made: Made, 
     for name in ("ca.pem", "ca.key", "ec.pem", "rsa.key"):
         assert (data / "tls" / name).read_bytes() == (made.data / "tls" / name).read_bytes()
     works(data)
+    images = [path for path in (data / "files").rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in images] == [b"an image"] and made.image in images[0].name
     full = pilotwire("restore", made.backup, data=data)
     assert full.returncode == 1 and "empty" in full.stderr
 

@@ -169,10 +169,14 @@ async def test_a_backup_restores_into_either_database(kind, tmp_path: Path, data
     await live(store)
     assert await store.roll_off(START + DAY) == 1
     before = await contents(store)
+    image = tmp_path / "data" / "files" / "default" / "firmware-1"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"an image")
+    image.with_name("firmware-2.part-0a").write_bytes(b"half of one")
     address = store.database if kind.name == "postgres" else str(tmp_path / "data")
     manifest = await backup(address, tmp_path / "kept", data_dir=tmp_path / "data")
     assert manifest.rows["journal"] == 6
-    assert manifest.history_files == 1
+    assert (manifest.history_files, manifest.files) == (1, 1)
     await appended(store, entry(99))  # goes on; is not in the backup
     with pytest.raises(ConfigError, match="already"):
         await backup(address, tmp_path / "kept", data_dir=tmp_path / "data")
@@ -184,6 +188,11 @@ async def test_a_backup_restores_into_either_database(kind, tmp_path: Path, data
     await again.open()
     assert isinstance(again, SqlStore)
     assert await contents(again) == before
+    back = tmp_path / "restored" / "files"
+    assert {path.relative_to(back): path.read_bytes() for path in back.rglob("*") if path.is_file()} == {
+        Path("default/firmware-1"): b"an image"
+    }
+    assert (back / "default" / "firmware-1").stat().st_mode & 0o077 == 0
     assert (await verify(again)).sound
     await appended(again, entry(7, station="new", samples=(sample(5, measurand="new"),)))
     assert [row.seq async for row in again.journal(newest_first=True, limit=1)] == [7]
@@ -254,6 +263,26 @@ async def test_a_damaged_or_foreign_backup_is_refused_and_leaves_nothing(tmp_pat
     assert not list(tmp_path.glob(".kept2*"))
     with pytest.raises(ConfigError, match="memory"):
         await backup("memory:", tmp_path / "kept3")
+
+
+async def test_files_that_are_missing_in_a_backup_or_there_already_stop_a_restore(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "data")
+    await store.open()
+    await store.close()
+    image = tmp_path / "data" / "files" / "default" / "firmware-1"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"an image")
+    assert (await backup(tmp_path / "data", tmp_path / "kept")).files == 1
+    there = tmp_path / "again" / "files" / "default" / "firmware-1"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"another")
+    with pytest.raises(ConfigError, match="not empty"):
+        await restore(tmp_path / "kept", tmp_path / "again")
+    assert there.read_bytes() == b"another" and not (tmp_path / "again" / "pilotwire.db").exists()
+    (tmp_path / "kept" / "files" / "default" / "firmware-1").unlink()
+    with pytest.raises(ConfigError, match="0 of 1"):
+        await restore(tmp_path / "kept", tmp_path / "new")
+    assert not (tmp_path / "new" / "pilotwire.db").exists()
 
 
 async def test_a_backup_that_fails_midway_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,10 @@ async def _backup(data: Path, database: str | None, target: Path) -> int:
     manifest = await backup(database or data, target, data_dir=data)
     copy_secrets(data, target)
     rows = sum(manifest.rows.values())
-    print(f"{target}: {rows:,} rows, {manifest.history_files} history files. Keep it safe: it holds all secrets too.")
+    print(
+        f"{target}: {rows:,} rows, {manifest.history_files} history files, {manifest.files} files of firmware and "
+        "logs. Keep it safe: it holds all secrets too."
+    )
     return 0
 
 
@@ -51,7 +54,10 @@ async def _restore(data: Path, database: str | None, source: Path) -> int:
     check_secrets(source, data)
     manifest = await restore(source, database or data, data_dir=data)
     copy_secrets(source, data)
-    print(f"{sum(manifest.rows.values()):,} rows and {manifest.history_files} history files are back")
+    print(
+        f"{sum(manifest.rows.values()):,} rows, {manifest.history_files} history files and {manifest.files} files of "
+        "firmware and logs are back"
+    )
     return 0
 
 

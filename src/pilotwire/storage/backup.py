@@ -6,9 +6,11 @@ A backup is a folder, complete or not there (it is written beside its place and 
     pilotwire.db                  from SQLite: the database, copied page by page by SQLite's own backup
     tables/<table>.jsonl.gz       from PostgreSQL: each table's rows as JSON arrays, all of one snapshot
     history/…                     the Parquet days
+    files/…                       firmware and logs, as they lie in the data folder
 
 The store may be in use while a backup is made. The hot rows are taken first, then the history: a roll-off in between
-leaves a sample in both, which reading mends, never in neither. A backup of SQLite restored into PostgreSQL is the way
+leaves a sample in both, which reading mends, never in neither. Files come last: one that a row names is there before
+the row is, and never changes. A backup of SQLite restored into PostgreSQL is the way
 from the one to the other.
 """
 
@@ -38,6 +40,10 @@ from .sqlstore import SqlStore
 
 FORMAT = 1
 MANIFEST = "backup.json"
+FILES = "files"
+"""In the data folder: what the file server keeps."""
+_PART = ".part-"
+"""In the name of a file that is still on its way in."""
 CHUNK = 2_000
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -87,10 +93,13 @@ class Manifest(msgspec.Struct, kw_only=True):
     rows: dict[str, int]
     """Table → rows."""
     history_files: int = 0
+    files: int = 0
+    """Firmware and logs."""
 
 
 async def backup(url_or_dir: str | Path, target: Path, *, data_dir: Path | str | None = None) -> Manifest:
-    """Back up the database at `url_or_dir` (as `open_store` takes it) into the new folder `target`.
+    """Back up the database at `url_or_dir` (as `open_store` takes it) and the files in `data_dir` (else beside the
+    database) into the new folder `target`.
 
     Works beside a running Pilotwire. Raises ConfigError when there is nothing to back up or `target` is there already.
     """
@@ -104,6 +113,8 @@ async def backup(url_or_dir: str | Path, target: Path, *, data_dir: Path | str |
             manifest = await _dump_postgres(store.database, partial / "tables")
         if store.history is not None:
             manifest.history_files = await asyncio.to_thread(_copy_history, store.history, partial / HISTORY_NAME)
+        if (files := _files_of(store, data_dir)) is not None:
+            manifest.files = await asyncio.to_thread(_copy_files, files, partial / FILES)
         (partial / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         await asyncio.to_thread(_sync_tree, partial)
         partial.rename(target)
@@ -128,6 +139,9 @@ async def restore(source: Path, url_or_dir: str | Path, *, data_dir: Path | str 
     store = _sql_store(url_or_dir, data_dir)
     if (source / HISTORY_NAME).exists() and store.history is None:
         raise ConfigError("the backup holds a history of samples: give a data folder for it (--data)")
+    files = _files_of(store, data_dir)
+    if manifest.files:
+        _check_files(source, manifest, files)
     if isinstance(store, SqliteStore):
         if store.path.exists():
             raise ConfigError(f"{store.path} is there already; restore into an empty folder")
@@ -138,6 +152,9 @@ async def restore(source: Path, url_or_dir: str | Path, *, data_dir: Path | str 
     if store.history is not None and (source / HISTORY_NAME).exists():
         await asyncio.to_thread(_copy_history, source / HISTORY_NAME, store.history)
         await asyncio.to_thread(_sync_tree, store.history)
+    if files is not None and manifest.files:
+        await asyncio.to_thread(_copy_files, source / FILES, files)
+        await asyncio.to_thread(_sync_tree, files)
     return manifest
 
 
@@ -344,6 +361,46 @@ def _copy_history(source: Path, target: Path) -> int:
         shutil.copyfile(path, place)
         count += 1
     return count
+
+
+def _files_of(store: SqlStore, data_dir: Path | str | None) -> Path | None:
+    """Where firmware and logs lie; None where no data folder is known."""
+    if data_dir is not None:
+        return Path(data_dir) / FILES
+    return store.path.parent / FILES if isinstance(store, SqliteStore) else None
+
+
+def _whole_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and _PART not in path.name)
+
+
+def _copy_files(source: Path, target: Path) -> int:
+    count = 0
+    for path in _whole_files(source):
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = place.with_name(f"{place.name}{_PART}copy")
+        try:
+            shutil.copyfile(path, partial)
+        except FileNotFoundError:  # deleted meanwhile
+            partial.unlink(missing_ok=True)
+            continue
+        partial.chmod(0o600)
+        partial.rename(place)
+        count += 1
+    return count
+
+
+def _check_files(source: Path, manifest: Manifest, files: Path | None) -> None:
+    """Before anything is restored. Raises ConfigError."""
+    found = _whole_files(source / FILES)
+    if len(found) != manifest.files:
+        raise ConfigError(f"the backup {source} is damaged: files has {len(found)} of {manifest.files}")
+    if files is None:
+        raise ConfigError("the backup holds firmware and logs: give a data folder for them (--data)")
+    for path in found:
+        if (files / path.relative_to(source / FILES)).exists():
+            raise ConfigError(f"{files} is not empty; restore into an empty folder")
 
 
 def _sync_tree(folder: Path) -> None:
