@@ -1,27 +1,23 @@
 """What a station has been told of its power, and by whom: charging profiles, external limits, priority (K; 1.6 3.13).
 
-The rules are `pilotwire.domain.schedules`; here is what a station adds: what runs on its EVSEs, what its hardware can
-give, the random delays it draws, the timers, and what it tells the CSMS of all that.
+The rules are `pilotwire.domain.schedules`; here is what a station adds: what runs on its EVSEs, the random delays it
+draws, and what it tells the CSMS of its profiles. Beside it stand, each in a file of its own, what it can follow
+(`charging_abilities`), rates that it asks for (`dynamic_rates`), vehicles that plan (`ev_planning`), other systems
+(`external_systems`) and who gets how much of what all may draw (`sharing`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import structs
 
 from pilotwire.core.errors import LocalError
-from pilotwire.core.time import Timer
 from pilotwire.domain.schedules.curve import draw_delays
 from pilotwire.domain.schedules.model import (
-    EV_SCHEDULE,
     EXTERNAL,
-    EXTERNAL_LIMITS,
-    EXTERNAL_SETPOINT,
-    LOCAL_GENERATION,
     PRIORITY,
     STATION_MAX,
     TX,
@@ -29,7 +25,6 @@ from pilotwire.domain.schedules.model import (
     Circumstances,
     Composite,
     Limits,
-    Place,
     Profile,
     Rates,
     Transaction,
@@ -39,7 +34,8 @@ from pilotwire.domain.schedules.rules import Abilities, Refusal, check
 from pilotwire.domain.schedules.store import Criteria, ProfileStore
 from pilotwire.translate import schedules as wire
 
-from .config import EvseConfig
+from . import charging_abilities
+from .dynamic_rates import DynamicRates
 from .ev_planning import EvPlanning
 from .external_systems import ExternalSystems
 from .parts import Part
@@ -51,81 +47,25 @@ if TYPE_CHECKING:
     from .sessions import Session
 
 _KEY = "charging-profiles"
-_NOMINAL_MV = 230_000
-_DC_MV = 400_000
-"""What A and W are converted with on DC, where the voltage is the car's."""
 _PER_MESSAGE = 4
 """Profiles of one ReportChargingProfiles."""
-_MODES = frozenset(("CentralSetpoint", EXTERNAL_SETPOINT, EXTERNAL_LIMITS, "Idle"))
-_V2X_MODES = _MODES | {"CentralFrequency", "LocalFrequency", "LocalLoadBalancing"}
-_ADDITIONAL = frozenset((PRIORITY, LOCAL_GENERATION))
-_PURPOSES = frozenset((STATION_MAX, TX_DEFAULT, TX))
 _NO_LIMITS = Limits()
-
-
-@cache
-def _places(evses: tuple[EvseConfig, ...]) -> Mapping[int, Place]:
-    """Stations of one build share one."""
-    places = {0: Place(_NOMINAL_MV, 3)}
-    for number, evse in enumerate(evses, 1):
-        if evse.dc:
-            places[number] = Place(_DC_MV, 1, dc=True, max_ma=evse.max_ma, max_mw=evse.max_w * 1000)
-        else:
-            most = min(evse.max_w * 1000, evse.max_ma * 230 * evse.phases)
-            places[number] = Place(_NOMINAL_MV, evse.phases, max_ma=evse.max_ma, max_mw=most)
-    return places
-
-
-@cache
-def _abilities(
-    version: str,
-    evses: tuple[EvseConfig, ...],
-    max_stack: int,
-    max_periods: int,
-    most: int,
-    both_ways: bool,
-    balancing: bool,
-    units: frozenset[str],
-    external_id: int | None,
-    sleep: bool,
-) -> Abilities:
-    newest = version == "2.1"
-    return Abilities(
-        version=version,
-        places={number: place for number, place in _places(evses).items() if number},
-        purposes=_PURPOSES | _ADDITIONAL if newest else _PURPOSES,
-        max_stack=max_stack,
-        max_periods=max_periods,
-        max_profiles=most,
-        units=units,
-        max_external_id=external_id if newest else None,
-        dynamic=newest,
-        max_offline=newest,
-        local_time=newest,
-        random_delay=newest,
-        limit_at_soc=newest,
-        sleep=newest and sleep,
-        modes=_V2X_MODES if both_ways else _MODES if newest else frozenset(),
-        balancing=balancing,
-    )
 
 
 class SmartCharging(Part):
     """The charging profiles of one station and everything that follows from them."""
 
-    __slots__ = ("_asked", "_places", "_since", "_timer", "_transactions", "external", "planning", "sharing", "store")
+    __slots__ = ("_places", "_since", "_transactions", "dynamic", "external", "planning", "sharing", "store")
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
         self.store = ProfileStore()
-        self._places = _places(station.config.evses)
+        self._places = charging_abilities.places(station.config.evses)
         self._transactions: dict[int, Transaction] = {}
         self.external = ExternalSystems(station, self)
         self.planning = EvPlanning(station, self)
         self.sharing = Sharing(station)
-        self._asked: dict[int, int] = {}
-        """Dynamic profile → when its update was asked for last."""
-        self._timer: Timer | None = None
+        self.dynamic = DynamicRates(station, self)
         self._since: int | None = None
         """Since when there is no connection; true time, ms."""
 
@@ -137,17 +77,15 @@ class SmartCharging(Part):
         self.external.clear()
         self.planning.clear()
         self.sharing.clear()
-        self._asked.clear()
+        self.dynamic.clear()
         self._since = None
-        self._rearm()
+        self.dynamic.rearm()
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.dynamic.stop()
 
     def clock_moved(self) -> None:
-        self._rearm()
+        self.dynamic.rearm()
 
     def setting_changed(self, name: str) -> None:
         if name == "time_zone":
@@ -160,7 +98,7 @@ class SmartCharging(Part):
             if self.store.back_online(since, self._station.clock.now()):
                 self._save()
             self._refresh_if_offline_matters()
-        self._rearm()
+        self.dynamic.rearm()
 
     def offline(self) -> None:
         self._since = int(self._station.scheduler.now())
@@ -259,7 +197,7 @@ class SmartCharging(Part):
         """What this station can follow."""
         station = self._station
         number = station.settings.number
-        return _abilities(
+        return charging_abilities.abilities(
             station.config.version,
             station.config.evses,
             number("max_stack"),
@@ -306,7 +244,7 @@ class SmartCharging(Part):
                 if drawn:
                     delays[profile.id] = drawn
                 self._transactions[number] = structs.replace(tx, delays=delays)
-        self._asked.pop(profile.id, None)
+        self.dynamic.replaced(profile.id)
         self.external.replaced(profile.id)
         self.changed()
         if profile.purpose == TX and self.planning.told(profile.transaction):
@@ -359,7 +297,7 @@ class SmartCharging(Part):
         """The profiles are other ones: keep them, and obey."""
         self._save()
         self._refresh()
-        self._rearm()
+        self.dynamic.rearm()
 
     def _save(self) -> None:
         # 1.6 keeps all of them across a restart (errata 3.37), 2.x those that it says (K01.FR.27).
@@ -370,46 +308,6 @@ class SmartCharging(Part):
         for evse in station.evses:
             if evse.session is not None and not evse.session.ending:
                 station.energy.refresh(evse)
-
-    # ── dynamic profiles ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _rearm(self) -> None:
-        """Wait for the first dynamic profile that is to be updated."""
-        self.stop()
-        station = self._station
-        due = [max(at, self._asked.get(each, at - interval) + interval) for at, each, interval in self._due()]
-        if due and station.powered:
-            wait = station.clock.true(min(due)) - int(station.scheduler.now())
-            self._timer = station.scheduler.call_later(max(0, wait), self._pull)
-
-    def _due(self) -> list[tuple[int, int, int]]:
-        rows: list[tuple[int, int, int]] = []
-        for at, each in self.store.due():
-            profile = self.store.get(each)
-            if profile is not None and profile.purpose not in (EXTERNAL, EV_SCHEDULE):
-                rows.append((at, each, profile.update_interval_ms))
-        return rows
-
-    def _pull(self) -> None:
-        """Ask the CSMS for the rates of those whose time has come (K28.FR.10)."""
-        self._timer = None
-        station = self._station
-        m = station.messages
-        now = station.clock.now()
-        for at, each, interval in self._due():
-            if max(at, self._asked.get(each, at - interval) + interval) <= now:
-                self._asked[each] = now
-                station.conversation.call(
-                    "PullDynamicScheduleUpdate",
-                    m.PullDynamicScheduleUpdateRequest(charging_profile_id=each),
-                    lambda response, error, id_=each: self._pulled(id_, response),
-                )
-        self._rearm()
-        station.finish()
-
-    def _pulled(self, profile_id: int, response: Any) -> None:
-        if response is not None and response.status == "Accepted" and response.schedule_update is not None:
-            self.update(profile_id, wire.rates(response.schedule_update))
 
     # ── priority charging ────────────────────────────────────────────────────────────────────────────────────────
 
