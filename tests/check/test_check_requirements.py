@@ -16,7 +16,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("path", NAMED)
 def test_what_is_said_of_tests_by_name(path: str) -> None:
     tree = ast.parse((ROOT / path).read_text())
-    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {node.name for node in tree.body if isinstance(node, functions)}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    names |= {f"{one.name}::{node.name}" for one in classes for node in one.body if isinstance(node, functions)}
     for table in NAMED[path]:
         shows: dict[str, list[str]] = table["shows"]
         for name, ids in shows.items():
