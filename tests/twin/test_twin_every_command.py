@@ -188,8 +188,10 @@ def test_every_command_of_16_that_the_blocks_serve():
     rows = [{"idTag": "AA11", "idTagInfo": {"status": "Accepted"}}]
     full = {"listVersion": 3, "updateType": "Full", "localAuthorizationList": rows}
     assert pair.ask("SendLocalList", full) == {"status": "Accepted"}
-    assert pair.ask("SendLocalList", {**full, "updateType": "Differential"}) == {"status": "VersionMismatch"}
-    assert pair.ask("GetLocalListVersion", {}) == {"listVersion": 3}
+    changed = {**full, "listVersion": 2, "updateType": "Differential"}
+    assert pair.ask("SendLocalList", changed) == {"status": "Accepted"}, "the whole list follows changes out of turn"
+    assert pair.ask("GetLocalListVersion", {}) == {"listVersion": 2}
+    assert pair.station.authorizer.entries == 1
     assert pair.ask("ClearCache", {}) == {"status": "Accepted"}
     assert pair.ask("DataTransfer", {"vendorId": "com.example"})["status"] == "UnknownVendorId"
     assert pair.ask("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"}) == {"status": "Accepted"}
