@@ -57,14 +57,17 @@ Told = tuple[str, str, str, str | None]
 def expected(start: tuple[str, ...], stop: tuple[str, ...], steps: tuple[Step, ...]) -> list[Told]:
     rows: list[Told] = []
     before: frozenset[str] = frozenset()
+    why = ""  # what took the authorization away is also the reason of the end (E07.FR.05, F04.FR.03)
     for step in steps:
+        if AUTHORIZED in before - step.true:
+            why = step.reason
         if not rows:
             if step.true & set(start):
                 alone = SIGNED in start and not {AUTHORIZED, CLOSED, CONNECTED, BAY} & set(start)
                 rows.append(("Started", "SignedDataReceived" if alone else step.trigger, step.state, None))
         elif (before - step.true) & set(stop):
             state = "EVConnected" if CONNECTED in step.true else "Idle"
-            rows.append(("Ended", step.trigger, state, step.reason))
+            rows.append(("Ended", step.trigger, state, why or step.reason))
             return rows
         else:
             rows.append(("Updated", step.trigger, step.state, None))
@@ -399,6 +402,8 @@ def test_a_remote_start_authorizes_a_transaction_that_runs(make_world, version):
     world.csms.command("RequestStartTransaction", request)
     world.run(10)
     events = world.csms.heard("TransactionEvent")
+    [(_, answer)] = world.csms.answers
+    assert (answer.status, answer.transaction_id) == ("Accepted", events[0].transaction_info.transaction_id)
     assert heard(world) == [
         ("Started", "CablePluggedIn", "EVConnected", None),
         ("Updated", "RemoteStart", "EVConnected", None),

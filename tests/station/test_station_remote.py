@@ -96,6 +96,48 @@ def test_from_a_remote_start_to_a_remote_stop(make_world, version):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_a_remote_stop_where_the_cable_ends_the_transaction(make_world, version):
+    """The energy stops at once, the cable is free, and the end is told when it is pulled."""
+    settings = {"stop_point": "EVConnected", "unlock_on_disconnect": "false", "ended": "Energy.Active.Import.Register"}
+    world = ready(make_world, version, settings=settings)
+    world.station.plug(1, world.car())
+    start(world)
+    world.run(60)
+    key, evse = events(world)[0].transaction_info.transaction_id, world.station.evses[0]
+    assert evse.meter.power_mw > 0
+    assert ask(world, "RequestStopTransaction", transaction_id=key).status == "Accepted"
+    told = events(world)[-1]
+    assert (told.event_type, told.trigger_reason, told.transaction_info.charging_state) == (
+        "Updated", "RemoteStop", "EVConnected",
+    )  # fmt: skip
+    assert evse.meter.power_mw == 0
+    world.run(60)
+    assert not events(world, "Ended") and evse.meter.power_mw == 0
+    world.station.unplug(1)
+    world.run(5)
+    [last] = events(world, "Ended")
+    assert (last.trigger_reason, last.transaction_info.stopped_reason) == ("EVCommunicationLost", "Remote")
+    assert measured(last) == {"Energy.Active.Import.Register"}
+    assert not evse.cable_left and world.csms.heard("StatusNotification")[-1].connector_status == "Available"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_long_before_a_remote_stop_readings_are_thinned_out(make_world, version):
+    world = ready(make_world, version, settings={"ended_interval": "2", "sample_interval": "0"})
+    world.station.plug(1, world.car())
+    start(world)
+    world.run(450)
+    ask(world, "RequestStopTransaction", transaction_id=events(world)[0].transaction_info.transaction_id)
+    [last] = events(world, "Ended")
+    times = [value.timestamp for value in last.meter_value]
+    gaps = [(after - before).total_seconds() for before, after in zip(times, times[1:], strict=False)]
+    assert len(times) < 225 and (times[0], times[-1]) == (events(world)[0].timestamp, last.timestamp)
+    assert sorted(set(gaps[:-1])) == [2, 4] and gaps.count(4) > 90
+    contexts = [value.sampled_value[0].context for value in last.meter_value]
+    assert (contexts[0], contexts[-1]) == ("Transaction.Begin", "Transaction.End")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_remote_start_goes_as_a_local_one_does(make_world, version):
     far, near = ready(make_world, version), ready(make_world, version)
     for world in (far, near):
@@ -159,6 +201,33 @@ def test_a_cable_is_awaited_for_so_long(make_world, version):
     world.station.plug(1, world.car())
     world.run(10)
     assert len(events(world, "Started")) == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("stop", "fate"),
+    [
+        ("EVConnected", ("Ended", "EVConnectTimeout", "Timeout")),
+        ("Authorized", ("Ended", "EVConnectTimeout", "Timeout")),
+        ("ParkingBayOccupancy", ("Updated", "EVConnectTimeout", None)),
+    ],
+)
+def test_a_transaction_without_a_cable_ends_or_loses_its_authorization(make_world, version, stop, fate):
+    settings = {"start_point": "Authorized", "stop_point": stop, "connection_timeout": "30"}
+    world = ready(make_world, version, settings=settings)
+    world.station.arrive(1)
+    start(world)
+    world.run(25)
+    [first] = events(world)
+    assert (first.event_type, first.trigger_reason, first.transaction_info.remote_start_id) == (
+        "Started", "RemoteStart", 9,
+    )  # fmt: skip
+    world.run(10)
+    last = events(world)[-1]
+    assert (last.event_type, last.trigger_reason, last.transaction_info.stopped_reason) == fate
+    world.station.plug(1, world.car())
+    world.run(10)
+    assert world.station.evses[0].meter.power_mw == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)

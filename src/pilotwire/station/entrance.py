@@ -209,8 +209,8 @@ class Entrance:
         remote_start_id: int | None,
         then: OnSession | None,
         group: str = "",
-    ) -> tuple[bool, Callable[[], None]]:
-        """RemoteStartTransaction / RequestStartTransaction: (accepted, what to do after the answer).
+    ) -> tuple[Evse | None, Callable[[], None]]:
+        """RemoteStartTransaction / RequestStartTransaction: (where it is accepted, what to do after the answer).
 
         `then` is called with the session as soon as its start is told, before any energy flows. `group` is the one
         that the request names (2.x groupIdToken); it counts for reservations.
@@ -218,7 +218,7 @@ class Entrance:
         station = self._station
         evse = self._evse_for_remote(evse_id, token, group)
         if evse is None or not (station.carries(token) or token_type == NO_AUTHORIZATION):
-            return False, lambda: None
+            return None, lambda: None
 
         def go() -> None:
             station.payment.unlock(evse.id)
@@ -235,7 +235,7 @@ class Entrance:
             else:
                 self.let_in(evse, token, token_type, Grant(ACCEPTED, group), "RemoteStart", remote_start_id)
 
-        return True, go
+        return evse, go
 
     def _evse_for_remote(self, evse_id: int | None, token: str, group: str) -> Evse | None:
         station = self._station

@@ -60,6 +60,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The CSMS does not accept the token, yet the session may not be ended: no energy flows."""
     authorized: bool = True
     """2.x: somebody has been let in; otherwise no energy flows. In 1.6 a session ends with its authorization."""
+    released: str = ""
+    """2.x: why it is authorized no more, although it goes on; the reason of its end too (E07.FR.05, F04.FR.03)."""
     begun: bool = True
     """2.x: the transaction runs. Before its TxStartPoint the CSMS hears nothing of the session."""
     cable_by: int | None = None

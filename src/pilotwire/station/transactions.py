@@ -177,6 +177,7 @@ class Transactions:
         session.languages = pending.languages
         session.token_sent = False
         session.authorized = True
+        session.released = ""
         session.held = False
         session.cable_by = pending.deadline if evse.car is None else None
         station.availability.advance(evse, "authorize", quiet=True)
@@ -247,6 +248,8 @@ class Transactions:
         evse.settle(int(station.scheduler.now()))
         evse.open()
         session.authorized = False
+        if reason != "Timeout":
+            session.released = session.released or reason
         session.cable_by = session.allowed_wh = None
         station.availability.advance(evse, "deauthorize", quiet=True)
         if evse.car is None:
@@ -305,6 +308,8 @@ class Transactions:
         session = evse.session
         if session is None:
             return
+        if reason == "EVDisconnected" and session.released:
+            reason = session.released
         now = int(station.scheduler.now())
         evse.settle(now)
         evse.open()

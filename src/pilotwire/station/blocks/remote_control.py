@@ -36,8 +36,8 @@ def remote_start_16(station: Station, request: v16.RemoteStartTransactionRequest
         then = install
     if request.connector_id == 0:
         return Reply(v16.RemoteStartTransactionResponse(status="Rejected"))
-    accepted, go = station.entrance.remote_start(request.connector_id, request.id_tag, "Central", None, then)
-    return Reply(v16.RemoteStartTransactionResponse(status="Accepted" if accepted else "Rejected"), go)
+    evse, go = station.entrance.remote_start(request.connector_id, request.id_tag, "Central", None, then)
+    return Reply(v16.RemoteStartTransactionResponse(status="Rejected" if evse is None else "Accepted"), go)
 
 
 def remote_stop_16(station: Station, request: v16.RemoteStopTransactionRequest) -> Reply:
@@ -88,7 +88,7 @@ def request_start(station: Station, request: Any) -> Reply:
         then = install
     token = request.id_token
     group = request.group_id_token
-    accepted, go = station.entrance.remote_start(
+    evse, go = station.entrance.remote_start(
         request.evse_id,
         token.id_token,
         token.type,
@@ -96,7 +96,11 @@ def request_start(station: Station, request: Any) -> Reply:
         then,
         group.id_token if group is not None else "",
     )
-    return Reply(m.RequestStartTransactionResponse(status="Accepted" if accepted else "Rejected"), go)
+    if evse is None:
+        return Reply(m.RequestStartTransactionResponse(status="Rejected"))
+    running = evse.session  # F01.FR.13: begun, and nobody let in yet
+    key = running.key if running is not None and running.begun else None
+    return Reply(m.RequestStartTransactionResponse(status="Accepted", transaction_id=key), go)
 
 
 def request_stop(station: Station, request: Any) -> Reply:
