@@ -72,6 +72,13 @@ def test_needs_by_iso_15118_20(mode: str) -> None:
         return {"status": "Accepted"}
 
     station.on["SetChargingProfile"] = taken
+    cleared: list[dict[str, Any]] = []
+
+    def forgotten(payload: dict[str, Any]) -> dict[str, Any]:
+        cleared.append(payload)
+        return {"status": "Accepted"}
+
+    station.on["ClearChargingProfile"] = forgotten
     # Nobody has told us which transfers a token may have, so we do not say (Q01.FR.08, Q02.FR.03).
     assert "allowedEnergyTransfer" not in station.call("Authorize", {"idToken": {"idToken": "TAG", "type": "ISO14443"}})
     periods = [{"startPeriod": at * 600, "limit": 9000 - at * 100} for at in range(8)]
@@ -100,6 +107,7 @@ def test_needs_by_iso_15118_20(mode: str) -> None:
         }
 
     station.call("TransactionEvent", station.event("Started", 0))
+    made: dict[str, Any] = {}
     powers = {"maxChargePower": 3680, "maxChargePower_L2": 3680, "maxChargePower_L3": 3680}
     for status, transfer in (("Accepted", "AC_three_phase"), ("NoChargingProfile", "AC_BPT")):
         asked.clear()
@@ -108,6 +116,8 @@ def test_needs_by_iso_15118_20(mode: str) -> None:
         world.run()
         if status != "Accepted":
             assert asked == []
+            [earlier] = cleared  # what was offered would stand in the way of set-points
+            assert earlier == {"chargingProfileId": made["id"]}
             continue
         [(at, sent)] = asked
         assert at - before < 60_000

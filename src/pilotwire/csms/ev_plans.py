@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
 
 def offer(actor: StationActor, given: Input, decision: Decision) -> None:
-    """NotifyEVChargingNeeds was accepted: a TxProfile follows (K15.FR.07, K16.FR.12, K17.FR.07)."""
+    """NotifyEVChargingNeeds was accepted: a TxProfile follows (K15.FR.07, K16.FR.12, K17.FR.07). Was it not, an earlier
+    offer is taken back, so that the other profiles of the station hold."""
+    if not isinstance(given, NeedsNotified):
+        return
     accepted = isinstance(decision.outcome, Verdict) and decision.outcome.status == "Accepted"
-    if isinstance(given, NeedsNotified) and given.most and accepted:
+    charging = actor.known().station.charging
+    before = None if charging is None else ev_plans.offered(charging.profiles, given.evse)
+    if not accepted and before is not None:
+        payload = msgspec.json.encode({"chargingProfileId": before.id})
+        actor.outbox.ask("ClearChargingProfile", payload, urgent=False)
+    elif accepted and given.most:
         _send(actor, given.evse, given.unit, given.most, given.departure, given.max_tuples)
 
 
