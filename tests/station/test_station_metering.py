@@ -21,7 +21,7 @@ VERSIONS = ("2.0.1", "2.1")
 REGISTER = "Energy.Active.Import.Register"
 
 
-def make(make_world: Callable[..., Any], version: str, *, signing_meter: bool = False, **settings: str) -> Any:
+def make(make_world: Callable[..., Any], version: str, *, signing_meter: bool = False, **settings: Any) -> Any:
     world = make_world(version, settings={"sample_interval": "0", **settings}, signing_meter=signing_meter)
     world.station.power_on()
     world.run(5)
@@ -100,7 +100,7 @@ def test_updates_carry_what_is_asked_for(make_world, version, how):
     assert gaps == {30}
 
 
-ENDINGS: dict[str, Callable[[Any], None]] = {
+ENDINGS: dict[str, Callable[[Any], object]] = {
     "card": lambda world: world.station.tap(1, "AA11"),
     "card, offline": lambda world: (world.offline(), world.run(1), world.station.tap(1, "AA11")),
     "cable": lambda world: world.station.unplug(1),
@@ -110,7 +110,7 @@ ENDINGS: dict[str, Callable[[Any], None]] = {
 }
 
 
-def ended_by(make_world: Callable[..., Any], version: str, ending: str, minutes: int, **settings: str) -> Any:
+def ended_by(make_world: Callable[..., Any], version: str, ending: str, minutes: int, **settings: Any) -> Any:
     if ending == "cable, suspended before":
         settings |= {"stop_on_disconnect": "false", "start_point": "Authorized", "stop_point": "Authorized"}
     world = make(make_world, version, **settings)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pilotwire.station.config import EvseConfig
+
 VERSIONS = ("2.0.1", "2.1")
 BAY, CONNECTED, AUTHORIZED = "ParkingBayOccupancy", "EVConnected", "Authorized"
 SIGNED, CLOSED, FLOWING = "DataSigned", "PowerPathClosed", "EnergyTransfer"
@@ -342,8 +344,6 @@ def test_a_cable_that_is_pulled_at_the_car_deauthorizes(make_world, version):
 @pytest.mark.parametrize("fixed", [False, True])
 def test_a_cable_that_is_pulled_at_the_car_may_only_suspend(make_world, version, fixed):
     """E10: with StopTxOnEVSideDisconnect off the cable may come back; a fixed one only for a while."""
-    from pilotwire.station.config import EvseConfig
-
     settings = {"stop_on_disconnect": "false", "connection_timeout": "60"}
     evses = (EvseConfig(fixed_cable=fixed),)
     world = make(make_world, version, AUTHORIZED, AUTHORIZED, settings=settings, evses=evses)
