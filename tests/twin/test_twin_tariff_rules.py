@@ -9,7 +9,9 @@ import pytest
 from tests.twin.shop_kit import ENERGY, Shop, charge, leave
 
 from pilotwire.core.time import from_rfc3339
-from pilotwire.domain.facts import SessionCostDiffered
+from pilotwire.domain.facts import SessionCostDiffered, SessionTariffDeclined
+from pilotwire.domain.fold import fold
+from pilotwire.domain.records import Session
 from pilotwire.station.config import EvseConfig
 from pilotwire.station.tariffs import Tariffs
 from pilotwire.vehicle.car import Vehicle
@@ -318,3 +320,21 @@ def test_a_session_is_priced_from_when_its_driver_is_known(version: str, drivers
         assert bill.told is not None and bill.told.amount == bill.amount
     assert shop.facts(SessionCostDiffered) == []
     shop.same_after_replay()
+
+
+@pytest.mark.parametrize("stop", ["PowerPathClosed", "EVConnected"])
+def test_whoever_declines_the_tariff_is_billed_nothing(stop: str) -> None:
+    shop = shop_with(ENERGY | {"fixedFee": {"prices": [{"priceFixed": 3}]}})
+    station = shop.station("2.1", EvseConfig(), stop_point=stop, sample_interval="60")
+    charge(shop, station, 5)
+    [running] = shop.sessions()
+    assert running.bill is not None and running.bill.amount is not None and running.bill.amount > 3
+    assert station.costs.declined(1)
+    shop.run(300)
+    station.unplug(1)
+    shop.run(20)
+    [session] = shop.sessions()
+    assert session.status == "ended" and session.bill is None
+    assert len(shop.facts(SessionTariffDeclined)) == 1 and shop.facts(SessionCostDiffered) == []
+    folded = [one for one in fold(list(shop.store._entries)) if isinstance(one, Session)]
+    assert [one.bill for one in folded] == [None]

@@ -149,6 +149,8 @@ def say(fact: facts.AnyFact) -> str:
             return _("tariff {tariff} holds for the session", tariff=fact.tariff.tariff_id)
         case facts.SessionTariffOffered():
             return _("tariff {tariff} accepted for the session", tariff=fact.tariff.tariff_id)
+        case facts.SessionTariffDeclined():
+            return _("the driver did not accept the tariff")
         case facts.SessionCostTold():
             if fact.told.failed:
                 return _("could not work out the cost: {why}", why=fact.told.failed)

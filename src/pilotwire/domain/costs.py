@@ -21,6 +21,7 @@ from .facts import (
     SessionCostTold,
     SessionEnded,
     SessionStarted,
+    SessionTariffDeclined,
     SessionTariffOffered,
     SessionTariffSet,
     SessionUpdated,
@@ -35,6 +36,9 @@ from .tariffs.model import Tariff
 
 NOBODY = "NoAuthorization"
 """IdTokenEnumType where nobody is asked."""
+
+DECLINED = "TariffNotAccepted"
+"""TriggerReasonEnumType."""
 
 # ── what comes in ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,6 +224,9 @@ def of_event(
         return
     session = state.sessions.get(session_id)
     bill = None if session is None else session.bill
+    if bill is not None and given.trigger == DECLINED:
+        facts.insert(0, SessionTariffDeclined(event_time=given.time, session_id=session_id))
+        return
     evse = given.evse or (session.evse if session is not None else 0)
     if bill is None or (not bill.tariff_id and given.tariff_id):
         # It begins; or it has, and only now is it said by which tariff, or known for whom.

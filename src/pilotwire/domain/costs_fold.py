@@ -14,6 +14,7 @@ from .facts import (
     SessionCostTold,
     SessionEnded,
     SessionStarted,
+    SessionTariffDeclined,
     SessionTariffOffered,
     SessionTariffSet,
     SessionUpdated,
@@ -149,6 +150,10 @@ def on_offered(session: Session, fact: SessionTariffOffered) -> None:
     if session.bill is None:
         session.bill = Bill()
     session.bill.offered = [*session.bill.offered, fact.tariff][-bills.MOST_OFFERED :]
+
+
+def on_declined(session: Session, fact: SessionTariffDeclined) -> None:
+    session.bill = None
 
 
 def on_default(station: Station, fact: DefaultTariffSet) -> None:

@@ -624,6 +624,12 @@ class SessionTariffOffered(Fact, frozen=True, tag="session-tariff-offered.1"):
     tariff: Tariff
 
 
+class SessionTariffDeclined(Fact, frozen=True, tag="session-tariff-declined.1"):
+    """The driver does not want the tariff (2.1 I07.FR.30): the session costs nothing."""
+
+    session_id: str
+
+
 class SessionCostTold(Fact, frozen=True, tag="session-cost-told.1"):
     """What the station says that a session costs."""
 
@@ -721,6 +727,7 @@ AnyFact = (
     | CompositeScheduleDiffered
     | SessionTariffSet
     | SessionTariffOffered
+    | SessionTariffDeclined
     | SessionCostTold
     | SessionCostDiffered
     | DefaultTariffSet

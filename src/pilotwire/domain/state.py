@@ -35,6 +35,7 @@ from .facts import (
     SessionCostTold,
     SessionEnded,
     SessionStarted,
+    SessionTariffDeclined,
     SessionTariffOffered,
     SessionTariffSet,
     SessionUpdated,
@@ -529,6 +530,7 @@ class StationState:
         ChargingNeedsNotified: _on_charging,
         SessionTariffSet: _on_session_cost,
         SessionTariffOffered: _on_session_cost,
+        SessionTariffDeclined: _on_session_cost,
         SessionCostTold: _on_session_cost,
         SessionCostDiffered: _on_session_cost,
         DefaultTariffSet: _on_pricing,
@@ -552,6 +554,7 @@ _CHARGING: dict[type, Callable[[Station, Any], None]] = {
 _COSTS: dict[type, Callable[[Session, Any], None]] = {
     SessionTariffSet: costs_fold.on_set,
     SessionTariffOffered: costs_fold.on_offered,
+    SessionTariffDeclined: costs_fold.on_declined,
     SessionCostTold: costs_fold.on_told,
     SessionCostDiffered: costs_fold.on_differed,
 }

@@ -104,6 +104,7 @@ _FACTS: dict[type, str] = {
     facts.CompositeScheduleDiffered: "A station's composite schedule is not what follows from its charging profiles.",
     facts.SessionTariffSet: "By which tariff a session is priced.",
     facts.SessionTariffOffered: "A station has accepted another tariff for a running session.",
+    facts.SessionTariffDeclined: "A driver did not accept the tariff: the session costs nothing.",
     facts.SessionCostTold: "A station has told what a session costs.",
     facts.SessionCostDiffered: "A station's final cost is not what follows from its own messages by the same tariff.",
     facts.DefaultTariffSet: "A station has accepted a default tariff.",
