@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pilotwire.domain.context import Context, Decision
 from pilotwire.domain.inputs import Boot, Input, Outcome
 
-from . import ev_plans, inventory, prices, streams
+from . import ev_plans, inventory, prices, resuming, streams
 from .certificates import actions as certificates
 from .certificates import authorizing
 
@@ -85,7 +85,7 @@ SPECIAL: Mapping[str, Special] = {
     "BootNotification": Special(fetch=_same_station, prepare=_boot_verdict, follow=_booted),
     "Authorize": Special(fetch=authorizing.judge, complete=prices.named, follow=prices.price_shown),
     "StatusNotification": Special(follow=prices.seen),
-    "TransactionEvent": Special(complete=prices.told),
+    "TransactionEvent": Special(complete=prices.told, follow=resuming.profiles_again),
     "StartTransaction": Special(follow=prices.price_shown),
     "MeterValues": Special(follow=prices.cost_shown),
     "StopTransaction": Special(follow=prices.cost_shown),

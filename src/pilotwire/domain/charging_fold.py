@@ -13,8 +13,9 @@ from .facts import (
     ChargingRatesUpdated,
     PriorityChargingChanged,
 )
+from .kept import PERSISTS
 from .records import Charging, Station
-from .schedules.model import EXTERNAL, LOCAL_GENERATION, PRIORITY, STATION_MAX, TX_DEFAULT
+from .schedules.model import EXTERNAL, LOCAL_GENERATION, PRIORITY, STATION_MAX, TX, TX_DEFAULT
 from .schedules.store import ProfileStore
 
 
@@ -37,7 +38,9 @@ def _charging(station: Station) -> Charging:
 def _keep(station: Station, store: ProfileStore) -> None:
     charging = _charging(station)
     charging.profiles = list(store)
-    if not (charging.profiles or charging.priority or charging.elsewhere or charging.planning):
+    there = {each.id for each in charging.profiles}
+    charging.lost = [each for each in charging.lost if each.id not in there]
+    if not (charging.profiles or charging.priority or charging.elsewhere or charging.planning or charging.lost):
         station.charging = None
 
 
@@ -50,6 +53,8 @@ def on_profile_set(station: Station, fact: ChargingProfileSet) -> None:
 def on_profiles_cleared(station: Station, fact: ChargingProfilesCleared) -> None:
     store = store_of(station)
     store.remove(lambda profile: profile.id in fact.ids)
+    if station.charging is not None:
+        station.charging.lost = [each for each in station.charging.lost if each.id not in fact.ids]
     _keep(station, store)
 
 
@@ -126,6 +131,8 @@ def on_session_ended(station: Station, transaction: str) -> bool:
         return False
     store = store_of(station)
     gone = store.end(transaction)
+    lost = [each for each in charging.lost if each.transaction != transaction]
+    gone, charging.lost = bool(gone) or len(lost) < len(charging.lost), lost
     if not gone and transaction not in charging.priority and transaction not in charging.planning:
         return False
     charging.priority = [each for each in charging.priority if each != transaction]
@@ -138,10 +145,16 @@ def on_booted(station: Station) -> None:
     """A restart leaves what must outlive one (K01.FR.27; 1.6 keeps all, errata 3.37)."""
     if station.charging is None:
         return
-    kept = (STATION_MAX, TX_DEFAULT, PRIORITY)
+    kept = [STATION_MAX, TX_DEFAULT, PRIORITY]
+    if station.kept is not None and station.kept.limits.get(PERSISTS):
+        kept.append(TX)
     store = store_of(station)
     if station.ocpp_version != "1.6":
+        gone = [each for each in station.charging.profiles if each.purpose == TX and TX not in kept]
         store.remove(lambda profile: profile.purpose not in kept)
+        if station.ocpp_version == "2.1":
+            # A second restart loses nothing more of what was lost with the first.
+            station.charging.lost = gone + [each for each in station.charging.lost if each not in gone]
     station.charging.priority = []
     station.charging.elsewhere = []
     station.charging.planning = []

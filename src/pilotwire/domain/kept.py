@@ -17,6 +17,8 @@ MOST_MONITORS: Final = 1_000
 MOST_STREAMS: Final = 100
 MOST_MESSAGES: Final = 200
 MOST_CONTROLS: Final = 200
+PERSISTS: Final = "persists TxProfile"
+"""Of `Kept.limits`: 1 where TxProfiles outlive a restart (2.1 ChargingProfilePersistence)."""
 MOST_REPORTS: Final = 16
 MOST_SWAPS: Final = 50
 MOST_PAYMENTS: Final = 50

@@ -72,6 +72,7 @@ def on_variables(station: Station, fact: facts.VariablesReported, now: int) -> b
     return True
 
 
+_PERSISTENCE = ("SmartChargingCtrlr", "ChargingProfilePersistence")
 _MASTER = ("AuthCtrlr", "MasterPassGroupId")
 _NETWORKS = ("OCPPCommCtrlr", "NetworkConfigurationPriority", "Actual")
 _LIMITS = {"ItemsPerMessage": "items", "BytesPerMessage": "bytes"}
@@ -93,6 +94,8 @@ def _limit(one: facts.ReportedVariable) -> str:
     """Which of `Kept.limits` a variable is; "" for all others."""
     if not one.component:
         return _LIMITS_16.get(one.variable, "")
+    if (one.component, one.variable) == _PERSISTENCE:
+        return kept.PERSISTS if one.variable_instance == "TxProfile" and one.attribute == "Actual" else ""
     if one.component == "SmartChargingCtrlr":
         name = _SMART.get(one.variable, "") if one.attribute == "Actual" else ""
         return f"{name} {one.evse}" if name and one.evse else name

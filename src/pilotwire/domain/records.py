@@ -66,6 +66,8 @@ class Charging(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Who else limits it, by source and EVSE."""
     planning: list[str] = []
     """Transactions whose vehicle has told what it needs (ISO 15118)."""
+    lost: list[Profile] = []
+    """TxProfiles of running transactions that a restart has cost it: sent again to one that resumes these (2.1)."""
 
 
 class QuirkRecord(msgspec.Struct, array_like=True, gc=False):
