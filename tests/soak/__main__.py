@@ -122,9 +122,8 @@ def watched(kind: str) -> Callable[[argparse.Namespace], bool]:
         said = ", ".join(f"{count:,} {what}" for what, count in run.counts.items())
         print(f"watched {kind}: {run.stations:,} stations, {run.bad} of them bad: {run.status} in stage {run.stage}")
         print(f"  {run.why or 'nothing went wrong'}; the page said: {said}, in {run.seen} steps over {run.seconds} s")
-        print(
-            f"  {run.sessions:,} sessions, {run.energy_wh / 1000:,.3f} kWh, {run.lost} lost: {len(run.faults)} faults"
-        )
+        energy = f", {run.energy_wh / 1000:,.3f} kWh" if kind == "certificates" else " went on meanwhile"
+        print(f"  {run.sessions:,} sessions{energy}, {run.lost} lost: {len(run.faults)} faults")
         for fault in run.faults[:20]:
             print(f"  {fault}")
         return not run.faults and run.status == ("done" if kind == "certificates" else "stopped")

@@ -144,7 +144,7 @@ class Desk:
             ):
                 browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
                 context = await browser.new_context(
-                    viewport={"width": 1440, "height": 900}, locale="en-GB", timezone_id="UTC"
+                    viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC"
                 )
                 page = await context.new_page()
                 page.set_default_timeout(60_000)
@@ -418,4 +418,4 @@ async def thousand(kind: str, stations: int, seed: int) -> Report:
         tls = kind == "certificates"
         made = fleet(stations, seed=seed, charging=1) if tls else fleet(stations, seed=seed, share=2, charging=10)
         async with Desk.open(Path(folder), made, tls=tls) as desk:
-            return await (roll_over if tls else roll_out)(desk, pictures=PICTURES)
+            return await (roll_over if tls else roll_out)(desk, at_once=100, pictures=PICTURES)
