@@ -249,6 +249,28 @@ def test_values_of_a_stream_that_we_do_not_know_of_make_us_ask_once() -> None:
     assert station.frames[before:] == [], "a SEND is not answered"
 
 
+@pytest.mark.requirement("2.1", "N15.FR.05", side="csms")
+def test_a_stream_that_falls_behind_may_say_more_at_once() -> None:
+    world, station = ready("2.1")
+    set_monitors(world, station)
+    stream(world, station)
+
+    def waiting(*backlog: int) -> list[Any]:
+        station.calls.clear()
+        for pending in backlog:
+            body = {"id": 3, "pending": pending, "basetime": station.at(), "data": [{"t": 0, "v": "1"}]}
+            station.raw(json.dumps([6, f"s-{world.clock.now()}", "NotifyPeriodicEventStream", body]).encode())
+            world.run()
+        return [call[3] for call in station.calls]
+
+    assert waiting(5, 9, 13, 12, 20, 30) == [], "it has caught up a little in between"
+    assert waiting(40) == [{"id": 3, "params": {"interval": 10, "values": 8}}]
+    assert [(one.interval_s, one.values) for one in kept(world).streams] == [(10, 8)]
+    assert waiting(50, 60) == []
+    assert waiting(70) == [{"id": 3, "params": {"interval": 10, "values": 16}}]
+    assert waiting(60, 50, 40, 30) == []
+
+
 @pytest.mark.requirement("2.1", "N11.FR.05", side="csms")
 def test_streams_without_end_are_refused() -> None:
     world, station = ready("2.1")

@@ -89,7 +89,7 @@ SPECIAL: Mapping[str, Special] = {
     "StartTransaction": Special(follow=prices.price_shown),
     "MeterValues": Special(follow=prices.cost_shown),
     "StopTransaction": Special(follow=prices.cost_shown),
-    "NotifyPeriodicEventStream": Special(follow=streams.ask_what_is_open),
+    "NotifyPeriodicEventStream": Special(follow=streams.told),
     "NotifyEVChargingNeeds": Special(follow=ev_plans.offer),
     "NotifyEVChargingSchedule": Special(follow=ev_plans.offer_again),
     "SignCertificate": Special(fetch=certificates.judge, follow=certificates.enroll),

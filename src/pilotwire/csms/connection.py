@@ -25,6 +25,7 @@ class Connection:
         "_incoming",
         "actor",
         "asked_streams",
+        "backlogs",
         "deviations",
         "epoch",
         "held",
@@ -61,6 +62,8 @@ class Connection:
         """It was sent a TriggerMessage: what a Pending station of 2.x may speak after (B02.FR.02)."""
         self.asked_streams = False
         """It was asked which event streams are open."""
+        self.backlogs: dict[int, tuple[int, int]] | None = None
+        """Event stream → values that waited at the station, and how often in a row it were more than before."""
 
     # -- Receiver -----------------------------------------------------------------------------------------------------
     def opened(self, link: Link) -> None:
