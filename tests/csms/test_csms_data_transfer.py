@@ -124,6 +124,24 @@ def test_a_drivers_own_limit_that_is_lower_stays(own: dict[str, Any], left: dict
     assert answer.get("transactionLimit") == left
 
 
+@pytest.mark.parametrize(("able", "goes"), [("maxTime, maxEnergy", True), ("maxEnergy", False), ("", False)])
+def test_limits_that_the_station_does_not_follow_are_not_set(able: str, goes: bool) -> None:
+    world, station = ready("2.1")
+    world.token()
+    station.on["RequestStartTransaction"] = lambda payload: {"status": "Accepted"}
+    row = {
+        "component": {"name": "TxCtrlr"},
+        "variable": {"name": "SupportedLimits"},
+        "variableAttribute": [{"value": able}],
+    }
+    station.call("NotifyReport", {"requestId": 1, "generatedAt": station.at(), "seqNo": 0, "reportData": [row]})
+    replies = world.command("start", {"token": "TAG", "max_time_s": 60})
+    world.run()
+    assert [one.outcome for one in replies] == ["answered" if goes else "invalid"]
+    if not goes:
+        assert "maxTime" in replies[0].answer["description"]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_limits_that_cannot_be_said_or_make_no_sense_start_nothing(version: str) -> None:
     world, station = ready(version)

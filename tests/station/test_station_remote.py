@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -130,7 +131,7 @@ def test_long_before_a_remote_stop_readings_are_thinned_out(make_world, version)
     ask(world, "RequestStopTransaction", transaction_id=events(world)[0].transaction_info.transaction_id)
     [last] = events(world, "Ended")
     times = [value.timestamp for value in last.meter_value]
-    gaps = [(after - before).total_seconds() for before, after in zip(times, times[1:], strict=False)]
+    gaps = [(after - before).total_seconds() for before, after in pairwise(times)]
     assert len(times) < 225 and (times[0], times[-1]) == (events(world)[0].timestamp, last.timestamp)
     assert sorted(set(gaps[:-1])) == [2, 4] and gaps.count(4) > 90
     contexts = [value.sampled_value[0].context for value in last.meter_value]

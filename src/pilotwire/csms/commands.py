@@ -183,8 +183,10 @@ class Outbox:
         secret = answers.holds_secret(made.action, made.request)
         if secret and durable:
             return end("invalid", _says("Invalid", "a secret is never stored: send it while the station is connected"))
-        objection = special.objection(actor, made.action, made.request) or objections.objection(
-            actor, made.action, made.request, len(made.payload)
+        objection = (
+            special.objection(actor, made.action, made.request)
+            or objections.objection(actor, made.action, made.request, len(made.payload))
+            or objections.limited(actor, made.limit)
         )
         if objection:
             return end("invalid", _says("NotAllowed", objection))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pilotwire.domain.kept import SessionLimit
 from pilotwire.domain.tokens import verdict
 
 from . import charging_objections as charging
@@ -23,6 +24,16 @@ def objection(actor: StationActor, action: str, request: Any, size: int) -> str:
     """Why a command must not go out; "" where it may. `size` is that of its payload in bytes."""
     look = _LOOKS.get(action)
     return _too_large(actor, action, request, size) or ("" if look is None else look(actor, request))
+
+
+def limited(actor: StationActor, limit: SessionLimit | None) -> str:
+    """Why a session cannot be begun with this limit (2.1 E16.FR.12); "" where it can."""
+    kept = actor.known().station.kept
+    if limit is None or kept is None or kept.takes is None:
+        return ""
+    able = [name.strip() for name in kept.takes.split(",")]
+    beyond = [name for name in limit.named if name not in able]
+    return f"the station follows no {' or '.join(beyond)}" if beyond else ""
 
 
 def _too_large(actor: StationActor, action: str, request: Any, size: int) -> str:

@@ -246,6 +246,26 @@ class SessionLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         )
         return None if left == SessionLimit() else left
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Which of its limits are set, as the wire calls them."""
+        given = {
+            "maxCost": self.max_cost,
+            "maxEnergy": self.max_energy,
+            "maxTime": self.max_time,
+            "maxSoC": self.max_soc,
+        }
+        return tuple(name for name, value in given.items() if value not in ("", None))
+
+    def lowest(self, other: SessionLimit) -> SessionLimit:
+        """Of each the lower one."""
+        return SessionLimit(
+            max_cost=self.max_cost if _lower(self.max_cost, other.max_cost) else other.max_cost,
+            max_energy=self.max_energy if _lower(self.max_energy, other.max_energy) else other.max_energy,
+            max_time=self.max_time if _lower(self.max_time, other.max_time) else other.max_time,
+            max_soc=self.max_soc if _lower(self.max_soc, other.max_soc) else other.max_soc,
+        )
+
 
 def _lower(one: str | int | None, other: str | int | None) -> bool:
     if one in ("", None):
@@ -282,9 +302,11 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     inventory: Inventory | None = None
     swaps: list[Swap] = []
     payments: list[Payment] = []
+    takes: str | None = None
+    """Which limits of sessions the station can follow (2.1 TxCtrlr.SupportedLimits); None: it has not said so."""
     session_limits: dict[int, SessionLimit] = {}
     """remoteStartId → how far the session may go that it begins (2.1 F07)."""
     limits: dict[str, int] = {}
     """How large requests may be that cannot come in several: "items SendLocalList", "bytes SendLocalList" …, as the
-    station's variables say. Those that can are in `Station.batches`. And of SmartChargingCtrlr "periods", "external ids"
-    (the highest that the station gives itself) and "phase switching" (1: it can; "phase switching 2" for EVSE 2)."""
+    station's variables say. Those that can are in `Station.batches`. And of SmartChargingCtrlr "periods", "external
+    ids" (the highest that the station gives itself) and "phase switching" (1: it can; "phase switching 2" for EVSE 2)."""

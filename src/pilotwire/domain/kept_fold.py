@@ -63,6 +63,9 @@ def on_variables(station: Station, fact: facts.VariablesReported, now: int) -> b
         elif (one.component, one.variable) == _MASTER and one.value is not None:
             changed |= one.value != of(station).master
             of(station).master = one.value
+        elif (one.component, one.variable) == _TAKES and one.value is not None:
+            changed |= one.value != of(station).takes
+            of(station).takes = one.value
         elif (one.component, one.variable, one.attribute) == _NETWORKS and one.value is not None:
             changed |= one.value != of(station).networks
             of(station).networks = one.value
@@ -74,6 +77,7 @@ def on_variables(station: Station, fact: facts.VariablesReported, now: int) -> b
 
 _PERSISTENCE = ("SmartChargingCtrlr", "ChargingProfilePersistence")
 _MASTER = ("AuthCtrlr", "MasterPassGroupId")
+_TAKES = ("TxCtrlr", "SupportedLimits")
 _NETWORKS = ("OCPPCommCtrlr", "NetworkConfigurationPriority", "Actual")
 _LIMITS = {"ItemsPerMessage": "items", "BytesPerMessage": "bytes"}
 _LIMITED = {
