@@ -309,4 +309,5 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     limits: dict[str, int] = {}
     """How large requests may be that cannot come in several: "items SendLocalList", "bytes SendLocalList" …, as the
     station's variables say. Those that can are in `Station.batches`. And of SmartChargingCtrlr "periods", "external
-    ids" (the highest that the station gives itself) and "phase switching" (1: it can; "phase switching 2" for EVSE 2)."""
+    ids" (the highest that the station gives itself) and "phase switching" (1: it can; "phase switching 2" for EVSE 2).
+    """
