@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pilotwire.cli.check import settings_of
 from pilotwire.cli.main import main
 
 
@@ -43,6 +45,17 @@ def test_cases_are_named_and_nonsense_is_refused(capsys: pytest.CaptureFixture[s
     assert main(["check", "csms", "--list", "--profile", "reservation"]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert rows and all(" reservation " in row and row.startswith("TC_H") for row in rows)
-    for line in (["csms"], ["csms", "ws://x", "--only", "NONE"], ["station", "--drive", "command"]):
+    odd = ["csms", "ws://x", "--set", "contract.hashes=[1"]
+    for line in (["csms"], ["csms", "ws://x", "--only", "NONE"], ["station", "--drive", "command"], odd):
         assert main(["check", *line]) == 2
         assert "pilotwire check" in capsys.readouterr().err
+
+
+def test_settings_are_texts_numbers_or_json() -> None:
+    given = ["evse=2", "token.valid=0A", "contract.hashes=[{}]", 'ocsp={"serialNumber":"1a"}']
+    chosen = argparse.Namespace(
+        set=given, id="", password="", side="csms", url="ws://x", version="2.1", cert=None, bad_cert=None
+    )
+    values = settings_of(chosen).values
+    assert (values["evse"], values["token.valid"], values["contract.hashes"]) == (2, "0A", [{}])
+    assert values["ocsp"] == {"serialNumber": "1a"}

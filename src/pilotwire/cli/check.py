@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -42,7 +43,9 @@ Where something has to be asked of the operator of a CSMS, or done at a station:
 Without one such cases are "not run", which never counts as passed.
 
 Settings (--set name=value): token.valid token.invalid token.blocked token.expired token.valid2 token.group token.master
-  token.master.group token.type evse evse2 connector model vendor serial password unknown pending emaid tariff …
+  token.master.group token.type evse evse2 connector model vendor serial password unknown pending emaid tariff
+  upgrade upgrade.url (a higher security profile, and where it connects) contract.hashes contract.certificate ocsp …
+  A value that begins with [ or { is JSON.
 exit status: 0 nothing failed, 1 something failed, 2 nothing was run, or the options are wrong"""
 
 
@@ -100,6 +103,17 @@ def _checked(chosen: argparse.Namespace) -> int:
     return _told(chosen, outcomes)
 
 
+def _value(text: str, value: str) -> Any:
+    if value.lstrip("-").isdigit() and len(value) < 10:
+        return int(value)
+    if value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ConfigError(f"--set {text}: no JSON: {error}") from error
+    return value
+
+
 def settings_of(chosen: argparse.Namespace) -> Settings:
     """What the options say of the system under test. Raises ConfigError."""
     from pilotwire.check import keys
@@ -110,7 +124,7 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set {text}: NAME=VALUE")
-        given[name] = int(value) if value.lstrip("-").isdigit() and len(value) < 10 else value
+        given[name] = _value(text, value)
     if chosen.id:
         given["id" if chosen.side == "csms" else "station"] = chosen.id
     if chosen.password:
