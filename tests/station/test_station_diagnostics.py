@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pilotwire.core.time import to_datetime
+from pilotwire.crypto.certificates import make_authority
 from pilotwire.protocols.ocpp.rpc.machine import SendReceived
 from pilotwire.station.config import EvseConfig
 from pilotwire.station.program import Station
@@ -23,6 +24,11 @@ class Shelf:
     def __init__(self):
         self.left = {}
         self.refuses = False
+        self.trusted = []
+
+    def trust(self, roots):
+        self.trusted.append(roots)
+        return self
 
     def fetch(self, url, done):
         done(None)
@@ -100,6 +106,22 @@ def test_a_log_that_is_not_there(make_world, version):
         assert log(world, "DataCollectorLog").status == "Rejected"
     world.run(30)
     assert told(world) == [("Uploading", 3), ("Uploaded", 3)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_roots_of_the_csms_are_trusted_with_files(make_world, version):
+    shelf = Shelf()
+    world = ready(make_world, version, files=shelf)
+    log(world)
+    world.run(30)
+    assert shelf.trusted == []
+    root = make_authority("Ours", now=to_datetime(world.scheduler.now())).certificate_pem
+    installed = ask(world, "InstallCertificate", certificate_type="CSMSRootCertificate", certificate=root)
+    assert installed.status == "Accepted"
+    log(world, place="https://logs.example/b")
+    world.run(30)
+    [trusted] = shelf.trusted
+    assert trusted.strip() == root.strip() and "https://logs.example/b" in shelf.left
 
 
 @pytest.mark.parametrize("version", VERSIONS)

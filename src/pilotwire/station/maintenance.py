@@ -23,7 +23,7 @@ from pilotwire.crypto import firmware as signing
 
 from .keystore import MANUFACTURER_ROOT
 from .parts import FIRMWARE_VERSION, Part, firmware_version
-from .ports import Files
+from .ports import Files, Trusting
 from .transactions import RESUMING
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ class Maintenance(Part):
         if self._files is None:
             self._later(self._station.config.firmware_step_ms, self._downloaded)
         else:
-            self._files.fetch(update.location, lambda data: self._fetched(update, data))
+            self._way(self._files).fetch(update.location, lambda data: self._fetched(update, data))
 
     def _fetched(self, update: Update, data: bytes | None) -> None:
         if update is not self.update or not self._station.powered:
@@ -415,7 +415,12 @@ class Maintenance(Part):
         place = self._log_place
         if self._station.config.version == "2.1" and place.endswith("/"):
             place += quote(name, safe="")  # N01.FR.21
-        self._files.leave(place, name, data, lambda taken: self._uploaded(number, taken))
+        self._way(self._files).leave(place, name, data, lambda taken: self._uploaded(number, taken))
+
+    def _way(self, files: Files) -> Files:
+        """N01.FR.15: whom the station trusts as its CSMS it trusts with files as well."""
+        roots = "".join(self._station.certificates.roots())
+        return files.trust(roots) if roots and isinstance(files, Trusting) else files
 
     def _log_lines(self) -> list[str]:
         """What stands in it: no secrets, no tokens."""

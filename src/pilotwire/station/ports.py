@@ -159,3 +159,12 @@ class Files(Protocol):
     def withdraw(self, name: str) -> bool:
         """Offer it no longer; False while somebody is fetching it."""
         ...
+
+
+@runtime_checkable
+class Trusting(Files, Protocol):
+    """A way to files elsewhere that can be told whom to trust besides those that the system trusts."""
+
+    def trust(self, roots: str) -> Files:
+        """The same way, with these roots (PEM) too."""
+        ...

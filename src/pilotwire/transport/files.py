@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +20,29 @@ log = logging.getLogger(__name__)
 FETCH_AT_MOST = 64 << 20
 """Bytes: images of simulated stations are small."""
 TIMEOUT_S = 60.0
+_MOST_CLIENTS = 16
+"""One for each set of roots that a station trusts; the one that was made first goes first."""
 
 
 class HttpFiles:
     """See the module. Made and used inside a running loop; `close` ends what is under way."""
 
     def __init__(self) -> None:
-        self._client: httpx.AsyncClient | None = None
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        """By the roots (PEM) that are trusted besides the system's."""
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def fetch(self, url: str, done: Callable[[bytes | None], None]) -> None:
-        """Get a whole file; `done` is called once, later, with None when it cannot be had."""
-        self._spawn(self._fetch(url, done))
+    def trust(self, roots: str) -> Trusted:
+        """The same way, with these roots (PEM) too."""
+        return Trusted(self, roots)
 
-    def leave(self, url: str, name: str, data: bytes, done: Callable[[bool], None]) -> None:
+    def fetch(self, url: str, done: Callable[[bytes | None], None], roots: str = "") -> None:
+        """Get a whole file; `done` is called once, later, with None when it cannot be had."""
+        self._spawn(self._fetch(url, done, roots))
+
+    def leave(self, url: str, name: str, data: bytes, done: Callable[[bool], None], roots: str = "") -> None:
         """Leave a whole file there; `done` is called once, later, with whether it was taken."""
-        self._spawn(self._leave(url, data, done))
+        self._spawn(self._leave(url, data, done, roots))
 
     def publish(self, name: str, data: bytes) -> Sequence[str]:
         """Nothing is offered to others from here."""
@@ -50,28 +58,38 @@ class HttpFiles:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _http(self) -> httpx.AsyncClient:
+    async def _http(self, roots: str) -> httpx.AsyncClient:
+        """Raises ssl.SSLError for roots that are none."""
         import httpx
 
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
-        return self._client
+        found = self._clients.get(roots)
+        if found is not None:
+            return found
+        trust = httpx.create_ssl_context(trust_env=False)
+        trust.load_default_certs()
+        if roots:
+            trust.load_verify_locations(cadata=roots)
+        client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, verify=trust)
+        self._clients[roots] = client
+        if len(self._clients) > _MOST_CLIENTS:
+            await self._clients.pop(next(iter(self._clients))).aclose()
+        return client
 
-    async def _fetch(self, url: str, done: Callable[[bytes | None], None]) -> None:
+    async def _fetch(self, url: str, done: Callable[[bytes | None], None], roots: str) -> None:
         import httpx
 
         found: bytes | None = None
         try:
-            async with self._http().stream("GET", url) as answer:
+            async with (await self._http(roots)).stream("GET", url) as answer:
                 if answer.status_code == 200:
                     data = bytearray()
                     async for piece in answer.aiter_raw():
@@ -80,16 +98,40 @@ class HttpFiles:
                             break
                     else:
                         found = bytes(data)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             log.info("a file could not be fetched: %s", type(error).__name__)
         done(found)
 
-    async def _leave(self, url: str, data: bytes, done: Callable[[bool], None]) -> None:
+    async def _leave(self, url: str, data: bytes, done: Callable[[bool], None], roots: str) -> None:
         import httpx
 
         taken = False
         try:
-            taken = (await self._http().put(url, content=data)).is_success
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            taken = (await (await self._http(roots)).put(url, content=data)).is_success
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             log.info("a file could not be left: %s", type(error).__name__)
         done(taken)
+
+
+class Trusted:
+    """`HttpFiles` for one station: with the roots that it trusts."""
+
+    def __init__(self, files: HttpFiles, roots: str) -> None:
+        self._files = files
+        self._roots = roots
+
+    def fetch(self, url: str, done: Callable[[bytes | None], None]) -> None:
+        """See `HttpFiles.fetch`."""
+        self._files.fetch(url, done, self._roots)
+
+    def leave(self, url: str, name: str, data: bytes, done: Callable[[bool], None]) -> None:
+        """See `HttpFiles.leave`."""
+        self._files.leave(url, name, data, done, self._roots)
+
+    def publish(self, name: str, data: bytes) -> Sequence[str]:
+        """See `HttpFiles.publish`."""
+        return self._files.publish(name, data)
+
+    def withdraw(self, name: str) -> bool:
+        """See `HttpFiles.withdraw`."""
+        return self._files.withdraw(name)
