@@ -104,7 +104,9 @@ async def test_it_is_begun_watched_and_forgotten(world: World, console: httpx.As
         await comes_with(world, name, "new")
         await settle()
     page = (await console.get(f"/ui{path}")).text
-    assert "2 renewed" in page and ">done<" in page.replace(" ", "").replace("\n", "")
+    assert (
+        "2 renewed" in page and "0 with failed sessions" in page and ">done<" in page.replace(" ", "").replace("\n", "")
+    )
     assert "Certificate roll-over" in (await console.get("/settings/certificates")).text
     assert "Certificate roll-over" not in (await console.get("/firmware")).text
     gone = await console.post(f"{path}/delete")

@@ -38,7 +38,9 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images" / "console"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 _read = msgspec.json.Decoder(dict[str, Truth]).decode
-_COUNTS = re.compile(r"(\d[\d,]*) (installed|renewed|failed|skipped|under way|waiting|lost|security events?)")
+_COUNTS = re.compile(
+    r"(\d[\d,]*) (installed|renewed|failed|skipped|under way|waiting|lost|with failed sessions|security events?)"
+)
 _WORDS = {"done": "done", "stopped": "stopped"}
 """Status in the API → its word on the page."""
 
@@ -275,6 +277,8 @@ class Desk:
                 "under way": told["under_way"],
                 "waiting": told["waiting"],
             }
+            if told["kind"] == "certificates":
+                wanted["with failed session"] = told["session_failures"]
             if word == _WORDS.get(told["status"]) and all(said.get(name) == count for name, count in wanted.items()):
                 return said
             await asyncio.sleep(0.5)
@@ -368,6 +372,8 @@ async def roll_over(desk: Desk, *, at_once: int = 50, pictures: Path | None = No
             faults.append(f"{name}: not connected")
         if [charge.reason for charge in one.sessions] != [charge.reason for charge in before[name].sessions]:
             faults.append(f"{name}: its session did not go on")
+    if counts["with failed session"]:
+        faults.append(f"the page says {counts['with failed session']} with failed sessions")
     if counts["renewed"] != len(truth):
         faults.append(f"the page says {counts['renewed']} renewed of {len(truth)}")
     seconds = round(asyncio.get_running_loop().time() - begun)
