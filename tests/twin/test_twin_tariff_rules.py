@@ -9,15 +9,17 @@ import pytest
 from tests.twin.shop_kit import ENERGY, Shop, charge, leave
 
 from pilotwire.core.time import from_rfc3339
-from pilotwire.domain.facts import SessionCostDiffered, SessionTariffDeclined
+from pilotwire.domain.facts import SessionCostDiffered, SessionTariffDeclined, SessionUpdated
 from pilotwire.domain.fold import fold
 from pilotwire.domain.records import Session
 from pilotwire.station.config import EvseConfig
 from pilotwire.station.tariffs import Tariffs
+from pilotwire.translate import california
 from pilotwire.vehicle.car import Vehicle
 from pilotwire.vehicle.catalogue import CATALOGUE
 
 D = Decimal
+FIVE = from_rfc3339("2026-03-27T17:00:00Z")
 INSTANT = from_rfc3339("2026-03-27T17:30:00Z")
 TEXTS = [
     {"format": "UTF8", "language": "en", "content": "39 ct/kWh"},
@@ -338,3 +340,34 @@ def test_whoever_declines_the_tariff_is_billed_nothing(stop: str) -> None:
     assert len(shop.facts(SessionTariffDeclined)) == 1 and shop.facts(SessionCostDiffered) == []
     folded = [one for one in fold(list(shop.store._entries)) if isinstance(one, Session)]
     assert [one.bill for one in folded] == [None]
+
+
+def test_the_next_price_is_told_before_it_comes_and_the_meter_is_read_when_it_does() -> None:
+    """California's messages to a 1.6 station that samples nothing by itself. It is 16:40."""
+    evening = {"priceKwh": 1, "conditions": {"startTimeOfDay": "17:00", "endTimeOfDay": "18:00"}}
+    much = {"priceKwh": 3, "conditions": {"minEnergy": 2000}}
+    fast = {"priceKwh": 9, "conditions": {"minPower": 50_000}}
+    prices = [fast, evening, much, {"priceKwh": 0.5}]
+    shop = shop_with({"energy": {"prices": prices}, "idleTime": {"prices": [{"priceMinute": 0.1}]}})
+    station = shop.station("1.6", EvseConfig(), cost_display="true", sample_interval="0")
+    charge(shop, station, 1)
+    [running] = shop.sessions()
+    told = california.running_cost(running, "2026-03-27T16:42:00Z").data
+    idle = {"graceMinutes": 0, "hourPrice": D("6.00")}
+    assert (told["chargingPrice"], told["idlePrice"]) == ({"kWhPrice": D("0.50")}, idle)
+    following = told["nextPeriod"]
+    assert from_rfc3339(following.pop("atTime")) == FIVE
+    assert following == {"chargingPrice": {"kWhPrice": D("1.00")}, "idlePrice": idle}
+    trigger = told["triggerMeterValue"]
+    assert from_rfc3339(trigger.pop("atTime")) == FIVE
+    assert trigger == {"atEnergykWh": 2, "atPowerkW": 50, "atCPStatus": ["Charging", "SuspendedEV", "SuspendedEVSE"]}
+    shop.run(25 * 60)
+    read = [(fact.register_wh, fact.register_time) for fact in shop.facts(SessionUpdated) if fact.register_wh]
+    assert len([wh for wh, _ in read if 2000 <= wh <= 2010]) == 1
+    [at_five] = [wh for wh, time in read if time is not None and abs(time - FIVE) <= 1000]
+    [running] = shop.sessions()
+    assert "nextPeriod" in california.running_cost(running, "2026-03-27T17:06:00Z").data, "18:00"
+    session = leave(shop, station)
+    assert session.bill is not None and session.bill.amount is not None
+    exact = D(2000) / 2 + D(at_five - 2000) * 3 + D(session.energy_wh - at_five)
+    assert abs(session.bill.amount - exact / 1000) < D("0.05")

@@ -126,6 +126,7 @@ class Energy:
                 self.rebalance(evse)
         self.rearm(evse, until, again)
         station.costs.after(evse)
+        station.meter_watch.look(evse)
         station.payment.look(evse)
 
     def _flowed(self, evse: Evse, session: Session, event: Event) -> None:

@@ -49,6 +49,7 @@ from .grid import GridConnection
 from .host import BootVerdict, Reply
 from .maintenance import Maintenance
 from .meter import Meter
+from .meter_watch import MeterWatch
 from .monitors import Monitors
 from .networks import Dialers, Networks
 from .outbox import Queued, TransactionQueue
@@ -106,6 +107,7 @@ class Station:
         "ids",
         "maintenance",
         "messages",
+        "meter_watch",
         "monitors",
         "networks",
         "outbox",
@@ -203,6 +205,7 @@ class Station:
         self.payment = Payments(self, terminal)
         self.tariffs = Tariffs(self)
         self.costs = Costs(self)
+        self.meter_watch = MeterWatch(self)
         self.publishing = Publishing(self, files)
         self.parts: tuple[Part, ...] = (
             self.security,
@@ -217,6 +220,7 @@ class Station:
             self.swap,
             self.payment,
             self.costs,
+            self.meter_watch,
             self.tariffs,
             self.smart_charging,
             self.v2x,

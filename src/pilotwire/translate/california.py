@@ -9,10 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from pilotwire.core.time import to_rfc3339
 from pilotwire.domain.notices import COST_MESSAGES
 from pilotwire.domain.records import Session
-from pilotwire.domain.tariffs import amounts, course, model
+from pilotwire.domain.tariffs import amounts, course, model, outlook
 from pilotwire.domain.tariffs import bill as bills
+from pilotwire.domain.tariffs.costing import Costing
 from pilotwire.domain.tariffs.model import Tariff, Text
 
 VENDOR = COST_MESSAGES
@@ -85,25 +87,52 @@ def running_cost(session: Session, timestamp: str) -> Message:
     }
     costing = bill.costing
     if costing is not None:
-        tariff, used = costing.shares[-1].tariff, costing.used
-        prices: dict[str, Any] = {}
-        if tariff.energy is not None and 0 <= used[0] < len(tariff.energy.prices):
-            price = tariff.energy.prices[used[0]].price_kwh
-            prices["kWhPrice"] = Decimal(_with_tax(price, tariff.energy.tax_rates))
-        if tariff.charging_time is not None and 0 <= used[1] < len(tariff.charging_time.prices):
-            price = tariff.charging_time.prices[used[1]].price_minute * 60
-            prices["hourPrice"] = Decimal(_with_tax(price, tariff.charging_time.tax_rates))
-        if tariff.fixed_fee is not None and costing.shares[0].fixed >= 0 and len(costing.shares) == 1:
-            price = tariff.fixed_fee.prices[costing.shares[0].fixed].price_fixed
-            prices["flatFee"] = Decimal(_with_tax(price, tariff.fixed_fee.tax_rates))
-        if charging and prices:
-            body["chargingPrice"] = prices
-        if tariff.idle_time is not None and tariff.idle_time.prices:
-            price = tariff.idle_time.prices[max(used[2], 0)]
-            grace = 0 if price.conditions is None else price.conditions.min_idle_time or 0
-            hour = Decimal(_with_tax(price.price_minute * 60, tariff.idle_time.tax_rates))
-            body["idlePrice"] = {"graceMinutes": grace // 60, "hourPrice": hour}
+        body |= _prices(costing, outlook.present(costing), charging=charging)
+        after = outlook.by_clock(costing)
+        if after is not None:
+            body["nextPeriod"] = {"atTime": to_rfc3339(after.at)} | _prices(costing, after.used, charging=True)
+        trigger = _trigger(costing, after)
+        if trigger:
+            body["triggerMeterValue"] = trigger
     return Message(RUNNING, body)
+
+
+def _prices(costing: Costing, used: tuple[int, int, int], *, charging: bool) -> dict[str, Any]:
+    """chargingPrice and idlePrice of the prices at these places of the tariff's lists."""
+    tariff = costing.shares[-1].tariff
+    found: dict[str, Any] = {}
+    prices: dict[str, Any] = {}
+    if tariff.energy is not None and 0 <= used[0] < len(tariff.energy.prices):
+        price = tariff.energy.prices[used[0]].price_kwh
+        prices["kWhPrice"] = Decimal(_with_tax(price, tariff.energy.tax_rates))
+    if tariff.charging_time is not None and 0 <= used[1] < len(tariff.charging_time.prices):
+        price = tariff.charging_time.prices[used[1]].price_minute * 60
+        prices["hourPrice"] = Decimal(_with_tax(price, tariff.charging_time.tax_rates))
+    if tariff.fixed_fee is not None and costing.shares[0].fixed >= 0 and len(costing.shares) == 1:
+        price = tariff.fixed_fee.prices[costing.shares[0].fixed].price_fixed
+        prices["flatFee"] = Decimal(_with_tax(price, tariff.fixed_fee.tax_rates))
+    if charging and prices:
+        found["chargingPrice"] = prices
+    if tariff.idle_time is not None and tariff.idle_time.prices:
+        price = tariff.idle_time.prices[max(used[2], 0)]
+        grace = 0 if price.conditions is None else price.conditions.min_idle_time or 0
+        hour = Decimal(_with_tax(price.price_minute * 60, tariff.idle_time.tax_rates))
+        found["idlePrice"] = {"graceMinutes": grace // 60, "hourPrice": hour}
+    return found
+
+
+def _trigger(costing: Costing, after: outlook.Next | None) -> dict[str, Any]:
+    """When the station is to read its meter, so that what comes after is priced from there on."""
+    tariff = costing.shares[-1].tariff
+    found: dict[str, Any] = {} if after is None else {"atTime": to_rfc3339(after.at)}
+    energy, power = outlook.by_energy(costing), outlook.by_power(costing)
+    if energy is not None:
+        found["atEnergykWh"] = Decimal(energy) / 1000
+    if power is not None:
+        found["atPowerkW"] = power / 1000
+    if tariff.idle_time is not None or tariff.charging_time is not None:
+        found["atCPStatus"] = ["Charging", "SuspendedEV", "SuspendedEVSE"]
+    return found
 
 
 def final_cost(session: Session) -> Message:

@@ -199,6 +199,13 @@ class Costing(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
             payment=self.payment,
         )
 
+    def prices_at(self, at: int) -> tuple[int, int, int]:
+        """Places of the prices that are used at `at` if nothing changes before but the time."""
+        now = self._situation(0, Decimal(0))
+        now.elapsed += at - now.at
+        now.at = at
+        return _choose(self.shares[-1].tariff, now)
+
     def _take_up(self) -> None:
         """What is due at `at`: marks and changes of the tariff."""
         waiting = self.waiting
