@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from pilotwire.station.config import EvseConfig
+from pilotwire.vehicle.car import Vehicle
+from pilotwire.vehicle.catalogue import BIDIRECTIONAL
 
 VERSIONS = ("2.0.1", "2.1")
 BAY, CONNECTED, AUTHORIZED = "ParkingBayOccupancy", "EVConnected", "Authorized"
@@ -440,3 +442,53 @@ def test_points_are_set_by_the_csms(make_world, version):
         ("Updated", "StopAuthorized"),
         ("Ended", "EVCommunicationLost"),
     ]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("start", "there", "trigger"),
+    [
+        (CONNECTED, "car", "CablePluggedIn"),
+        (BAY, "car", "EVDetected"),
+        (BAY, "bay", "EVDetected"),
+        (AUTHORIZED, "car", ""),
+        (CLOSED, "car", ""),
+    ],
+)
+def test_what_is_there_when_the_power_comes_counts(make_world, version, start, there, trigger):
+    """E01.FR.01, .02: no transaction has started yet. What has ended is not begun again by a restart."""
+    world = make(make_world, version, start, AUTHORIZED)
+    world.station.power_off()
+    if there == "car":
+        world.station.plug(1, world.car())
+    else:
+        world.station.arrive(1)
+    world.station.power_on()
+    world.run(5)
+    assert [row[:2] for row in heard(world)] == ([("Started", trigger)] if trigger else [])
+    if there == "car" and trigger:
+        world.station.tap(1, "AA11")
+        world.run(5)
+        world.station.power_off()
+        world.run(5)
+        world.station.power_on()
+        world.run(5)
+        assert heard(world)[-1][:2] == ("Ended", "AbnormalCondition")
+        assert world.station.evses[0].session is None
+
+
+@pytest.mark.parametrize("start", [CONNECTED, AUTHORIZED, CLOSED])
+@pytest.mark.parametrize("cable_first", [True, False])
+def test_cars_are_asked_what_they_need_once_somebody_is_let_in(make_world, start, cable_first):
+    """Q01 and K15 do not depend on where the transaction begins."""
+    evses = (EvseConfig(dc=True, connector_type="cCCS2", fixed_cable=True, max_discharge_w=20_000),)
+    world = make(make_world, "2.1", start, CONNECTED, evses=evses)
+    m = world.csms.messages
+    accepted = m.NotifyEVChargingNeedsResponse(status="Accepted")
+    world.csms.scripts["NotifyEVChargingNeeds"] = lambda _: accepted
+    car = Vehicle(BIDIRECTIONAL, 600, evccid="0001020304AB")
+    play(world, (PLUG, TAP_LAST) if cable_first else (TAP, PLUG_LAST), car)
+    world.run(10)
+    [needs] = world.csms.heard("NotifyEVChargingNeeds")
+    assert needs.evse_id == 1
+    assert heard(world)[-1] == ("Updated", "ChargingStateChanged", "Charging", None)

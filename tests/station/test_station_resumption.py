@@ -166,6 +166,16 @@ def test_the_cable_was_pulled_meanwhile(make_world, settings, last):
     assert world.station.evses[0].meter.power_mw == 0
 
 
+def test_the_car_has_left_the_bay_meanwhile(make_world):
+    """E17.FR.17."""
+    world = begin(make_world, stop_point="ParkingBayOccupancy")
+    world.station.power_off()
+    world.station.leave(1)
+    world.station.power_on()
+    world.run(10)
+    assert heard(world)[-1] == ("Ended", "EVDeparted", "Idle", "EVDisconnected")
+
+
 def test_20_1_ends_it(make_world):
     world = make_world("2.0.1", settings=RESUME)
     world.station.power_on()

@@ -5,6 +5,7 @@
     station.plug(1, vehicle)      a car's cable goes into EVSE 1
     station.tap(1, "04A1B2C3")    somebody shows an RFID card there
     station.unplug(1)             returns the car
+    station.leave(1)              it drives off
     station.power_off()           killed without goodbye; power_on() boots it again
     station.truth                 what really happened, session by session
 
@@ -282,6 +283,10 @@ class Station:
         for evse in self.evses:
             if evse.car is not None and (evse.phase == "Plugged" or self.swap.active):
                 self.entrance.autostart(evse)
+            if evse.phase in ("Idle", "Plugged") and self.points.reached(evse, authorized=False):
+                # What is there already when the power comes.
+                connected = evse.car is not None and CONNECTED in self.points.start
+                self._begin_alone(evse, "CablePluggedIn" if connected else "EVDetected")
         self._finish()
 
     def power_off(self) -> None:
@@ -386,11 +391,11 @@ class Station:
         self.finish()
 
     def leave(self, evse_id: int) -> None:
-        """The parking bay of an EVSE is empty again (E06.FR.01)."""
+        """The parking bay of an EVSE is empty again, and no cable is in a car there (E06.FR.01)."""
         evse = self.evse(evse_id)
+        self.unplug(evse_id)
         if not evse.bay:
             return
-        self.unplug(evse_id)
         evse.bay = False
         if self._powered and evse.session is not None and self.config.version != "1.6":
             if BAY in self.points.stop or (evse.car is None and not evse.session.authorized):

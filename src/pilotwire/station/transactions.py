@@ -10,7 +10,7 @@ import msgspec
 
 from .energy import CLOCK
 from .evse import Evse, PendingStart
-from .points import FLOWING
+from .points import BAY, FLOWING
 from .sessions import RFID, Session, Truth
 from .states import Phase
 
@@ -77,6 +77,10 @@ class Transactions:
         was = session.last_state
         for part in station.parts:
             part.session_began(session)
+        if BAY in station.points.stop and not evse.bay:
+            # The car has left meanwhile.
+            self.end(evse, "EVDisconnected", "EVDeparted")
+            return
         if evse.car is None and session.cable_by is not None:
             evse.phase = "Authorized"
         elif evse.car is None and was != "Idle":
@@ -151,7 +155,8 @@ class Transactions:
         if pending is not None:
             station.entrance.began(session)
         for part in station.parts:
-            part.session_began(session)
+            if pending is not None or part is not station.v2x:  # cars are asked what they need once somebody is let in
+                part.session_began(session)
         if session.reservation is not None:
             station.availability.report_all()
         station.energy.refresh(evse)
@@ -189,6 +194,7 @@ class Transactions:
             self._store_truth(truth)
         station.dialect.progressed(evse, session, trigger)
         station.entrance.began(session)
+        station.v2x.session_began(session)
         station.availability.report_all()
         station.energy.refresh(evse)
         station.energy.rebalance(evse)
@@ -268,6 +274,8 @@ class Transactions:
             self._begin(evse, session, "CablePluggedIn")
         else:
             self._station.dialect.progressed(evse, session, "CablePluggedIn")
+        if session.authorized:
+            self._station.v2x.session_began(session)
         self._station.availability.report(evse)
         self._station.energy.refresh(evse)
 

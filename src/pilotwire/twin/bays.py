@@ -161,7 +161,7 @@ class Bay:
 
     def _leave(self, car: Vehicle) -> None:
         if self._station.evse(self._evse).car is car:
-            self._station.unplug(self._evse)
+            self._station.leave(self._evse)
         self._later(self._gap(), self._arrive)
 
     def _gap(self) -> int:
