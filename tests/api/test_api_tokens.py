@@ -38,6 +38,28 @@ async def test_a_token_is_changed_in_the_version_that_was_read(api) -> None:
     assert (await api.delete("/api/v1/tokens/T1")).status_code == 204
 
 
+async def test_where_a_token_may_charge_and_for_how_much(world, api) -> None:
+    await add(api, "PLAIN")
+    await api.post("/api/v1/sites", json={"id": "north", "name": "North"})
+    await add(api, "T1", credit="12.50", sites=["north"])
+
+    async def told(name: str) -> tuple[str | None, list[str]]:
+        found = (await api.get(f"/api/v1/tokens/{name}")).json()
+        return found["credit"], found["sites"]
+
+    assert (await told("PLAIN"), await told("T1")) == ((None, []), ("12.50", ["north"]))
+    await api.post(IMPORT, content="token;note\nT1;from a file\n", headers=CSV, params={"dry_run": False})
+    assert (await api.get("/api/v1/tokens/T1")).json()["note"] == "from a file"
+    assert await told("T1") == ("12.50", ["north"]), "a file that does not name them leaves them alone"
+    for wrong in ({"credit": "much"}, {"credit": "1e3"}, {"sites": "north"}, {"sites": ["nowhere"]}):
+        answer = await api.patch("/api/v1/tokens/T1", json=wrong)
+        assert answer.status_code == 422, wrong
+    await api.patch("/api/v1/tokens/T1", json={"credit": "0", "sites": []})
+    assert await told("T1") == ("0", [])
+    await api.patch("/api/v1/tokens/T1", json={"credit": None})
+    assert await told("T1") == (None, [])
+
+
 async def test_the_list_is_filtered_and_sorted(api) -> None:
     await add(api, "T1", parent="A")
     await add(api, "T2", parent="B", status="Blocked")

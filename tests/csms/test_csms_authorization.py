@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from csms_kit import Client, World
 
+from pilotwire.core.time import from_datetime
 from pilotwire.domain import facts
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
@@ -148,6 +150,77 @@ def test_a_kiosk_starts_what_was_paid_there(evse: int | None) -> None:
     world.run()
     assert replies[0].answer == {"status": "Accepted"}
     assert station.calls[0][3] == {"remoteStartId": 5, "idToken": token, **place}
+
+
+@pytest.mark.parametrize("limit", [{"max_cost": 20.5}, {"max_energy_wh": 5000, "max_time_s": 3600}])
+def test_what_was_paid_at_a_kiosk_is_the_limit_of_the_session(limit: dict[str, Any]) -> None:
+    world, station = ready("2.1")
+    world.command("start", {"token": "PSP-8", "token_type": "DirectPayment", "evse": 1, **limit})
+    world.run()
+    asked = station.calls[0][3]
+    assert asked["idToken"] == of("PSP-8", "DirectPayment")
+    info = {"transactionId": "tx-1", "remoteStartId": asked["remoteStartId"]}
+    answer = station.call(
+        "TransactionEvent", station.event("Started", 0, idToken=asked["idToken"], transactionInfo=info)
+    )
+    assert answer["idTokenInfo"]["status"] == "Accepted"
+    names = {"max_cost": "maxCost", "max_energy_wh": "maxEnergy", "max_time_s": "maxTime"}
+    assert answer["transactionLimit"] == {names[name]: value for name, value in limit.items()}
+    assert "transactionLimit" not in station.call("TransactionEvent", station.event("Updated", 1))
+
+
+def test_a_prepaid_token_may_spend_what_is_left_and_is_asked_about_each_time() -> None:
+    world, station = ready("2.1")
+    world.token("FULL", credit="12.50")
+    world.token("EMPTY", credit="0")
+    world.token("OWES", credit="-3", parent="FLEET")
+
+    def now(info: dict[str, Any]) -> int:
+        return from_datetime(datetime.fromisoformat(info["cacheExpiryDateTime"]))
+
+    for name, status in (("FULL", "Accepted"), ("EMPTY", "NoCredit"), ("OWES", "NoCredit")):
+        before = world.clock.now()
+        info = authorize(station, name)
+        assert info["status"] == status
+        assert before <= now(info) <= world.clock.now(), "it is not to stay in the station's cache"
+    assert "cacheExpiryDateTime" not in authorize(station, "TAG")
+    answers = [
+        station.call("TransactionEvent", station.event(kind, seq, idToken=of("FULL")))
+        for seq, kind in enumerate(("Started", "Updated", "Ended"))
+    ]
+    assert [one.get("transactionLimit") for one in answers] == [{"maxCost": 12.5}, None, None]
+    own = {"transactionId": "tx-2", "transactionLimit": {"maxCost": 5}}
+    answer = station.call(
+        "TransactionEvent", station.event("Started", 0, tx="tx-2", idToken=of("FULL"), transactionInfo=own)
+    )
+    assert "transactionLimit" not in answer, "the driver's own is lower"
+    world.command("start", {"token": "FULL", "evse": 1, "max_cost": 20, "max_time_s": 60})
+    world.run()
+    info = {"transactionId": "tx-3", "remoteStartId": station.calls[-1][3]["remoteStartId"]}
+    event = station.event("Started", 0, tx="tx-3", idToken=of("FULL"), transactionInfo=info)
+    assert station.call("TransactionEvent", event)["transactionLimit"] == {"maxCost": 12.5, "maxTime": 60}
+    refused = station.call("TransactionEvent", station.event("Started", 0, tx="tx-4", idToken=of("EMPTY")))
+    assert refused["idTokenInfo"]["status"] == "NoCredit" and "transactionLimit" not in refused
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_token_may_charge_at_its_sites_alone(version: str) -> None:
+    world, station = ready(version)
+    world.token("HERE", sites=["depot", "north"])
+    world.token("THERE", sites=["south"])
+    world.token("BLOCKED", sites=["south"], status="Blocked")
+    elsewhere = "Invalid" if version == "1.6" else "NotAtThisLocation"
+    assert authorize(station, "HERE")["status"] == elsewhere, "the station stands nowhere yet"
+    world.account(site="north")
+    said = {name: authorize(station, name) for name in ("HERE", "THERE", "BLOCKED", "TAG")}
+    assert [info["status"] for info in said.values()] == ["Accepted", elsewhere, "Blocked", "Accepted"]
+    assert all("evseId" not in info for info in said.values())
+    if version == "1.6":
+        begun = station.call("StartTransaction", station.start_v16("THERE"))
+        assert begun["idTagInfo"]["status"] == "Invalid"
+    else:
+        answer = station.call("TransactionEvent", station.event("Started", 0, idToken=of("THERE")))
+        assert answer["idTokenInfo"]["status"] == "NotAtThisLocation"
 
 
 # ── lists ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "column": ("token",), "columns": ({"token": "uid"},), "command_id": (ID,), "component": ("OCPPCommCtrlr",),
     "component_instance": ("",), "connections": (4,), "connector": (1,), "connectors": (24, []),
     "connectors_available": (11,), "connectors_charging": (12,), "connectors_faulted": (1,),
-    "context": ("Sample.Periodic",), "count": (1,), "created": (40,), "created_by": ("ada",), "critical": (0,),
+    "context": ("Sample.Periodic",), "count": (1,), "created": (40,), "created_by": ("ada",), "credit": (None, "25.00"), "critical": (0,),
     "current": ("the old password",), "current_limit_a": (250.0,), "data": ({},), "data_type": ("integer",),
     "default_role": ("viewer",), "description": ("No sign of life for ten minutes",), "detail": ("`errors` names it.", {}),
     "digest": ("5e1b0c9d",), "digest_min": (15,), "disabled_why": ("",), "done": (31,), "driver_id": ("ada-lovelace",),

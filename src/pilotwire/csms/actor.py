@@ -83,7 +83,7 @@ class StationActor:
             version="",
             heartbeat_interval_s=around.config.heartbeat_interval_s,
             boot_retry_s=around.config.boot_retry_s,
-            authorize=around.tokens.authorizer(key.tenant),
+            authorize=around.tokens.authorizer(key.tenant, lambda: around.site(key)),
             lab=around.config.lab,
         )
         self._spoken: Connection | None = None

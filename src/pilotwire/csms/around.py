@@ -109,6 +109,11 @@ class Around:
         """A station's actor, made on first use; set by the service."""
         self._speech: dict[str, Speech] = {}
 
+    def site(self, key: StationKey) -> str:
+        """Where a station stands; "" where nobody has said so."""
+        account = self.accounts.get(key)
+        return "" if account is None else account.site
+
     def speech(self, name: str) -> Speech:
         """The version's, loaded on first use. Raises KeyError for one that we do not speak."""
         speech = self._speech.get(name)

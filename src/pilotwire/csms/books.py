@@ -5,7 +5,8 @@ They are read from the store at the start and again whenever people change them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 
 from pilotwire.core.ids import StationKey
 from pilotwire.domain.context import Authorizer
@@ -53,20 +54,28 @@ class Tokens:
             books.setdefault(token.tenant, {})[token.token.casefold()] = token
         self._by_tenant = books
 
-    def verdict(self, tenant: str, token: str, now: int) -> TokenVerdict:
-        """What is answered about a token at `now` (ms): Invalid when it is unknown, Expired after its time."""
+    def verdict(self, tenant: str, token: str, now: int, site: str = "") -> TokenVerdict:
+        """What is answered about a token at `now` (ms), at a station of `site`: Invalid when it is unknown, Expired
+        after its time, NotAtThisLocation where it may not charge (C01.FR.22), NoCredit when nothing is left (2.1
+        C17.FR.02)."""
         found = self._by_tenant.get(tenant, {}).get(token.casefold())
         if found is None:
             return _INVALID
-        expired = found.expires_at is not None and found.expires_at <= now and found.status == "Accepted"
-        return TokenVerdict(
-            status="Expired" if expired else found.status, parent=found.parent, expires_at=found.expires_at
-        )
+        status = found.status
+        if status == "Accepted":
+            if found.expires_at is not None and found.expires_at <= now:
+                status = "Expired"
+            elif found.sites and site not in found.sites:
+                status = "NotAtThisLocation"
+            elif found.credit and Decimal(found.credit) <= 0:
+                status = "NoCredit"
+        return TokenVerdict(status=status, parent=found.parent, expires_at=found.expires_at, credit=found.credit)
 
-    def authorizer(self, tenant: str) -> Authorizer:
-        """The tenant's book as a decision wants it. It stays true to the book when that is replaced."""
+    def authorizer(self, tenant: str, site: Callable[[], str] = lambda: "") -> Authorizer:
+        """The tenant's book as a decision about a station of `site` wants it. It stays true to the book when that is
+        replaced."""
 
         def authorize(token: str, token_type: str, now: int) -> TokenVerdict:
-            return self.verdict(tenant, token, now)
+            return self.verdict(tenant, token, now, site())
 
         return authorize

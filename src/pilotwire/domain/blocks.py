@@ -216,7 +216,13 @@ def contract(state: StationState, given: Contract, ctx: Context) -> Decision:
     elif status in _NO_CONTRACT:
         judged = "ContractCancelled"
     fact = TokenPresented(event_time=ctx.now, token=given.token, token_type=given.token_type, verdict=status, evse=0)
-    told = ContractVerdict(status=status, parent=token.parent, expires_at=token.expires_at, certificate_status=judged)
+    told = ContractVerdict(
+        status=status,
+        parent=token.parent,
+        expires_at=token.expires_at,
+        credit=token.credit,
+        certificate_status=judged,
+    )
     return Decision((fact,), (), told)
 
 

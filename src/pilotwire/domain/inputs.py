@@ -72,6 +72,8 @@ class TokenVerdict(Outcome, frozen=True):
     status: str
     parent: str = ""
     expires_at: int | None = None
+    credit: str = ""
+    """Of a prepaid token: the most that may be spent; it is not to be remembered by the station (2.1 C17)."""
     tariff: Tariff | None = None
     """The driver's own, where the station is to work out the cost by it (2.1 I08)."""
     message: tuple[Text, ...] = ()

@@ -272,6 +272,10 @@ class Token(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     parent: str = ""
     """parentIdTag / groupIdToken."""
     expires_at: int | None = None
+    credit: str = ""
+    """Prepaid: the most that may still be spent, as a decimal number; "": it is not prepaid (2.1 C17)."""
+    sites: list[str] = []
+    """The sites at which alone it may charge; none: everywhere."""
     note: str = ""
     created_at: int = 0
 

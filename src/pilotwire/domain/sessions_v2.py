@@ -13,6 +13,7 @@ from .boot import DONE
 from .context import Context, Decision, Need
 from .facts import AnyFact, OrphanReceived, SessionEnded, SessionStarted, SessionUpdated, TokenPresented
 from .inputs import TokenVerdict, TransactionAnswered, TransactionEvent
+from .kept import SessionLimit
 from .records import Register, Sample, Session
 from .state import StationState
 from .tokens import verdict
@@ -34,8 +35,9 @@ def transaction_event(state: StationState, given: TransactionEvent, ctx: Context
         if given.kind == "Started" or given.trigger == "Authorized":
             token = tokens.beginning(state, token)
         answer = TransactionAnswered(token=token)
-    if given.remote_start_id is not None:
-        answer = _limited(state, given, given.remote_start_id, answer)
+    begins = given.kind == "Started" or given.trigger == "Authorized"
+    if given.remote_start_id is not None or (begins and token is not None and token.credit):
+        answer = _limited(state, given, answer)
     samples = given.samples
     reused = False
     if session is not None:
@@ -91,13 +93,15 @@ def transaction_event(state: StationState, given: TransactionEvent, ctx: Context
     return Decision(tuple(facts), samples, answer)
 
 
-def _limited(
-    state: StationState, given: TransactionEvent, start_id: int, answer: TransactionAnswered
-) -> TransactionAnswered:
+def _limited(state: StationState, given: TransactionEvent, answer: TransactionAnswered) -> TransactionAnswered:
     """2.1 F07.FR.02: the event that names the start is answered with its limit, as far as the driver's own is not lower
-    (E16.FR.08)."""
+    (E16.FR.08); C17.FR.03: one that a prepaid token begins, with what is left of it."""
     kept = state.station.kept
-    wanted = None if kept is None else kept.session_limits.get(start_id)
+    start_id = given.remote_start_id
+    wanted = None if kept is None or start_id is None else kept.session_limits.get(start_id)
+    if answer.token is not None and answer.token.credit and answer.token.status == "Accepted":
+        credit = SessionLimit(max_cost=answer.token.credit)
+        wanted = credit if wanted is None else wanted.lowest(credit)
     if wanted is not None and given.limit is not None:
         wanted = wanted.within(given.limit)
     return answer if wanted is None else structs.replace(answer, limit=wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from . import inputs
 from .context import Context, Decision
 from .facts import TokenPresented
@@ -31,7 +33,7 @@ def beginning(state: StationState, found: TokenVerdict) -> TokenVerdict:
     kept = state.station.kept
     if kept is None or not kept.master or found.parent.casefold() != kept.master.casefold():
         return found
-    return TokenVerdict(status="Invalid", parent=found.parent, expires_at=found.expires_at)
+    return replace(found, status="Invalid")
 
 
 def authorize(state: StationState, given: inputs.Authorize, ctx: Context) -> Decision:

@@ -196,10 +196,12 @@ def _log(request: Any) -> inputs.LogStatus:
 def table_for(m: Any) -> dict[str, Served]:
     """The table with the classes of `m`, the messages of 2.0.1 or 2.1."""
 
-    def id_token_info(verdict: TokenVerdict) -> Any:
+    def id_token_info(verdict: TokenVerdict, now: int) -> Any:
+        # C17.FR.01, .02: what is prepaid is to be asked about each time.
+        until = now if verdict.credit else verdict.expires_at
         return m.IdTokenInfoType(
             status=verdict.status if verdict.status in _STATUS else "Invalid",
-            cache_expiry_date_time=None if verdict.expires_at is None else instant(verdict.expires_at),
+            cache_expiry_date_time=None if until is None else instant(until),
             group_id_token=m.IdTokenType(id_token=verdict.parent, type=GROUP_TYPE)
             if 0 < len(verdict.parent) <= 36
             else None,
@@ -220,7 +222,7 @@ def table_for(m: Any) -> dict[str, Served]:
 
     def authorized(outcome: TokenVerdict, now: int) -> Any:
         return m.AuthorizeResponse(
-            id_token_info=id_token_info(outcome), certificate_status=blocks.certificate_status(outcome)
+            id_token_info=id_token_info(outcome, now), certificate_status=blocks.certificate_status(outcome)
         )
 
     nothing = m.TransactionEventResponse()
@@ -237,7 +239,7 @@ def table_for(m: Any) -> dict[str, Served]:
                 more["transaction_limit"] = limit_wire(m, outcome.limit)
         return m.TransactionEventResponse(
             total_cost=outcome.total_cost,
-            id_token_info=None if outcome.token is None else id_token_info(outcome.token),
+            id_token_info=None if outcome.token is None else id_token_info(outcome.token, now),
             updated_personal_message=texts[0] if texts else None,
             **more,
         )

@@ -13,6 +13,8 @@ import re
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from pilotwire.core.time import from_datetime, to_rfc3339
 from pilotwire.domain.records import Token
 
@@ -160,15 +162,13 @@ def _judge(
 
 def _token(tenant: str, values: dict[str, Any], before: Token | None, now: int) -> Token:
     base = before or Token(tenant=tenant, token=values["token"], created_at=now)
-    return Token(
-        tenant=tenant,
-        token=base.token,
+    return replace(
+        base,
         type=values.get("type", base.type),
         status=values.get("status", base.status),
         parent=values.get("parent", base.parent),
         expires_at=values.get("expires_at", base.expires_at),
         note=values.get("note", base.note),
-        created_at=base.created_at,
     )
 
 

@@ -164,11 +164,18 @@ async def token(context: ApiContext, principal: Principal, name: str) -> Tagged[
     return await _tagged(context, await _get(context, principal.tenant, name))
 
 
+async def _check_sites(context: ApiContext, tenant: str, sites: list[str]) -> None:
+    for place, site in enumerate(sites):
+        if await context.store.document(tenant, "site", site) is None:
+            raise problem("bad-body", errors=[{"field": f"sites[{place}]", "message": _("there is no such site")}])
+
+
 async def put(context: ApiContext, principal: Principal, data: types.NewToken) -> Tagged[types.Token]:
     """Add a token, or replace the one that differs in case at most."""
     principal.need("tokens:write")
     if data.token.casefold() in _RESERVED or not data.token.isprintable():
         raise problem("bad-body", errors=[{"field": "token", "message": _("is not a token that can be used here")}])
+    await _check_sites(context, principal.tenant, data.sites)
     known = await find(context, principal.tenant, data.token)
     record = records.Token(
         tenant=principal.tenant,
@@ -177,6 +184,8 @@ async def put(context: ApiContext, principal: Principal, data: types.NewToken) -
         status=data.status,
         parent=data.parent,
         expires_at=instant("expires_at", data.expires_at),
+        credit=data.credit or "",
+        sites=data.sites,
         note=data.note,
         created_at=known.created_at if known else context.scheduler.now(),
     )
@@ -195,8 +204,10 @@ async def change(
     principal.need("tokens:write")
     record = await _get(context, principal.tenant, name)
     check(if_match, tag_of(record))
+    if data.sites is not msgspec.UNSET:
+        await _check_sites(context, principal.tenant, data.sites)
     detail: dict[str, object] = {}
-    for field in ("type", "status", "parent", "note"):
+    for field in ("type", "status", "parent", "sites", "note"):
         value = getattr(data, field)
         if value is not msgspec.UNSET:
             setattr(record, field, value)
@@ -204,6 +215,8 @@ async def change(
     if data.expires_at is not msgspec.UNSET:
         record.expires_at = instant("expires_at", data.expires_at)
         detail["expires_at"] = record.expires_at
+    if data.credit is not msgspec.UNSET:
+        record.credit = detail["credit"] = data.credit or ""
     await context.store.put_token(record)
     await changed(context, principal.tenant)
     await audit.record(context, principal, "tokens.change", f"token {record.token}", detail=detail)

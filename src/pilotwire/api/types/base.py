@@ -281,6 +281,20 @@ class Command(msgspec.Struct, kw_only=True):
     settled_at: Time | None
 
 
+TokenCredit = Annotated[
+    str,
+    Meta(
+        pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$",
+        description="Prepaid: the most that a session may cost, in the tariff's currency; nothing is taken off it here",
+        examples=["25.00"],
+    ),
+]
+TokenSites = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=64)]],
+    Meta(max_length=100, description="The sites (ids) at which alone it may charge; none: everywhere"),
+]
+
+
 class Token(msgspec.Struct, kw_only=True):
     """An IdToken and what it may do."""
 
@@ -289,6 +303,8 @@ class Token(msgspec.Struct, kw_only=True):
     status: str
     parent: Annotated[str, Meta(description="Group: parentIdTag, groupIdToken")]
     expires_at: Time | None
+    credit: TokenCredit | None
+    sites: TokenSites
     driver_id: Annotated[str | None, Meta(description="Who carries it")]
     note: str
     created_at: Time
@@ -302,6 +318,8 @@ class NewToken(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     status: Literal["Accepted", "Blocked", "Expired", "Invalid"] = "Accepted"
     parent: Annotated[Short, Meta(description="Group: parentIdTag, groupIdToken")] = ""
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    credit: TokenCredit | None = None
+    sites: TokenSites = msgspec.field(default_factory=list[str])
     note: Note = ""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, UnsetType
 
-from .base import PRINTABLE, Note, PageOf, Short, Time
+from .base import PRINTABLE, Note, PageOf, Short, Time, TokenCredit, TokenSites
 
 TokenStatus = Literal["Accepted", "Blocked", "Expired", "Invalid"]
 TokenType = Annotated[
@@ -31,6 +31,8 @@ class TokenChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     status: TokenStatus | UnsetType = msgspec.UNSET
     parent: Annotated[Short, Meta(description="Group: parentIdTag, groupIdToken")] | UnsetType = msgspec.UNSET
     expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = msgspec.UNSET
+    credit: TokenCredit | UnsetType | None = msgspec.UNSET
+    sites: TokenSites | UnsetType = msgspec.UNSET
     note: Note | UnsetType = msgspec.UNSET
 
 
