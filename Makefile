@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test lint pytest generate ledger bench soak fuzz lock clean setup setup-test
 
+# Servers are started hundreds of times: their modules are compiled once, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 ARGS ?=
 PY := .venv/bin/python
 
