@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from csms_kit import PASSWORD, Client, World, now_of
+from csms_kit import PASSWORD, SUBPROTOCOL, Client, World, now_of
 
 from pilotwire.core.ids import DEFAULT_TENANT, StationKey
 from pilotwire.core.time import to_datetime
@@ -13,6 +13,7 @@ from pilotwire.crypto import requests
 from pilotwire.crypto.authority import Authority
 from pilotwire.crypto.passwords import Passwords
 from pilotwire.domain.facts import SecurityEventNotified
+from pilotwire.transport.port import Handshake, Refuse
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
 CA = Authority.new("Netz AG", now=to_datetime(1_767_225_600_000))
@@ -68,7 +69,12 @@ def test_identity_user_and_password_belong_together(version: str, profile: int) 
     assert knock(world, version, password=b"wrong", **tls) == 401
     assert knock(world, version, user=None, password=None, **tls) == 401
     assert knock(world, version, "CP2", user="CP2", password=PASSWORD, **tls) == 401, "somebody else's password"
-    assert knock(world, version, "CP2", user="CP1", password=PASSWORD, **tls) == 401, "somebody else's name"
+    # The listener does not let somebody else's name pass; nor does who judges after it.
+    offered = SUBPROTOCOL[version]
+    borrowed = Handshake(
+        tenant=DEFAULT_TENANT, identity="CP1", subprotocol=offered, user=b"CP2", password=PASSWORD, peer="", **tls
+    )
+    assert world.system.endpoint.admit(borrowed) == Refuse(401, "wrong-credential")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -372,7 +372,12 @@ def test_a_new_certificate_that_is_not_let_in_gives_way_to_the_old(make, version
     assert len({one.certificate for one in world.csms.handshakes}) == 2, "by turns"
     assert events(world) == ["DiscardedRenewedClientCertificate"]
     assert world.station.certificates.leaf == world.first
-    assert world.station.certificates.entries == 2, "the new one is thrown away"
+    count = len(world.csms.handshakes)
+    world.station.power_off()
+    world.station = world.build()
+    world.station.power_on()
+    world.run(30)
+    assert [one.certificate for one in world.csms.handshakes[count:]] == [world.first.ders[0]], "the new one is gone"
     before = len(world.csms.heard("SignCertificate"))
     trigger(world)
     assert len(world.csms.heard("SignCertificate")) == before + 1
@@ -599,10 +604,34 @@ def test_what_is_no_root_is_rejected(make, version, wrong) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_there_is_room_for_so_many(make, version) -> None:
     """M05.FR.06."""
-    world = make(version, settings={"certificates_max": "2"})
+    most = 2 if version == "1.6" else 3  # 1.6 counts roots, 2.x the station's own certificate too
+    world = make(version, settings={"certificates_max": str(most)})
     assert install(world, MANUFACTURER_ROOT, OTHER_ROOT) == "Accepted"
     assert install(world, MANUFACTURER_ROOT, ROOT) == "Rejected"
     assert len(world.station.certificates.roots(MANUFACTURER_ROOT)) == 1
+    m = world.csms.messages
+    if version == "1.6":
+        world.csms.command("GetConfiguration", m.GetConfigurationRequest(key=["CertificateStoreMaxLength"]))
+        world.run(1)
+        assert world.csms.answers[-1][1].configuration_key[0].value == "2"
+    else:
+        row = reported(world)["SecurityCtrlr", "CertificateEntries"]
+        assert row.variable_attribute[0].value == "3" and row.variable_characteristics.max_limit == 3
+
+
+def reported(world: Any) -> dict[tuple[str, str], Any]:
+    """The full inventory: (component, variable) → its row, of components without an EVSE."""
+    m = world.csms.messages
+    world.csms.command("GetBaseReport", m.GetBaseReportRequest(request_id=1, report_base="FullInventory"))
+    world.run(5)
+    rows = [row for part in world.csms.heard("NotifyReport") for row in part.report_data]
+    return {(row.component.name, row.variable.name): row for row in rows if row.component.evse is None}
+
+
+@pytest.mark.parametrize(("version", "most"), [("2.0.1", 40), ("2.1", 64)])
+def test_how_long_a_password_may_be_is_told(make, version, most) -> None:
+    row = reported(make(version))["SecurityCtrlr", "BasicAuthPassword"]
+    assert row.variable_characteristics.max_limit == most and row.variable_attribute[0].value is None
 
 
 HEIRS = {"same name": heir(), "new name": heir("Netz AG Root 2")}

@@ -441,13 +441,15 @@ class Certificates(Part):
     def install(self, use: str, text: str) -> str:
         """InstallCertificate: "" or why it is not taken."""
         settings = self._station.settings
+        # 1.6 counts roots (CertificateStoreMaxLength), 2.x every certificate (CertificateEntries).
+        own = 0 if self._station.config.version == "1.6" else self.entries - len(self._kept.roots)
         try:
             keystore.install(
                 self._kept,
                 use,
                 text,
                 now=to_datetime(self._station.clock.now()),
-                limit=settings.number("certificates_max"),
+                limit=settings.number("certificates_max") - own,
                 check_root=settings.flag("root_check"),
             )
         except Unfit as error:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .program import Station
     from .v2x import Connected
 
+PASSWORD_LENGTH = {"1.6": 40, "2.0.1": 40, "2.1": 64}
+"""Characters of the password at most (A00.FR.205), in 1.6 hexadecimal digits."""
 Value = Callable[["Station", "Evse | None"], str]
 
 
@@ -201,6 +203,7 @@ def _of_setting(station: Station, setting: Setting) -> Attribute:
         members=setting.members,
         low=setting.low if setting.kind == "integer" else None,
         high=setting.high if setting.kind == "integer" else None,
+        max_limit=Decimal(PASSWORD_LENGTH[station.config.version]) if setting.kind == "password" else None,
         setting=setting,
         monitored=not setting.secret,
     )
@@ -226,6 +229,8 @@ def _of_fixed(station: Station, fixed: _Fixed, evse: Evse | None, connector: int
 def _most(station: Station, fixed: _Fixed, evse: Evse | None) -> Decimal | None:
     if (fixed.component, fixed.variable) == ("LocalAuthListCtrlr", "Entries"):
         return Decimal(station.settings.number("list_max"))  # D01.FR.12
+    if fixed.variable == "CertificateEntries":
+        return Decimal(station.settings.number("certificates_max"))  # M05.FR.06
     if evse is not None and fixed.variable == "Power":
         return Decimal(evse.max_mw // 1000)
     if evse is not None and fixed.variable == "DischargePower":

@@ -103,10 +103,9 @@ def _objection(station: Station, slots: str) -> str:
 
 
 def _is_password(station: Station, value: str) -> bool:
-    """A00.FR.205: by 2.0.1 16 to 40 of certain characters, by 2.1 any 16 to 64."""
-    if station.config.version == "2.0.1":
-        return 16 <= len(value) <= 40 and all(one in _PASSWORD_LETTERS for one in value)
-    return 16 <= len(value) <= 64
+    """A00.FR.205: by 2.0.1 of certain characters, by 2.1 of any."""
+    letters = station.config.version != "2.0.1" or all(one in _PASSWORD_LETTERS for one in value)
+    return letters and 16 <= len(value) <= device_model.PASSWORD_LENGTH[station.config.version]
 
 
 def find(station: Station, row: Any) -> Attribute | str:
