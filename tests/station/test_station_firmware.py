@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 from tests.crypto.firmware_kit import Manufacturer, image
 from tests.station.conftest import START
 
@@ -134,6 +135,16 @@ def test_firmware_of_somebody_else_is_not_even_fetched(make_world, version, make
     assert told(world, BOTH[version]) == []
     events = [one.type for one in world.csms.heard("SecurityEventNotification")]
     assert events == ["InvalidFirmwareSigningCertificate"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_firmware_of_a_revoked_signer_is_not_even_fetched(make_world, version, maker):
+    serial = x509.load_pem_x509_certificate(maker.certificate.encode()).serial_number
+    world = ready(make_world, version, maker, revoked_signers=("1F", f"{serial:x}"))
+    assert order(world, maker).status == "RevokedCertificate"
+    world.run(60)
+    assert told(world, BOTH[version]) == [] and versions(world) == ["1.0.0"]
+    assert [one.type for one in world.csms.heard("SecurityEventNotification")] == ["InvalidFirmwareSigningCertificate"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -28,7 +28,7 @@ MOST_SIGNATURE = 800
 
 
 class BadFirmware(RemoteError):
-    """`code` is the FirmwareStatus that a station would tell: InvalidSignature or InvalidCertificate."""
+    """`code` is what a station would tell: InvalidSignature, InvalidCertificate or RevokedCertificate."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

@@ -82,6 +82,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """QR codes are shown (C25)."""
     signed_firmware_only: bool = False
     """Firmware that nobody has signed is refused (1.6 whitepaper L01.FR.20)."""
+    revoked_signers: tuple[str, ...] = ()
+    """Serial numbers (hexadecimal) of the manufacturer's revocation list: what they have signed is refused."""
     signing_meter: bool = False
     """The meters sign what they read (2.x)."""
     autostart_token: str | None = None

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -203,16 +203,20 @@ class Maintenance(Part):
     def _fault(self) -> str:
         return self._station.config.quirks.firmware_fault
 
-    def trusted(self, certificate: str) -> bool:
-        """Whether a signing certificate leads to a root of the manufacturer's (L01.FR.21); a security event if not."""
+    def objection(self, certificate: str) -> Literal["InvalidCertificate", "RevokedCertificate"] | None:
+        """What is wrong with a signing certificate (L01.FR.21), as the answer says it: it does not lead to a root of the
+        manufacturer's, or is revoked. A security event tells of it."""
         try:
             first, others = signing.signer(certificate)
+            revoked = {int(serial, 16) for serial in self._station.config.revoked_signers}
+            if any(one.serial_number in revoked for one in (first, *others)):
+                raise signing.BadFirmware("RevokedCertificate", "the manufacturer has revoked the certificate")
             roots = [chains.load(pem.one(root)) for root in self._station.certificates.roots(MANUFACTURER_ROOT)]
             signing.check_chain(first, others, roots, to_datetime(self._station.clock.now()))
         except signing.BadFirmware as error:
             self._station.security.event("InvalidFirmwareSigningCertificate", str(error))
-            return False
-        return True
+            return "RevokedCertificate" if error.code == "RevokedCertificate" else "InvalidCertificate"
+        return None
 
     @property
     def told(self) -> Told:

@@ -53,8 +53,9 @@ def update_firmware(station: Station, request: Any) -> Reply:
     if why is not None:
         return Reply(answer(status="Rejected", **({} if sixteen else {"status_info": reason(station.messages, *why)})))
     # Without a way to files nothing is fetched, and there is nothing that could be verified.
-    if certificate and station.publishing.possible and not station.maintenance.trusted(certificate):
-        return Reply(answer(status="InvalidCertificate"))
+    objection = station.maintenance.objection(certificate) if certificate and station.publishing.possible else None
+    if objection is not None:
+        return Reply(answer(status=objection))
     replaced = station.maintenance.update_firmware(
         Update(
             location=firmware.location,
