@@ -204,8 +204,8 @@ class Maintenance(Part):
         return self._station.config.quirks.firmware_fault
 
     def objection(self, certificate: str) -> Literal["InvalidCertificate", "RevokedCertificate"] | None:
-        """What is wrong with a signing certificate (L01.FR.21), as the answer says it: it does not lead to a root of the
-        manufacturer's, or is revoked. A security event tells of it."""
+        """What is wrong with a signing certificate (L01.FR.21), as the answer says it: it does not lead to a root of
+        the manufacturer's, or is revoked. A security event tells of it."""
         try:
             first, others = signing.signer(certificate)
             revoked = {int(serial, 16) for serial in self._station.config.revoked_signers}
