@@ -18,7 +18,7 @@ from pilotwire.transport.bus import CommandReply, CommandRequest
 DATA = image("2.0.0", 600_000)
 ORDER = {
     "site": "", "q": "CP-A", "stages": "1, 10 100 %", "watch_min": "60", "max_failed_percent": "1", "at_once": "20",
-    "wait_h": "24", "reason": "a fault in the meter",
+    "wait_h": "24", "silent_min": "30", "reason": "a fault in the meter",
 }  # fmt: skip
 
 

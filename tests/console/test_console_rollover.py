@@ -17,7 +17,7 @@ from pilotwire.transport.bus import CommandReply, CommandRequest
 
 ORDER = {
     "site": "", "q": "", "stages": "50 100", "watch_min": "0", "max_failed_percent": "1", "at_once": "20",
-    "wait_h": "24", "reason": "a new sub-authority",
+    "wait_h": "24", "silent_min": "30", "reason": "a new sub-authority",
 }  # fmt: skip
 
 

@@ -233,10 +233,11 @@ class Desk:
         await page.click("main form button.primary")
         await page.get_by_role("link", name="Roll it out").click()
 
-    async def begin(self, reason: str, *, at_once: int) -> str:
+    async def begin(self, reason: str, *, at_once: int, silent_min: int = 2) -> str:
         """Fill in how carefully, and begin. Returns the id."""
         page = self.page
         await page.fill("[name=watch_min]", "0")
+        await page.fill("[name=silent_min]", str(silent_min))
         await page.fill("[name=at_once]", str(at_once))
         await page.fill("[name=reason]", reason)
         await page.click("main form button.primary:not([name])")

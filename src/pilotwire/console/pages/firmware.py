@@ -236,6 +236,7 @@ def _policy(form: Form) -> dict[str, Any]:
         ("max_failed_percent", "max_failed_percent", 1),
         ("at_once", "at_once", 1),
         ("wait_h", "wait_s", 3600),
+        ("silent_min", "silent_s", 60),
     ):
         number = form.number(name)
         if number is None or number < 0:
