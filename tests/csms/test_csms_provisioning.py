@@ -8,6 +8,7 @@ import pytest
 from csms_kit import Client, World
 from test_csms_admission import certificate
 
+from pilotwire.api.resources.handshakes import explain
 from pilotwire.core.time import from_rfc3339
 
 V2 = ("2.0.1", "2.1")
@@ -34,6 +35,9 @@ def test_the_serial_number_of_the_boot_is_that_of_the_certificate(version: str) 
     world.run()
     assert station.end is not None and station.end[0] == 1008 and station.link is None
     assert world.record().serial == "SN-1" and world.system.counters.faults == 0
+    newest, let_in = world.system._around.door.recent(world.actor().key)
+    assert (newest.reason, newest.detail, let_in.reason) == ("wrong-serial-number", "SN-2", "")
+    assert explain(newest.reason).title == "It boots under another serial number than that of its certificate"
 
 
 @pytest.mark.parametrize("version", V2)

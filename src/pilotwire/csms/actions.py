@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pilotwire.domain.context import Context, Decision
 from pilotwire.domain.inputs import Boot, Input, Outcome
+from pilotwire.transport.bus import Refused
 
 from . import ev_plans, inventory, prices, resuming, streams
 from .certificates import actions as certificates
@@ -50,6 +51,9 @@ class Special(NamedTuple):
     follow: Follow | None = None
 
 
+WRONG_SERIAL = "wrong-serial-number"
+
+
 def _boot_verdict(actor: StationActor, context: Context) -> None:
     account = actor.around.accounts.get(actor.key)
     context.boot = account.boot if account is not None else "Rejected"
@@ -69,7 +73,21 @@ def _same_station(actor: StationActor, given: Input, found: Callable[[Input], No
         and given.serial
         and given.serial != account.serial
     ):
-        actor.around.log("a boot under another serial number than the certificate's", actor.key, serial=given.serial)
+        around = actor.around
+        around.log("a boot under another serial number than the certificate's", actor.key, serial=given.serial)
+        around.counters.count(around.counters.rejected, WRONG_SERIAL)
+        around.door.came(
+            Refused(
+                tenant=actor.key.tenant,
+                station=actor.key.station,
+                time=around.now(),
+                peer=connection.peer,
+                status=101,
+                reason=WRONG_SERIAL,
+                tls=True,
+                detail=given.serial,
+            )
+        )
         connection.close(1008, "the certificate is of another serial number")
         return
     found(given)

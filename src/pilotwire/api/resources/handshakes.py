@@ -58,6 +58,11 @@ REASONS: dict[str, Words] = {
         "Its certificate is that of another station or organization",
         "CN must be the identity (or the serial number in the account) and O the organization in the account.",
     ),
+    "wrong-serial-number": Words(
+        "It boots under another serial number than that of its certificate",
+        "The serial number in the account, the name (CN) in the certificate and what the station says of itself must "
+        "be the same.",
+    ),
     "revoked-certificate": Words(
         "Its certificate was revoked",
         "The authority that signed it says so. Let the station have a new one, or ask the authority why.",
@@ -187,8 +192,8 @@ def _shown(
         advice += " " + _("Here it is {url}.", url=url)
     elif one.reason == "no-common-subprotocol":
         advice += " " + _("It offered {names}.", names=", ".join(one.offered) or _("none"))
-    elif one.reason == "user-mismatch":
-        advice += " " + _("It sent {name}.", name=repr(one.user))
+    elif one.reason in ("user-mismatch", "wrong-serial-number"):
+        advice += " " + _("It sent {name}.", name=repr(one.user if one.reason == "user-mismatch" else one.detail))
     return types.HandshakeShown(
         time=to_rfc3339(one.time),
         peer=one.peer,
