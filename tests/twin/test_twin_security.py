@@ -264,6 +264,10 @@ TROUBLES: dict[str, tuple[str, Callable[[Path], ssl.SSLContext]]] = {
         "InvalidCsmsCertificate",
         lambda folder: serving(folder, make_server(ROOT, ["csms.example"], now=NOW)),
     ),
+    "another common name": (
+        "InvalidCsmsCertificate",
+        lambda folder: serving(folder, make_station(ROOT, "csms.example", "Netz AG", now=NOW)),
+    ),
     "signed by a station": (
         "InvalidCsmsCertificate",
         lambda folder: serving(folder, make_server(STATION, ["localhost"], now=NOW)),
@@ -289,6 +293,14 @@ async def test_a_server_that_is_not_trusted_hears_nothing_and_the_right_one_all(
             await one.until(lambda: bool(one.events))
             assert one.events == [event.replace("Csms", "CentralSystem") if version == "1.6" else event]
         assert wrong.heard == [] and len(wrong.troubles) >= 3
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_server_may_be_named_by_its_common_name_alone(tmp_path, version) -> None:
+    """A00.FR.511: the standard would rather have no subjectAltName."""
+    async with rig(version, 2, serving(tmp_path, make_station(ROOT, "localhost", "Netz AG", now=NOW))) as one:
+        await one.until(lambda: one.station.online)
+        assert one.logged == []
 
 
 @pytest.mark.parametrize("profile", [2, 3])
