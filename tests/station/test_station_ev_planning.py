@@ -223,14 +223,16 @@ def test_a_vehicle_that_needs_something_else_says_so(make_world, version, dc):
 
 
 @pytest.mark.parametrize("version", V2)
-@pytest.mark.parametrize("answer", ["Rejected", "offline", "Processing"])
+@pytest.mark.parametrize("answer", ["Rejected", "error", "offline", "Processing"])
 def test_when_nobody_plans_the_default_profile_holds(make_world, version, answer):
     """K15.FR.04, .05, .15: the vehicle plans within the default profile; where an offer is still to come it waits."""
-    world = ready(make_world, version, answer="Accepted" if answer == "offline" else answer,
+    world = ready(make_world, version, answer="Accepted" if answer in ("offline", "error") else answer,
                   settings={"offline_unknown": "true"})  # fmt: skip
     assert install(world, 0, wire(world, purpose="TxDefaultProfile", periods=[(0, 9)], id_=7)) == "Accepted"
     if answer == "offline":
         world.offline()
+    elif answer == "error":
+        world.csms.refuse["NotifyEVChargingNeeds"] = 1
     before = int(world.scheduler.now())
     car = plug(world)
     world.run(5)
@@ -317,13 +319,15 @@ def test_dynamic_control(make_world):
 
 
 @pytest.mark.parametrize("scheduled", [True, False])
-@pytest.mark.parametrize("answer", ["NoChargingProfile", "Processing", "Rejected", "offline"])
+@pytest.mark.parametrize("answer", ["NoChargingProfile", "Processing", "Rejected", "error", "offline"])
 def test_answers_to_needs_by_iso_15118_20(make_world, scheduled, answer):
-    world = ready(make_world, "2.1", evses=(AC,), answer="Accepted" if answer == "offline" else answer,
+    world = ready(make_world, "2.1", evses=(AC,), answer="Accepted" if answer in ("offline", "error") else answer,
                   settings={"offline_unknown": "true", "renegotiation": "false"})  # fmt: skip
     assert install(world, 0, wire(world, purpose="TxDefaultProfile", periods=[(0, 9)], id_=7)) == "Accepted"
     if answer == "offline":
         world.offline()
+    elif answer == "error":
+        world.csms.refuse["NotifyEVChargingNeeds"] = 1
     before = int(world.scheduler.now())
     car = bpt(world, scheduled)
     world.run(5)

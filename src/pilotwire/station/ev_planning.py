@@ -194,7 +194,7 @@ class EvPlanning:
         What it says counts only within the offer (K15.FR.09, K16.FR.04, K17.FR.09, K18.FR.09).
         """
         car = self._station.evses[evse_id - 1].car
-        if not isinstance(car, Planner):
+        if not isinstance(car, Planner) or (car.evccid and not car.scheduled):
             return 0, None
         chosen, own = car.plan(offers)
         if not 0 <= chosen < len(offers):

@@ -262,8 +262,12 @@ class V2x(Part):
     def _answered(self, session: Session, asked: str, response: Any, error: RpcError | None) -> None:
         station = self._station
         talk = self._talks.get(session.key)
-        if talk is None or talk.asked != asked or response is None:
-            return  # K15.FR.15: nobody has agreed, so it is charging by the default profile
+        if talk is None or talk.asked != asked:
+            return
+        if response is None:
+            # K15.FR.15: nobody has agreed, so it is charging by the default profile.
+            station.smart_charging.planning.alone(session.key)
+            return
         if response.status == "Rejected":
             evse = station.evses[session.evse - 1]
             rest = tuple(each for each in self.transfers(evse) if each != asked)
