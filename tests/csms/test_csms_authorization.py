@@ -123,6 +123,31 @@ def test_who_has_paid_is_known_by_the_payment_alone() -> None:
     assert answer["idTokenInfo"]["status"] == "Accepted"
 
 
+@pytest.mark.parametrize(
+    ("kind", "wh", "cost", "told"),
+    [
+        ("DirectPayment", 0, None, 0),
+        ("DirectPayment", 0, "0", 0),
+        ("DirectPayment", 0, "1.50", None),
+        ("DirectPayment", 400, None, None),
+        ("ISO14443", 0, None, None),
+    ],
+)
+def test_who_drew_nothing_pays_nothing(kind: str, wh: int, cost: str | None, told: int | None) -> None:
+    world, station = ready("2.1")
+    token = of("PSP-1", kind)
+    station.call("TransactionEvent", station.event("Started", 0, 1000, idToken=token))
+    more: dict[str, Any] = {}
+    if cost is not None:
+        price = {"inclTax": float(cost), "exclTax": float(cost)}
+        usage = {"energy": 0, "chargingTime": 0, "idleTime": 0}
+        total = {"currency": "EUR", "typeOfCost": "NormalCost", "total": price}
+        more = {"costDetails": {"totalCost": total, "totalUsage": usage}}
+    answer = station.call("TransactionEvent", station.event("Ended", 1, 1000 + wh, **more))
+    assert answer.get("totalCost") == told
+    assert world.system.counters.faults == 0, world.logged
+
+
 @pytest.mark.parametrize("version", V2)
 def test_a_start_from_here_carries_its_number_and_token(version: str) -> None:
     world, station = ready(version)

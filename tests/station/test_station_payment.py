@@ -480,16 +480,28 @@ def test_the_limits_in_the_code_are_held(make_world, name, value, field):
         world.run(5)
 
 
-def test_no_code_where_it_is_switched_off(make_world):
-    world = ready(make_world, settings={"web_template": "https://qr.example/{chargingstationid}/{totp}/{version}"})
-    assert world.station.payment.url(1)
-    m = world.csms.messages
-    row = m.SetVariableDataType(
-        component=m.ComponentType(name="WebPaymentsCtrlr"),
-        variable=m.VariableType(name="Enabled"),
-        attribute_value="false",
-    )
-    assert ask(world, "SetVariables", set_variable_data=[row]).set_variable_result[0].attribute_status == "Accepted"
+def test_the_code_is_made_by_a_template_that_names_what_it_must(make_world):
+    world = ready(make_world)
+
+    def put(name, value):
+        m = world.csms.messages
+        row = m.SetVariableDataType(
+            component=m.ComponentType(name="WebPaymentsCtrlr"),
+            variable=m.VariableType(name=name),
+            attribute_value=value,
+        )
+        return ask(world, "SetVariables", set_variable_data=[row]).set_variable_result[0].attribute_status
+
+    assert world.station.payment.url(1) == ""
+    for wrong in ("{evse}/{totp}/{version}", "{chargingstationid}/{version}", "{roamingevseid}/{totp}"):
+        assert put("URLTemplate", f"https://qr.example/{wrong}") == "Rejected", wrong
+    assert put("URLTemplate", "https://qr.example/{roamingevseid}/{totp}/{version}") == "Accepted"
+    assert put("URLTemplate", "https://qr.example/{chargingstationid}/{totp}/{version}") == "Accepted"
+    assert world.station.payment.url(1).startswith("https://qr.example/CS-1/")
+    assert put("Enabled", "false") == "Accepted"
+    assert world.station.payment.url(1) == "", "it is switched off"
+    assert put("Enabled", "true") == "Accepted"
+    assert put("URLTemplate", "") == "Accepted"
     assert world.station.payment.url(1) == ""
 
 

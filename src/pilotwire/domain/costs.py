@@ -8,6 +8,7 @@ follows from the journal alone; the fold (`Session.bill`) prices every message o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from msgspec import structs
 
@@ -33,6 +34,7 @@ from .state import StationState
 from .tariffs import bill as bills
 from .tariffs import checking, course
 from .tariffs.model import Tariff
+from .tokens import DIRECT
 
 NOBODY = "NoAuthorization"
 """IdTokenEnumType where nobody is asked."""
@@ -329,5 +331,15 @@ def told(state: StationState, given: Input, outcome: Outcome) -> Outcome:
     session = state.by_transaction(given.transaction)
     bill = None if session is None else session.bill
     if bill is None or bill.local or bill.amount is None:
-        return outcome
+        return structs.replace(outcome, total_cost=Decimal(0)) if _for_nothing(given, session) else outcome
     return structs.replace(outcome, total_cost=bill.amount)
+
+
+def _for_nothing(given: TransactionEvent, session: Session | None) -> bool:
+    """2.1 C20.FR.03: who has paid beforehand and drew nothing gets the money back, whoever works out the cost."""
+    if given.kind != "Ended" or session is None or session.token_type != DIRECT or session.energy_wh:
+        return False
+    if session.bill is None:
+        return True  # there is no tariff by which anything could cost
+    told = session.bill.told
+    return told is not None and told.amount == 0

@@ -27,6 +27,12 @@ def is_valid(password: str, secret: str, now_s: int, validity_s: int, length: in
     )
 
 
+def is_template(template: str) -> bool:
+    """Whether a URL template names what it has to (C25.FR.50): a station or its EVSE, the password, and its version."""
+    whose = "{chargingstationid}" in template or "{roamingevseid}" in template
+    return whose and "{totp}" in template and "{version}" in template
+
+
 def url(template: str, values: Mapping[str, str], limits: Mapping[str, str]) -> str:
     """`template` with its placeholders filled in, and the driver's limits as its query (C25.FR.50 to .58)."""
     filled = template

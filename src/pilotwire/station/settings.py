@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from pilotwire.domain import web_payment
+
 from .points import POINTS
 
 Kind = Literal[
@@ -696,6 +698,8 @@ class Settings:
         out (S04.FR.10)."""
         if name in ("start_point", "stop_point"):
             return not value
+        if name == "web_template":
+            return bool(value) and not web_payment.is_template(value)  # C25.FR.50
         if name == "swap_max":
             return int(value) < self.number("swap_target")
         return name == "swap_target" and int(value) > self.number("swap_max")
