@@ -8,6 +8,7 @@ TLS, the client's certificate and address reach the admission, and a changed cer
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import socket
@@ -30,6 +31,14 @@ from .wheel import Wheel
 log = logging.getLogger("pilotwire.transport.ocpp")
 
 _ACCEPTS_PER_WAKE = 64
+_ALERTS = {
+    "NO_SHARED_CIPHER": 40,
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": 40,
+    "NO_SUITABLE_KEY_SHARE": 40,
+    "UNSUPPORTED_PROTOCOL": 70,
+    "VERSION_TOO_LOW": 70,
+}
+"""What OpenSSL says of a client's first message → the alert for it (RFC 8446 6.2). Later ones would be encrypted."""
 
 
 class OcppServer(Protocol):
@@ -250,7 +259,10 @@ class EdgeServer(ABC):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._keep_alive(peer)
             context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
-            await self._connect(peer, opening, context)
+            if context is None:
+                await self._connect(peer, opening, context)
+            else:
+                await self._connect_securely(peer, opening, context)
         except (OSError, TimeoutError) as error:
             # ssl.SSLError is an OSError. Whoever failed the TLS handshake is told by TLS itself.
             if self._tls is None:
@@ -267,6 +279,21 @@ class EdgeServer(ABC):
             self.leave(opening)
             peer.close()
             raise
+
+    async def _connect_securely(self, peer: socket.socket, opening: Opening, context: ssl_module.SSLContext) -> None:
+        """TLS; whoever it cannot be agreed with is told why, which event loops leave out: they throw OpenSSL's alert
+        away and hang up. Stations that hear it tell their operator (A00.FR.316, .323)."""
+        spare = peer.dup()  # the loop closes its own
+        try:
+            await self._connect(peer, opening, context)
+        except ssl_module.SSLError as error:
+            alert = _ALERTS.get(error.reason or "")
+            if alert is not None:
+                with contextlib.suppress(OSError):
+                    spare.send(bytes((21, 3, 1, 0, 2, 2, alert)))
+            raise
+        finally:
+            spare.close()
 
     def _keep_alive(self, peer: socket.socket) -> None:
         idle = int(self.limits.tcp_keepalive_s)
