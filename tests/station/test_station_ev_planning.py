@@ -375,3 +375,15 @@ def test_a_profile_before_the_needs_is_too_early(make_world, version, newer, sch
     assert len(told(world, "NotifyEVChargingNeeds")) == 1
     schedules(world, [(0, 9)])
     assert currents(world)[0] == 9_000
+
+
+@pytest.mark.parametrize("version", V2)
+def test_a_vehicle_is_asked_once_somebody_is_let_in(make_world, version):
+    world = ready(make_world, version, settings={"start_point": "EVConnected"})
+    car = Stubborn(KIND, 300)
+    world.station.plug(1, car)
+    world.run(60)
+    assert len(told(world, "TransactionEvent")) > 0 and told(world, "NotifyEVChargingNeeds") == []
+    world.station.tap(1, "TOKEN1")
+    world.run(30)
+    assert len(told(world, "NotifyEVChargingNeeds")) == 1

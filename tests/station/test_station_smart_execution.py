@@ -115,9 +115,10 @@ def test_a_recurring_schedule_shorter_than_its_cycle_leaves_a_gap(make_world, ve
     assert amperes(world, 3) == [7, 7, 16]
 
 
+@pytest.mark.parametrize("start", ["PowerPathClosed", "EVConnected"])
 @pytest.mark.parametrize("version", ALL)
-def test_a_relative_schedule_runs_from_when_energy_could_first_flow(make_world, version):
-    world = make_world(version)
+def test_a_relative_schedule_runs_from_when_energy_could_first_flow(make_world, version, start):
+    world = make_world(version, settings={"start_point": start})
     world.station.power_on()
     world.run(5)
     profile = wire(world, purpose=TX_DEFAULT, periods=[(0, 10), (600, 7)], kind="Relative", start=None)

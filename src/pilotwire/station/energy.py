@@ -109,6 +109,7 @@ class Energy:
                 evse.open()
                 event = "evse-pause"
             else:
+                station.smart_charging.can_flow(evse, session)
                 limit = self.limit(evse)
                 until = limit.until
                 flows, again = station.v2x.drive(evse, limit)

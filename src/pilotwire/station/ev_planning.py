@@ -30,7 +30,7 @@ _PERIODS = 1024
 class EvPlanning:
     """What the vehicles at one station have told, and what they were offered."""
 
-    __slots__ = ("_dynamic", "_heard", "_smart", "_station", "_told")
+    __slots__ = ("_begun", "_dynamic", "_heard", "_smart", "_station", "_told")
 
     def __init__(self, station: Station, smart: SmartCharging) -> None:
         self._station = station
@@ -39,16 +39,21 @@ class EvPlanning:
         """Transactions whose vehicle has told what it needs."""
         self._dynamic: set[str] = set()
         """Those of them in dynamic control mode: the station says from moment to moment what flows."""
+        self._begun: set[str] = set()
+        """Those whose vehicle was asked whether it plans."""
         self._heard: set[str] = set()
         """Those whose needs the CSMS has answered at least once."""
 
     def clear(self) -> None:
         """Nothing of an earlier run is left."""
-        for known in (self._told, self._dynamic, self._heard):
+        for known in (self._told, self._dynamic, self._begun, self._heard):
             known.clear()
 
     def began(self, session: Session) -> None:
-        """A car that plans by ISO 15118-2 says at once what it needs; one of ISO 15118-20 does so by `v2x`."""
+        """A car that plans by ISO 15118-2 says once what it needs; one of ISO 15118-20 does so by `v2x`."""
+        if session.key in self._begun or not session.begun:
+            return
+        self._begun.add(session.key)
         station = self._station
         evse = station.evses[session.evse - 1]
         car = evse.car
@@ -77,7 +82,7 @@ class EvPlanning:
 
     def ended(self, session: Session) -> None:
         """Nothing of the session counts any more."""
-        for known in (self._told, self._dynamic, self._heard):
+        for known in (self._told, self._dynamic, self._begun, self._heard):
             known.discard(session.key)
 
     def early(self, evse_id: int, transaction: str | None) -> bool:

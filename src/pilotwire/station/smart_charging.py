@@ -55,13 +55,25 @@ _NO_LIMITS = Limits()
 class SmartCharging(Part):
     """The charging profiles of one station and everything that follows from them."""
 
-    __slots__ = ("_places", "_since", "_transactions", "dynamic", "external", "planning", "sharing", "store")
+    __slots__ = (
+        "_flowing",
+        "_places",
+        "_since",
+        "_transactions",
+        "dynamic",
+        "external",
+        "planning",
+        "sharing",
+        "store",
+    )
 
     def __init__(self, station: Station) -> None:
         super().__init__(station)
         self.store = ProfileStore()
         self._places = charging_abilities.places(station.config.evses)
         self._transactions: dict[int, Transaction] = {}
+        self._flowing: set[str] = set()
+        """Those in which energy could flow already."""
         self.external = ExternalSystems(station, self)
         self.planning = EvPlanning(station, self)
         self.sharing = Sharing(station)
@@ -74,6 +86,7 @@ class SmartCharging(Part):
     def restore(self, stored: Mapping[str, bytes]) -> None:
         self.store = ProfileStore.decode(stored.get(_KEY, b"[]"))
         self._transactions.clear()
+        self._flowing.clear()
         self.external.clear()
         self.planning.clear()
         self.sharing.clear()
@@ -118,12 +131,23 @@ class SmartCharging(Part):
         }
         self._transactions[session.evse] = Transaction(key=session.key, start=session.started_at, delays=delays)
         self.sharing.began(session)
+        if session.authorized and self._station.evses[session.evse - 1].car is not None:
+            self._flowing.add(session.key)  # also where it goes on after an interruption
+            self.planning.began(session)
+
+    def can_flow(self, evse: Evse, session: Session) -> None:
+        """Somebody is let in and the car is there: from the first such moment on relative schedules run (K01.FR.42)."""
+        tx = self._transactions.get(evse.id)
+        if tx is not None and session.key not in self._flowing:
+            self._flowing.add(session.key)
+            self._transactions[evse.id] = structs.replace(tx, start=self._station.clock.now())
         self.planning.began(session)
 
     def session_ended(self, session: Session) -> None:
         tx = self._transactions.pop(session.evse, None)
         if tx is not None and tx.priority:
             self._tell_priority(session.key, on=False)
+        self._flowing.discard(session.key)
         self.sharing.ended(session)
         self.planning.ended(session)
         if self.store.end(session.key):
