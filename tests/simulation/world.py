@@ -122,6 +122,23 @@ class Weather:
         self.counts[what] = self.counts.get(what, 0) + 1
 
 
+POINTS = ("ParkingBayOccupancy", "EVConnected", "Authorized", "DataSigned", "PowerPathClosed", "EnergyTransfer")
+
+
+def points(random: Random, version: str) -> dict[str, str]:
+    """Where the transactions of one station begin and end, and whether they survive an interruption."""
+    settings: dict[str, str] = {}
+    if version != "1.6" and random.random() < 0.6:
+        for name in ("start_point", "stop_point"):
+            settings[name] = ",".join(random.sample(POINTS, random.choice((1, 1, 1, 2, 3))))
+        settings["sign_readings"] = "true" if "DataSigned" in "".join(settings.values()) else "false"
+    if version == "2.1":
+        settings["resumption_timeout"] = random.choice(("0", "300", "900"))
+        settings["resume_energy"] = random.choice(("true", "false"))
+        settings["resume_random"] = random.choice(("0", "60"))
+    return settings
+
+
 def quirks(random: Random, version: str) -> Quirks:
     """What is odd about one station; half of them are sound."""
     if random.random() < 0.5:
@@ -228,7 +245,9 @@ class World:
                 "backoff_minimum": "5",
                 "backoff_random": "10",
                 "backoff_repeats": "3",
+                **points(random, version),
             },
+            signing_meter=True,
             quirks=quirks(random, version),
             queue_limit=100_000,
         )
@@ -290,7 +309,7 @@ class World:
         for station in self.stations:
             for evse in station.evses:
                 if evse.car is not None:
-                    station.unplug(evse.id)
+                    station.leave(evse.id)
         for _ in range(200):
             await self._pass(10 * MINUTE)
             if not any(len(station.outbox) for station in self.stations):

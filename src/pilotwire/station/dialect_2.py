@@ -225,7 +225,6 @@ class Dialect2:
                 remote_start_id=session.remote_start_id if fresh else None,
             ),
             meter_value=values or None,
-            offline=None if station.online else True,
             number_of_phases_used=phases or None,
             evse=m.EVSEType(id=evse.id, connector_id=1) if first or state is not None else None,
             reservation_id=session.reservation if fresh else None,

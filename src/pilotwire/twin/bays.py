@@ -122,7 +122,7 @@ class Bay:
         evse = self._station.evse(self._evse)
         if evse.car is not car:
             self._later(self._gap(), self._arrive)
-        elif evse.session is not None:
+        elif evse.session is not None and evse.session.authorized:
             self._until = int(self._scheduler.now()) + self._random.randint(*self._traffic.stay_s) * 1000
             self._watch(car, token)
         elif not token:
@@ -140,7 +140,7 @@ class Bay:
         evse = self._station.evse(self._evse)
         if evse.car is not car:
             self._later(self._gap(), self._arrive)
-        elif evse.session is None:
+        elif evse.session is None or not evse.session.authorized:
             # Stopped by the central system or by a fault: the driver comes back for the car.
             self._later(self._linger(), lambda: self._leave(car))
         elif self._scheduler.now() >= self._until:
