@@ -148,6 +148,24 @@ def test_who_drew_nothing_pays_nothing(kind: str, wh: int, cost: str | None, tol
     assert world.system.counters.faults == 0, world.logged
 
 
+@pytest.mark.parametrize(
+    ("template", "status", "url"),
+    [
+        ("https://pay.example/r/{reference}", "Settled", "https://pay.example/r/PSP%2F1%20a"),
+        ("https://pay.example/r/{reference}", "Failed", None),
+        ("", "Settled", None),
+    ],
+)
+def test_the_receipt_of_a_payment_is_where_the_operator_says(template: str, status: str, url: str | None) -> None:
+    world = World(receipts=template)
+    station = world.station(version="2.1")
+    station.boot()
+    body = {"pspRef": "PSP/1 a", "status": status, "settlementAmount": 12.5, "settlementTime": station.at()}
+    assert station.call("NotifySettlement", body) == ({} if url is None else {"receiptUrl": url})
+    (fact,) = world.facts(facts.PaymentSettled)
+    assert (fact.reference, fact.status, fact.amount) == ("PSP/1 a", status, "12.5")
+
+
 @pytest.mark.parametrize("version", V2)
 def test_a_start_from_here_carries_its_number_and_token(version: str) -> None:
     world, station = ready(version)

@@ -52,6 +52,8 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     """Whom they are owed to."""
     inventory: bool = True
     """Stations are asked for their configuration after a boot."""
+    receipts: str = ""
+    """Where drivers find receipts, with {reference}; empty: nowhere."""
 
 
 def store_for(data: Path, database: str | None) -> Store:
@@ -98,7 +100,7 @@ class Node:
             bus=self.bus,
             scheduler=scheduler,
             ids=ids,
-            config=CsmsConfig(lab=options.lab, read_inventory=options.inventory),
+            config=CsmsConfig(lab=options.lab, read_inventory=options.inventory, receipts=options.receipts),
             verify=passwords.verify_station,
             hash_password=passwords.hash_station,
             secret=secret.installation(options.data),

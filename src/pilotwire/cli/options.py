@@ -48,6 +48,15 @@ def files_url(text: str) -> str:
     return text
 
 
+def receipts(text: str) -> str:
+    """Where drivers find receipts: http or https, with {reference} in the path or after it."""
+    parts = urlsplit(text)
+    named = (parts.path + parts.query).count("{reference}") == 1 and "{" not in parts.netloc
+    if parts.scheme not in ("http", "https") or not parts.hostname or not named or len(text) > 500:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address of receipts: write https://HOST/…/{{reference}}")
+    return text
+
+
 def default_data() -> Path:
     """$PILOTWIRE_DATA, or where this user's programs keep their data."""
     if chosen := os.environ.get("PILOTWIRE_DATA"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pilotwire.cli import runfile
 from pilotwire.cli.addresses import Address, local, outward
-from pilotwire.cli.options import add_data, address, data_dir, files_url, parser, tiles
+from pilotwire.cli.options import add_data, address, data_dir, files_url, parser, receipts, tiles
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -91,6 +91,13 @@ def main(name: str, arguments: Sequence[str]) -> int:
         "--tiles-attribution", default="", metavar="TEXT", help="whom the tiles are owed to, told below the map"
     )
     options.add_argument(
+        "--receipts",
+        type=receipts,
+        metavar="URL",
+        help="where drivers find the receipts of payments at the charger, as https://pay.example/{reference}: told to "
+        "OCPP 2.1 chargers when they have settled one",
+    )
+    options.add_argument(
         "--no-inventory",
         action="store_true",
         help="do not ask chargers by ourselves for their configuration and variables (once for each firmware, "
@@ -115,6 +122,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         tiles=chosen.tiles or "",
         tiles_attribution=chosen.tiles_attribution,
         inventory=not chosen.no_inventory,
+        receipts=chosen.receipts or "",
     )
     check_lab(node)
     raise_file_limit()

@@ -18,8 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
+from pilotwire.domain.blocks import Receipt, Said
 from pilotwire.domain.context import Context, Decision
+from pilotwire.domain.facts import PaymentSettled
 from pilotwire.domain.inputs import Boot, Input, Outcome
 from pilotwire.transport.bus import Refused
 
@@ -98,11 +101,21 @@ def _booted(actor: StationActor, given: Input, decision: Decision) -> None:
     inventory.booted(actor, given, decision)
 
 
+def _receipt(actor: StationActor, given: Input, outcome: Outcome) -> Outcome:
+    """2.1 C21.FR.03: what was paid has a receipt."""
+    told = given.facts[0] if isinstance(given, Said) else None
+    template = actor.around.config.receipts
+    if not template or not isinstance(told, PaymentSettled) or told.status != "Settled":
+        return outcome
+    return Receipt(url=template.replace("{reference}", quote(told.reference, safe="")))
+
+
 PLAIN = Special()
 SPECIAL: Mapping[str, Special] = {
     "BootNotification": Special(fetch=_same_station, prepare=_boot_verdict, follow=_booted),
     "Authorize": Special(fetch=authorizing.judge, complete=prices.named, follow=prices.price_shown),
     "StatusNotification": Special(follow=prices.seen),
+    "NotifySettlement": Special(complete=_receipt),
     "TransactionEvent": Special(complete=prices.told, follow=resuming.profiles_again),
     "StartTransaction": Special(follow=prices.price_shown),
     "MeterValues": Special(follow=prices.cost_shown),

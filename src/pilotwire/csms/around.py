@@ -48,6 +48,9 @@ class CsmsConfig:
     retry_load_ms: int = 1_000
     read_inventory: bool = False
     """Stations are asked for their configuration or variables after a boot, once for each firmware."""
+    receipts: str = ""
+    """Where drivers find the receipts of ad hoc payments: an address with {reference} for that of the payment; "":
+    nowhere."""
     limits: Limits = field(default_factory=Limits)
 
 

@@ -136,6 +136,12 @@ def streams_answered(state: StationState, given: StreamsAnswered, ctx: Context) 
 
 
 # -- payment ----------------------------------------------------------------------------------------------------------
+class Receipt(Outcome, frozen=True):
+    """Where the driver finds the receipt of a settlement; "": nowhere here (C21.FR.03)."""
+
+    url: str = ""
+
+
 class VatNumber(Input, frozen=True):
     """2.1 VatNumberValidation."""
 

@@ -311,11 +311,15 @@ def rows_21(m: Any) -> dict[str, Served]:
             status_info=info(outcome),
         )
 
+    def settled(outcome: Outcome, now: int) -> Any:
+        url = outcome.url if isinstance(outcome, domain.Receipt) else ""
+        return m.NotifySettlementResponse(receipt_url=url or None)
+
     return {
         "OpenPeriodicEventStream": Served(_stream_opened, opened),
         "ClosePeriodicEventStream": acknowledged(_stream_closed, m.ClosePeriodicEventStreamResponse()),
         "NotifyPeriodicEventStream": told(_stream_told),
-        "NotifySettlement": acknowledged(_settlement, m.NotifySettlementResponse()),
+        "NotifySettlement": Served(_settlement, settled),
         "VatNumberValidation": Served(_vat_number, validated),
         "ReportDERControl": acknowledged(_controls, m.ReportDERControlResponse()),
         "NotifyDERAlarm": acknowledged(_alarm, m.NotifyDERAlarmResponse()),
