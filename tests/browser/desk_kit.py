@@ -120,6 +120,7 @@ def past_session(site: Any) -> records.Session:
 
 
 IMAGE, ROLLOUT = "01kdvym0c0m5n0q8x2r4t6v8w1", "01kdvym0c0m5n0q8x2r4t6v8w2"
+ROLLOVER = "01kdvym0c0m5n0q8x2r4t6v8w3"
 
 
 async def firmware(site: Any) -> None:
@@ -149,6 +150,32 @@ async def firmware(site: Any) -> None:
         documents.put("rollout", ROLLOUT, record, sort=documents.sort_time(record.created_at)),
         *(documents.put(MEMBER_KIND, key, one, sort=key)
           for one in members for key in (member_id(ROLLOUT, one.number),)),
+    ]  # fmt: skip
+    await site.store.write_documents("default", changes)
+
+
+async def rollover(site: Any) -> None:
+    """New certificates for thirty stations, of which one did not take its own."""
+    now = site.clock.now()
+    states = ["installed", "installed", "refused", "installed", *["pending"] * 26]
+    members = [
+        rollouts.Member(
+            station=f"DC-{number:02d}", number=number, state=state, stage=0 if state == "pending" else 1 + (number > 0),
+            changed_at=0 if state == "pending" else now - 20 * MINUTE, chosen_at=now - 40 * MINUTE,
+            why="the key is not the one that was asked for" if state == "refused" else "",
+        )
+        for number, state in enumerate(states)
+    ]  # fmt: skip
+    record = RolloutRecord(
+        kind="certificates", title="Certificate roll-over", reason="a new sub-authority", by="ada", role="operator",
+        status="stopped", by_itself=True, why="1 of 4 stations failed or fell silent, more than 1 %", stage=2,
+        filled=2, total=len(members), created_at=now - 60 * MINUTE, ended_at=now - 20 * MINUTE,
+    )  # fmt: skip
+    count(record, members)
+    changes = [
+        documents.put("rollout", ROLLOVER, record, sort=documents.sort_time(record.created_at)),
+        *(documents.put(MEMBER_KIND, key, one, sort=key)
+          for one in members for key in (member_id(ROLLOVER, one.number),)),
     ]  # fmt: skip
     await site.store.write_documents("default", changes)
 

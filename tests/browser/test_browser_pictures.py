@@ -38,6 +38,7 @@ PAGES = {
     "site-plan": "/sites/north/plan",
     "images": "/firmware", "image": f"/firmware/{kit.IMAGE}", "image-new": "/firmware/new",
     "rollout-new": f"/firmware/{kit.IMAGE}/rollout", "rollout": f"/rollouts/{kit.ROLLOUT}",
+    "rollover-new": "/settings/certificates/rollover", "rollover": f"/rollouts/{kit.ROLLOVER}",
     "connect": "/connect", "connect-guide": "/connect/DC-04", "sessions": "/sessions",
     "session": f"/sessions/{kit.SESSION}", "access": "/access", "token": f"/access/tokens/{kit.TOKEN}",
     "groups": "/access/groups", "drivers": "/access/drivers", "import": "/access/import", "alarms": "/alarms",
@@ -50,6 +51,8 @@ PAGES = {
     "about": "/settings/about", "profile": "/profile", "api": "/api",
 }  # fmt: skip
 MORE = {"login", "overview-phone"}
+WATCHED = {"rollout-watched", "rollover-watched"}
+"""Those that `python -m tests.soak` takes of a thousand stations."""
 
 
 def shown_in_guides() -> set[str]:
@@ -60,7 +63,7 @@ def shown_in_guides() -> set[str]:
 
 
 def test_the_guides_show_every_page_and_no_other() -> None:
-    assert shown_in_guides() == {*PAGES, *MORE}
+    assert shown_in_guides() == {*PAGES, *MORE, *WATCHED}
     assert {path.stem for path in PICTURES.glob("*.png")} >= shown_in_guides(), "take them: PILOTWIRE_SCREENSHOTS=1"
 
 
@@ -72,6 +75,7 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
     kit.limits(locked_site)
     await kit.prices(locked_site)
     await kit.firmware(locked_site)
+    await kit.rollover(locked_site)
     await kit.people_with_tokens(locked_site)
     ada = await locked_site.store.user("default", "ada")
     await locked_site.store.put_user(msgspec.structs.replace(ada, role="platform-admin"))

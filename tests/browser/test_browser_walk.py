@@ -326,7 +326,8 @@ def places(session: str, alarm: str) -> list[str]:
         "/firmware", "/firmware/new", "/reports", "/reports/outages", "/quirks", "/settings", "/settings/people",
         "/settings/people/new", "/settings/people/olga",
         "/settings/roles", "/settings/keys", "/settings/webhooks", "/settings/webhooks/new", "/settings/mail",
-        "/settings/sign-on", "/settings/security", "/settings/certificates", "/settings/retention",
+        "/settings/sign-on", "/settings/security", "/settings/certificates", "/settings/certificates/rollover",
+        "/settings/retention",
         "/settings/audit", "/settings/tenants",
         "/settings/about", "/profile", "/api",
     ]  # fmt: skip
