@@ -69,6 +69,23 @@ def test_one_that_refuses_is_not_asked_again_and_one_that_is_silent_is() -> None
     assert len(asked(silent)) == 2 and len(world.facts(InventoryAsked)) == 1
 
 
+@pytest.mark.parametrize(("busy", "told"), [(1, 1), (2, 1), (9, 0)])
+def test_one_that_cannot_tell_just_now_is_asked_a_little_later(busy: int, told: int) -> None:
+    world = World(read_inventory=True)
+    station = world.station(version="2.0.1")
+    station.on["GetBaseReport"] = lambda payload: {"status": "Rejected" if len(asked(station)) <= busy else "Accepted"}
+    boot(station)
+    world.run(60_000)
+    assert len(asked(station)) == 1 and world.facts(InventoryAsked) == []
+    world.run(inventory.AGAIN_MS)
+    assert len(asked(station)) == 2
+    world.run(4 * inventory.AGAIN_MS)
+    assert len(asked(station)) == min(busy + 1, inventory.TRIES) and len(world.facts(InventoryAsked)) == told
+    boot(station)
+    world.run(60_000)
+    assert len(asked(station)) == min(busy + 1, inventory.TRIES) + (not told)
+
+
 def test_a_fleet_that_comes_back_is_read_a_few_at_a_time() -> None:
     world = World(read_inventory=True)
     fleet = [world.station(f"CP{number}") for number in range(20)]

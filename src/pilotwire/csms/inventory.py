@@ -2,9 +2,9 @@
 
 Politely: some time after the boot, when the station has told what it has to tell; behind every command; a few stations
 at a time, so that a whole fleet that comes back after an outage is read one after the other; and never again where it
-was answered, whatever the answer was. 1.6 is asked for its whole configuration, 2.x for its full inventory (B07), which
-comes in NotifyReport. A station that has monitors of ours is asked for them after every boot: their ids may be other
-ones then (N04.FR.19).
+was answered, whatever the answer was, but that it cannot be told just now (2.x Rejected; B07.FR.13). 1.6 is asked for
+its whole configuration, 2.x for its full inventory (B07), which comes in NotifyReport. A station that has monitors of
+ours is asked for them after every boot: their ids may be other ones then (N04.FR.19).
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ AFTER_MS = 10_000
 """From the boot to the question."""
 AT_ONCE = 8
 """Stations that are asked at the same time."""
+AGAIN_MS = 300_000
+"""To the next question, where it could not be told just now."""
+TRIES = 3
+"""So often after one boot."""
 PAUSE_MS = 500
 """From an answer to the next question, so that reports do not come all at once."""
 
@@ -69,11 +73,11 @@ class Inventories:
         else:
             self._over()
 
-    def _ask_all(self, actor: StationActor) -> None:
+    def _ask_all(self, actor: StationActor, tries: int = 1) -> None:
         if not _needed(actor):
             self._over()
             return
-        then = partial(self._answered, actor, actor.known().station.firmware)
+        then = partial(self._answered, actor, actor.known().station.firmware, tries)
         if actor.version == "1.6":
             actor.outbox.ask("GetConfiguration", b"{}", urgent=False, then=then)
         else:
@@ -87,11 +91,17 @@ class Inventories:
     def _answered_monitors(self, reply: CommandReply) -> None:
         self._scheduler.call_later(PAUSE_MS, self._over)
 
-    def _answered(self, actor: StationActor, firmware: str, reply: CommandReply) -> None:
+    def _answered(self, actor: StationActor, firmware: str, tries: int, reply: CommandReply) -> None:
         self._scheduler.call_later(PAUSE_MS, self._over)
         if reply.outcome not in ("answered", "refused"):
             return  # it is asked again after its next boot
         status = str(reply.answer.get("code") or reply.answer.get("status") or "Accepted")
+        if status == "Rejected" and actor.version != "1.6":
+            connection = actor.current
+            if tries < TRIES and connection is not None:
+                again = partial(self._wait, actor, connection, partial(self._ask_all, tries=tries + 1))
+                self._scheduler.call_later(AGAIN_MS, again)
+            return
         fact = InventoryAsked(event_time=actor.around.now(), firmware=firmware, status=status)
         actor.when_ready(lambda: actor.record((fact,), None))
 
