@@ -172,6 +172,7 @@ async def test_no_answer_of_a_responder_is_a_failure(scene, version) -> None:
     ):
         answer = await one.ask("GetCertificateStatus", {"ocspRequestData": data | {"responderURL": url}})
         assert answer["status"] == "Failed" and "ocspResult" not in answer
+    assert [path for _, path, _ in one.web.asked] == ["/broken"], "nobody is asked whom we could not believe"
     one.web.answer = lambda method, path, body: (200, b"no OCSP")
     answer = await one.ask("GetCertificateStatus", {"ocspRequestData": asked | {"responderURL": f"{one.web.url}/ocsp"}})
     assert answer["status"] == "Failed"
@@ -371,7 +372,8 @@ async def test_who_cannot_be_asked_keeps_no_station_out(scene, version) -> None:
     assert await station.come(der) == 101 and station.inside
     asked = len(one.web.asked)
     station.leave()
-    nowhere, foreign = shown(one, 30, "")[1], Authority.new("Netz AG", now=one.now)
+    nowhere, foreign = shown(one, 30, "")[1], Authority.new("Pilotwire", now=one.now)
+    assert foreign.issuing.subject == one.authority.issuing.subject, "of the same name, with another key"
     request = requests.read(requests.make(requests.new_key(), "CP1", "Netz AG"))
     other = foreign.sign(request, "CP1", "Netz AG", now=one.now, ocsp_url=f"{one.web.url}/ocsp")[0]
     for shows in (nowhere, other):  # no address; nobody who could be believed
