@@ -5,10 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from tests.twin.shop_kit import ENERGY, Shop, charge, leave
 
+from pilotwire.core.ids import DEFAULT_TENANT, StationKey
 from pilotwire.core.time import from_rfc3339
+from pilotwire.csms.commands import Outbox
 from pilotwire.domain.facts import SessionCostDiffered, SessionTariffDeclined, SessionUpdated
 from pilotwire.domain.fold import fold
 from pilotwire.domain.records import Session
@@ -371,3 +374,30 @@ def test_the_next_price_is_told_before_it_comes_and_the_meter_is_read_when_it_do
     assert session.bill is not None and session.bill.amount is not None
     exact = D(2000) / 2 + D(at_five - 2000) * 3 + D(session.energy_wh - at_five)
     assert abs(session.bill.amount - exact / 1000) < D("0.05")
+
+
+@pytest.mark.parametrize(("most", "asked"), [(None, [6]), (4, [4, 2])])
+def test_a_station_is_asked_for_no_more_at_once_than_it_takes(
+    monkeypatch: pytest.MonkeyPatch, most: int | None, asked: list[int]
+) -> None:
+    shop = shop_with(ENERGY)
+    station = shop.station("2.1", EvseConfig())
+    actor = shop.csms.actor(StationKey(DEFAULT_TENANT, "CS-1"))
+    if most is not None:
+        actor.known().station.batches = {"GetVariables": most}
+    shop.ask("ClearTariffs", {})
+    sizes: list[int] = []
+    real = Outbox.ask
+
+    def ask(self: Outbox, action: str, payload: bytes, **more: Any) -> None:
+        if action == "GetVariables" and b"TariffCostCtrlr" in payload:
+            sizes.append(len(msgspec.json.decode(payload)["getVariableData"]))
+        real(self, action, payload, **more)
+
+    monkeypatch.setattr(Outbox, "ask", ask)
+    station.power_off()
+    shop.run(30)
+    station.power_on()
+    shop.run(60)
+    assert sizes == asked
+    assert shop.held() == {0: ["t.1.0"]}, "and then it is given its tariffs"

@@ -45,6 +45,8 @@ from pilotwire.storage.port import Store
 from pilotwire.translate import california
 from pilotwire.transport.bus import CommandReply, CommandRequest
 
+from .remedies import most_at_once
+
 if TYPE_CHECKING:
     from .actor import StationActor
 
@@ -247,13 +249,12 @@ def supply(actor: StationActor) -> None:
         for (component, variable, each), field in TELLING.items()
         if actor.version == "2.1" or field in ("shows_tariff", "shows_messages")
     ]
-    # Whatever it says to that: what it does not say is taken for possible.
-    actor.outbox.ask(
-        "GetVariables",
-        msgspec.json.encode({"getVariableData": wanted}),
-        urgent=False,
-        then=lambda reply: actor.when_ready(lambda: place(actor)),
-    )
+    size = most_at_once(actor, "GetVariables") or len(wanted)
+    parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+    for part in parts:
+        # Whatever it says to that: what it does not say is taken for possible.
+        then = (lambda reply: actor.when_ready(lambda: place(actor))) if part is parts[-1] else None
+        actor.outbox.ask("GetVariables", msgspec.json.encode({"getVariableData": part}), urgent=False, then=then)
 
 
 def ask(actor: StationActor) -> None:

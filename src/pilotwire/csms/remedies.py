@@ -90,7 +90,7 @@ def parts(actor: StationActor, asked: CommandRequest) -> Sequence[CommandRequest
             replace(asked, action="GetConfiguration", payload={"key": keys[start : start + KEYS_AT_ONCE]})
             for start in range(0, len(keys), KEYS_AT_ONCE)
         ]
-    most = _most(actor, asked.action)
+    most = most_at_once(actor, asked.action)
     rows = payload.get(_LISTS[asked.action][0]) if most else None
     if isinstance(rows, list) and len(rows) > most:  # pyright: ignore[reportUnknownArgumentType]
         field = _LISTS[asked.action][0]
@@ -101,7 +101,7 @@ def parts(actor: StationActor, asked: CommandRequest) -> Sequence[CommandRequest
     return ()
 
 
-def _most(actor: StationActor, action: str) -> int:
+def most_at_once(actor: StationActor, action: str) -> int:
     """How many items of a command's list go out at once; 0: any number."""
     if action not in _LISTS or actor.version == "1.6":
         return 0
