@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pilotwire.domain.inputs import TransactionEvent
@@ -9,7 +11,7 @@ from pilotwire.domain.inputs import TransactionEvent
 T = 1_767_225_600_000
 
 
-def event(kind: str, seq: int, trigger: str, **more: object) -> TransactionEvent:
+def event(kind: str, seq: int, trigger: str, **more: Any) -> TransactionEvent:
     return TransactionEvent(
         kind=kind, transaction="TX", seq_no=seq, time=T + seq * 60_000, samples=(), trigger=trigger, **more
     )

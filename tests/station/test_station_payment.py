@@ -130,6 +130,25 @@ def test_a_card_begins_a_session_and_is_settled_at_its_end(make_world):
     assert world.station.payment.receipts == {"PSP-1": "https://csms.example/receipt"}
 
 
+def test_a_card_pays_for_a_transaction_that_began_with_the_cable(make_world):
+    world = ready(make_world, settings={"start_point": "EVConnected", "stop_point": "EVConnected"})
+    world.station.plug(1, world.car())
+    world.run(20)
+    assert [(e.event_type, e.id_token) for e in events(world)] == [("Started", None)]
+    world.station.payment.present(1, "4000123412345678")
+    world.run(1800)
+    let_in = events(world)[1]
+    assert (let_in.trigger_reason, let_in.id_token.id_token, let_in.id_token.type) == (
+        "Authorized", "PSP-1", "DirectPayment",
+    )  # fmt: skip
+    assert let_in.transaction_info.transaction_limit.max_cost == 50
+    world.station.unplug(1)
+    world.run(10)
+    [ended] = events(world, "Ended")
+    total = ended.cost_details.total_cost.total.incl_tax or ended.cost_details.total_cost.total.excl_tax
+    assert total > 1 and world.terminal.settlements == [("PSP-1", total)]
+
+
 @pytest.mark.requirement("2.1", "C21.FR.04", side="station")
 def test_a_receipt_of_the_terminal_goes_along(make_world):
     world = ready(make_world, settings={"payment_receipt_by_csms": "false"})

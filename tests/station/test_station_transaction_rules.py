@@ -97,6 +97,25 @@ def test_a_reservation_is_named_once_with_whom_it_was_for(make_world, version, s
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("start", ["PowerPathClosed", "EVConnected"])
+@pytest.mark.parametrize("evse_id", [None, 1])
+def test_a_cable_does_not_take_what_is_reserved(make_world, version, start, evse_id):
+    """H01, H03: whoever only plugs in is not let in, wherever transactions begin."""
+    world = up(make_world, version, start_point=start)
+    m = world.csms.messages
+    expiry = to_datetime(world.scheduler.now()) + timedelta(minutes=10)
+    token = m.IdTokenType(id_token="AA11", type="ISO14443")
+    reserved = ask(world, "ReserveNow", id=7, expiry_date_time=expiry, id_token=token, evse_id=evse_id)
+    assert reserved.status == "Accepted"
+    charge(world, 60, "BB22")
+    assert world.station.evses[0].meter.power_mw == 0
+    world.station.tap(1, "AA11")
+    world.run(60)
+    assert world.station.evses[0].meter.power_mw > 0
+    assert [e.reservation_id for e in events(world) if e.reservation_id is not None] == [7]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_the_token_that_began_it_ends_it_without_a_question(make_world, version):
     """E07.FR.01, .02, .05."""
     world = up(make_world, version)

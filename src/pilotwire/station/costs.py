@@ -393,10 +393,13 @@ class Costs(Part):
         self._set(session, bill, limit)
 
     def begin_with(self, evse_id: int, limit: Limit) -> None:
-        """The session that is about to begin is limited from its first message on."""
+        """The session that is about to begin is limited from its first message on; one that runs already, because its
+        transaction began with the cable, from the next one."""
         supported = self._supported(limit)
         if supported != NO_LIMIT:
-            self._bills[evse_id] = Bill(limit=supported, tell_limit=True)
+            bill = self._bills.setdefault(evse_id, Bill())
+            bill.limit = supported.over(bill.limit)
+            bill.tell_limit = True
 
     def cost_of(self, evse: Evse) -> Decimal | None:
         """What the session at an EVSE costs now; None: nobody knows."""

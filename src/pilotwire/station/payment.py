@@ -122,7 +122,8 @@ class Payments(Part):
         if terminal is None or not self.enabled:
             raise LocalError(f"{station.config.identity} takes no cards")
         evse = station.evse(evse_id)
-        busy = evse.session is not None or evse.pending is not None or evse.fault or not evse.available
+        taken = evse.pending is not None or (evse.session is not None and evse.session.authorized)
+        busy = taken or evse.fault or not evse.available
         if not station.powered or busy or self.locked(evse):
             return
         amount = self._amount("payment_amount")

@@ -255,7 +255,8 @@ class Reservations(Part):
 
 def _usable(evse: Evse) -> bool:
     """Somebody could still start at it; a cable without a session does not take it away."""
-    return evse.session is None and evse.pending is None and not evse.fault and evse.available
+    taken = evse.session is not None and evse.session.authorized
+    return not taken and evse.pending is None and not evse.fault and evse.available
 
 
 def _served(waiting: list[Reservation], pool: list[Evse]) -> int:
