@@ -309,9 +309,6 @@ class Profile3:
     def __init__(self, one: Scene, version: str) -> None:
         self.one, self.version = one, version
         one.world.account("CP2", organization="Netz AG", security_profile=3, serial="CP1")
-        revocations = one.world.system._revocations
-        revocations.statuses = Statuses(one.world.clock, one.work.append, revocations._issuers, private=True)
-        self.statuses = revocations.statuses
         self.client: Client | None = None
 
     async def come(self, der: bytes) -> int:
@@ -356,7 +353,6 @@ async def test_a_station_whose_certificate_was_revoked_is_hung_up_on_and_stays_o
     assert one.world.system.counters.rejected == {"revoked-certificate": 1}
     _, new = shown(one, 30, place)
     assert await station.come(new) == 101 and station.inside
-    await station.statuses.close()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -368,7 +364,7 @@ async def test_who_cannot_be_asked_keeps_no_station_out(scene, version) -> None:
     assert await station.come(der) == 101 and station.inside
     station.leave()
     one.web.answer = lambda method, path, body: (500, b"broken")
-    station.statuses.answers = type(station.statuses.answers)()
+    one.statuses.answers = type(one.statuses.answers)()
     assert await station.come(der) == 101 and station.inside
     asked = len(one.web.asked)
     station.leave()
@@ -380,4 +376,3 @@ async def test_who_cannot_be_asked_keeps_no_station_out(scene, version) -> None:
         assert await station.come(shows) == 101 and station.inside
         station.leave()
     assert len(one.web.asked) == asked
-    await station.statuses.close()

@@ -26,7 +26,6 @@ from .certificates.desk import Desk
 from .certificates.keeper import StoreKeeper
 from .certificates.revoked import Revocations
 from .certificates.shown import Shown
-from .certificates.status import Statuses
 from .counters import Counters
 from .prices import supply
 
@@ -95,10 +94,7 @@ class CentralSystem:
         )
         self._actors: dict[StationKey, StationActor] = {}
         self._shown = Shown(self._around, keeper)
-        # The address that is asked stands in a certificate that a trusted authority has signed: it may be in a network
-        # of the operator's own.
-        self._statuses = Statuses(scheduler, outward, self.certificates.issuers, private=True) if outward else None
-        self._revocations = Revocations(self._around, self.certificates.issuers, self._statuses)
+        self._revocations = Revocations(self._around, self.certificates)
         self._admission = Admission(
             self._around,
             self._connect,
@@ -148,8 +144,6 @@ class CentralSystem:
         while self._unserve:
             self._unserve.pop()()
         self._revocations.stop()
-        if self._statuses is not None:
-            await self._statuses.close()
         for actor in self._actors.values():
             actor.stop()
         keeping = [task for task in self._tasks if task.get_name() == "keep account"]

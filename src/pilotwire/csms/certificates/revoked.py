@@ -12,10 +12,7 @@ Only who issued the certificate can be believed, so the issuer must be among the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from cryptography import x509
 
 from pilotwire.core.errors import PilotwireError
 from pilotwire.core.ids import StationKey
@@ -24,10 +21,9 @@ from pilotwire.crypto import chains, crl, ocsp
 from pilotwire.crypto.hash_data import hash_data
 from pilotwire.domain.certificates import Asked, OneStatus
 
-from .ports import StatusDesk
-
 if TYPE_CHECKING:
     from ..around import Around
+    from .desk import Desk
 
 SOONEST_MS, LATEST_MS = 3_600_000, 86_400_000
 """When it is asked again: when the answer is over, within these bounds."""
@@ -37,16 +33,11 @@ _MOST = 100_000
 class Revocations:
     """See the module."""
 
-    def __init__(
-        self,
-        around: Around,
-        issuers: Callable[[str], list[x509.Certificate]],
-        statuses: StatusDesk | None,
-    ) -> None:
-        """`issuers`: of a tenant, every authority that it trusts. `statuses`: None where nobody outside is asked."""
+    def __init__(self, around: Around, desk: Desk) -> None:
+        """`desk` asks, and only whom it would ask for a station or car: an authority that a tenant trusts has written
+        the address, and must not lead us into a network that is not the tenant's."""
         self._around = around
-        self._issuers = issuers
-        self.statuses = statuses
+        self._desk = desk
         self._revoked: dict[StationKey, tuple[bytes, int]] = {}
         """Digest of the certificate, until when (ms) the answer holds."""
         self._due: dict[StationKey, Timer] = {}
@@ -59,7 +50,7 @@ class Revocations:
 
     def came_with(self, key: StationKey, der: bytes) -> None:
         """A station was let in by this certificate."""
-        if self.statuses is not None:
+        if self._desk.statuses is not None:
             self._later(key, der, 0)
 
     def stop(self) -> None:
@@ -83,8 +74,8 @@ class Revocations:
 
     def _ask(self, key: StationKey, der: bytes) -> None:
         self._due.pop(key, None)
-        about = self._about(key.tenant, der)
-        if about is None or self.statuses is None:
+        about, statuses = self._about(key.tenant, der), self._desk.statuses
+        if about is None or statuses is None:
             return
 
         def told(rows: tuple[OneStatus, ...]) -> None:
@@ -98,7 +89,7 @@ class Revocations:
             self._around.log("a station whose certificate was revoked was disconnected", key)
             self._around.actor(key).hang_up(1008, "its certificate was revoked")
 
-        self.statuses.chain(key.tenant, (about,), told)
+        statuses.chain(key.tenant, (about,), told)
 
     def _about(self, tenant: str, der: bytes) -> Asked | None:
         """What is asked of whom; None where the certificate names nobody, or nobody who is trusted here."""
@@ -111,7 +102,7 @@ class Revocations:
             urls, source = crl.places(certificate), "CRL"
         if not urls:
             return None
-        for issuer in self._issuers(tenant):
+        for issuer in self._desk.issuers(tenant):
             try:
                 data = hash_data(der, chains.der(issuer))
                 certificate.verify_directly_issued_by(issuer)
