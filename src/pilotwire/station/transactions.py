@@ -293,6 +293,7 @@ class Transactions:
                 session.cable_by = int(station.scheduler.now()) + wait
             station.availability.advance(evse, "part", quiet=True)
             station.dialect.progressed(evse, session, trigger)
+            station.availability.report(evse)
             station.energy.refresh(evse)
             station.energy.rebalance(evse)
 
