@@ -230,6 +230,12 @@ def test_entries_of_the_cache_expire(make_world, version):
     says(world, lambda token: info(world, until={"DATED": 2 * HOUR, "PAST": -60}.get(token)))
     for token in ("DATED", "PLAIN", "PAST"):
         charge(world, token)
+    world.station.entrance.learned("ONCE", "ISO14443", Grant("Accepted"))
+    assert cached(world, "ONCE").status == "Accepted"
+    over = Grant("Accepted", expires_at=world.station.clock.now() - 1)
+    world.station.entrance.learned("ONCE", "ISO14443", over)
+    once = cached(world, "ONCE")
+    assert once is None if version == "2.1" else once.status == "Expired"
     past = cached(world, "PAST")
     assert past is None if version == "2.1" else past.status == "Expired"
     assert (cached(world, "DATED").status, cached(world, "PLAIN").status) == ("Accepted", "Accepted")
@@ -375,7 +381,7 @@ def test_whoever_is_let_in_unknown_is_told_of_and_not_remembered(make_world, ver
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_versions_and_sizes_of_the_list(make_world, version):
-    world = ready(make_world, version, settings={"list_items": "2", "list_max": "3"})
+    world = ready(make_world, version, settings={"list_items": "2", "list_max": "5"})
 
     def number():
         answer = ask(world, "GetLocalListVersion")
@@ -387,9 +393,11 @@ def test_versions_and_sizes_of_the_list(make_world, version):
     assert send_list(world, {"C": info(world)}, number=4, kind="Differential") == "VersionMismatch"
     assert send_list(world, {"C": info(world)}, number=0, kind="Differential") == "Failed"
     assert send_list(world, dict.fromkeys("CDE", info(world)), number=5, kind="Differential") == "Failed", "at once"
-    assert send_list(world, dict.fromkeys("CD", info(world)), number=5, kind="Differential") == "Failed", "in all"
     assert (number(), world.station.authorizer.entries) == (4, 2), "nothing of it counts"
-    assert send_list(world, {"C": info(world), "A": None}, number=7, kind="Differential") == "Accepted"
+    assert send_list(world, dict.fromkeys("CD", info(world)), number=5, kind="Differential") == "Accepted"
+    assert send_list(world, dict.fromkeys("EF", info(world)), number=6, kind="Differential") == "Failed", "in all"
+    assert (number(), world.station.authorizer.entries) == (5, 4), "nothing of it counts"
+    assert send_list(world, {"A": None, "D": None}, number=7, kind="Differential") == "Accepted"
     assert (number(), world.station.authorizer.entries) == (7, 2)
     if version != "1.6":
         m = world.csms.messages
@@ -403,7 +411,7 @@ def test_versions_and_sizes_of_the_list(make_world, version):
         assert [row.attribute_value for row in found] == ["2", "true", "2", "65536", "true"]
         place = Place(component="LocalAuthListCtrlr", variable="Entries")
         (entries,) = (one for one in inventory(world.station) if one.place == place)
-        assert entries.max_limit == 3
+        assert entries.max_limit == 5
         off = m.SetVariableDataType(component=rows[1].component, variable=rows[1].variable, attribute_value="false")
         (result,) = ask(world, "SetVariables", set_variable_data=[off]).set_variable_result
         assert result.attribute_status == "Accepted"
@@ -517,6 +525,12 @@ def test_a_master_pass_stops_everything_and_starts_nothing(make_world, version, 
     ended = events(world, "Ended")
     assert [evse.session for evse in world.station.evses] == [None, None]
     assert [e.transaction_info.stopped_reason for e in ended] == ["MasterPass", "MasterPass"]
+    if known_by == "csms":
+        world.station.settings.change(BY_NAME["authorize_remote"], "true")
+        token = m.IdTokenType(id_token="MASTER", type="ISO14443")
+        ask(world, "RequestStartTransaction", evse_id=1, remote_start_id=9, id_token=token)
+        world.run(30)
+        assert world.station.evses[0].session is None, "nor from afar"
     assert {e.trigger_reason for e in ended} == {"StopAuthorized"}
     assert {(e.id_token.id_token, e.id_token.type) for e in ended} == {("MASTER", "ISO14443")}
 

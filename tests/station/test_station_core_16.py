@@ -212,13 +212,23 @@ def test_measurands_that_it_cannot_measure_change_nothing(make_world):
 
 
 def test_nothing_is_measured_for_the_stop_where_nothing_is_asked_for(make_world):
-    """3.16.5."""
+    """3.16.5, also where it is said in the middle of a session."""
     world = ready(make_world)
-    put(world, "StopTxnAlignedData", "")
-    put(world, "StopTxnSampledData", "")
     put(world, "ClockAlignedDataInterval", "60")
-    charge(world, 5)
-    assert world.csms.heard("StopTransaction")[0].transaction_data is None
+    for before in ("", ENERGY):
+        put(world, "StopTxnAlignedData", before)
+        put(world, "StopTxnSampledData", before)
+        world.station.plug(1, world.car())
+        world.station.tap(1, "AA11")
+        world.run(200)
+        assert bool(world.station.evses[0].session.kept) is bool(before)
+        put(world, "StopTxnAlignedData", "")
+        put(world, "StopTxnSampledData", "")
+        world.station.tap(1, "AA11")
+        world.run(5)
+        world.station.unplug(1)
+        world.run(5)
+        assert world.csms.heard("StopTransaction")[-1].transaction_data is None
     assert len(world.csms.heard("MeterValues")) > 5
 
 
