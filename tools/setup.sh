@@ -20,6 +20,7 @@ if [ "$goal" = test ]; then
     [ -x /usr/bin/chromium ] || missing="$missing chromium"
     command -v git >/dev/null 2>&1 || missing="$missing git"
     command -v strace >/dev/null 2>&1 || missing="$missing strace"
+    command -v java >/dev/null 2>&1 || missing="$missing default-jre-headless"
 fi
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then
@@ -36,13 +37,17 @@ if [ -n "$missing" ]; then
 fi
 
 lock=requirements/$goal.lock
-stamp=.venv/.$goal-$(cat "$lock" pyproject.toml package-lock.json tools/build_frontend.py | sha256sum | cut -c1-16)
+stamp=.venv/.$goal-$(cat "$lock" requirements/iso15118.lock pyproject.toml package-lock.json tools/build_frontend.py | sha256sum | cut -c1-16)
 [ -e "$stamp" ] && exit 0
 
 echo "pilotwire: setting up .venv ($goal); the first time takes a minute or two"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
 if [ "$goal" = test ]; then
+    # Its pins clash with ours; what is wanted of it needs none of them.
+    [ -x .venv/iso15118/bin/python ] || "$python" -m venv .venv/iso15118
+    .venv/iso15118/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+        --requirement requirements/iso15118.lock
     npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -22,7 +22,15 @@ _write = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def main(name: str, arguments: Sequence[str]) -> int:
-    options = parser(name, "Explain OCPP frames: one JSON array per line, from the argument or standard input.")
+    if arguments[:1] == ["exi"]:
+        from pilotwire.cli.exi import decode_main
+
+        return decode_main(name, arguments[1:])
+    options = parser(
+        name,
+        "Explain OCPP frames: one JSON array per line, from the argument or standard input; `decode exi` "
+        "reads what cars say.",
+    )
     options.add_argument("frame", nargs="?", help='e.g. \'[2,"1","Heartbeat",{}]\'; default: standard input')
     options.add_argument("--version", choices=_VERSIONS, help="the OCPP version; default: whichever fits")
     options.add_argument(
