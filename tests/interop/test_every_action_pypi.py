@@ -71,6 +71,15 @@ def sample(part: dict[str, Any], root: dict[str, Any]) -> Any:
 def payload(version: str, action: str, kind: str) -> dict[str, Any]:
     whole = schema(version, action, kind)
     made: dict[str, Any] = sample(whole, whole)
+    if (kind, action) == ("Request", "SetChargingProfile"):
+        if version == "1.6":
+            made |= {"connectorId": 0}
+            made["csChargingProfiles"]["chargingProfilePurpose"] = "ChargePointMaxProfile"
+        else:
+            made |= {"evseId": 0}
+            made["chargingProfile"]["chargingProfilePurpose"] = "ChargingStationMaxProfile"
+            schedule = made["chargingProfile"]["chargingSchedule"][0]
+            schedule["startSchedule"], schedule["chargingSchedulePeriod"][0]["startPeriod"] = AT, 0
     return made | MORE.get((kind, action), {})
 
 
