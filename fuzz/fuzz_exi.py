@@ -2,8 +2,8 @@
 
     python fuzz/fuzz_exi.py [--seconds 60] [corpus directory] [libFuzzer options]
 
-The first byte picks schema and grammar (of documents, of fragments), the rest is the stream. What is read must be written
-again, and be read as the same.
+The first byte picks schema and grammar (of documents, of fragments), the rest is the stream. What is read must be
+written again, and be read as the same.
 """
 
 from __future__ import annotations
