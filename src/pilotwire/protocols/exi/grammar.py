@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from .bits import Reader, Writer
@@ -21,6 +20,8 @@ from .values import bits_for, pair_for
 SCHEMAS: Final = (
     "sap", "din", "iso2", "iso20-common", "iso20-ac", "iso20-dc", "iso20-wpt", "iso20-acdp", "xmldsig",
 )  # fmt: skip
+TABLES: Final = f"{__file__.rpartition('/')[0]}/tables"
+"""A plain path: what looks for resources in other ways takes longer to import than all of this."""
 TEXT: Final = "value"
 """The field that holds the text of an element which has attributes too."""
 
@@ -277,4 +278,5 @@ def grammar_of(schema: str) -> Grammar:
     """The grammar of a schema by its name. Raises UnknownSchema."""
     if schema not in SCHEMAS:
         raise UnknownSchema(f"there is no schema {schema!r}, but {', '.join(SCHEMAS)}")
-    return Grammar(json.loads((files("pilotwire.protocols.exi") / "tables" / f"{schema}.json").read_text()))
+    with open(f"{TABLES}/{schema}.json", encoding="ascii") as file:
+        return Grammar(json.load(file))
