@@ -6,7 +6,7 @@ and the end cost one bit each, always 0, which are read and written together wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .bits import Reader, Writer
@@ -62,7 +62,7 @@ def _index_in(values: tuple[str, ...]) -> Callable[[Any], int]:
     return index
 
 
-def _fixed(width: int, index: Callable[[Any], int], values: tuple[Any, ...], element: bool) -> Pair:
+def _fixed(width: int, index: Callable[[Any], int], values: Sequence[Any], element: bool) -> Pair:
     total = width + 2 if element else width
     shift = 1 if element else 0
     mask, edges = (1 << total) - 1, (1 << (total - 1) | 1) if element else 0
@@ -87,7 +87,8 @@ def _fixed(width: int, index: Callable[[Any], int], values: tuple[Any, ...], ele
 
 def _integer(low: int | None, high: int | None, element: bool) -> Pair:
     if low is not None and high is not None and high - low < SMALL_RANGE:
-        return _offset(low, high, element)
+        values = range(low, high + 1)
+        return _fixed(bits_for(len(values)), lambda value: _checked(value, low, high) - low, values, element)
     return _framed(_unsigned(low, high) if low is not None and low >= 0 else _signed(low, high), element)
 
 
@@ -97,32 +98,6 @@ def _checked(value: Any, low: int | None, high: int | None) -> int:
     if (low is not None and value < low) or (high is not None and value > high):
         raise EncodeError(f"{value} is not between {low} and {high}")
     return value
-
-
-def _offset(low: int, high: int, element: bool) -> Pair:
-    width = bits_for(high - low + 1)
-    total = width + 2 if element else width
-    shift = 1 if element else 0
-    mask, edges = (1 << total) - 1, (1 << (total - 1) | 1) if element else 0
-
-    def read(reader: Reader) -> int:
-        pos = reader.pos + total
-        found = (reader.big >> (reader.end - pos)) & mask
-        if found & edges:
-            raise DecodeError(_DEVIATES)
-        reader.pos = pos
-        value = (found >> shift) + low
-        if value > high:
-            raise DecodeError(f"{value} is above {high}")
-        return value
-
-    def write(writer: Writer, value: Any) -> None:
-        if type(value) is not int or not low <= value <= high:
-            _checked(value, low, high)
-        writer.big = (writer.big << total) | ((value - low) << shift)
-        writer.count += total
-
-    return read, write
 
 
 # -- values of their own width ----------------------------------------------------------------------------------------
