@@ -123,7 +123,7 @@ class Vehicle:
         if not self.kind.dc_curve or not self.wants_energy:
             return None
         soc = self._step_soc()
-        pack_mv = self._pack_mv()
+        pack_mv = self.pack_mv
         if pack_mv > max_mv:
             return None
         watts = min(max_w, interpolate(self.kind.dc_curve, soc))
@@ -159,7 +159,7 @@ class Vehicle:
     def give_dc(self, asked_mw: int, max_ma: int) -> DcDraw | None:
         """Voltage and current that it gives back when so much is asked."""
         power = min(asked_mw, self.most_given(dc=True))
-        pack_mv = self._pack_mv()
+        pack_mv = self.pack_mv
         current = min(power * 1000 // pack_mv, max_ma, self.kind.dc_max_ma)
         return DcDraw(pack_mv, current) if current > 0 and self.can_give else None
 
@@ -193,7 +193,9 @@ class Vehicle:
         efficiency = self.kind.dc_efficiency if dc else self.kind.ac_efficiency
         return max(1, -(-(left * efficiency // 1000) // power_mw))
 
-    def _pack_mv(self) -> int:
+    @property
+    def pack_mv(self) -> int:
+        """Voltage of the battery, mV."""
         return self.kind.pack_empty_mv + (self.kind.pack_full_mv - self.kind.pack_empty_mv) * self._step_soc() // 1000
 
     def _step_soc(self) -> int:
