@@ -28,14 +28,16 @@ lint: setup-test ## ruff, pyright, import rules, generated code
 	@node_modules/.bin/pyright
 	@.venv/bin/lint-imports
 	@$(PY) tools/generate_ocpp.py --check
+	@$(PY) tools/generate_v2g.py --check
 	@$(PY) tools/generate_client.py --check
 	@$(PY) tools/make_ledger.py --check
 
 pytest: setup-test
 	@$(PY) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-generate: setup-test ## Make the OCPP message modules and the client's operations anew
+generate: setup-test ## Make the message modules of OCPP and ISO 15118 and the client's operations anew
 	@$(PY) tools/generate_ocpp.py
+	@$(PY) tools/generate_v2g.py
 	@$(PY) tools/generate_client.py
 
 ledger: setup-test ## Run the tests that show requirements of the standard, and write down which ones are met
