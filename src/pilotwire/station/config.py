@@ -20,6 +20,8 @@ class EvseConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_w: int = 22_080
     max_mv: int = 920_000
     """DC only: the highest voltage the outlet can give."""
+    min_mv: int = 150_000
+    """DC only: the lowest voltage at which it gives its current."""
     connector_type: str = "cType2"
     fixed_cable: bool = False
     max_discharge_w: int = 0
@@ -95,6 +97,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How long the simulated download and installation take, each."""
     first_sample_ms: int | None = None
     """From the start of a session to its first periodic reading; None: one whole interval, as most stations do."""
+    autocharge: bool = False
+    """A vehicle that names itself (EVCCID, VIN) is let in by that name as if it were a card."""
     soc_over_ac: bool = False
     """AC stations know the SoC only over ISO 15118; most do not."""
     queue_limit: int = 20_000

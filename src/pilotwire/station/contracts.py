@@ -193,10 +193,13 @@ class Contracts(Part):
         if "pnc" not in station.features or not station.settings.flag("pnc_enabled"):
             raise LocalError(f"{station.config.identity} has no Plug & Charge")
 
-    def present(self, evse_id: int, emaid: str, chain: str) -> None:
+    def present(
+        self, evse_id: int, emaid: str, chain: str, *, refused: Callable[[str], None] = lambda reason: None
+    ) -> None:
         """A vehicle shows its contract: its id and its certificates (PEM, leaf first) (C07).
 
-        Raises LocalError without Plug & Charge, and BadPem for what is no chain.
+        `refused` is told why, when it is not let in. Raises LocalError without Plug & Charge, and BadPem for what is no
+        chain.
         """
         self._needs_pnc()
         station = self._station
@@ -209,11 +212,15 @@ class Contracts(Part):
 
         def let_in(grant: Grant) -> None:
             station.entrance.let_in(evse, emaid, EMAID, grant, "", None)
+            if evse.session is None or not evse.session.authorized:
+                refused(grant.status if grant.status != ACCEPTED else "not at this EVSE")
 
         if not station.online:
             # C07.FR.07 to .12
             if station.settings.flag("contract_offline") and valid:
                 let_in(station.authorizer.offline(emaid, EMAID, station.clock.now()))
+            else:
+                refused("nobody can be asked")
             station.finish()
             return
         m = station.messages
@@ -226,12 +233,15 @@ class Contracts(Part):
 
         def answered(response: Any, error: RpcError | None) -> None:
             if response is None:
+                refused("nobody has answered")
                 return
             grant = station.dialect.authorize_grant(response)
             station.entrance.learned(emaid, EMAID, grant)
             station.v2x.granted(emaid, getattr(response, "allowed_energy_transfer", None))
             if response.certificate_status in (None, ACCEPTED) and station.powered:
                 let_in(grant)
+            else:
+                refused(response.certificate_status or "the station is off")
 
         station.conversation.call(
             "Authorize",

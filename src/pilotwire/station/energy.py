@@ -129,6 +129,7 @@ class Energy:
         station.costs.after(evse)
         station.meter_watch.look(evse)
         station.payment.look(evse)
+        station.links.look(evse)
 
     def _flowed(self, evse: Evse, session: Session, event: Event) -> None:
         """Energy flows no more, and with it the transaction is over (E06.FR.07, E16.FR.06)."""
@@ -210,7 +211,7 @@ class Energy:
         station = self._station
         evse.settle(int(station.scheduler.now()))
         base = evse.session.last_interval_wh if evse.session is not None else None
-        known = evse.config.dc or station.config.soc_over_ac
+        known = station.links.soc_known(evse)
         measurands = station.settings.members(setting)
         more = station.v2x.measurands(evse, setting)
         if more:

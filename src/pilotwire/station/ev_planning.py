@@ -6,6 +6,7 @@ and says how it will draw. That holds when the CSMS has agreed. Other cars follo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotwire.core.errors import LocalError
@@ -173,6 +174,7 @@ class EvPlanning:
             self._smart.composite(profile.evse, "W", now, _rest_s(profile, schedule, tx.start, now), choice=choice)
             for choice, schedule in enumerate(profile.schedules)
         ]
+        station.links.offered(profile.evse, offers)
         chosen, own = self._asked(profile.evse, offers)
         self._smart.follow(profile.evse, chosen)
         number = profile.schedules[chosen].id
@@ -185,9 +187,26 @@ class EvPlanning:
             return
         self._forget(evse_id)
         offer = self._smart.composite(evse_id, "W", self._station.clock.now(), _LONGEST_MS // 1000)
+        self._station.links.offered(evse_id, [offer])
         _, own = self._asked(evse_id, [offer])
         if own is not None:
             self._hold(evse_id, transaction, own)
+
+    def chosen(self, evse_id: int, points: Sequence[tuple[int, int]]) -> None:
+        """A vehicle has said by its link how it will draw: (start in s from now, mW). It counts within what it was
+        offered (K15.FR.09 to .14)."""
+        station = self._station
+        tx = self._smart.transaction(evse_id)
+        if tx is None or not points or not self.told(tx.key) or tx.key in self._dynamic:
+            return
+        now = station.clock.now()
+        offer = self._smart.composite(evse_id, "W", now, _LONGEST_MS // 1000)
+        if not offer.intervals:
+            return
+        rows = tuple(offer.intervals[0]._replace(start_ms=start * 1000, limit=mw) for start, mw in points)
+        own = offer._replace(intervals=rows)
+        if within(own, offer):
+            self._tell(evse_id, now, 1, self._shown(own, 1), tx.key, own)
 
     def _forget(self, evse_id: int) -> None:
         if self._smart.store.remove(lambda each: each.purpose == EV_SCHEDULE and each.evse == evse_id):

@@ -1,7 +1,7 @@
 """The power side of one EVSE, simulated: power stage, contactor, lock, isolation monitor.
 
 It hears the events of an `EvseLink` and answers with commands, as hardware would: after a moment, and with what really
-is at the outlet. What flows is decided by whoever owns the outlet: `flow` is asked on every change.
+is at the outlet. Whoever has a meter of his own says by `flow` what really flows, and is told of every change.
 """
 
 from __future__ import annotations
@@ -75,11 +75,13 @@ class Outlet:
         "_flow",
         "_moving",
         "_ramp",
+        "_register",
         "_register_uj",
         "_scheduler",
         "_since",
         "_told",
         "_waiting",
+        "changed",
         "closed",
         "hardware",
         "locked",
@@ -97,6 +99,7 @@ class Outlet:
         hardware: Hardware = Hardware(),  # noqa: B008 - frozen
         *,
         flow: Callable[[int, int], Flow] | None = None,
+        register: Callable[[], int] | None = None,
         register_wh: int = 0,
         meter_id: str = "",
     ) -> None:
@@ -108,6 +111,8 @@ class Outlet:
         """What the power stage is at."""
         self.ma = 0
         self.meter_id = meter_id
+        self.changed: Callable[[], None] = lambda: None
+        """What the power stage is at, or the contactor, is another."""
         self.watch: Callable[[Any], None] | None = None
         """Hears every event after the outlet has."""
         self._scheduler = scheduler
@@ -119,19 +124,28 @@ class Outlet:
         self._told: Measured | None = None
         self._since = int(scheduler.now())
         self._energy = 0
+        self._register = register
         self._register_uj = register_wh * 3_600_000_000
         self._waiting: list[Timer] = []
 
     @property
     def register_wh(self) -> int:
         """The meter's register."""
-        return self._register_uj // 3_600_000_000
+        return self._register_uj // 3_600_000_000 if self._register is None else self._register()
 
     def offering(self, offer: Offer) -> None:
         """What may flow has changed: the link hears of it, and what is above goes down at once."""
         self.offer = offer
         self._command(offer)
         self._step()
+
+    def report(self) -> None:
+        """Tell the link what is at the outlet, where that is another than what was told last."""
+        flow = self.flowing
+        measured = Measured(mv=flow.mv, ma=flow.ma, mw=flow.mw, energy_wh=self.register_wh, meter_id=self.meter_id)
+        if measured != self._told:
+            self._told = measured
+            self._command(measured)
 
     def event(self, event: Any) -> None:
         """An event of the link."""
@@ -181,6 +195,7 @@ class Outlet:
             self.closed = closed
         self._command(Contactor(self.closed))
         self._step()
+        self.changed()
 
     def _off(self) -> None:
         self._asked = Requested()
@@ -192,6 +207,7 @@ class Outlet:
         passed = now - self._since if self._moving else 0
         self._count(now)
         mv, ma = self._goal()
+        before = (self.mv, self.ma)
         self.mv = _toward(self.mv, mv, self.hardware.volts_ramp * passed // 1000) if self.hardware.dc else mv
         # Less is given at once; more is given slowly.
         self.ma = (
@@ -199,18 +215,16 @@ class Outlet:
             if abs(ma) <= abs(self.ma) or not self.hardware.dc
             else _toward(self.ma, ma, self.hardware.amperes_ramp * passed // 1000)
         )
-        flow = self.flowing
-        measured = Measured(mv=flow.mv, ma=flow.ma, mw=flow.mw, energy_wh=self.register_wh, meter_id=self.meter_id)
-        if measured != self._told:
-            self._told = measured
-            self._command(measured)
+        if (self.mv, self.ma) != before:
+            self.changed()
+        self.report()
         if self._ramp is not None:
             self._ramp.cancel()
             self._ramp = None
         self._moving = (self.mv, self.ma) != (mv, ma)
         if self._moving:
             self._ramp = self._scheduler.call_later(self.hardware.tick_ms, self._tick)
-        elif self.mv or self.ma or flow.mw:
+        elif self.mv or self.ma:
             self._ramp = self._scheduler.call_later(self.hardware.report_ms, self._tick)
 
     def _tick(self) -> None:

@@ -42,6 +42,11 @@ class Car(Protocol):
         ...
 
     @property
+    def told(self) -> bool:
+        """It has said what it can take and give, as far as it ever does."""
+        ...
+
+    @property
     def can_give(self) -> bool:
         """There is energy in it that it would give back."""
         ...

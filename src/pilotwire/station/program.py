@@ -48,6 +48,7 @@ from .entrance import Entrance
 from .evse import Evse
 from .grid import GridConnection
 from .host import BootVerdict, Reply
+from .links import Links
 from .maintenance import Maintenance
 from .meter import Meter
 from .meter_watch import MeterWatch
@@ -106,6 +107,7 @@ class Station:
         "features",
         "grid",
         "ids",
+        "links",
         "maintenance",
         "messages",
         "meter_watch",
@@ -208,6 +210,7 @@ class Station:
         self.costs = Costs(self)
         self.meter_watch = MeterWatch(self)
         self.publishing = Publishing(self, files)
+        self.links = Links(self)
         self.parts: tuple[Part, ...] = (
             self.security,
             self.certificates,
@@ -228,6 +231,7 @@ class Station:
             self.der,
             self.networks,
             self.publishing,
+            self.links,
         )
         if config.version == "1.6":
             from .dialect_16 import Dialect16

@@ -184,7 +184,7 @@ class SmartCharging(Part):
 
     def _with_soc(self, number: int, tx: Transaction) -> Transaction:
         evse = self._station.evses[number - 1]
-        if evse.car is None or not (evse.config.dc or self._station.config.soc_over_ac):
+        if evse.car is None or not self._station.links.soc_known(evse):
             return tx
         return structs.replace(tx, soc=evse.car.soc)
 

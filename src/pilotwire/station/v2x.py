@@ -99,7 +99,7 @@ class V2x(Part):
         if not self.enabled:
             return
         evse = self._station.evses[session.evse - 1]
-        if not self.speaks(evse):
+        if not self.speaks(evse) or evse.car is None or not evse.car.told or session.key in self._talks:
             return
         talk = _Talk(self._granted.get(session.token), "")
         talk.asked = self._choice(evse, talk.allowed)
@@ -131,9 +131,16 @@ class V2x(Part):
 
     def connected(self, evse: Evse) -> Connected:
         """ConnectedEV of `evse` (Q01.FR.36)."""
+        linked = self._station.links.car(evse)
+        if linked is not None:
+            return Connected(True, linked.name, linked.protocol)
         if evse.car is None or not self.speaks(evse):
             return Connected(evse.car is not None)
         return Connected(True, evse.car.evccid, PROTOCOL_DC if evse.config.dc else PROTOCOL)
+
+    def setpoint(self, evse: Evse) -> int | None:
+        """What is to flow there (mW, negative from the car); None: what the car likes."""
+        return self._setpoints.get(evse.id)
 
     def evccid(self, evse: Evse) -> str:
         """To be sent with the token of a session's begin (Q01.FR.02); empty: no such session."""

@@ -141,6 +141,11 @@ class Vehicle:
     # ── back to the grid ─────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def told(self) -> bool:
+        """Nothing about it is to be waited for."""
+        return True
+
+    @property
     def can_give(self) -> bool:
         """There is more in it than it keeps for itself."""
         return not self.paused and self.battery.stored_uj > self.reserve_uj
