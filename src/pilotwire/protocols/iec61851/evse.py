@@ -378,7 +378,7 @@ class PilotEvse:
         return ma if ma >= LEAST_MA else 0
 
     def _switching(self) -> bool:
-        return not self.digital and (self._phases_at is not None or self._phases not in (0, self._offer.phases))
+        return not self.digital and (self._phases_at is not None or self._phases != self._offer.phases)
 
     def _wanted_level(self, now: int) -> tuple[PilotLevel, int]:
         if self.faults:
@@ -410,6 +410,7 @@ class PilotEvse:
         return self._c1_at is not None and now < self._c1_at + timers.LOAD_OFF.ms
 
     def _settle(self, now: int) -> Sequence[Any]:
+        self._phase_switch(now)
         self._drive(now)
         self._contactor(now)
         self._phase_switch(now)
