@@ -45,9 +45,9 @@ echo "pilotwire: setting up .venv ($goal); the first time takes a minute or two"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
 if [ "$goal" = test ]; then
-    # Its pins clash with ours; what is wanted of it needs none of them.
+    # Its pins clash with ours.
     [ -x .venv/iso15118/bin/python ] || "$python" -m venv .venv/iso15118
-    .venv/iso15118/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+    .venv/iso15118/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
         --requirement requirements/iso15118.lock
     npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 fi
