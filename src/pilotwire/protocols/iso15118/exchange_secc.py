@@ -1,0 +1,444 @@
+"""The SECC of DIN SPEC 70121 and ISO 15118-2: what is the same whatever is charged.
+
+Each request is looked up in the table of the state (`ALLOWED`), its session is checked, and its handler answers, at
+once or, where the station has to do something first, when it has done it (`_hold`). Whatever goes wrong, the output is
+off before anything is said, the answer is one that the schema allows, and the connection is closed by us after five
+seconds unless the vehicle has done so (ISO 15118-2 8.8.4.3 and 7.7.1, DIN SPEC 70121 9.6.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, ClassVar, Final, cast
+
+from pilotwire.core.evse_link import (
+    Authorize,
+    Certificate,
+    Connected,
+    Contactor,
+    ContactorAsked,
+    Ended,
+    EvseCommand,
+    Fault,
+    Identified,
+    Isolation,
+    LinkProtocol,
+    LockAsked,
+    Locked,
+    Measured,
+    Offer,
+    Pause,
+    ReceiptWanted,
+    Renegotiate,
+    Requested,
+    Resume,
+    Schedule,
+    Side,
+    Stop,
+)
+from pilotwire.core.machines import Close
+from pilotwire.protocols.exi.codec import Message, decode
+from pilotwire.protocols.exi.errors import DecodeError
+
+from .config import Random, SeccConfig
+from .exchange import Exchange
+from .v2gtp import SAP, Frame
+
+SEQUENCE: Final = "V2G_SECC_Sequence_Timeout"
+CONTACTOR: Final = "EVSE_Contactor_Close"
+STOPPING: Final = "NotificationMaxDelay"
+CLOSING: Final = "SECC_TCP_Close"
+CERTIFICATE: Final = "V2G_SECC_Msg_Performance_Time_Certificate"
+
+Handler = Callable[[Any, Message, int], None]
+
+
+class Secc(Exchange):
+    """See the module. States are named by what is waited for."""
+
+    protocol: ClassVar[LinkProtocol]
+    title: ClassVar[str]
+    LIMITS: ClassVar[Mapping[str, int]]
+    """ms of each timer, by its name."""
+    ALLOWED: ClassVar[Mapping[str, tuple[str, ...]]]
+    """State → the requests that may come in it, the one it waits for first."""
+    HANDLERS: ClassVar[Mapping[str, Handler]]
+    """Every request of the standard → what answers it."""
+    CLAUSES: ClassVar[Mapping[str, str]]
+    """sequence, session, timeout, parse, stop → where the standard says so."""
+
+    def __init__(
+        self, config: SeccConfig, *, random: Random, tls: bool, pnc: Any, paused: MutableMapping[bytes, Any]
+    ) -> None:
+        super().__init__()
+        self.state = "SessionSetup"
+        self._config = config
+        self._random = random
+        self._tls = tls
+        self._pnc = pnc
+        self._paused = paused
+        self._header: Message = {}
+        self._payload = b""
+        self._held: str | None = None
+        """Whose answer waits for the station: the request's name."""
+        # what the station has said
+        self._offer: Offer | None = None
+        self._schedules: dict[int, tuple[Schedule, int]] = {}
+        self._authorized: Authorize | None = None
+        self._isolation: Isolation | None = None
+        self._contactor = False
+        self._measured: Measured | None = None
+        self._receipt_wanted = False
+        self._pausing = False
+        self._renegotiating = False
+        self._stop: Stop | None = None
+        self._fault: Fault | None = None
+        # what was asked of it
+        self._asked_closed = False
+        self._asked_locked = False
+        self._used = False
+        """The output was set to something."""
+        self._evccid = b""
+
+    # ── what comes ───────────────────────────────────────────────────────────────────────────────────────────────────
+    def begin(self, now: int) -> Sequence[Any]:
+        """supportedAppProtocolRes has been sent: the first request is waited for no longer than any other."""
+        self._due[SEQUENCE] = now + self.LIMITS[SEQUENCE]
+        return self._flush()
+
+    def receive(self, data: Any, now: int) -> Sequence[Any]:
+        frame = cast(Frame, data)
+        if self.over or frame.type != SAP:
+            self.bad += 1  # a payload type that is not known is passed over (ISO 15118-2 7.8.3.2)
+            return ()
+        try:
+            message = decode(self.schema, frame.payload)["V2G_Message"]
+            ((name, body),) = message["Body"].items()
+            allowed = name in self.HANDLERS
+        except (DecodeError, KeyError, ValueError) as error:
+            self._unreadable(str(error) or "no message of this standard", now)
+            return self._flush()
+        if not allowed:
+            self._unreadable(f"{name} is no request", now)
+            return self._flush()
+        self._header, self._payload = message["Header"], frame.payload
+        if name not in self.ALLOWED[self.state] or self._held is not None:
+            waited = f"before {self._held} was answered" if self._held else f"where {self._waited()} was waited for"
+            self._fail(name, "FAILED_SequenceError", f"{name} came {waited}", "sequence", now)
+        elif self._header["SessionID"] != self.session_id and name != "SessionSetupReq":
+            self._fail(name, "FAILED_UnknownSession", f"{name} names another session", "session", now)
+        else:
+            self._due.pop(SEQUENCE, None)
+            self.HANDLERS[name](self, body, now)
+        return self._flush()
+
+    def lost(self, now: int) -> Sequence[Any]:
+        if not self.over:
+            self._off()
+            reason = f"the connection was lost; the station waited for {self._waited()}"
+            if self._stop is not None:
+                reason += f" after {self._stop.reason or 'it was to stop'}"
+            self._effects.append(Ended(reason=reason, by="ev", ok=False))
+            self._finish()
+        return self._flush()
+
+    def _waited(self) -> str:
+        return " or ".join(self.ALLOWED[self.state])
+
+    # ── what the station says ────────────────────────────────────────────────────────────────────────────────────────
+    def command(self, command: EvseCommand, now: int) -> Sequence[Any]:
+        if not self.over:
+            handler = _COMMANDS.get(type(command))
+            if handler is not None:
+                getattr(self, handler)(command, now)
+        return self._flush()
+
+    def _on_offer(self, command: Offer, now: int) -> None:
+        self._offer = command
+        self._offer_changed(now)
+
+    def _offer_changed(self, now: int) -> None:
+        """AC follows it; DC asks for it with each request."""
+
+    def _on_authorize(self, command: Authorize, now: int) -> None:
+        self._authorized = command
+
+    def _on_isolation(self, command: Isolation, now: int) -> None:
+        self._isolation = command
+
+    def _on_contactor(self, command: Contactor, now: int) -> None:
+        self._contactor = command.closed
+        if command.closed and self._held == "PowerDeliveryReq":
+            self._held = None
+            self._due.pop(CONTACTOR, None)
+            self._power_on(now)
+        elif not command.closed:
+            if self._asked_closed and self.state in self.LOOP:
+                self._contactor_lost(now)
+            elif not self._asked_closed:
+                self._due.pop(CONTACTOR, None)
+
+    LOOP: ClassVar[frozenset[str]]
+    """The states in which energy flows."""
+
+    def _power_on(self, now: int) -> None:
+        raise NotImplementedError
+
+    def _contactor_lost(self, now: int) -> None:
+        self._on_fault(
+            Fault(code="EVSEContactorFault", by="evse", text="the contactor opened while energy flowed"), now
+        )
+
+    def _on_locked(self, command: Locked, now: int) -> None:
+        if self._asked_locked and not command.locked and not self._fault:
+            self._on_fault(Fault(code="ConnectorLockFailure", by="evse", text="the plug is not locked"), now)
+
+    def _on_measured(self, command: Measured, now: int) -> None:
+        self._measured = command
+
+    def _on_schedule(self, command: Schedule, now: int) -> None:
+        if command.id not in self._schedules and len(self._schedules) >= 3:
+            del self._schedules[next(iter(self._schedules))]  # three are what a list may hold
+        self._schedules[command.id] = (command, now)
+
+    def _on_pause(self, command: Pause, now: int) -> None:
+        self._pausing = True
+        self._offer_changed(now)
+
+    def _on_resume(self, command: Resume, now: int) -> None:
+        self._pausing = False
+        self._offer_changed(now)
+
+    def _on_renegotiate(self, command: Renegotiate, now: int) -> None:
+        self._renegotiating = self.state in self.LOOP or self.state == "MeteringReceipt"
+
+    def _on_receipt(self, command: ReceiptWanted, now: int) -> None:
+        self._receipt_wanted = True
+
+    def _on_certificate(self, command: Certificate, now: int) -> None:
+        """Plug & Charge alone has a use for it."""
+
+    def _on_stop(self, command: Stop, now: int) -> None:
+        if self._stop is None or command.emergency:
+            self._stop = command
+            self._due.setdefault(STOPPING, now + self.LIMITS[STOPPING])
+            if command.emergency:
+                self._off()
+                self._give_up_hold(now)
+
+    def _on_fault(self, command: Fault, now: int) -> None:
+        self._fault = command
+        self._due.setdefault(STOPPING, now + self.LIMITS[STOPPING])
+        self._off()
+        self._effects.append(command)
+        self._give_up_hold(now)
+
+    def _give_up_hold(self, now: int) -> None:
+        """What the vehicle waits for will not come."""
+        if self._held is not None:
+            name, self._held = self._held, None
+            self._fail(name, self._refusal(name), self._why_stopping(), "stop", now, told=self._fault is not None)
+
+    def _refusal(self, name: str) -> str:
+        return "FAILED_PowerDeliveryNotApplied" if name == "PowerDeliveryReq" else "FAILED"
+
+    def _why_stopping(self) -> str:
+        if self._fault is not None:
+            return self._fault.text or self._fault.code
+        stop = self._stop
+        if stop is None:
+            return ""
+        return stop.reason or ("emergency stop" if stop.emergency else "the station was told to stop")
+
+    @property
+    def _halting(self) -> bool:
+        return self._stop is not None or self._fault is not None
+
+    # ── timers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _expired(self, name: str, now: int) -> None:
+        clause = self.CLAUSES["timeout"]
+        if name == SEQUENCE:
+            self._break_off(
+                f"the vehicle sent nothing for {self.LIMITS[name] // 1000} s; {self._waited()} was waited for",
+                "ev",
+                code=name,
+                rule=f"{self.ALLOWED[self.state][0]}: {clause}",
+            )
+        elif name == STOPPING:
+            self._break_off(
+                f"the vehicle did not stop within {self.LIMITS[name] // 1000} s after {self._why_stopping()}",
+                "ev",
+                code=name,
+                rule=f"EVSENotification StopCharging: {self.CLAUSES['stop']}",
+            )
+        elif name == CONTACTOR:
+            self._contactor_late(now)
+
+    def _contactor_late(self, now: int) -> None:
+        if self._held == "PowerDeliveryReq":
+            self._held = None
+            self._fail(
+                "PowerDeliveryReq",
+                self.CONTACTOR_CODE,
+                f"the contactor did not close within {self.LIMITS[CONTACTOR] // 1000} s",
+                "contactor",
+                now,
+                code="EVSEContactorFault",
+                by="evse",
+            )
+        elif not self._asked_closed and self._contactor:
+            self._effects.append(
+                Fault(
+                    code="EVSEContactorFault",
+                    by="evse",
+                    text=f"the contactor did not open within {self.LIMITS[CONTACTOR] // 1000} s",
+                    rule=f"PowerDeliveryReq: {self.CLAUSES['contactor']}",
+                )
+            )
+
+    CONTACTOR_CODE: ClassVar[str]
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _answer(self, name: str, body: Message, now: int, state: str | None = None) -> None:
+        """Send the answer and wait for what comes next, in `state` where it changes."""
+        self._send(name, body)
+        if state is not None:
+            self.state = state
+        self._due[SEQUENCE] = now + self.LIMITS[SEQUENCE]
+
+    def _failed_answer(self, request: str, code: str) -> Message:
+        """A whole, schema-valid body of the answer to `request` that says `code`."""
+        raise NotImplementedError
+
+    def _fail(
+        self,
+        request: str,
+        response: str,
+        text: str,
+        clause: str,
+        now: int,
+        *,
+        code: str = "",
+        by: Side = "ev",
+        told: bool = False,
+        reason: str = "",
+    ) -> None:
+        """Output off, the answer that says why not, and the end. `told`: the fault was told before."""
+        self._held = None
+        self._off()
+        if request == "SessionSetupReq" and not any(self.session_id):
+            self.session_id = self._new_session()
+        self._send(request[:-3] + "Res", self._failed_answer(request, response))
+        rule = f"{request}: {self.CLAUSES.get(clause, clause)}"
+        if not told and clause != "stop":
+            self._effects.append(Fault(code=code or response, by=by, text=text, rule=rule))
+        side: Side = "evse" if clause == "stop" else by
+        ok = clause == "stop" and self._fault is None and not (self._stop and self._stop.emergency)
+        self._end(reason or f"{request} was answered {response}: {text}", side, ok=ok)
+
+    def _unreadable(self, why: str, now: int) -> None:
+        """What came is no message: the answer to what was waited for, with the parser's fault in its header."""
+        self.bad += 1
+        request = self._held or self.ALLOWED[self.state][0]
+        self._held = None
+        self._off()
+        if not any(self.session_id):
+            self.session_id = self._new_session()
+        notification = {"FaultCode": "ParsingError", "FaultMsg": why[:64]}
+        self._send(request[:-3] + "Res", self._failed_answer(request, "FAILED"), Notification=notification)
+        rule = f"{request}: {self.CLAUSES['parse']}"
+        self._effects.append(Fault(code="ParsingError", by="ev", text=why, rule=rule))
+        self._end(f"what came for {request} could not be read: {why}", "ev", ok=False)
+
+    def _break_off(self, text: str, by: Side, *, code: str, rule: str) -> None:
+        """The end without an answer: nobody asked."""
+        self._held = None
+        self._off()
+        if self._fault is None:
+            self._effects.append(Fault(code=code, by=by, text=text, rule=rule))
+        self._effects.append(Ended(reason=text, by=by, ok=False))
+        self._effects.append(Close(reason=text))
+        self._finish()
+
+    def _end(self, reason: str, by: Side, *, ok: bool = True) -> None:
+        self._off()
+        self._effects.append(Ended(reason=reason, by=by, ok=ok))
+        self._effects.append(Close(after_ms=self.LIMITS[CLOSING], reason=reason))
+        self._finish()
+
+    def _off(self) -> None:
+        """No voltage, no current, contactor open, plug free: whatever else is said comes after this."""
+        self._zero()
+        if self._asked_closed:
+            self._asked_closed = False
+            self._effects.append(ContactorAsked(False))
+        if self._asked_locked:
+            self._asked_locked = False
+            self._effects.append(LockAsked(False))
+
+    def _zero(self) -> None:
+        if self._used:
+            self._used = False
+            self._effects.append(Requested())
+
+    def _open(self, now: int) -> None:
+        """In order, at the end of charging: output to zero, contactor open, and watched to open."""
+        self._zero()
+        if self._asked_closed:
+            self._asked_closed = False
+            self._effects.append(ContactorAsked(False))
+            if self._contactor:
+                self._due[CONTACTOR] = now + self.LIMITS[CONTACTOR]
+
+    def _close(self) -> None:
+        if not self._asked_closed:
+            self._asked_closed = True
+            self._effects.append(ContactorAsked(True))
+
+    def _lock(self) -> None:
+        if not self._asked_locked:
+            self._asked_locked = True
+            self._effects.append(LockAsked(True))
+
+    # ── the session's own name ───────────────────────────────────────────────────────────────────────────────────────
+    def _new_session(self) -> bytes:
+        made = self._random(8)
+        while not any(made) or made in self._paused:
+            made = self._random(8)
+        return made
+
+    def _set_up(self, evccid: bytes) -> Any:
+        """Joins a session that was paused, else begins one. Returns what was kept of it, or None."""
+        asked = cast(bytes, self._header["SessionID"])
+        kept = self._paused.get(asked) if any(asked) else None
+        if kept is not None and kept.evccid == evccid:
+            del self._paused[asked]
+            self.session_id = asked
+        else:
+            kept = None
+            self.session_id = self._new_session()
+        self._evccid = evccid
+        name = evccid.hex().upper()
+        self._effects.append(
+            Connected(protocol=self.protocol, resumed=kept is not None, session_id=self.session_id.hex().upper())
+        )
+        self._effects.append(Identified(evccid=name, mac=name if len(evccid) == 6 else ""))
+        return kept
+
+
+_COMMANDS: Final[dict[type, str]] = {
+    Offer: "_on_offer",
+    Authorize: "_on_authorize",
+    Isolation: "_on_isolation",
+    Contactor: "_on_contactor",
+    Locked: "_on_locked",
+    Measured: "_on_measured",
+    Certificate: "_on_certificate",
+    Schedule: "_on_schedule",
+    ReceiptWanted: "_on_receipt",
+    Pause: "_on_pause",
+    Resume: "_on_resume",
+    Renegotiate: "_on_renegotiate",
+    Stop: "_on_stop",
+    Fault: "_on_fault",
+}
