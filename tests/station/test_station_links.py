@@ -311,3 +311,19 @@ def test_a_plug_that_is_taken_is_taken(make: Any) -> None:
     world.station.links.unplug(1)
     world.station.links.unplug(1)
     Car(world)
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+def test_the_name_of_the_vehicle_stands_beside_the_token(make: Any, version: str) -> None:
+    world = make(version)
+    car = Car(world)
+    car.arrives()
+    world.station.tap(1, "CARD1")
+    world.run(2)
+    named = [
+        (info.additional_id_token, info.type)
+        for request in world.csms.heard("TransactionEvent")
+        if request.id_token is not None
+        for info in request.id_token.additional_info or ()
+    ]
+    assert named == [("020000000001", "MacAddress")]

@@ -120,6 +120,18 @@ def session(record: records.Session) -> types.Session:
         ocpp_version=record.ocpp_version,
         flags=list(record.flags),
         cost=None if record.bill is None else cost(record),
+        vehicle=None if record.vehicle is None else vehicle(record.vehicle),
+    )
+
+
+def vehicle(record: records.SessionVehicle) -> types.SessionVehicle:
+    """What a vehicle has told."""
+    return types.SessionVehicle(
+        name=record.name or None,
+        name_type=record.name_type or None,  # type: ignore[arg-type]
+        energy_transfer=record.transfer or None,
+        energy_wh=record.energy_wh,
+        departure=_time(record.departure),
     )
 
 

@@ -90,6 +90,9 @@ class SessionStarted(Fact, frozen=True, tag="session-started.1"):
     """2.x: a later event came first; the Started event may still follow (with the same session_id)."""
     reused: bool = False
     """2.x: the station gave a transactionId away a second time."""
+    vehicle: str = ""
+    vehicle_type: str = ""
+    """EVCCID, VIN or MacAddress."""
 
 
 class SessionUpdated(Fact, frozen=True, tag="session-updated.1"):
@@ -113,6 +116,8 @@ class SessionUpdated(Fact, frozen=True, tag="session-updated.1"):
     token: str = ""
     token_type: str = ""
     offline: bool = False
+    vehicle: str = ""
+    vehicle_type: str = ""
 
 
 class SessionEnded(Fact, frozen=True, tag="session-ended.1"):

@@ -128,6 +128,10 @@ class TransactionEvent(Input, frozen=True):
     token_type: str = ""
     reservation_id: int | None = None
     offline: bool = False
+    vehicle: str = ""
+    """What the vehicle calls itself (additionalInfo of the token)."""
+    vehicle_type: str = ""
+    """EVCCID, VIN or MacAddress."""
     samples: tuple[Sample, ...] = ()
     tariff_id: str = ""
     """2.1: by which the station works out the cost."""

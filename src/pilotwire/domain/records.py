@@ -168,6 +168,20 @@ class Marks(msgspec.Struct, array_like=True, gc=False):
     soc: int = -1
 
 
+class SessionVehicle(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What is known of the vehicle of a session, as far as it talks with its station."""
+
+    name: str = ""
+    name_type: str = ""
+    """EVCCID, VIN or MacAddress."""
+    transfer: str = ""
+    """EnergyTransferModeEnumType that it asked for."""
+    energy_wh: int | None = None
+    """What it wanted to have when it said so last."""
+    departure: int | None = None
+    """When it leaves (station's clock, ms)."""
+
+
 class Session(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A charging session: the fold of its facts, exactly once whatever the wire did."""
 
@@ -215,6 +229,8 @@ class Session(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     marks: Marks = msgspec.field(default_factory=Marks)
     bill: Bill | None = None
     """What it costs; None where it has no tariff."""
+    vehicle: SessionVehicle | None = None
+    """None where it has told nothing of itself."""
 
 
 class Command(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

@@ -7,9 +7,9 @@ place in the transaction, so that all orders of arrival end in the same record; 
 from __future__ import annotations
 
 from . import clock, ranges
-from .facts import SessionEnded, SessionStarted, SessionUpdated
+from .facts import ChargingNeedsNotified, SessionEnded, SessionStarted, SessionUpdated
 from .flags import clear, flag
-from .records import Reading, Register, Session
+from .records import Reading, Register, Session, SessionVehicle
 
 
 def create(tenant: str, station: str, fact: SessionStarted, recv_time: int) -> Session:
@@ -48,6 +48,8 @@ def on_started(session: Session, fact: SessionStarted, recv_time: int, skew_ms: 
         session.latest_event = fact.event_time
     if fact.token:
         _token(session, fact.token, fact.token_type, seq)
+    if fact.vehicle:
+        _vehicle(session, fact.vehicle, fact.vehicle_type)
     if fact.evse:
         _place(session, fact.evse, fact.connector, seq)
     if fact.charging_state:
@@ -100,6 +102,8 @@ def on_updated(session: Session, fact: SessionUpdated, recv_time: int, skew_ms: 
         clock.settle_times(session, time, recv_time, skew_ms)
     if fact.token:
         _token(session, fact.token, fact.token_type, seq)
+    if fact.vehicle:
+        _vehicle(session, fact.vehicle, fact.vehicle_type)
     if fact.evse is not None:
         _place(session, fact.evse, fact.connector or 0, seq)
     if fact.charging_state:
@@ -213,6 +217,18 @@ def _edge(session: Session, new: Reading) -> None:
         edges[2] = new
     if key > (late.time, late.seq, late.wh):
         edges[3] = new
+
+
+def on_needs(session: Session, fact: ChargingNeedsNotified) -> None:
+    """The vehicle has told what it needs; the last word counts."""
+    vehicle = session.vehicle = session.vehicle or SessionVehicle()
+    vehicle.transfer, vehicle.energy_wh, vehicle.departure = fact.transfer, fact.energy_wh, fact.departure
+
+
+def _vehicle(session: Session, name: str, kind: str) -> None:
+    """A vehicle does not change its name in a session: every event tells the same one."""
+    vehicle = session.vehicle = session.vehicle or SessionVehicle()
+    vehicle.name, vehicle.name_type = name, kind
 
 
 def _token(session: Session, token: str, kind: str, seq: int | None) -> None:

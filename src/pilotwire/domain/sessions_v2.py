@@ -205,11 +205,13 @@ def _start(
         reservation_id=given.reservation_id,
         offline=given.offline,
         reused=reused,
+        vehicle=given.vehicle,
+        vehicle_type=given.vehicle_type,
     )
 
 
 def _says_more(given: TransactionEvent, reading: metering.Reading, register: Register | None) -> bool:
-    """Whether the event measured more than the one register that its start or end fact carries."""
+    """Whether the event tells more than the one register that its start or end fact carries."""
     if reading.power_w is not None or reading.soc is not None:
         return True
     return register is not None and (reading.first != reading.last or register.time != given.time or reading.begins)
@@ -236,6 +238,8 @@ def _update(given: TransactionEvent, session_id: str, reading: metering.Reading)
         token=given.token,
         token_type=given.token_type,
         offline=given.offline,
+        vehicle=given.vehicle,
+        vehicle_type=given.vehicle_type,
     )
 
 

@@ -480,6 +480,13 @@ class StationState:
         command.settled_at = fact.event_time
         self._touched[command.id] = command
 
+    def _on_needs(self, fact: ChargingNeedsNotified, recv_time: int, epoch: int) -> None:
+        self._on_charging(fact, recv_time, epoch)
+        session = self.by_transaction(fact.transaction) if fact.transaction else None
+        if session is not None:
+            sessions.on_needs(session, fact)
+            self._touched[session.id] = session
+
     def _on_charging(self, fact: Any, recv_time: int, epoch: int) -> None:
         _CHARGING[type(fact)](self.station, fact)
         self.station.last_seen = recv_time
@@ -527,7 +534,7 @@ class StationState:
         ChargingProfilesReported: _on_charging,
         ChargingLimitChanged: _on_charging,
         PriorityChargingChanged: _on_charging,
-        ChargingNeedsNotified: _on_charging,
+        ChargingNeedsNotified: _on_needs,
         SessionTariffSet: _on_session_cost,
         SessionTariffOffered: _on_session_cost,
         SessionTariffDeclined: _on_session_cost,

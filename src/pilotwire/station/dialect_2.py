@@ -203,11 +203,11 @@ class Dialect2:
             id_token = m.IdTokenType(id_token=session.token, type=session.token_type)
         elif token:
             id_token = m.IdTokenType(id_token=token, type=token_type or session.token_type)
-        if fresh and id_token is not None and self._version.name == "2.1":
-            more = station.payment.additional(session.token)  # C18.FR.06
-            vehicle = station.v2x.evccid(evse)
-            if vehicle:
-                more.append(m.AdditionalInfoType(additional_id_token=vehicle, type="EVCCID"))  # Q01.FR.02
+        if fresh and id_token is not None:
+            more = station.payment.additional(session.token) if self._version.name == "2.1" else []  # C18.FR.06
+            name, name_type = station.links.name(evse)
+            if name and name != session.token:
+                more.append(m.AdditionalInfoType(additional_id_token=name, type=name_type))  # Q01.FR.02
             id_token.additional_info = more or None
         phases = 0 if evse.config.dc else sum(1 for current in evse.meter.currents if current)
         if state != "Charging" and phases == session.phases:

@@ -317,6 +317,19 @@ class Links(Part):
         plugged = self._plugged.get(evse.id)
         return plugged.car if plugged is not None and evse.car is plugged.car else None
 
+    def name(self, evse: Evse) -> tuple[str, str]:
+        """What the vehicle there calls itself, and which kind of name that is; empty: it does not say."""
+        car = self.car(evse)
+        if car is None:
+            evccid = self._station.v2x.evccid(evse)
+            return evccid, "EVCCID" if evccid else ""
+        identity = car.identity
+        if car.evccid:
+            return car.evccid, "EVCCID"
+        if identity.vin:
+            return identity.vin, "VIN"
+        return (identity.mac.replace(":", ""), "MacAddress") if identity.mac else ("", "")
+
     def soc_known(self, evse: Evse) -> bool:
         """The state of charge of the car there is known: it has told it, or the station reads it (DC)."""
         car = self.car(evse)
@@ -377,14 +390,12 @@ class Links(Part):
 
     def show_name(self, plugged: Plugged) -> None:
         """Autocharge: the vehicle's name is its card."""
-        identity, station = plugged.car.identity, self._station
-        newest = station.config.version == "2.1"
-        if identity.mac:
-            station.tap(plugged.evse.id, identity.mac.replace(":", ""), "MacAddress")
-        elif identity.vin and newest:
-            station.tap(plugged.evse.id, identity.vin, "VIN")
-        elif identity.evccid and newest:
-            station.tap(plugged.evse.id, identity.evccid, "EVCCID")
+        name, kind = self.name(plugged.evse)
+        mac = plugged.car.identity.mac.replace(":", "")
+        if mac:
+            self._station.tap(plugged.evse.id, mac, "MacAddress")
+        elif name and self._station.config.version == "2.1":  # earlier versions have no such types of tokens
+            self._station.tap(plugged.evse.id, name, kind)
 
     def told(self, plugged: Plugged) -> None:
         """A vehicle has said what it can take and give: one of ISO 15118-20 may do so both ways (Q01)."""

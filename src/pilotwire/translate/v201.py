@@ -65,10 +65,26 @@ def _status(request: Any) -> inputs.Status:
     )
 
 
+_NAMES_OF_VEHICLES = frozenset({"EVCCID", "VIN", "MacAddress"})
+
+
+def _vehicle(token: Any) -> tuple[str, str]:
+    """What the vehicle calls itself: beside the token (2.1 Q01.FR.02), or as the token itself."""
+    if token is None:
+        return "", ""
+    if token.type in _NAMES_OF_VEHICLES:
+        return token.id_token, token.type
+    for more in token.additional_info or ():
+        if more.type in _NAMES_OF_VEHICLES:
+            return more.additional_id_token, more.type
+    return "", ""
+
+
 def _transaction_event(request: Any) -> inputs.TransactionEvent:
     info = request.transaction_info
     evse = request.evse
     token = request.id_token
+    vehicle, vehicle_type = _vehicle(token)
     kind = request.event_type
     return inputs.TransactionEvent(
         kind=kind,
@@ -86,6 +102,8 @@ def _transaction_event(request: Any) -> inputs.TransactionEvent:
         token_type="" if token is None else token.type,
         reservation_id=request.reservation_id,
         offline=bool(request.offline),
+        vehicle=vehicle,
+        vehicle_type=vehicle_type,
         samples=()
         if request.meter_value is None
         else samples_v2(

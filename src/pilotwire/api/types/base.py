@@ -160,6 +160,16 @@ class Cost(msgspec.Struct, kw_only=True):
     agrees: Annotated[bool | None, Meta(description="Whether that is ours to the cent; null: not known (yet)")]
 
 
+class SessionVehicle(msgspec.Struct, kw_only=True):
+    """What the vehicle of a session has told by its link with the station (ISO 15118, CHAdeMO, GB/T 27930)."""
+
+    name: Annotated[str | None, Meta(description="What it calls itself", examples=["ZZPWRV00000001X"])]
+    name_type: Annotated[Literal["EVCCID", "VIN", "MacAddress"] | None, Meta(description="Which kind of name that is")]
+    energy_transfer: Annotated[str | None, Meta(description="OCPP EnergyTransferModeEnumType", examples=["DC_BPT"])]
+    energy_wh: Annotated[int | None, Meta(description="Energy that it wanted when it said so last, Wh")]
+    departure: Annotated[Time | None, Meta(description="When it leaves")]
+
+
 class Session(msgspec.Struct, kw_only=True, gc=False):
     """A charging session. Exactly one for each transaction, whatever the wire did."""
 
@@ -184,6 +194,7 @@ class Session(msgspec.Struct, kw_only=True, gc=False):
     ocpp_version: str
     flags: Annotated[list[str], Meta(description="Anomalies seen, e.g. started-offline, seq-gap, meter-went-back")]
     cost: Annotated[Cost | None, Meta(description="Null: no tariff holds")]
+    vehicle: Annotated[SessionVehicle | None, Meta(description="Null: it has told nothing of itself")]
 
 
 class Sample(msgspec.Struct, kw_only=True):

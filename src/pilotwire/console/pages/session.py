@@ -162,6 +162,7 @@ async def one(request: PlainRequest, session_id: Text) -> Response[Any]:
         state=word("state", session.charging_state),
         flags=[(name, word("flag", name)) for name in session.flags],
         token_type=word("token-type", session.token_type),
+        name_type=word("token-type", session.vehicle.name_type if session.vehicle else None),
         lasted=lasted(session.started_at, session.ended_at, now),
         mean_power=mean_power(session, now),
         bill=None if session.cost is None else await tariffs.cost(context, principal, session.id),
