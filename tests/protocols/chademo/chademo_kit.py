@@ -10,7 +10,7 @@ from pilotwire.core.evse_link import Authorize, Offer
 from pilotwire.core.runner import Runner
 from pilotwire.core.time import SimScheduler
 from pilotwire.protocols.can import CanFrame
-from pilotwire.protocols.chademo import ChademoEv, ChademoEvConfig, ChademoEvse, ChademoEvseConfig, Pin
+from pilotwire.protocols.chademo import ChademoEv, ChademoEvConfig, ChademoEvse, ChademoEvseConfig
 from pilotwire.station.outlet import Flow, Hardware, Outlet
 
 OFFER = Offer(max_mv=500_000, max_ma=125_000, max_mw=50_000_000)
@@ -78,8 +78,7 @@ class Plug:
         return self
 
     def unplug(self) -> None:
-        self.ev.unplug(self.b.now)
-        self._carry(Pin("proximity", False), "ev")
+        self.b._do(lambda: self.ev.unplug(self.b.now))
 
     def say(self, data: Any) -> None:
         """Something on the wire that the vehicle did not send."""

@@ -254,7 +254,7 @@ def test_the_longest_charging_time_of_the_vehicle_ends_it() -> None:
 
 def test_a_vehicle_that_is_not_ready_is_waited_for_and_then_charges() -> None:
     plug = Plug(drive=msgspec.structs.replace(DRIVE, ready=False)).plug().run(4_000)
-    assert plug.phases == ("negotiate", "greet")
+    assert plug.phases == ("negotiate", "waiting")
     plug.b.command(DRIVE)
     plug.run(4_000)
     assert plug.phases == ("power", "power")

@@ -20,6 +20,8 @@ class End:
     side: Literal["ev", "evse"]
     theirs: frozenset[int]
     """The frames of the other end; all else on the bus is not for us."""
+    drives: frozenset[str]
+    """The wires that this end switches; nobody else does."""
 
     def __init__(self, babble: int) -> None:
         self.pins = {"proximity": False, "d1": False, "d2": False, "k": False}
@@ -47,7 +49,9 @@ class End:
         """A frame or a pin of the other end. What is neither is counted and ignored."""
         self._begin(now)
         if type(data) is Pin:
-            if data.name in self.pins and self.pins[data.name] != data.on:
+            if data.name not in self.pins or data.name in self.drives:
+                self.unknown_frames += 1
+            elif self.pins[data.name] != data.on:
                 self.pins[data.name] = data.on
                 self._pin(data)
         elif type(data) is CanFrame:

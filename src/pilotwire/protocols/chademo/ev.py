@@ -1,6 +1,6 @@
 """The vehicle's end of CHAdeMO 1.x and 2.0 with V2X: an `EvLink` whose units are `CanFrame` and `Pin`.
 
-    plugged → greet (d1) → ready (k) → contactors (d2) → output → power
+    plugged → greet (d1) → waiting → ready (k) → contactors (d2) → output → power
       → current down → open → weld → charger off → over
 
 The request follows `Drive` by at most 20 A/s. Which way power flows, the charger decides; a vehicle that can give
@@ -40,7 +40,18 @@ from .pins import Pin
 from .timers import CYCLE_MS
 
 EvPhase = Literal[
-    "plugged", "greet", "ready", "contactors", "output", "power", "current down", "open", "weld", "charger off", "over"
+    "plugged",
+    "greet",
+    "waiting",
+    "ready",
+    "contactors",
+    "output",
+    "power",
+    "current down",
+    "open",
+    "weld",
+    "charger off",
+    "over",
 ]
 ENDING: Final = frozenset({"current down", "open", "weld", "charger off", "over"})
 SAFE_MA: Final = 5_000
@@ -64,6 +75,7 @@ class ChademoEv(End):
 
     side = "ev"
     theirs = OF_EVSE
+    drives = frozenset({"k"})
 
     def __init__(self, config: ChademoEvConfig = ChademoEvConfig()) -> None:  # noqa: B008 - frozen
         super().__init__(config.babble_frames)
@@ -91,7 +103,7 @@ class ChademoEv(End):
         self._opened_mv = 0
         self._part_as: Parted | None = None
         self._ready_seen = False
-        self._emergency = False
+        self.emergency = False
 
     @property
     def extended(self) -> bool:
@@ -244,7 +256,7 @@ class ChademoEv(End):
 
     def _weld(self) -> None:
         self._disarm("contactors")
-        if not self.told_open and self.heard.get("weld_detection_supported") and not self._emergency:
+        if not self.told_open and self.heard.get("weld_detection_supported") and not self.emergency:
             self._arm("weld quarter")
 
     def _charger_off(self) -> None:
@@ -270,7 +282,7 @@ class ChademoEv(End):
         powered = self.phase == "power"
         if self.phase in ENDING:
             # The charger takes d1 and d2 away now, as it should.
-            if not self.pins["proximity"] and not self._emergency:
+            if not self.pins["proximity"] and not self.emergency:
                 self._fail("ChargerCommunicationError", "the plug was pulled", "pin 7")
             return
         found = stop_of(self.heard, self.pins, ready=self._ready_seen, powered=powered)
@@ -279,7 +291,12 @@ class ChademoEv(End):
             return
         highest, present = self.drive.max_mv, self.heard.get("present_output_voltage") or 0
         available = self.heard.get("available_output_voltage")
-        if self.phase == "greet" and CHARGER_LIMITS in self.seen and available and available < self.drive.target_mv:
+        if (
+            self.phase == "greet"
+            and {CHARGER_LIMITS, CHARGER_STATUS} <= self.seen
+            and available
+            and available < self.drive.target_mv
+        ):
             self._fail("ChargerIncompatible", "the charger does not reach the battery's voltage", "108.1-2")
         elif powered and present > highest:
             self._fail("OverVoltage", f"{present} mV at the inlet", "102.4.0")
@@ -320,17 +337,17 @@ class ChademoEv(End):
             self._part_as = Parted(reason=f"{why.words} ({why.rule})", by=why.by, ok=not why.code)
         elif why.code and self._part_as is not None and self._part_as.ok:
             self._part_as = Parted(reason=f"{why.words} ({why.rule})", by=why.by, ok=False)
-        if why.code and tell and (starting or not self._emergency):
+        if why.code and tell and (starting or not self.emergency):
             self._event(Fault(code=why.code, by=why.by, text=why.words, rule=why.rule))
         self._disarm("charger frames", "current deviation")
-        if why.emergency and not self._emergency:
-            self._emergency = True
+        self._say()
+        if why.emergency and not self.emergency:
+            self.emergency = True
             self._switch("k", False)
             if starting or self.phase == "current down":
                 self._enter("open")
         elif starting:
             self._enter("current down")
-        self._say()
 
     def _expired(self, name: str) -> None:
         if name == "weld quarter":
@@ -439,12 +456,9 @@ def _never(*_: object) -> bool:
 
 
 def _weld_over(end: ChademoEv) -> bool:
-    tested = not end.told_open and bool(end.heard.get("weld_detection_supported"))
-    return (
-        not tested
-        or (end.heard.get("present_output_voltage") or 0) <= EMPTY_MV
-        or "charging_system_fault" in end.faults
-    )
+    """Nothing to test, or tested: in an emergency the charger may not bring its output down in order."""
+    tested = not end.told_open and bool(end.heard.get("weld_detection_supported")) and not end.emergency
+    return not tested or (end.heard.get("present_output_voltage") or 0) <= EMPTY_MV
 
 
 _WELD_REST: Final = 1_000
@@ -458,8 +472,9 @@ _LATE: Final = {
 }
 PHASES: Final[dict[str, EvPhaseRule]] = {
     "greet": EvPhaseRule(
-        lambda end: {CHARGER_LIMITS, CHARGER_STATUS} <= end.seen and end.drive.ready, "ready", "charger frames first"
+        lambda end: {CHARGER_LIMITS, CHARGER_STATUS} <= end.seen, "waiting", "charger frames first"
     ),
+    "waiting": EvPhaseRule(lambda end: end.drive.ready, "ready"),
     "ready": EvPhaseRule(lambda end: end.pins["d2"], "contactors", "charger ready"),
     "contactors": EvPhaseRule(lambda end: end.closed, "output", "contactors"),
     "output": EvPhaseRule(

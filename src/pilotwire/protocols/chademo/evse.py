@@ -65,6 +65,7 @@ class ChademoEvse(End):
 
     side = "evse"
     theirs = OF_EV
+    drives = frozenset({"d1", "d2"})
 
     def __init__(self, config: ChademoEvseConfig = ChademoEvseConfig()) -> None:  # noqa: B008 - frozen
         super().__init__(config.babble_frames)
@@ -89,6 +90,7 @@ class ChademoEvse(End):
         self.incompatible = False
         self.charging = False
         self.emergency = False
+        self.stopping = False
         self.until: int | None = None
         """When the vehicle's longest charging time is over."""
         self.frozen_ma: int | None = None
@@ -226,7 +228,9 @@ class ChademoEvse(End):
 
     def _negotiate(self) -> None:
         self._arm("vehicle frames")
+        self.incompatible = not self._fits()
         self._start_cycle()
+        self._watch()
 
     def _lock(self) -> None:
         self._stage = Stage(True, False, False)
@@ -301,18 +305,17 @@ class ChademoEvse(End):
             # The vehicle takes everything back now, as it should; only what makes it an emergency matters.
             stage = Stage(False, False, False)
         found = stop_of(self.heard, self.pins, stage)
-        if found is not None and not (self.phase in ENDING and (not found.emergency or self.emergency)):
+        if self.phase in ENDING:
+            orderly = self._end_as is not None and self._end_as.ok
+            if found is not None and ((found.code and orderly) or (found.emergency and not self.emergency)):
+                self._stop(found)
+        elif found is not None:
             self._stop(found)
-        elif self.phase not in ENDING:
+        else:
             self._watch_own()
 
     def _watch_own(self) -> None:
-        offer = self.offer
-        target = self.heard.get("target_battery_voltage") or 0
-        highest = self.heard.get("maximum_battery_voltage") or 0
-        starting = self._cycle is not None and not self.charging
-        most = None if offer is None else offer.max_mv
-        if starting and offer is not None and most is not None and (target > most or 0 < highest < offer.min_mv):
+        if self._cycle is not None and not self.charging and not self._fits():
             self.incompatible = True
             words = "the battery does not fit: its voltage is out of the charger's reach"
             self._own_fault("EVIncompatible", words, "109.5.3", own=False)
@@ -320,6 +323,13 @@ class ChademoEvse(End):
         threshold = evse_frames.threshold_mv(self)
         if self.charging and threshold and self.measured.mv > threshold:
             self._own_fault("OverVoltage", f"{self.measured.mv} mV at the outlet, over the threshold", "108.4-5")
+
+    def _fits(self) -> bool:
+        """The compatibility check: the battery's voltages and what the charger reaches."""
+        target = self.heard.get("target_battery_voltage") or 0
+        highest = self.heard.get("maximum_battery_voltage") or 0
+        offer = self.offer
+        return offer is None or not ((offer.max_mv is not None and target > offer.max_mv) or 0 < highest < offer.min_mv)
 
     def _authorized(self, command: Authorize) -> None:
         self.accepted = command.accepted
@@ -382,6 +392,8 @@ class ChademoEvse(End):
             self._event(Fault(code=why.code, by=why.by, text=why.words, rule=why.rule))
         if why.code and why.by == "ev":
             self.system_malfunction = True
+        self.stopping = True
+        self._say()
         if why.emergency:
             self.emergency = True
             self._switch("d2", False)
@@ -394,8 +406,6 @@ class ChademoEvse(End):
             else:
                 self._enter("current down" if powered or met else "voltage down")
         self._disarm("charging time", "vehicle frames")
-        if starting:
-            self._say()
 
     def _expired(self, name: str) -> None:
         if name == "charging time":

@@ -89,7 +89,7 @@ def status(end: ChademoEvse, now: int) -> CanFrame:
         "connector_locked": end.locked,
         "battery_incompatible": end.incompatible,
         "charging_system_malfunction": end.system_malfunction,
-        "charging_stop_control": end.phase != "power",
+        "charging_stop_control": end.stopping or end.phase != "power",
         "remaining_time_10s": left if fine else None,
         "remaining_time_min": left if left is not None and not fine else None,
     })  # fmt: skip
