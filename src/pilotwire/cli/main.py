@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tail": ("tail", "watch frames as they pass"),
     "decode": ("decode", "explain an OCPP frame, or an EXI stream of a car (`decode exi`)"),
     "encode": ("encode", "write an EXI stream (`encode exi`)"),
+    "pki": ("pki", "make a whole test PKI of Plug & Charge"),
     "check": ("check", "check any CSMS or charging station against the standard"),
     "doctor": ("doctor", "check this machine and this installation"),
     "backup": ("backup", "copy the store while it is running"),

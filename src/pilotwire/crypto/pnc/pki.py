@@ -12,7 +12,7 @@ All below a root name the OCSP responder; answers are signed by the issuers them
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
@@ -25,7 +25,7 @@ from .. import pem
 from ..authority import Authority
 from ..chains import load
 from .issuing import AGREEING, AUTHORITY, CONTRACT, SIGNING, Issued, Wanted, issue
-from .keys import Kind, Random
+from .keys import Kind, Random, read_key
 from .trust import Trust
 
 OCSP_URL: Final = "http://ocsp.test/"
@@ -104,6 +104,24 @@ class Pki:
         for name, one in self.issued.items():
             yield f"{name}.pem", pem.text(list(one.chain)), False
             yield f"{name}.key", one.key.secret_pem(password), True
+
+
+def read(edition: Edition, files: Mapping[str, str], password: bytes = b"") -> Pki:
+    """What `Pki.files` gave, by name of the file. Raises ValueError (and ChainError) for what is not that."""
+    issued: dict[str, Issued] = {}
+    for file, text in files.items():
+        name, dot, ending = file.rpartition(".")
+        if not dot or ending != "pem":
+            continue
+        if f"{name}.key" not in files:
+            raise ValueError(f"{name}.pem has no {name}.key beside it")
+        certificate, *above = pem.blocks(text)
+        root = load(certificate).subject == load(certificate).issuer
+        issued[name] = Issued(name, certificate, read_key(files[f"{name}.key"], password), tuple(above), root)
+    missing = {"v2g-root", "mo-root", "oem-root"} - issued.keys()
+    if missing:
+        raise ValueError(f"this is no whole PKI: {', '.join(sorted(missing))} is not there")
+    return Pki(edition, issued["v2g-root"].key.kind, issued)
 
 
 _YEARS: Final = 365
