@@ -213,18 +213,12 @@ class UUGreenDriver(ModuleDriver):
         """The mode that the module is in really: its order may have been lost."""
         if slot.mode_until is not None:
             return
-        if slot.mode != used:
-            slot.mode = used
-            low = used == LOW
+        if not slot.mode:
+            # Whatever mode it is in: it can be put into the other one.
             out.append(
-                Limits(
-                    address=slot.address,
-                    max_mv=LOW_MV if low else 1_000_000,
-                    min_mv=150_000,
-                    max_ma=100_000,
-                    max_mw=30_000_000,
-                )
+                Limits(address=slot.address, max_mv=1_000_000, min_mv=150_000, max_ma=100_000, max_mw=30_000_000)
             )
+        slot.mode = used
 
 
 class UUGreenEmulator(ModuleEmulator):

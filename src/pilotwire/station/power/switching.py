@@ -1,0 +1,130 @@
+"""The switch matrix: one module from one output to another, never with current, never on two at once."""
+
+from __future__ import annotations
+
+from .limits import QUIET_MA
+from .messages import UnitChanged
+from .output import Output
+from .stage import Stage
+from .timers import CONTACT, METER, STALE
+from .unit import Unit
+
+_SILENT_MS = 3 * STALE.ms
+"""Silent for so long, a module's place is given to another as soon as nothing flows from it."""
+_FOLLOW_MS = 1_000
+"""It may deliver more than it was told for so long."""
+_LEAVE_MS = 2_000
+"""It may go on delivering for so long after it was turned off."""
+_START_MS = 8_000
+"""It must be running so long after it was turned on; a change of the voltage mode takes 4 s of it."""
+_SURE_MS = 500
+
+
+def contact(stage: Stage, unit: Unit, output: int, closed: bool, now: int) -> None:
+    """A mirror contact has moved, or is where it should not be."""
+    if unit.output != output:
+        if closed:
+            # A switch that no one has closed: the module must not go anywhere else.
+            if unit.output is None:
+                unit.output = output
+                unit.enter("stuck", now)
+            stage.withdraw(unit, f"the switch to output {output} is closed by itself", now, rest=False)
+            stage.turn_off(unit, now)
+        return
+    if closed:
+        if unit.state == "closing":
+            unit.enter("joined", now)
+        elif unit.state == "free":
+            unit.enter("stuck", now)
+        stage.dirty = True
+    elif unit.state in ("opening", "stuck"):
+        unit.enter("free", now)
+        stage.dirty = True
+    elif unit.state in ("joined", "leaving", "closing"):
+        opened_by_itself = unit.state != "closing"
+        stage.turn_off(unit, now)
+        unit.enter("free", now)
+        if opened_by_itself:
+            stage.withdraw(unit, f"the switch to output {output} has opened by itself", now)
+        stage.dirty = True
+
+
+def step(stage: Stage, unit: Unit, now: int) -> None:
+    """Time has gone by for one module."""
+    if unit.out and unit.out_until is not None and now >= unit.out_until and unit.state == "free":
+        unit.out, unit.out_until = "", None
+        stage.dirty = True
+        stage.out.append(UnitChanged(unit.id, "in service", "tried again"))
+    if unit.state == "joined":
+        _joined(stage, unit, now)
+    elif unit.state == "leaving":
+        _leaving(stage, unit, now)
+    elif unit.state == "closing":
+        if now - unit.since >= CONTACT.ms:
+            number = unit.output
+            stage.withdraw(unit, f"the switch to output {number} does not close", now)
+            if number is not None:
+                stage.connect(unit, number, False, now)
+    elif unit.state == "opening" and now - unit.since >= CONTACT.ms:
+        unit.enter("stuck", now)
+        stage.withdraw(unit, f"the switch to output {unit.output} does not open", now, rest=False)
+        stage.turn_off(unit, now)
+
+
+def _joined(stage: Stage, unit: Unit, now: int) -> None:
+    if unit.stopped or unit.out:
+        stage.leave(unit, unit.stopped or unit.out, now)
+    elif unit.id.bus in stage.down:
+        stage.leave(unit, f"bus {unit.id.bus} is off", now)
+    elif not unit.present or now - unit.read_at > _SILENT_MS:
+        stage.leave(unit, "silent", now)
+    elif unit.excess_since is not None and now - unit.excess_since > _FOLLOW_MS:
+        stage.withdraw(unit, f"delivers {unit.read_ma} mA instead of {unit.sent_ma if unit.sent_on else 0} mA", now)
+    elif unit.sent_on and unit.sent_ma and unit.running is False and now - (unit.on_since or now) > _START_MS:
+        stage.withdraw(unit, "does not start", now)
+
+
+def _leaving(stage: Stage, unit: Unit, now: int) -> None:
+    number = unit.output
+    if number is None:
+        unit.enter("free", now)
+        return
+    output = stage.outputs[number]
+    hidden = hidden_ma(stage, output, unit, now)
+    agreed = hidden is not None and hidden <= max(3_000, output.ma // 20)
+    silent = not unit.fresh(now)
+    zero = unit.zero_since is not None and not unit.unseen_ma and not silent
+    nothing = measured(output, now) and output.ma <= QUIET_MA
+    waited = now - unit.since
+    if nothing and waited >= 150:
+        # The whole output gives nothing.
+        stage.connect(unit, number, False, now)
+    elif zero and agreed:
+        stage.connect(unit, number, False, now)
+    elif silent and agreed:
+        unit.zero_since = unit.zero_since or now
+        if now - unit.zero_since >= _SURE_MS:
+            stage.connect(unit, number, False, now)
+    elif output.phase in ("active", "stopping") and waited > _LEAVE_MS and (not silent or not unit.present):
+        if not zero:
+            text = f"{unit.id} does not turn off: {unit.read_ma} mA"
+        else:
+            text = f"{hidden} mA more flow than the modules say, {unit.id} says nothing flows"
+        stage.withdraw(unit, text, now, rest=False)
+        stage.fail(output, "", text, now)
+
+
+def measured(output: Output, now: int) -> bool:
+    """The meter has spoken just now."""
+    return now - output.measured_at <= METER.ms
+
+
+def hidden_ma(stage: Stage, output: Output, apart: Unit, now: int) -> int | None:
+    """What the meter sees beyond what the other modules say that they deliver; None: no one knows."""
+    if not measured(output, now):
+        return None
+    others = 0
+    for unit in stage.at(output.number):
+        if unit is not apart and unit.fresh(now):
+            others += unit.read_ma
+    return output.ma - others
