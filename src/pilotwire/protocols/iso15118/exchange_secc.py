@@ -9,9 +9,10 @@ seconds unless the vehicle has done so (ISO 15118-2 8.8.4.3 and 7.7.1, DIN SPEC 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, Literal, cast
 
 from pilotwire.core.evse_link import (
+    AuthorizationAsked,
     Authorize,
     Certificate,
     Connected,
@@ -99,6 +100,8 @@ class Secc(Exchange):
         self._used = False
         """The output was set to something."""
         self._evccid = b""
+        self._late: set[str] = set()
+        """What the station did not do in time."""
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────────────────
     def begin(self, now: int) -> Sequence[Any]:
@@ -399,6 +402,27 @@ class Secc(Exchange):
         if not self._asked_locked:
             self._asked_locked = True
             self._effects.append(LockAsked(True))
+
+    def _let_in(self, pair: str, by: Literal["external", "contract"], timer: str, ongoing: str, now: int) -> None:
+        """The answer to AuthorizationReq (DIN: ContractAuthenticationReq): the station's, once it is there."""
+        request, granted = f"{pair}Req", self._authorized
+        if granted is None and timer not in self._due and timer not in self._late:
+            self._due[timer] = now + self.LIMITS[timer]
+            self._effects.append(AuthorizationAsked(by=by))
+        if self._halting:
+            self._fail(request, "FAILED", self._why_stopping(), "stop", now, told=self._fault is not None)
+        elif granted is not None and granted.accepted:
+            self._due.pop(timer, None)
+            said: Message = {"ResponseCode": "OK", "EVSEProcessing": "Finished"}
+            self._answer(f"{pair}Res", said, now, "ChargeParameterDiscovery")
+        elif granted is not None:
+            text = f"the vehicle is not let in: {granted.reason or 'refused'}"
+            self._fail(request, "FAILED", text, "authorization", now, code="NotAuthorized", by="evse")
+        elif timer in self._late:
+            text = f"nobody let the vehicle in within {self.LIMITS[timer] // 1000} s"
+            self._fail(request, "FAILED", text, "authorization", now, code="AuthorizationTimeout", by="evse")
+        else:
+            self._answer(f"{pair}Res", {"ResponseCode": "OK", "EVSEProcessing": ongoing}, now)
 
     # ── the session's own name ───────────────────────────────────────────────────────────────────────────────────────
     def _new_session(self) -> bytes:

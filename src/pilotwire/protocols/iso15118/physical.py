@@ -13,7 +13,7 @@ from typing import Any, Final
 
 Physical = dict[str, Any]
 
-_MILLI: Final = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+_MILLI: Final[tuple[int, ...]] = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 _MOST: Final = 32_767
 
 
@@ -58,7 +58,8 @@ def _scaled(value: int, unit: str) -> Physical:
 def milli(found: Physical) -> int:
     """The value in thousandths of its unit: mV, mA, mW, ms; rounded never, since 10⁻³ is the smallest multiplier."""
     value: int = found["Value"]
-    return value * _MILLI[found["Multiplier"] + 3]
+    power: int = found["Multiplier"]
+    return value * _MILLI[power + 3]
 
 
 def whole(found: Physical) -> int:

@@ -21,7 +21,6 @@ from typing import Any, ClassVar, Final, cast
 import msgspec
 
 from pilotwire.core.evse_link import (
-    AuthorizationAsked,
     Limits,
     Needs,
     Paused,
@@ -90,9 +89,6 @@ class Iso2Secc(DcSecc):
         self._mode = ""
         self._chosen: set[tuple[int, int | None]] = set()
         """(service, parameter set)"""
-        self._waiting_for_user = False
-        self._late: set[str] = set()
-        """What the station did not do in time."""
         self._said: dict[int, Points] = {}
         self._schedule = 1
         self._meter_said: Message | None = None
@@ -199,25 +195,8 @@ class Iso2Secc(DcSecc):
             self._answer("AuthorizationRes", {"ResponseCode": "OK", "EVSEProcessing": "Finished"}, now, _DISCOVERY)
             return
         timer = EXTERNAL if self._payment == "external" else ONGOING
-        if timer not in self._due and timer not in self._late and self._authorized is None:
-            self._due[timer] = now + LIMITS[timer]
-            self._effects.append(AuthorizationAsked(by=self._payment))
-        granted = self._authorized
-        if granted is not None and granted.accepted and self._stop is None and self._fault is None:
-            self._due.pop(timer, None)
-            self._late.discard(timer)
-            self._answer("AuthorizationRes", {"ResponseCode": "OK", "EVSEProcessing": "Finished"}, now, _DISCOVERY)
-        elif granted is not None and not granted.accepted:
-            text = f"the vehicle is not let in: {granted.reason or 'refused'}"
-            self._fail("AuthorizationReq", "FAILED", text, "authorization", now, code="NotAuthorized", by="evse")
-        elif self._halting:
-            self._fail("AuthorizationReq", "FAILED", self._why_stopping(), "stop", now)
-        elif timer in self._late:
-            text = f"nobody let the vehicle in within {LIMITS[timer] // 1000} s"
-            self._fail("AuthorizationReq", "FAILED", text, "authorization", now, code="AuthorizationTimeout", by="evse")
-        else:
-            processing = "Ongoing" if self._payment == "contract" else "Ongoing_WaitingForCustomerInteraction"
-            self._answer("AuthorizationRes", {"ResponseCode": "OK", "EVSEProcessing": processing}, now)
+        processing = "Ongoing" if self._payment == "contract" else "Ongoing_WaitingForCustomerInteraction"
+        self._let_in("Authorization", self._payment, timer, processing, now)
 
     # ── parameters ───────────────────────────────────────────────────────────────────────────────────────────────────
     def _discovery(self, body: Message, now: int) -> None:

@@ -1,0 +1,80 @@
+"""Schedules of DIN SPEC 70121: power alone, in watts of 16 bits, so never more than 32,767 W (9.5.2.9).
+
+A station of more power tells the highest figure, and so does the profile of a vehicle that uses it: the limits of
+CurrentDemandRes are what counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pilotwire.core.evse_link import Schedule
+from pilotwire.protocols.exi.codec import Message
+
+DAY_S: Final = 86_400
+MOST_W: Final = 32_767
+MOST_ENTRIES: Final = 12
+"""Of one schedule; the schema has no end, vehicles have."""
+Points = tuple[tuple[int, int], ...]
+"""(start in s from now, mW)"""
+
+
+def sa_schedules(given: Iterable[tuple[Schedule, int]], now: int, most_mw: int) -> tuple[Message, dict[int, Points]]:
+    """SAScheduleList, and what it says of each tuple; of no schedule: `most_mw` for a day."""
+    tuples: list[Message] = []
+    said: dict[int, Points] = {}
+    for schedule, told in given:
+        points = _shifted(schedule, (now - told) // 1000)
+        one, said[schedule.id] = _tuple(schedule.id, points, schedule.duration_s - (now - told) // 1000)
+        tuples.append(one)
+    if not tuples:
+        one, said[1] = _tuple(1, ((0, most_mw),), DAY_S)
+        tuples.append(one)
+    return {"SAScheduleTuple": tuples}, said
+
+
+def _shifted(schedule: Schedule, age_s: int) -> Points:
+    points: list[tuple[int, int]] = []
+    for start, mw in sorted(schedule.points):
+        points = [(0, mw)] if start <= age_s else [*points, (start - age_s, mw)]
+    if not points or points[0][0] > 0:
+        points.insert(0, (0, 0))  # what nobody allows is not allowed
+    return tuple(points[:MOST_ENTRIES])
+
+
+def _tuple(number: int, points: Points, until_s: int) -> tuple[Message, Points]:
+    entries: list[Message] = []
+    said: list[tuple[int, int]] = []
+    for start, mw in points:
+        power = min(MOST_W, max(0, mw) // 1000)
+        entries.append({"RelativeTimeInterval": {"start": start}, "PMax": power})
+        said.append((start, power * 1000))
+    entries[-1]["RelativeTimeInterval"]["duration"] = max(1, until_s - points[-1][0])
+    made: Message = {
+        "SAScheduleTupleID": number,
+        "PMaxSchedule": {"PMaxScheduleID": number, "PMaxScheduleEntry": entries},
+    }
+    return made, tuple(said)
+
+
+def exceeds(points: Points, profile: Sequence[tuple[int, int]]) -> bool:
+    """Whether a vehicle's profile, (start in s, mW), is above the schedule at any time."""
+    for place, (start, mw) in enumerate(profile):
+        end = profile[place + 1][0] if place + 1 < len(profile) else None
+        for other, (begins, most) in enumerate(points):
+            ends = points[other + 1][0] if other + 1 < len(points) else None
+            if (end is None or begins < end) and (ends is None or start < ends) and mw > most:
+                return True
+    return False
+
+
+def read(element: Message) -> tuple[Schedule, ...]:
+    """The schedules of SAScheduleList."""
+    found: list[Schedule] = []
+    for one in element["SAScheduleTuple"]:
+        entries = one["PMaxSchedule"]["PMaxScheduleEntry"]
+        points = tuple((entry["RelativeTimeInterval"]["start"], entry["PMax"] * 1000) for entry in entries)
+        duration = entries[-1]["RelativeTimeInterval"].get("duration", DAY_S)
+        found.append(Schedule(points=points, duration_s=points[-1][0] + duration, id=one["SAScheduleTupleID"]))
+    return tuple(found)
