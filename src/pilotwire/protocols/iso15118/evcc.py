@@ -66,6 +66,12 @@ class Evcc:
         inner = self.inner.deadline if self.inner is not None else None
         return min((due for due in (self._answer_due, self._setup_due, inner) if due is not None), default=None)
 
+    @property
+    def kept(self) -> tuple[Dialect, Any] | None:
+        """Of a session that sleeps: what `resume` of the next one wants."""
+        kept = getattr(self.inner, "kept", None)
+        return None if self.dialect is None or kept is None else (self.dialect, kept)
+
     def start(self, now: int) -> Sequence[Any]:
         """The connection is up."""
         if self.state != "idle":

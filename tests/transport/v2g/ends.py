@@ -1,0 +1,157 @@
+"""One end of sessions over a real network, as a process of its own: `python ends.py station|vehicle INTERFACE`.
+
+It is told what to do by lines of JSON on its standard input, and says what happens by lines on its standard output:
+
+    station   {"config": {…}, "tls": {…}, "plain": true, "dc": true, "offer": {…}}     →  {"listens": […]}, events
+    vehicle   {"config": {…}, "tls": {…}, "dc": true, "charge_s": 0.5, "give_ma": 0}   →  events, {"done": …}
+
+Both end with their standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import msgspec
+
+from pilotwire.core.errors import PilotwireError
+from pilotwire.core.ev_link import ContactsAsked, Flowing, Linked, Offered, Parted
+from pilotwire.core.evse_link import AuthorizationAsked, Authorize, Ended, Offer, Requested
+from pilotwire.protocols.iso15118.config import EvccConfig, SeccConfig
+from pilotwire.station.outlet import Hardware, Outlet
+from pilotwire.transport.runtime import LoopScheduler
+from pilotwire.transport.v2g import EvccTls, SeccServer, SeccTls, V2gLink, dial_secc, run_secc
+from pilotwire.vehicle.car import Vehicle
+from pilotwire.vehicle.catalogue import BIDIRECTIONAL
+from pilotwire.vehicle.inside import Habits, Inside
+
+QUICK = {
+    "contactor_ms": 20, "lock_ms": 20, "isolation_ms": 100, "volts_ramp": 8_000_000, "amperes_ramp": 2_000_000,
+    "tick_ms": 20, "report_ms": 100,
+}  # fmt: skip
+OFFER = {
+    "max_mv": 500_000, "min_mv": 150_000, "max_ma": 200_000, "max_mw": 60_000_000,
+    "max_discharge_ma": 50_000, "max_discharge_mw": 20_000_000,
+}  # fmt: skip
+OFFER_AC = {"max_ma": 16_000, "max_mw": 11_000_000, "max_discharge_ma": 16_000, "max_discharge_mw": 11_000_000}
+
+
+def say(**message: Any) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def told(event: Any) -> None:
+    say(event=type(event).__name__, **msgspec.to_builtins(event))
+
+
+class Station:
+    """Waits for vehicles, with one outlet."""
+
+    def __init__(self, interface: str) -> None:
+        self.interface = interface
+        self.server: SeccServer | None = None
+        self.paused: dict[bytes, Any] = {}
+
+    async def do(self, order: Any) -> None:
+        if self.server is not None:
+            await self.server.close()
+        dc = order.get("dc", True)
+        offer = msgspec.convert(order.get("offer", OFFER if dc else OFFER_AC), Offer)
+        tls = SeccTls(**order["tls"]) if order.get("tls") else None
+
+        def opened(link: V2gLink) -> Any:
+            outlet = Outlet(LoopScheduler(), link.command, Hardware(dc=dc, **QUICK), meter_id="METER1")
+            seen: dict[str, Any] = {"most_ma": 0, "least_ma": 0}
+            say(opened=list(link.peer), secured=link.secured.version if link.secured else "")
+
+            def event(one: Any) -> None:
+                if isinstance(one, Requested):
+                    seen["most_ma"], seen["least_ma"] = max(seen["most_ma"], one.ma), min(seen["least_ma"], one.ma)
+                else:
+                    told(one)
+                outlet.event(one)
+                if isinstance(one, AuthorizationAsked):
+                    link.command(Authorize(accepted=True))
+                if isinstance(one, Ended):
+                    outlet.stop()
+                    say(outlet="off" if not outlet.ma else "on", closed=outlet.closed, **seen)
+
+            outlet.offering(offer)
+            return event
+
+        self.server = await run_secc(
+            msgspec.convert(order["config"], SeccConfig), opened, interface=self.interface, tls=tls,
+            tcp_port=0 if order.get("plain", True) else None, paused=self.paused,
+        )  # fmt: skip
+        say(listens=[self.server.tcp_port, self.server.tls_port])
+
+    async def close(self) -> None:
+        if self.server is not None:
+            await self.server.close()
+
+
+class Car:
+    """Comes, charges for a moment, and goes."""
+
+    def __init__(self, interface: str) -> None:
+        self.interface = interface
+
+    async def do(self, order: Any) -> None:
+        dc = order.get("dc", True)
+        habits = Habits(contacts_ms=20, look_ms=50, halt_when_full=False, discharge_ma=order.get("give_ma", 0))
+        scheduler = LoopScheduler()
+        seen = {"most_mw": 0, "least_mw": 0}
+
+        def opened(link: V2gLink) -> Any:
+            inside = Inside(Vehicle(BIDIRECTIONAL, 500), scheduler, link.command, dc=dc, habits=habits)
+            inside.begin()
+
+            def event(one: Any) -> None:
+                if isinstance(one, Flowing):
+                    mw = one.mw if one.mw is not None else one.mv * one.ma // 1000
+                    seen["most_mw"], seen["least_mw"] = max(seen["most_mw"], mw), min(seen["least_mw"], mw)
+                elif not isinstance(one, Offered):
+                    told(one)
+                inside.event(one)
+                if isinstance(one, ContactsAsked) and one.closed:
+                    scheduler.call_later(int(order.get("charge_s", 0.5) * 1000), inside.halt)
+                if isinstance(one, Linked) and order.get("vanish"):
+                    link.close("the cable is cut")
+                if isinstance(one, Parted):
+                    inside.stop()
+
+            return event
+
+        tls = EvccTls(**order["tls"]) if order.get("tls") else None
+        try:
+            link = await dial_secc(
+                msgspec.convert(order["config"], EvccConfig), opened, interface=self.interface, tls=tls,
+                security=order.get("security"),
+            )  # fmt: skip
+        except PilotwireError as error:
+            say(done=str(error), dialect=None)
+            return
+        why = await link.done
+        say(
+            done=why, dialect=link.machine.dialect, secured=link.secured.version if link.secured else "",
+            station=link.peer[0], **seen,
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        """It holds nothing."""
+
+
+async def main(end: str, interface: str) -> None:
+    loop = asyncio.get_running_loop()
+    served = Station(interface) if end == "station" else Car(interface)
+    say(ready=end)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        await served.do(json.loads(line))
+    await served.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

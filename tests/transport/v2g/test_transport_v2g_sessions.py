@@ -1,0 +1,119 @@
+"""Full sessions over a real network: two processes in two network namespaces, joined by a cable.
+
+The vehicle finds the station by multicast, connects over link-local addresses, agrees on a protocol, charges and goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.netns import Talker, cable
+
+ENDS = "tests/transport/v2g/ends.py"
+
+
+class Pair(NamedTuple):
+    station: Talker
+    vehicle: Talker
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    """Both ends, up and waiting."""
+    with (
+        cable() as (evse, ev),
+        evse.python(ENDS, "station", evse.interface) as station,
+        ev.python(ENDS, "vehicle", ev.interface) as vehicle,
+    ):
+        for end in (station, vehicle):
+            end.until(lambda said: "ready" in said)
+        yield Pair(station, vehicle)
+
+
+class Went(NamedTuple):
+    """What both ends said of a session."""
+
+    station: list[Any]
+    vehicle: list[Any]
+    done: Any
+    outlet: Any
+
+    def of(self, name: str, end: str = "station") -> list[Any]:
+        return [one for one in getattr(self, end) if one.get("event") == name]
+
+
+def session(pair: Pair, station: dict[str, Any], vehicle: dict[str, Any]) -> Went:
+    """One session to its end."""
+    before = len(pair.station.said), len(pair.vehicle.said)
+    pair.station.say(station)
+    pair.station.until(lambda said: "listens" in said)
+    pair.vehicle.say(vehicle)
+    try:
+        done = pair.vehicle.until(lambda said: "done" in said)
+        outlet = pair.station.until(lambda said: "outlet" in said)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{pair.station.account()}\n{pair.vehicle.account()}") from None
+    return Went(pair.station.said[before[0] :], pair.vehicle.said[before[1] :], done, outlet)
+
+
+def good(went: Went, protocol: str, dialect: str, service: str) -> None:
+    """It was a session of this kind, it ended in order, and nothing flows any more."""
+    said = f"{went.station}\n{went.vehicle}"
+    assert [one["protocol"] for one in went.of("Connected")] == [protocol], said
+    assert went.done["dialect"] == dialect, said
+    assert went.done["station"] == "fe80::1"
+    assert service in [one["service"] for one in went.of("Limits")], said
+    assert [one["ok"] for one in went.of("Ended")] == [True], said
+    assert [one["ok"] for one in went.of("Parted", "vehicle")] == [True], said
+    assert not went.of("Fault") and not went.of("Fault", "vehicle"), said
+    assert went.outlet["outlet"] == "off"
+
+
+@pytest.fixture
+def tls(pki: Any, tmp_path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Files of both ends: P-256 for -2, P-521 for -20."""
+    both = tmp_path / "roots.pem"
+    both.write_text("".join(pki[kind].root.read_text().partition("-----BEGIN PRIVATE")[0] for kind in ("p256", "p521")))
+    station = {
+        "chain": pki["p256"].station, "key": pki["p256"].station, "chain20": pki["p521"].station,
+        "key20": pki["p521"].station, "vehicle_roots": pki["p521"].root,
+    }  # fmt: skip
+    vehicle = {"roots": both, "chain": pki["p521"].vehicle, "key": pki["p521"].vehicle}
+    return {key: str(path) for key, path in station.items()}, {key: str(path) for key, path in vehicle.items()}
+
+
+def test_iso_2_dc(pair: Pair) -> None:
+    went = session(
+        pair,
+        {"config": {"dialects": ["iso2", "din"], "services": ["DC"]}},
+        {"config": {"dialects": ["iso2"], "services": ["DC"]}},
+    )
+    good(went, "iso15118-2", "iso2", "DC")
+    assert went.outlet["most_ma"] > 50_000 and went.done["most_mw"] > 10_000_000
+    assert went.done["secured"] == ""
+
+
+def test_iso_2_ac(pair: Pair) -> None:
+    went = session(
+        pair,
+        {"config": {"dialects": ["iso2"], "services": ["AC"]}, "dc": False},
+        {"config": {"dialects": ["iso2"], "services": ["AC"]}, "dc": False},
+    )
+    good(went, "iso15118-2", "iso2", "AC")
+
+
+def test_iso_2_over_tls_1_2(pair: Pair, tls: Any) -> None:
+    went = session(
+        pair,
+        {"config": {"dialects": ["iso2"], "services": ["DC"]}, "tls": tls[0]},
+        {
+            "config": {"dialects": ["iso2"], "services": ["DC"]},
+            "tls": tls[1] | {"newest": False},
+            "security": "required",
+        },
+    )
+    good(went, "iso15118-2", "iso2", "DC")
+    assert went.done["secured"] == "TLSv1.2"
