@@ -91,7 +91,7 @@ async def test_what_they_send_arrives_here():
                 async with asyncio.timeout(5):
                     while not peer.send_pgn(0, 0x02, CHARGER, 7, list(data)):  # the last one is not over for it yet
                         await asyncio.sleep(0.005)
-                await ours.until(lambda: ours.seen)
+                await ours.until(ours.seen.__len__)
                 packets = [(each.pgn, each.sa, each.data) for each in ours.seen if isinstance(each, Packet)]
                 assert packets == [(0x0200, BMS, data)]
                 ours.seen.clear()
