@@ -122,6 +122,9 @@ class Rest(msgspec.Struct, frozen=True):
 class Ask(msgspec.Struct, frozen=True):
     """Ask for new schedules (renegotiation)."""
 
+    service: bool = False
+    """Not for new schedules but for another service (ISO 15118-20)."""
+
 
 EvEvent = Linked | Allowed | Offered | ContactsAsked | Flowing | Fault | Parted
 EvCommand = Drive | Contacts | Halt | Rest | Ask | Fault

@@ -278,6 +278,9 @@ class Resume(msgspec.Struct, frozen=True):
 class Renegotiate(msgspec.Struct, frozen=True):
     """The schedule has changed: it is to ask again."""
 
+    service: bool = False
+    """Not the schedule but the service is to be chosen anew (ISO 15118-20)."""
+
 
 class Stop(msgspec.Struct, frozen=True):
     """End the session in order; with `emergency` at once."""

@@ -1,0 +1,24 @@
+"""The energy services of ISO 15118-20, one module each: its states, messages, payload type and what it does with them.
+
+A service is a `SeccMode` and an `EvccMode` (`base`). To add one: write the module, and name it in the tables here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pilotwire.core.evse_link import Service
+
+from ..answers import COMMON
+from .ac import AC_EMPTY, AcSecc
+from .ac_ev import AcEvcc
+from .base import EvccMode, SeccMode
+from .dc import DC_EMPTY, DcSecc
+from .dc_ev import DcEvcc
+
+__all__ = ["EMPTY", "EVCC_MODES", "SECC_MODES", "EvccMode", "SeccMode"]
+
+SECC_MODES: Final[dict[Service, type[SeccMode]]] = {"AC": AcSecc, "AC_BPT": AcSecc, "DC": DcSecc, "DC_BPT": DcSecc}
+EVCC_MODES: Final[dict[Service, type[EvccMode]]] = {"AC": AcEvcc, "AC_BPT": AcEvcc, "DC": DcEvcc, "DC_BPT": DcEvcc}
+EMPTY: Final[dict[str, dict[str, Any]]] = COMMON | AC_EMPTY | DC_EMPTY
+"""The least that the schema takes as each response, without its header and code."""

@@ -1,0 +1,32 @@
+"""Which request may come in which state of the station: the table of ISO 15118-20, 8.7.3.
+
+A state is named after the request that it waits for. Those of the energy services are in `modes`. What is not here is
+answered FAILED_SequenceError, and the session is over.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+State = str
+Allowed = dict[State, frozenset[str]]
+
+
+def requests(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+COMMON: Final[Allowed] = {
+    "SessionSetup": requests("SessionSetupReq"),
+    "AuthorizationSetup": requests("AuthorizationSetupReq", "SessionStopReq"),
+    "Authorization": requests("AuthorizationReq", "CertificateInstallationReq", "SessionStopReq"),
+    "ServiceDiscovery": requests("ServiceDiscoveryReq", "SessionStopReq"),
+    "ServiceDetail": requests("ServiceDetailReq", "SessionStopReq"),
+    "ServiceSelection": requests("ServiceDetailReq", "ServiceSelectionReq", "SessionStopReq"),
+    "ScheduleExchange": requests("ScheduleExchangeReq", "SessionStopReq"),
+    "PowerDelivery": requests("PowerDeliveryReq", "SessionStopReq"),
+    "SessionStop": requests("SessionStopReq"),
+    "Over": requests(),
+}
+"""Before and between the energy services. `Resumed` is made of the paused session's service: its
+ChargeParameterDiscovery comes at once, or the authorisation anew."""
