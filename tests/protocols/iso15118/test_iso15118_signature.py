@@ -174,3 +174,26 @@ def test_a_message_without_its_parts_is_malformed() -> None:
         with pytest.raises(SignatureError) as caught:
             pnc.parts_of("iso20", "AuthorizationReq", message)
         assert caught.value.code == "malformed"
+
+
+def test_an_emaid_is_signed_in_the_form_of_the_standard_and_taken_in_both() -> None:
+    """Its name has two types: the general grammar for fragments is right, codecs of the field take the type."""
+    element = {"Id": "id4", "value": "DEPWRC00000002"}
+    part = [Part("iso2", "eMAID", element)]
+    signature = signed(part)
+    digest = signature["SignedInfo"]["Reference"][0]["DigestValue"]
+    general = bytes.fromhex("80ec0202b4b21a400411115415d490cc0c0c0c0c0c0c0cbd3d00")  # as an independent codec has it
+    assert digest == hashlib.sha256(general).digest()
+    check(signature, part, ISO2, verify)
+    info = signature["SignedInfo"]
+    info["Reference"][0]["DigestValue"] = hashlib.sha256(exi.encode_fragment("iso2", {"eMAID": element})).digest()
+    signature["SignatureValue"]["value"] = stand_in(signed_bytes(info))
+    check(signature, part, ISO2, verify)
+
+
+@pytest.mark.parametrize("element", [{"Id": "id4"}, {"value": "x"}, "DE", {}])
+def test_no_other_shape_has_a_general_form(element: Any) -> None:
+    from pilotwire.protocols.exi.relaxed import encode_relaxed
+
+    with pytest.raises(exi.EncodeError):
+        encode_relaxed("iso2", {"eMAID": element})
