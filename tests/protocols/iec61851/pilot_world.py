@@ -26,6 +26,8 @@ class PilotWorld:
         self.contactor_ms: int | None = 20
         """How long it takes; None: it does not move."""
         self.lock_works = True
+        self.charger_stops = True
+        """The vehicle's charger says when it has stopped."""
         self.machine = evse or PilotEvse()
         self.vehicle = ev
         self.evse = Runner(self.machine, self.time, send=self._drive, event=self._said)
@@ -101,6 +103,6 @@ class PilotWorld:
 
     def _heard(self, event: Any) -> None:
         self.heard.append((self.now, event))
-        if isinstance(event, ev_link.ContactsAsked):
+        if isinstance(event, ev_link.ContactsAsked) and (event.closed or self.charger_stops):
             assert self.ev
             self.ev.command(ev_link.Contacts(event.closed))

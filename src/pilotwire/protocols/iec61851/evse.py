@@ -135,7 +135,7 @@ class PilotEvse:
             None if self._b_at is None else self._b_at + timers.WAKE_UP.ms,
             self._step_until,
             self._phases_at,
-            None if self._f_at is None or not self._lock_asked else self._f_at + timers.UNLOCK_F.ms,
+            self._unlock_due(),
             None if self._f_at is None or self._shown >= set(self.faults) else self._f_at + timers.STATE_F.ms,
             None if self._over_at is None else self._over_at + timers.OVER_CURRENT.ms,
         )
@@ -294,6 +294,11 @@ class PilotEvse:
         elif contact == "closed" and not closed:
             self.contact = "open"
             self._raise("MREC17EVSEContactorFault", "evse", "the contactor opened by itself")
+
+    def _unlock_due(self) -> int | None:
+        if self._f_at is None or not self._lock_asked or self.contact != "open":
+            return None
+        return self._f_at + timers.UNLOCK_F.ms
 
     def _contact_due(self) -> int | None:
         if self.contact == "closing":
