@@ -117,3 +117,41 @@ def test_iso_2_over_tls_1_2(pair: Pair, tls: Any) -> None:
     )
     good(went, "iso15118-2", "iso2", "DC")
     assert went.done["secured"] == "TLSv1.2"
+
+
+def test_din(pair: Pair) -> None:
+    went = session(
+        pair,
+        {"config": {"dialects": ["iso2", "din"], "services": ["DC"]}},
+        {"config": {"dialects": ["din"], "services": ["DC"]}},
+    )
+    good(went, "din70121", "din", "DC")
+    assert went.outlet["most_ma"] > 50_000 and went.done["most_mw"] > 10_000_000
+
+
+ISO_20 = {
+    "AC": ("iso20-ac", False, 0),
+    "DC": ("iso20-dc", True, 0),
+    "AC_BPT": ("iso20-ac", False, 8_000),
+    "DC_BPT": ("iso20-dc", True, 20_000),
+}
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["scheduled", "dynamic"])
+@pytest.mark.parametrize("service", ISO_20)
+def test_iso_20_over_tls_1_3(pair: Pair, tls: Any, service: str, dynamic: bool) -> None:
+    dialect, dc, give = ISO_20[service]
+    went = session(
+        pair,
+        {"config": {"dialects": [dialect], "services": [service]}, "dc": dc, "tls": tls[0], "plain": False},
+        {
+            "config": {"dialects": [dialect], "services": [service], "dynamic": dynamic},
+            "dc": dc,
+            "tls": tls[1] | {"oldest": False},
+            "give_ma": give,
+        },
+    )
+    good(went, "iso15118-20", dialect, service)
+    assert went.done["secured"] == "TLSv1.3"
+    if give and not dynamic:
+        assert went.outlet["least_ma"] < 0 or went.done["least_mw"] < 0, "it has given something back"
