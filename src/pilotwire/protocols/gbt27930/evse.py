@@ -391,6 +391,9 @@ class GbtEvse:
         return None
 
     def on_bcs(self, values: dict[str, Any], size: int, now: int) -> list[Any]:
+        if values["voltage"] is None or values["current"] is None:
+            self.line.counts.malformed += 1
+            return []
         self._have_bcs = True
         self.line.wait(t.BCS, now)
         return [*self._need(soc=values["soc"], remaining_ms=values["remaining"]), *self._go_on(now)]
