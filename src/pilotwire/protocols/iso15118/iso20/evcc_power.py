@@ -95,13 +95,13 @@ class Power:
             control = {"Dynamic_SEReqControlMode": mode}
         else:
             if drive.departure_ms is not None:
-                energies["DepartureTime"] = drive.departure_ms // 1000
+                energies["DepartureTime"] = _seconds(drive.departure_ms)
             control = {"Scheduled_SEReqControlMode": energies}
         evcc.send(payload_type, "ScheduleExchangeReq", MaximumSupportingPoints=most, **control)
 
     def departure_s(self) -> int:
         departure = self.evcc.drive.departure_ms
-        return BY_DEFAULT_S if departure is None else max(0, departure) // 1000
+        return BY_DEFAULT_S if departure is None else _seconds(departure)
 
     def energies(self) -> Message:
         """EVTargetEnergyRequest and its bounds; under zero: the vehicle has more than it wants."""
@@ -268,7 +268,7 @@ class Power:
             "BatteryEnergyCapacity": of_whole(drive.capacity_wh),
         }
         if drive.remaining_ms is not None:
-            shown["RemainingTimeToTargetSOC"] = max(0, drive.remaining_ms) // 1000
+            shown["RemainingTimeToTargetSOC"] = _seconds(drive.remaining_ms)
         return shown
 
     def looped(self, came: Came) -> None:
@@ -358,6 +358,11 @@ class Power:
             evcc.part(why or "the vehicle sleeps", "evse" if why else "ev", ok=True, paused=True)
         else:
             evcc.part(why or "the vehicle ended the session", "ev", ok=not code)
+
+
+def _seconds(ms: int) -> int:
+    """As 32 bits take them."""
+    return max(0, min(ms // 1000, 0xFFFF_FFFF))
 
 
 def _percent(permille: int) -> int:

@@ -8,6 +8,7 @@ entry with the least of their powers: it may be less than was meant, never more.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -158,12 +159,8 @@ def _merged(charge: Points, back: Points) -> Points:
 
 def at(points: Sequence[tuple[int, int]], when: int) -> int:
     """The value that holds at a time; nothing holds before the first."""
-    value = 0
-    for start, each in points:
-        if start > when:
-            break
-        value = each
-    return value
+    place = bisect_right(points, when, key=lambda point: point[0])
+    return points[place - 1][1] if place else 0
 
 
 def bounds(points: Sequence[tuple[int, int]], when: int) -> tuple[int | None, int]:
@@ -219,9 +216,10 @@ def exceeds(points: Points, end: int, schedule: Schedule, anchor: int) -> str:
     What a profile says of the time behind the schedule binds nobody."""
     limits = [(anchor // 1000 * 1000 + start * 1000, mw) for start, mw in schedule.points]
     last = anchor + schedule.duration_s * 1000
+    both = any(mw < 0 for _, mw in limits)
     for when in sorted({start for start, _ in (*points, *limits)}):
         if points[0][0] <= when < min(end, last):
-            drawn, (least, most) = at(points, when), bounds(limits, when)
-            if drawn > most or (least is not None and drawn < least):
-                return f"{drawn} mW, {(when - anchor) // 1000} s behind the anchor, where {least or most} mW may flow"
+            drawn, limit = at(points, when), at(limits, when)
+            if drawn > max(0, limit) or (both and drawn < min(0, limit)):
+                return f"{drawn} mW, {(when - anchor) // 1000} s behind the anchor, where {limit} mW may flow"
     return ""

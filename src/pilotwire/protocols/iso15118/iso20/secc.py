@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final, Literal
 
+import msgspec
+
 from pilotwire.core import evse_link as link
 from pilotwire.core.evse_link import Authorize, Ended, EvseCommand, Fault, Measured, Offer, Schedule, Side
 from pilotwire.core.machines import Close, Send
@@ -190,14 +192,13 @@ class Iso20Secc:
         self._open[came.stream] = came
         if came.stream == wire.MAIN_STREAM:
             self.alarms.drop("sequence")
-        if came.name != "SessionSetupReq" and came.body["Header"]["SessionID"] != self.session.id:
-            self.refuse(came, "FAILED_UnknownSession", "it names a session that is not this one", "8.3.4.1")
-            return
         open_here = self.allowed if came.stream == wire.MAIN_STREAM else self.sides.allowed(came.stream)
         if twice or came.name not in open_here:
             wanted = " or ".join(sorted(open_here)) or "nothing"
             text = "the one before it has no answer yet" if twice else f"{wanted} is what may come in {self.state}"
             self.refuse(came, "FAILED_SequenceError", text, "8.7.3")
+        elif came.name != "SessionSetupReq" and came.body["Header"]["SessionID"] != self.session.id:
+            self.refuse(came, "FAILED_UnknownSession", "it names a session that is not this one", "8.3.4.1")
         elif self._doom is not None and came.name != "SessionStopReq":
             code, text, by, fault = self._doom
             self.refuse(came, code, text, "", by=by, fault=fault)
@@ -215,9 +216,7 @@ class Iso20Secc:
         name, type_ = error.name, frame.type
         if not name.endswith("Req") or wire.response_to(name) not in EMPTY:
             name = min(self.allowed - {"SessionStopReq"}, default="SessionStopReq")
-            own = self.mode is not None and any(name in one for one in self.mode.states.values())
-            common = name in self._handlers
-            type_ = v2gtp.MAIN if common or not own or self.mode is None else self.mode.payload
+            type_ = wire.payload_of(name)
         came = Came(type_, wire.stream_of(type_), name, {}, frame.payload)
         self.refuse(came, "FAILED", f"it cannot be read: {error}", "7.9.1")
 
@@ -344,7 +343,7 @@ class Iso20Secc:
 
     def _scheduled(self, schedule: Schedule) -> None:
         self.schedules.pop(schedule.id, None)
-        self.schedules[schedule.id] = schedule
+        self.schedules[schedule.id] = msgspec.structs.replace(schedule, points=tuple(sorted(schedule.points)))
         while len(self.schedules) > 3:  # ScheduleTuple comes three times at most
             del self.schedules[next(iter(self.schedules))]
 

@@ -56,6 +56,12 @@ def stream_of(payload_type: int) -> int:
     return payload_type if payload_type in SIDE_STREAMS else MAIN_STREAM
 
 
+def payload_of(request: str) -> int:
+    """The payload type of a message on the main stream."""
+    own = {"AC": v2gtp.AC, "DC": v2gtp.DC, "ACDP": v2gtp.ACDP, "WPT": v2gtp.WPT}
+    return own.get(request.partition("_")[0], v2gtp.MAIN)
+
+
 def response_to(request: str) -> str:
     """SessionSetupReq → SessionSetupRes."""
     return request.removesuffix("Req") + "Res"
