@@ -38,17 +38,19 @@ if [ -n "$missing" ]; then
 fi
 
 lock=requirements/$goal.lock
-stamp=.venv/.$goal-$(cat "$lock" requirements/iso15118.lock pyproject.toml package-lock.json tools/build_frontend.py | sha256sum | cut -c1-16)
+stamp=.venv/.$goal-$(cat "$lock" requirements/iso15118.lock requirements/pyslac.lock pyproject.toml package-lock.json tools/build_frontend.py | sha256sum | cut -c1-16)
 [ -e "$stamp" ] && exit 0
 
 echo "pilotwire: setting up .venv ($goal); the first time takes a minute or two"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
 if [ "$goal" = test ]; then
-    # Its pins clash with ours.
-    [ -x .venv/iso15118/bin/python ] || "$python" -m venv .venv/iso15118
-    .venv/iso15118/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-        --requirement requirements/iso15118.lock
+    # Their pins clash with ours, and with one another's.
+    for peer in iso15118 pyslac; do
+        [ -x ".venv/$peer/bin/python" ] || "$python" -m venv ".venv/$peer"
+        ".venv/$peer/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+            --requirement "requirements/$peer.lock"
+    done
     npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
