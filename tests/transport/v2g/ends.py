@@ -3,7 +3,7 @@
 It is told what to do by lines of JSON on its standard input, and says what happens by lines on its standard output:
 
     station   {"config": {…}, "tls": {…}, "plain": true, "dc": true, "offer": {…}}     →  {"listens": […]}, events
-    vehicle   {"config": {…}, "tls": {…}, "dc": true, "charge_s": 0.5, "give_ma": 0}   →  events, {"done": …}
+    vehicle   {"config": {…}, "tls": {…}, "dc": true, "charge_s": 0.3, "give_ma": 0}   →  events, {"done": …}
 
 Both end with their standard input.
 """
@@ -32,6 +32,8 @@ QUICK = {
     "contactor_ms": 20, "lock_ms": 20, "isolation_ms": 100, "volts_ramp": 8_000_000, "amperes_ramp": 2_000_000,
     "tick_ms": 20, "report_ms": 100,
 }  # fmt: skip
+SETTLED_MS = 50
+"""After the end: hardware takes a moment."""
 OFFER = {
     "max_mv": 500_000, "min_mv": 150_000, "max_ma": 200_000, "max_mw": 60_000_000,
     "max_discharge_ma": 50_000, "max_discharge_mw": 20_000_000,
@@ -58,14 +60,18 @@ class Station:
     async def do(self, order: Any) -> None:
         if self.server is not None:
             await self.server.close()
-        dc = order.get("dc", True)
+        dc, scheduler = order.get("dc", True), LoopScheduler()
         offer = msgspec.convert(order.get("offer", OFFER if dc else OFFER_AC), Offer)
         tls = SeccTls(**order["tls"]) if order.get("tls") else None
 
         def opened(link: V2gLink) -> Any:
-            outlet = Outlet(LoopScheduler(), link.command, Hardware(dc=dc, **QUICK), meter_id="METER1")
+            outlet = Outlet(scheduler, link.command, Hardware(dc=dc, **QUICK), meter_id="METER1")
             seen: dict[str, Any] = {"most_ma": 0, "least_ma": 0}
             say(opened=list(link.peer), secured=link.secured.version if link.secured else "")
+
+            def settled() -> None:
+                outlet.stop()
+                say(outlet="off" if not outlet.ma else "on", closed=outlet.closed, **seen)
 
             def event(one: Any) -> None:
                 if isinstance(one, Requested):
@@ -76,8 +82,7 @@ class Station:
                 if isinstance(one, AuthorizationAsked):
                     link.command(Authorize(accepted=True))
                 if isinstance(one, Ended):
-                    outlet.stop()
-                    say(outlet="off" if not outlet.ma else "on", closed=outlet.closed, **seen)
+                    scheduler.call_later(SETTLED_MS, settled)
 
             outlet.offering(offer)
             return event
@@ -117,7 +122,7 @@ class Car:
                     told(one)
                 inside.event(one)
                 if isinstance(one, ContactsAsked) and one.closed:
-                    scheduler.call_later(int(order.get("charge_s", 0.5) * 1000), inside.halt)
+                    scheduler.call_later(int(order.get("charge_s", 0.3) * 1000), inside.halt)
                 if isinstance(one, Linked) and order.get("vanish"):
                     link.close("the cable is cut")
                 if isinstance(one, Parted):

@@ -53,6 +53,7 @@ def session(pair: Pair, station: dict[str, Any], vehicle: dict[str, Any]) -> Wen
     pair.vehicle.say(vehicle)
     try:
         done = pair.vehicle.until(lambda said: "done" in said)
+        assert done["dialect"], done["done"]
         outlet = pair.station.until(lambda said: "outlet" in said)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{pair.station.account()}\n{pair.vehicle.account()}") from None
@@ -69,7 +70,7 @@ def good(went: Went, protocol: str, dialect: str, service: str) -> None:
     assert [one["ok"] for one in went.of("Ended")] == [True], said
     assert [one["ok"] for one in went.of("Parted", "vehicle")] == [True], said
     assert not went.of("Fault") and not went.of("Fault", "vehicle"), said
-    assert went.outlet["outlet"] == "off"
+    assert went.outlet["outlet"] == "off" and not went.outlet["closed"], said
 
 
 @pytest.fixture
@@ -149,6 +150,7 @@ def test_iso_20_over_tls_1_3(pair: Pair, tls: Any, service: str, dynamic: bool) 
             "dc": dc,
             "tls": tls[1] | {"oldest": False},
             "give_ma": give,
+            "charge_s": 0.6 if give else 0.3,
         },
     )
     good(went, "iso15118-20", dialect, service)

@@ -118,7 +118,7 @@ class SeccServer:
             )  # fmt: skip
         except (OSError, TimeoutError, RemoteError) as error:  # TLS errors are OSErrors
             self.refused += 1
-            log.warning("a TLS handshake failed: %s", error or type(error).__name__)
+            log.warning("a TLS handshake failed: %s", str(error) or type(error).__name__)
             connection.close()
         finally:
             self._handshakes -= 1
