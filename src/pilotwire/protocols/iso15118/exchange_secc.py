@@ -302,9 +302,11 @@ class Secc(Exchange):
     CONTACTOR_CODE: ClassVar[str]
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
-    def _answer(self, name: str, body: Message, now: int, state: str | None = None) -> None:
+    def _answer(
+        self, name: str, body: Message, now: int, state: str | None = None, signature: Message | None = None
+    ) -> None:
         """Send the answer and wait for what comes next, in `state` where it changes."""
-        self._send(name, body)
+        self._send(name, body, signature)
         if state is not None:
             self.state = state
         self._due[SEQUENCE] = now + self.LIMITS[SEQUENCE]

@@ -13,7 +13,7 @@ from pilotwire.protocols.exi.codec import Message, decode
 from pilotwire.protocols.exi.errors import DecodeError
 
 from ..pnc import RESPONSES, SeccPnc, chain_of, check_signed
-from ..signature import SignatureError
+from ..signature import Part, SignatureError, sign
 from .timers import LIMITS
 
 if TYPE_CHECKING:
@@ -145,6 +145,19 @@ def receipt(secc: Iso2Secc, body: Message, now: int) -> None:
     )
     said: Message = {"ResponseCode": "OK", **secc._status("EVSE_Ready", now)}
     secc._answer("MeteringReceiptRes", said, now, "ChargeLoop" if secc._dc else "AcChargeLoop")
+
+
+def sign_tariffs(secc: Iso2Secc, schedules: Message) -> Message | None:
+    """The signature over the tariffs of a SAScheduleList, where the station has a key for that; a vehicle with a
+    contract believes no others ([V2G2-909])."""
+    key = _pnc(secc).signing("iso2")
+    tariffs = [one["SalesTariff"] for one in schedules["SAScheduleTuple"] if "SalesTariff" in one]
+    if key is None or not tariffs:
+        return None
+    for number, tariff in enumerate(tariffs, 1):
+        tariff["Id"] = f"id{number}"
+    parts = [Part("iso2", "SalesTariff", tariff) for tariff in tariffs]
+    return sign(parts, key[0], lambda data: _pnc(secc).sign("iso2", data))
 
 
 def _signed(secc: Iso2Secc, request: str, body: Message, leaf: bytes, code: str, clause: str, now: int) -> bool:

@@ -25,7 +25,8 @@ from ..exchange import within
 from ..exchange_evcc import ONGOING
 from ..exchange_evcc_dc import DcEvcc, wanted_wh
 from ..physical import amperes, milli, volts, watt_hours, watts
-from ..pnc import EvccPnc, chain_element, root_ids, signed_by_contract, signed_by_provisioning
+from ..pnc import SUITES, EvccPnc, chain_element, root_ids, signed_by_contract, signed_by_provisioning
+from ..signature import Part, SignatureError, check
 from . import schedules, services
 from .timers import LIMITS, MESSAGES, PACE
 
@@ -305,6 +306,8 @@ class Iso2Evcc(DcEvcc):
         if not self._schedules:
             self._give_up("the station gives no schedule", "evse", "WrongParameter", "choice")
             return
+        if listed and self._payment == "contract" and not self._tariffs_signed(listed):
+            self._schedules = tuple(msgspec.structs.replace(one, prices=()) for one in self._schedules)
         self._schedule = self._schedules[0].id
         if self._dc:
             self._dc_offered(found)
@@ -317,6 +320,23 @@ class Iso2Evcc(DcEvcc):
             self._start_cable_check(now)
         else:
             self._ask_power(now)
+
+    def _tariffs_signed(self, listed: Message) -> bool:
+        """Whether the mobility operator's authority, which issued the contract, has signed the tariffs."""
+        chain = self._keys.chain("iso2")
+        tariffs = [one["SalesTariff"] for one in cast(list[Message], listed["SAScheduleTuple"]) if "SalesTariff" in one]
+        if len(chain) < 2 or any("Id" not in one for one in tariffs):
+            return False
+        try:
+            check(
+                self._header.get("Signature"),
+                [Part("iso2", "SalesTariff", one) for one in tariffs],
+                SUITES["iso2"],
+                lambda suite, data, value: self._keys.verify(chain[1], suite, data, value),
+            )
+        except SignatureError:
+            return False
+        return True
 
     def _ac_offered(self, nominal_mv: int | None = None) -> None:
         if nominal_mv is not None:

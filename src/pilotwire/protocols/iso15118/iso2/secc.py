@@ -244,7 +244,8 @@ class Iso2Secc(DcSecc):
         }
         self._cable_late = False
         state = "CableCheck" if dc else "AcPowerDelivery"
-        self._answer("ChargeParameterDiscoveryRes", said, now, state)
+        signature = contract.sign_tariffs(self, schedules) if self._payment == "contract" else None
+        self._answer("ChargeParameterDiscoveryRes", said, now, state, signature)
 
     def _misfit(self, found: Message, *, dc: bool) -> str:
         """Why vehicle and station cannot work together; nothing: they can."""
