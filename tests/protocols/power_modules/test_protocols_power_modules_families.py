@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rack import Rack
+from tests.protocols.power_modules.rack import Rack
 
 from pilotwire.protocols.power_modules import FAMILIES, Alarms, Family, Found, Limits, Lost, Reading, Set, Switch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from cabinet_world import World
+from tests.station.power.cabinet_world import World
 
 from pilotwire.station.power.circuit import Battery
 from pilotwire.station.power.messages import (

@@ -232,7 +232,8 @@ class ModuleDriver:
             slot.alarms = ()
             out.append(Lost(slot.address, now - slot.heard))
         self._send(out, self._ask(slot))
-        if slot.polls % SLOW_POLLS == 0 or slot.running is None:
+        if slot.polls % SLOW_POLLS == 0 or slot.running is not slot.on:
+            # Until it has done what it was told, it is asked with every poll.
             self._send(out, self._ask_slowly(slot))
         slot.polls += 1
         if slot.present and now - slot.repeated >= REPEAT.ms:

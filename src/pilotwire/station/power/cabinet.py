@@ -234,7 +234,8 @@ class Cabinet:
     def _place(self, unit: Unit, place: int | None, reason: str, now: int) -> None:
         stage = self.stage
         if unit.state == "free":
-            if place is not None and unit.read_ma <= 500:
+            # It must have said that it is off: without current it may still be on, at the voltage of another vehicle.
+            if place is not None and unit.running is False and unit.read_ma <= 500:
                 stage.connect(unit, place, True, now)
                 stage.out.append(UnitChanged(unit.id, f"joins output {place}", reason))
         elif unit.state == "joined" and unit.output is not None:

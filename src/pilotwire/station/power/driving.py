@@ -7,7 +7,7 @@ from .messages import OutputOff
 from .output import Output
 from .sharing import Part, share
 from .stage import Stage
-from .switching import measured
+from .switching import LEAVE_MS, measured
 from .timers import CONTACT, OFF
 from .unit import Unit
 
@@ -69,6 +69,8 @@ def _divide(stage: Stage, output: Output, live: list[Unit], parts: list[Part], g
                 stage.tell(unit, demand.mv, ma, ma > 0 or not demand.ma, now)
         elif unit.sent_on and demand.mv != unit.sent_mv:
             stage.tell(unit, demand.mv, unit.sent_ma, True, now)
+    if any(unit.state == "leaving" and now - unit.since < LEAVE_MS for unit in stage.at(output.number)):
+        return  # who leaves is compared with the meter: the others hold still for a moment
     head = output.ramp_ma - output.trim_ma - ghosts - sum(unit.bound for unit in live)
     for unit, ma in zip(live, shares, strict=True):
         current = unit.bound
@@ -132,5 +134,11 @@ def _resting(stage: Stage, output: Output, now: int) -> None:
 def _off(stage: Stage, output: Output, now: int) -> None:
     output.enter("blocked" if output.fault else "idle", now)
     output.ceiling_ma = 0
+    for unit in list(stage.at(output.number)):
+        if output.fault and unit.state in ("joined", "leaving"):
+            # After a fault nothing stays joined: one of them may not have turned off, and keep its voltage there.
+            stage.connect(unit, output.number, False, now)
+        elif not unit.fresh(now):
+            stage.leave(unit, "silent", now)
     stage.dirty = True
     stage.out.append(OutputOff(output.number, output.reason))

@@ -109,7 +109,7 @@ class Stage:
             return
         unit.why = reason
         unit.enter("leaving", now)
-        unit.zero_since = None
+        unit.zero_since = unit.agreed_since = None
         self.turn_off(unit, now)
         self.dirty = True
         if unit.output is not None:

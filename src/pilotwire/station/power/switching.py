@@ -13,11 +13,14 @@ _SILENT_MS = 3 * STALE.ms
 """Silent for so long, a module's place is given to another as soon as nothing flows from it."""
 _FOLLOW_MS = 1_000
 """It may deliver more than it was told for so long."""
-_LEAVE_MS = 2_000
+LEAVE_MS = 2_000
 """It may go on delivering for so long after it was turned off."""
 _START_MS = 8_000
 """It must be running so long after it was turned on; a change of the voltage mode takes 4 s of it."""
-_SURE_MS = 500
+_JUST_MS = 400
+"""Only readings that are not older tell what others deliver: one of them may have died since ..."""
+_SURE_MS = 600
+"""... so what is concluded from them must hold for longer than that."""
 
 
 def contact(stage: Stage, unit: Unit, output: int, closed: bool, now: int) -> None:
@@ -91,21 +94,27 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
         return
     output = stage.outputs[number]
     hidden = hidden_ma(stage, output, unit, now)
-    agreed = hidden is not None and hidden <= max(3_000, output.ma // 20)
+    # More than the meter sees is as wrong as less: then someone lies, and it may be about this module.
+    agreed = hidden is not None and abs(hidden) <= max(3_000, output.ma // 20)
     silent = not unit.fresh(now)
     zero = unit.zero_since is not None and not unit.unseen_ma and not silent
     nothing = measured(output, now) and output.ma <= QUIET_MA
     waited = now - unit.since
+    if not agreed or output.phase != "active" or now - output.fallen_at < STALE.ms:
+        # While an output goes down, readings are behind what flows.
+        unit.agreed_since = None
     if nothing and waited >= 150:
         # The whole output gives nothing.
         stage.connect(unit, number, False, now)
     elif zero and agreed:
         stage.connect(unit, number, False, now)
-    elif silent and agreed:
-        unit.zero_since = unit.zero_since or now
-        if now - unit.zero_since >= _SURE_MS:
+    elif silent and agreed and output.phase == "active":
+        unit.agreed_since = unit.agreed_since or now
+        if now - unit.agreed_since >= _SURE_MS:
             stage.connect(unit, number, False, now)
-    elif output.phase in ("active", "stopping") and waited > _LEAVE_MS and (not silent or not unit.present):
+    elif output.phase in ("active", "stopping") and waited > LEAVE_MS and (not silent or not unit.present):
+        if zero and (hidden is None or hidden < 0):
+            return
         if not zero:
             text = f"{unit.id} does not turn off: {unit.read_ma} mA"
         else:
@@ -125,6 +134,6 @@ def hidden_ma(stage: Stage, output: Output, apart: Unit, now: int) -> int | None
         return None
     others = 0
     for unit in stage.at(output.number):
-        if unit is not apart and unit.fresh(now):
+        if unit is not apart and now - unit.read_at <= _JUST_MS:
             others += unit.read_ma
     return output.ma - others

@@ -59,6 +59,8 @@ class Unit:
         """A higher limit than the last, which it may still keep to: no reading has shown otherwise."""
         self.excess_since: int | None = None
         self.zero_since: int | None = None
+        self.agreed_since: int | None = None
+        """Since when the meter sees no more than what the others say that they deliver."""
         self.out = ""
         """Why it is out of service; empty: it serves."""
         self.out_until: int | None = None
