@@ -47,13 +47,14 @@ ledger: setup-test ## Run the tests that show requirements of the standard, and 
 bench: setup-test ## Measure throughput, durability, memory and start-up; prints a table
 	@$(PY) -m bench $(ARGS)
 
-soak: setup-test ## The full counts: 100 kills on each store, 10,000 simulated sessions, every schema mutation, 1,000,000 sets of charging profiles
+soak: setup-test ## The full counts: 100 kills on each store, 10,000 simulated sessions, every schema mutation, 1,000,000 sets of charging profiles, 2,000 EXI messages
 	@$(PY) -m tests.soak $(ARGS)
 
 fuzz: setup-test ## Fuzz the RPC machine and the decoders for a minute each
 	@$(PY) fuzz/fuzz_rpc.py -max_total_time=60
 	@$(PY) fuzz/fuzz_messages.py -max_total_time=60
 	@$(PY) fuzz/fuzz_exi.py -max_total_time=60
+	@$(PY) fuzz/fuzz_v2g.py -max_total_time=60
 	@$(PY) fuzz/fuzz_chademo.py -max_total_time=60
 	@$(PY) fuzz/fuzz_slac.py -max_total_time=60
 

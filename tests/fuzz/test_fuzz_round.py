@@ -14,11 +14,19 @@ TARGETS = {
     "fuzz_rpc.py": "check",
     "fuzz_messages.py": "one",
     "fuzz_exi.py": "one",
+    "fuzz_v2g.py": "one",
     "fuzz_chademo.py": "one",
     "fuzz_slac.py": "one",
 }
 """Each target and the name of its function that takes one input."""
-RUNS = {"fuzz_rpc.py": 200, "fuzz_messages.py": 200, "fuzz_exi.py": 200, "fuzz_chademo.py": 200, "fuzz_slac.py": 200}
+RUNS = {
+    "fuzz_rpc.py": 200,
+    "fuzz_messages.py": 200,
+    "fuzz_exi.py": 200,
+    "fuzz_v2g.py": 200,
+    "fuzz_chademo.py": 200,
+    "fuzz_slac.py": 200,
+}
 """What a slow machine must still reach in the time, beyond libFuzzer's own first inputs."""
 
 

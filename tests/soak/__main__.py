@@ -1,8 +1,9 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
 python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates,rollout,
-                             watched-certificates,watched-rollout]
-                     [--kills 100] [--sessions 10000] [--sets 1000000] [--stations 1000] [--seed 1]
+                             watched-certificates,watched-rollout,exi]
+                     [--kills 100] [--sessions 10000] [--sets 1000000] [--stations 1000] [--exi 2000]
+                     [--seed 1]
 """
 
 from __future__ import annotations
@@ -112,6 +113,12 @@ def rollout(options: argparse.Namespace) -> bool:
     return not run.faults and run.status == "stopped"
 
 
+def exi(options: argparse.Namespace) -> bool:
+    from tests.soak.exi import messages
+
+    return messages(options)
+
+
 def watched(kind: str) -> Callable[[argparse.Namespace], bool]:
     """A roll-out over real sockets, watched in the console; its picture is the guides'."""
 
@@ -141,6 +148,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "rollout": rollout,
     "watched-certificates": watched("certificates"),
     "watched-rollout": watched("rollout"),
+    "exi": exi,
 }
 
 
@@ -151,6 +159,7 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--sets", type=int, default=1_000_000, help="sets of charging profiles (%(default)s)")
     parser.add_argument("--stations", type=int, default=1_000, help="that roll over or are updated (%(default)s)")
+    parser.add_argument("--exi", type=int, default=2_000, help="EXI messages against the Java codec (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True
