@@ -51,7 +51,7 @@ def test_five_percent_and_then_matching():
     world.run(1_000)
     assert world.level.duty == 50 and world.evs(HighLevelAsked) == [HighLevelAsked(True)]
     assert [type(e) for _, e in world.said] == [PilotState, MatchingAsked]
-    assert world.at(MatchingAsked(True)) == 530
+    assert world.at(MatchingAsked(True)) == 510
     assert not world.events(link.Connected), "that is the link's to say"
 
 
@@ -73,7 +73,7 @@ def test_b_while_energy_flows_ends_the_link_within_100_ms():
     began = world.now
     show(world, "B")
     world.run(200)
-    assert not world.closed and world.at(link.ContactorAsked(False)) - began <= 80
+    assert not world.closed and world.at(link.ContactorAsked(False)) - began <= 20
     assert world.events(LinkOver) == [LinkOver(reason="the vehicle went to B while energy flowed", by="ev", ok=False)]
     assert world.events(MatchingAsked)[-1] == MatchingAsked(False)
 

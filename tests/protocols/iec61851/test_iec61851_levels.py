@@ -55,13 +55,13 @@ def test_between_two_windows_it_stays_what_it_was(mv: int, before: str):
     assert found == (fresh or (before if abs(mv) <= 13_000 else None))
 
 
-def test_a_state_counts_after_30_ms_and_noise_begins_it_anew():
+def test_a_state_counts_after_10_ms_and_noise_begins_it_anew():
     reader = PilotReader()
     b, c = measure(X1, LOADS["B"]), measure(X1, LOADS["C"])
-    assert not reader.sample(b, 0) and reader.elapse(30) and reader.seen == "B"
-    assert not reader.sample(c, 100) and not reader.sample(b, 120) and not reader.sample(c, 125)
-    assert not reader.elapse(154) and reader.seen == "B"
-    assert reader.elapse(155) and reader.seen == "C" and reader.since == 125
+    assert not reader.sample(b, 0) and reader.elapse(10) and reader.seen == "B"
+    assert not reader.sample(c, 100) and not reader.sample(b, 105) and not reader.sample(c, 107)
+    assert not reader.elapse(116) and reader.seen == "B"
+    assert reader.elapse(117) and reader.seen == "C" and reader.since == 107
     assert not reader.sample(PilotSample(7_500, 7_500), 200) and reader.deadline is None, "a gap keeps the state"
 
 

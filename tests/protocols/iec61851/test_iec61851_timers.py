@@ -51,7 +51,7 @@ def close(ms: int) -> tuple[bool, str]:
     world.contactor_ms = None
     world.charge()
     world.show(LOADS["C"])
-    world.run(30 + ms)
+    world.run(10 + ms)
     return world.faults() == ["MREC17EVSEContactorFault"] and world.level == STATE_F, "MREC17 and F"
 
 
@@ -59,7 +59,9 @@ def opened(ms: int) -> tuple[bool, str]:
     world = charging()
     world.contactor_ms = None
     world.show(LOADS["B"])
-    world.run(ms)
+    world.run(10)
+    assert world.events(link.ContactorAsked)[-1] == link.ContactorAsked(False)
+    world.run(ms - 10)
     return world.faults() == ["MREC17EVSEContactorFault"] and world.level == STATE_F, "MREC17 and F"
 
 
@@ -122,7 +124,7 @@ def phases(ms: int) -> tuple[bool, str]:
     world = charging()
     world.evse.command(link.Offer(max_ma=16_000, phases=1))
     world.show(LOADS["B"])
-    world.run(50)
+    world.run(30)
     assert not world.closed
     world.show(LOADS["C"])
     world.run(ms)
@@ -146,7 +148,7 @@ def cp_state(ms: int) -> tuple[bool, str]:
 
 def hlc_delay(ms: int) -> tuple[bool, str]:
     world = digital()
-    world.run(30)
+    world.run(10)
     assert world.level.duty == 50
     world.run(ms)
     return MatchingAsked(True) in world.events(MatchingAsked), "matching is listened for"
@@ -183,7 +185,7 @@ def ev_stop(ms: int) -> tuple[bool, str]:
 CASES: dict[str, Callable[[int], tuple[bool, str]]] = {
     "t_debounce": debounce,
     "t_C_close": close,
-    "t_B_open": opened,
+    "t_welded": opened,
     "t_C1_open": load_off,
     "t_duty_change": change,
     "t_step_X1": step_x1,

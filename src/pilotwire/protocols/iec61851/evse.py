@@ -169,8 +169,14 @@ class PilotEvse:
         return self._settle(now)
 
     def lost(self, now: int) -> Sequence[Any]:
-        """The pilot's electronics are gone: nothing may flow."""
-        self._raise("MREC14PilotFault", "evse", "the pilot's electronics do not answer")
+        """The pilot is gone: nothing may flow, the session is over. It is an unplugging if A was just shown."""
+        if "A" in (self.reader.seen, self.reader.coming):
+            self._unplugged()
+        elif self.session or self.contact != "open":
+            self._raise("MREC14PilotFault", "evse", "the pilot's electronics do not answer")
+            if self.session:
+                self._end("the pilot's electronics are gone", "evse", ok=False)
+        self.reader.forget()
         return self._settle(now)
 
     def command(self, command: Any, now: int) -> Sequence[Any]:
@@ -304,7 +310,7 @@ class PilotEvse:
         if self.contact == "closing":
             return self._contact_at + timers.CLOSE.ms
         if self.contact == "opening" and "MREC17EVSEContactorFault" not in self.faults:
-            return self._contact_at + timers.OPEN.ms
+            return self._contact_at + timers.WELDED.ms
         return None
 
     def _contact_late(self, now: int) -> None:
@@ -315,7 +321,7 @@ class PilotEvse:
             self._raise("MREC17EVSEContactorFault", "evse", "the contactor did not close", timers.CLOSE.clause)
         else:
             self._raise(
-                "MREC17EVSEContactorFault", "evse", "the contactor did not open; it may be welded", timers.OPEN.clause
+                "MREC17EVSEContactorFault", "evse", "the contactor did not open; it may be welded", timers.WELDED.name
             )
 
     def _lock_is(self, locked: bool) -> None:
@@ -420,7 +426,7 @@ class PilotEvse:
         self._contactor(now)
         self._phase_switch(now)
         self._drive(now)
-        self._finish()
+        self._finish(now)
         self._lock(now)
         self._wake(now)
         out, self._out = self._out, []
@@ -476,11 +482,14 @@ class PilotEvse:
         else:
             self._phases = self._offer.phases
 
-    def _finish(self) -> None:
-        if self._stop is not None and self.session and self.contact == "open":
-            stop = self._stop
+    def _finish(self, now: int) -> None:
+        stop = self._stop
+        if stop is not None and self.session and self.contact == "open":
             self._over = True
             self._end(stop.reason or "the EVSE ended it", "evse", ok=not stop.emergency)
+            if not stop.emergency and self.reader.seen in ("B", "C", "D"):
+                self._out.append(link.AuthorizationAsked(by="external"))  # the plug is still in
+            self._drive(now)
 
     def _lock(self, now: int) -> None:
         if self._locked is None:

@@ -26,6 +26,11 @@ class PilotReader:
         self._since = 0
 
     @property
+    def coming(self) -> Seen | None:
+        """What is shown, and has not been shown for long enough yet."""
+        return self._next
+
+    @property
     def deadline(self) -> int | None:
         return None if self._next is None else self._since + timers.DEBOUNCE.ms
 
