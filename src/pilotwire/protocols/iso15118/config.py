@@ -40,6 +40,8 @@ class SeccConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The internet service is offered (ISO 15118-2 and -20)."""
     parking: bool = False
     """The parking status service is offered (ISO 15118-20)."""
+    loop_ms: int | None = None
+    """ISO 15118-20: how long a vehicle may be silent in the charge loop; None: the standard's half a second."""
 
 
 class EvccConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -144,7 +144,8 @@ def _starts(power: Message, now: int, of: Callable[[Message], int]) -> Points:
 
 
 def _offset(power: Message, now: int) -> int:
-    return int(power["TimeAnchor"]) - now // 1000
+    """When a schedule begins, s from now; some stations send a TimeAnchor of zero and mean now."""
+    return int(power["TimeAnchor"]) - now // 1000 if power["TimeAnchor"] else 0
 
 
 def _end(power: Message, now: int) -> int:
@@ -206,6 +207,8 @@ def read_profile(made: Message) -> tuple[Points, int]:
     found: list[tuple[int, int]] = []
     for entry in made["EVPowerProfileEntries"]["EVPowerProfileEntry"]:
         found.append((start, _sum(entry)))
+    if start + 1000 * sum(one["Duration"] for one in made["EVPowerProfileEntries"]["EVPowerProfileEntry"]) < anchor:
+        start = anchor // 1000 * 1000
         start += entry["Duration"] * 1000
     return tuple(found), start
 

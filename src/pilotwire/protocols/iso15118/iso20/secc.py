@@ -48,8 +48,7 @@ PAUSE_DELAY_S: Final = 60
 class Iso20Secc:
     """An `EvseLink` behind supportedAppProtocol. It takes `v2gtp.Frame` and sends `Send(Frame)`.
 
-    `paused` keeps what sleeps, by session id, for all connections of an outlet. `loop_ms` overrides the patience within
-    the charge loop for vehicles that are known to be slower than the standard allows.
+    `paused` keeps what sleeps, by session id, for all connections of an outlet.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class Iso20Secc:
         tls: bool,
         pnc: SeccPnc | None = None,
         paused: MutableMapping[bytes, Any],
-        loop_ms: int | None = None,
     ) -> None:
         self.config = config
         self.dialect: Dialect = dialect
@@ -84,7 +82,7 @@ class Iso20Secc:
         self.alarms = Alarms()
         self.output = Output(self.emit)
         self.now = 0
-        self._loop_ms = timers.SEQUENCE_LOOP.ms if loop_ms is None else loop_ms
+        self._loop_ms = timers.SEQUENCE_LOOP.ms if config.loop_ms is None else config.loop_ms
         self._out: list[Any] = []
         self._open: dict[int, Came] = {}
         """Requests that have no answer yet, by stream."""

@@ -219,7 +219,7 @@ class Power:
         scheduled: Message | None = made.get("Scheduled_EVPPTControlMode")
         if (scheduled is None) != session.selection.dynamic:
             return "FAILED_EVPowerProfileInvalid", "its control mode is not the one agreed upon"
-        points, end = schedules.read_profile(made)
+        points, end = schedules.read_profile(made, session.anchor)
         chosen = 0
         if scheduled is not None:
             chosen = scheduled["SelectedScheduleTupleID"]

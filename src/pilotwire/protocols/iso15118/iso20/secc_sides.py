@@ -12,6 +12,7 @@ from pilotwire.core.evse_link import ReceiptSigned
 
 from .. import pnc, v2gtp
 from ..signature import SignatureError
+from .receipts import Receipt
 from .states import requests
 from .wire import Came, sub
 
@@ -27,7 +28,8 @@ class Sides:
     def __init__(self, secc: Iso20Secc) -> None:
         self.secc = secc
         self._wanted: list[Message] = []
-        """Readings that the vehicle was told, and has not confirmed."""
+        """Readings (MeterInfo, and Receipt where there is one) that the vehicle was told, and has not confirmed."""
+        self._receipt = Receipt()
         self._handlers: dict[str, Callable[[Came], None]] = {
             "ScheduleExchangeReq": secc.power.exchange,
             "MeteringConfirmationReq": self._confirmation,
@@ -78,12 +80,20 @@ class Sides:
             info["MeterSignature"] = measured.signed
         if confirm:
             # The loop goes on while the vehicle signs: any of the last few readings is one that it was told.
-            self._wanted = [*self._wanted[-7:], info]
+            told = {"MeterInfo": info, **self._receipt.element()}
+            self._wanted = [*self._wanted[-7:], told]
+            return told
         return {"MeterInfo": info}
 
     def _confirmation(self, came: Came) -> None:
         secc, session = self.secc, self.secc.session
         data: Message = came.body["SignedMeteringData"]
+    def count(self) -> None:
+        """The meter was read."""
+        secc, session = self.secc, self.secc.session
+        schedule = session.schedules.get(session.chosen) or next(iter(session.schedules.values()), None)
+        self._receipt.read(secc.measured.energy_wh, secc.measured.mw, secc.now, schedule, session.anchor)
+
         signature = came.body["Header"].get("Signature")
         assert secc.pnc is not None
         try:
@@ -91,7 +101,8 @@ class Sides:
         except SignatureError as error:
             secc.refuse(came, "FAILED_MeteringSignatureNotValid", str(error), "8.3.4.3.9")
             return
-        if data["SessionID"] != session.id or data["MeterInfo"] not in self._wanted:
+        confirmed = {name: data[name] for name in ("MeterInfo", "Receipt") if data.get(name) is not None}
+        if data["SessionID"] != session.id or confirmed not in self._wanted:
             text = "it confirms a reading that it was not told"
             secc.refuse(came, "FAILED_MeteringSignatureNotValid", text, "8.3.4.3.9")
             return
