@@ -26,10 +26,14 @@ def main(name: str, arguments: Sequence[str]) -> int:
         from pilotwire.cli.exi import decode_main
 
         return decode_main(name, arguments[1:])
+    if arguments[:1] == ["can"]:
+        from pilotwire.cli.can import decode_main
+
+        return decode_main(name, arguments[1:])
     options = parser(
         name,
         "Explain OCPP frames: one JSON array per line, from the argument or standard input; `decode exi` "
-        "reads what cars say.",
+        "reads what cars say, `decode can` logs of CAN buses.",
     )
     options.add_argument("frame", nargs="?", help='e.g. \'[2,"1","Heartbeat",{}]\'; default: standard input')
     options.add_argument("--version", choices=_VERSIONS, help="the OCPP version; default: whichever fits")
