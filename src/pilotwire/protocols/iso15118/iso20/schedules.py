@@ -201,14 +201,17 @@ def profile(points: Points, now: int, chosen: int | None, duration_s: int) -> Me
     return made
 
 
-def read_profile(made: Message) -> tuple[Points, int]:
-    """(start in ms since the epoch, mW) of each entry, and when the last one ends."""
+def read_profile(made: Message, anchor: int) -> tuple[Points, int]:
+    """(start in ms since the epoch, mW) of each entry, and when the last one ends.
+
+    Some vehicles send a TimeAnchor of zero and mean `anchor`, the one of the schedule (ms since the epoch): a profile
+    that would be over before its schedule begins is read so."""
     start = int(made["TimeAnchor"]) * 1000
+    if start + 1000 * sum(one["Duration"] for one in made["EVPowerProfileEntries"]["EVPowerProfileEntry"]) < anchor:
+        start = anchor // 1000 * 1000
     found: list[tuple[int, int]] = []
     for entry in made["EVPowerProfileEntries"]["EVPowerProfileEntry"]:
         found.append((start, _sum(entry)))
-    if start + 1000 * sum(one["Duration"] for one in made["EVPowerProfileEntries"]["EVPowerProfileEntry"]) < anchor:
-        start = anchor // 1000 * 1000
         start += entry["Duration"] * 1000
     return tuple(found), start
 

@@ -35,6 +35,7 @@ class Sides:
             "MeteringConfirmationReq": self._confirmation,
             "VehicleCheckInReq": self._check_in,
             "VehicleCheckOutReq": self._check_out,
+            **secc.before.handlers,
         }
 
     def allowed(self, stream: int) -> frozenset[str]:
@@ -47,6 +48,8 @@ class Sides:
             found = requests("MeteringConfirmationReq")
         elif stream == v2gtp.PARKING_STATUS and secc.session.parking and secc.mode is not None:
             found = requests("VehicleCheckInReq", "VehicleCheckOutReq")
+        elif stream == v2gtp.ACDP_SYSTEM_STATUS and secc.dialect == "iso20-acdp" and secc.session.id:
+            found = requests("ACDP_SystemStatusReq")
         if secc.mode is not None:
             found |= secc.mode.sides.get(stream, frozenset())
         return found
@@ -85,15 +88,15 @@ class Sides:
             return told
         return {"MeterInfo": info}
 
-    def _confirmation(self, came: Came) -> None:
-        secc, session = self.secc, self.secc.session
-        data: Message = came.body["SignedMeteringData"]
     def count(self) -> None:
         """The meter was read."""
         secc, session = self.secc, self.secc.session
         schedule = session.schedules.get(session.chosen) or next(iter(session.schedules.values()), None)
         self._receipt.read(secc.measured.energy_wh, secc.measured.mw, secc.now, schedule, session.anchor)
 
+    def _confirmation(self, came: Came) -> None:
+        secc, session = self.secc, self.secc.session
+        data: Message = came.body["SignedMeteringData"]
         signature = came.body["Header"].get("Signature")
         assert secc.pnc is not None
         try:
