@@ -135,9 +135,9 @@ class Namespace:
         """A command within, to its end; its output. Raises subprocess.CalledProcessError."""
         return subprocess.run([*self._enter, *command], check=True, capture_output=True, text=True).stdout
 
-    def python(self, script: str | Path, *arguments: str) -> Talker:
+    def python(self, script: str | Path, *arguments: str, python: str = sys.executable) -> Talker:
         """A Python program within: a path of this repository, and its arguments."""
-        return Talker([*self._enter, sys.executable, str(ROOT / script), *arguments], self.name)
+        return Talker([*self._enter, python, str(ROOT / script), *arguments], self.name)
 
     def close(self) -> None:
         assert self._holder.stdin is not None and self._holder.stdout is not None

@@ -85,6 +85,9 @@ def _make(chosen: Namespace) -> int:
         place = folder / edition
         _write(made, place)
         rows += [{"edition": edition, **row._asdict(), "file": str(place / f"{row.name}.pem")} for row in made.rows()]
+    # A vehicle trusts both editions' stations, and OpenSSL wants one file.
+    roots = [(folder / edition / "v2g-root.pem").read_text() for edition in chosen.edition or EDITIONS]
+    (folder / "v2g-roots.pem").write_text("".join(roots))
     show(rows, _COLUMNS, as_json=chosen.json, empty="")
     return 0
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import argparse
     import ssl
 
-    from pilotwire.twin.fleet import FleetConfig, Totals
+    from pilotwire.cli.outlets import Closer
+    from pilotwire.core.time import Scheduler
+    from pilotwire.twin.fleet import Fleet, FleetConfig, Totals
 
 
 def main(name: str, arguments: Sequence[str]) -> int:
@@ -39,6 +41,19 @@ def main(name: str, arguments: Sequence[str]) -> int:
     options.add_argument("--dc", action="store_true", help="DC outlets instead of AC")
     options.add_argument("--no-cars", action="store_true", help="idle stations")
     options.add_argument(
+        "--discharge", type=positive, metavar="KW", help="outlets that take energy back too (ISO 15118-20, CHAdeMO)"
+    )
+    options.add_argument(
+        "--link",
+        metavar="LINK",
+        help="real vehicles plug in at the first EVSE instead of simulated ones: v2g:INTERFACE or v2g:HOST:PORT. The "
+        "card of --token is shown when a vehicle asks; none with --no-card",
+    )
+    options.add_argument(
+        "--pki", type=Path, metavar="FOLDER", help="with --link v2g: TLS and Plug & Charge, files of `pilotwire pki`"
+    )
+    options.add_argument("--autocharge", action="store_true", help="vehicles are let in by their own names")
+    options.add_argument(
         "--ramp", type=positive, default=50, metavar="N", help="new connections a second (%(default)s)"
     )
     options.add_argument("--ca", type=Path, help="wss: certificate authority of the server, PEM")
@@ -49,6 +64,8 @@ def main(name: str, arguments: Sequence[str]) -> int:
     chosen = options.parse_args(arguments)
     if chosen.count > 1 and chosen.id and "{n" not in chosen.id:
         raise ConfigError("with --count, --id needs {n} for the number, e.g. --id 'SIM-{n:04d}'")
+    if chosen.link and chosen.count > 1:
+        raise ConfigError("--link is for one station")
     config = fleet_config(chosen)
     try:
         config.identities()
@@ -69,14 +86,20 @@ def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
     from pilotwire.twin.bays import Traffic
     from pilotwire.twin.fleet import FleetConfig
 
-    dc = EvseConfig(dc=True, max_ma=300_000, max_w=150_000, connector_type="cCCS2", fixed_cable=True)
+    back = (chosen.discharge or 0) * 1000
+    dc = EvseConfig(
+        dc=True, max_ma=300_000, max_w=150_000, connector_type="cCCS2", fixed_cable=True, max_discharge_w=back
+    )
+    ac = EvseConfig(max_discharge_w=back)
     return FleetConfig(
         count=chosen.count,
         identity=chosen.id or ("CS-{n:05d}" if chosen.count > 1 else "CS-00001"),
         version=chosen.version,
-        evses=(dc if chosen.dc else EvseConfig(),) * chosen.evses,
+        evses=(dc if chosen.dc else ac,) * chosen.evses,
         ramp_per_s=chosen.ramp,
-        cars=not chosen.no_cars,
+        cars=not chosen.no_cars and not chosen.link,
+        plug_and_charge=chosen.pki is not None,
+        autocharge=chosen.autocharge,
         tokens=() if chosen.no_card else tuple(chosen.token) or ("DEADBEEF",),
         traffic=Traffic(busy_at_start=100) if chosen.no_card else Traffic(),
         security_profile=3 if chosen.cert else 2 if chosen.url.startswith("wss:") else 1,
@@ -112,6 +135,13 @@ async def _run(chosen: argparse.Namespace, config: FleetConfig) -> int:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     own = passwords(chosen.passwords) if chosen.passwords else {}
     shelf = SqliteShelf(chosen.state) if chosen.state else None
+
+    async def outlets(fleet: Fleet, scheduler: Scheduler) -> Closer:
+        from pilotwire.cli.outlets import open_outlet
+
+        token = "" if chosen.no_card or chosen.autocharge else config.tokens[0]
+        return await open_outlet(fleet.stations[0], 1, chosen.link, scheduler, token=token, pki=chosen.pki)
+
     totals = await run_fleet(
         config,
         chosen.url,
@@ -120,6 +150,7 @@ async def _run(chosen: argparse.Namespace, config: FleetConfig) -> int:
         storage=shelf.open if shelf else None,
         report=None if chosen.quiet else show,
         stop=stop,
+        started=outlets if chosen.link else None,
     )
     if not chosen.quiet:
         show(totals)

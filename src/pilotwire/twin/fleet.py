@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
 from secrets import randbits
@@ -49,6 +49,8 @@ class FleetConfig(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[str, ...] = ("DEADBEEF",)
     traffic: Traffic = Traffic()
     settings: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    plug_and_charge: bool = False
+    autocharge: bool = False
     quirks: Quirks = Quirks()
 
     def identities(self) -> list[str]:
@@ -105,6 +107,8 @@ class Fleet:
                     model=config.model,
                     security_profile=config.security_profile,
                     settings=config.settings,
+                    plug_and_charge=config.plug_and_charge,
+                    autocharge=config.autocharge,
                     quirks=config.quirks,
                 ),
                 scheduler,
@@ -189,10 +193,12 @@ async def run_fleet(
     report: Callable[[Totals], None] | None = None,
     every_s: float = 2.0,
     stop: asyncio.Event | None = None,
+    started: Callable[[Fleet, Scheduler], Awaitable[Callable[[], Awaitable[None]]]] | None = None,
 ) -> Totals:
     """Run a fleet against `url` (`ws://host:port/ocpp`, the identity is appended) until `stop` is set or cancelled.
 
-    `password(identity)`: Basic auth; None: none. `report` gets the totals every `every_s` seconds.
+    `password(identity)`: Basic auth; None: none. `report` gets the totals every `every_s` seconds. `started` is called
+    once the stations are on their way up, and returns what is to be called at the end.
     """
     from pilotwire.transport.files import HttpFiles
     from pilotwire.transport.ocpp.client import LoopDialer
@@ -211,10 +217,13 @@ async def run_fleet(
 
     random = Random(randbits(64) if seed is None else seed)
     files = HttpFiles()
-    fleet = Fleet(config, LoopScheduler(), dialer, SystemIds(), random, storage, files)
+    scheduler = LoopScheduler()
+    fleet = Fleet(config, scheduler, dialer, SystemIds(), random, storage, files)
     ended = stop or asyncio.Event()
     fleet.start()
+    close: Callable[[], Awaitable[None]] | None = None
     try:
+        close = await started(fleet, scheduler) if started is not None else None
         while not ended.is_set():
             try:
                 async with asyncio.timeout(every_s):
@@ -224,6 +233,8 @@ async def run_fleet(
                     report(fleet.totals())
         return fleet.totals()
     finally:
+        if close is not None:
+            await close()
         fleet.stop()
         await files.close()
         # One turn of the loop for the close frames to leave.

@@ -1,7 +1,7 @@
 """The inside of a vehicle behind its end of a link: the battery says what it wants, contactors do as they are told.
 
 Works with any `EvLink`. Alone (`pilotwire ev`) the battery takes what the EVSE says that flows; in the twin the EVSE's
-simulated meter feeds the battery, and nothing is counted here.
+simulated meter feeds the battery: `settle` brings that up to date, and nothing is counted here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class Inside:
     """One vehicle at one link. `command` is the link's."""
 
     __slots__ = (
-        "_alone",
         "_began",
         "_command",
         "_dc",
@@ -45,6 +44,7 @@ class Inside:
         "_halted",
         "_offer",
         "_scheduler",
+        "_settle",
         "_timers",
         "_told",
         "closed",
@@ -63,7 +63,7 @@ class Inside:
         *,
         dc: bool,
         habits: Habits = Habits(),  # noqa: B008 - frozen
-        alone: bool = True,
+        settle: Callable[[], None] | None = None,
     ) -> None:
         self.vehicle = vehicle
         self.habits = habits
@@ -76,7 +76,7 @@ class Inside:
         self._scheduler = scheduler
         self._command = command
         self._dc = dc
-        self._alone = alone
+        self._settle = settle
         self._offer: Offer | None = None
         self._told: Drive | None = None
         self._flow_mw = 0
@@ -93,6 +93,10 @@ class Inside:
         """An event of the link."""
         kind = type(event)
         if kind is ContactsAsked:
+            if not event.closed:
+                # Whatever was told last, nothing flows through contactors that are to open.
+                self._count()
+                self._flow_mw = 0
             self._later(self.habits.contacts_ms, lambda: self._switch(event.closed))
         elif kind is Flowing:
             self._count()
@@ -144,9 +148,11 @@ class Inside:
         now = int(self._scheduler.now())
         energy = self._flow_mw * (now - self._flow_since)
         self._flow_since = now
-        if self._alone and energy > 0:
+        if self._settle is not None:
+            self._settle()
+        elif energy > 0:
             self.vehicle.take(energy, dc=self._dc)
-        elif self._alone and energy < 0:
+        elif energy < 0:
             self.vehicle.give(-energy, dc=self._dc)
 
     def _look(self) -> None:

@@ -1,0 +1,89 @@
+"""A car by every link at a real station with a real central system, in simulated time: the session is theirs alike."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from tests.twin.shop_kit import Shop
+
+from pilotwire.station.config import EvseConfig
+from pilotwire.twin.links import LINKS, LinkedCarAtEvse
+from pilotwire.vehicle.car import Vehicle
+from pilotwire.vehicle.catalogue import CATALOGUE
+
+AC = EvseConfig(max_ma=32_000, max_w=22_080, max_discharge_w=11_000)
+DC = EvseConfig(
+    dc=True,
+    max_ma=200_000,
+    max_w=60_000,
+    max_mv=500_000,
+    connector_type="cCCS2",
+    fixed_cable=True,
+    max_discharge_w=10_000,
+)
+KIND = msgspec.structs.replace(CATALOGUE["compact three-phase 11 kW"], dc_discharge_w=10_000, ac_discharge_w=7_000)
+SAYS_SOC = {
+    "din",
+    "iso2-dc",
+    "iso20-dc",
+    "iso20-dc-bpt",
+    "iso20-ac",
+    "iso20-ac-bpt",
+    "chademo1",
+    "chademo2",
+    "gbt2011",
+    "gbt2015",
+}
+
+
+class Place:
+    """One outlet, one car, one central system."""
+
+    def __init__(self, link: str, version: str = "2.1", **more: Any) -> None:
+        self.shop = Shop(1)
+        self.kind = LINKS[link]
+        self.station = self.shop.station(version, DC if self.kind.dc else AC)
+        self.shop.run(3)
+        self.wanted = 7_000 if self.kind.dc else 3_000
+        self.vehicle = Vehicle(KIND, 400, max_taken_wh=self.wanted, evccid="ZZPWRV00000001X" if "20" in link else "")
+        self.link = LinkedCarAtEvse(
+            self.station, 1, self.vehicle, link, self.shop.clock, random=Random(7).randbytes, **more
+        )
+
+    def session(self) -> Any:
+        (row,) = self.shop.sessions("CS-1")
+        return row
+
+
+OLDER = ("pilot", "iso2-dc", "iso20-dc", "gbt2015")
+
+
+@pytest.mark.parametrize(
+    ("link", "version"), [*((link, "2.1") for link in LINKS), *((link, "2.0.1") for link in OLDER)]
+)
+def test_a_car_by_every_link_has_its_session_with_energy_and_state_of_charge(link: str, version: str) -> None:
+    place = Place(link, version)
+    place.link.plug()
+    place.shop.run(5)
+    place.station.tap(1, "AA11")
+    place.shop.run(60)
+    evse = place.station.evses[0]
+    assert evse.phase == "Charging", evse.phase
+    assert evse.meter.power_mw > 5_000_000
+    place.shop.run(120)
+    live = place.session()
+    assert live.status == "active" and live.token == "AA11"
+    if link in SAYS_SOC:
+        assert live.soc is not None and abs(live.soc - place.vehicle.soc) <= 25
+    place.shop.run(1_800)
+    assert abs(place.vehicle.taken_uj / 3.6e9 - place.wanted) <= 150, "the car has what it wanted"
+    assert evse.meter.power_mw == 0
+    place.link.pull()
+    place.shop.run(10)
+    over = place.session()
+    assert over.status == "ended"
+    assert over.energy_wh == pytest.approx(place.vehicle.taken_uj / 3.6e9, abs=1)
+    assert evse.phase == "Idle" and evse.car is None
