@@ -14,7 +14,7 @@ What flows into the vehicle is positive, what it gives back negative. `None` is:
     IsolationAsked, LockAsked, ContactorAsked        Certificate  the answer to CertificateAsked
     Requested   voltage, current or power, now       Schedule     what may flow when, and for what price
     ProfileChosen, ReceiptSigned                     ReceiptWanted
-    Paused, Fault, Ended                             Pause, Resume, Renegotiate, Stop
+    Paused, Fault, Ended                             Positioned, Pause, Resume, Renegotiate, Stop
 """
 
 from __future__ import annotations
@@ -267,6 +267,15 @@ class ReceiptWanted(msgspec.Struct, frozen=True):
     """The next reading is to be confirmed by the vehicle."""
 
 
+class Positioned(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the vehicle stands, over its pad or below its pantograph; before the first one it stands right."""
+
+    in_place: bool
+    x_mm: int = 0
+    """How far it is off, ahead and to the right."""
+    y_mm: int = 0
+
+
 class Pause(msgspec.Struct, frozen=True):
     """Put charging off: the vehicle is to sleep until `Resume`."""
 
@@ -316,6 +325,7 @@ EvseCommand = (
     | Certificate
     | Schedule
     | ReceiptWanted
+    | Positioned
     | Pause
     | Resume
     | Renegotiate

@@ -36,6 +36,7 @@ DRIVE = Drive(soc=300, target_soc=800, target_ma=80_000, max_ma=120_000, max_mw=
               max_discharge_mw=15_000_000)  # fmt: skip
 AC_DRIVE = Drive(soc=300, target_soc=800, target_ma=16_000, max_ma=16_000, max_mw=11_000_000, max_discharge_ma=16_000,
                  max_discharge_mw=11_000_000)  # fmt: skip
+DIALECTS = {"WPT": "iso20-wpt", "DC_ACDP": "iso20-acdp", "DC_ACDP_BPT": "iso20-acdp"}
 
 
 def random(seed: int = 1) -> Any:
@@ -73,7 +74,7 @@ class World:
     ) -> None:
         self.scheduler = scheduler or SimScheduler()
         dc = service.startswith("DC")
-        dialect: Any = "iso20-dc" if dc else "iso20-ac"
+        dialect: Any = DIALECTS.get(service, "iso20-dc" if dc else "iso20-ac")
         services = {"services": (service,)}
         self.paused = {} if paused is None else paused
         self.evse = Iso20Secc(
@@ -206,7 +207,7 @@ class Station:
         self.now = 1_767_225_600_000
         self.dc = service.startswith("DC")
         config = SeccConfig(**({"services": (service,)} | options.pop("config", {})))
-        dialect: Any = "iso20-dc" if self.dc else "iso20-ac"
+        dialect: Any = DIALECTS.get(service, "iso20-dc" if self.dc else "iso20-ac")
         self.machine = Iso20Secc(
             config, dialect, random=random(), tls=True, paused=options.pop("paused", {}), **options
         )

@@ -20,6 +20,7 @@ from ..config import Dialect, EvccConfig, Random
 from ..pnc import EvccPnc
 from . import timers, wire
 from .alarms import Alarms
+from .before_evcc import STATUS, Before
 from .evcc_begin import Begin
 from .evcc_power import Power
 from .modes import EvccMode
@@ -75,8 +76,11 @@ class Iso20Evcc:
         self._next: Callable[[], None] | None = None
         self._contacts_wanted = False
         self.begin = Begin(self)
+        self.before = Before(self)
         self.power = Power(self)
-        self._handlers: dict[str, Callable[[Came], None]] = self.begin.handlers | self.power.handlers
+        self._handlers: dict[str, Callable[[Came], None]] = (
+            self.begin.handlers | self.before.handlers | self.power.handlers
+        )
         self._commands: dict[type, Callable[[Any], None]] = {
             link.Drive: self._driven,
             link.Contacts: self._contacts,
@@ -232,6 +236,8 @@ class Iso20Evcc:
             self.wrong(text, "8.5.3, table 219", timers.MESSAGE + asked)
         elif name == "side":
             self.power.ask_schedules()
+        elif name == STATUS:
+            self.before.tell_status()
         elif self.mode is not None:
             self.mode.elapse(name)
 

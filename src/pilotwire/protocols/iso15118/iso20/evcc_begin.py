@@ -69,10 +69,11 @@ class Begin:
             evcc.contract = resume.contract
             evcc.emit(self._linked(resume.selection.service, resumed=True))
             evcc.emit(Allowed())
+            evcc.before.resumed()
             self._enter(resume.selection)
         else:
             evcc.emit(self._linked(None, resumed=False))
-            evcc.common("AuthorizationSetupReq")
+            evcc.before.begin()
 
     def _linked(self, service: Service | None, *, resumed: bool) -> Linked:
         return Linked(protocol="iso15118-20", evse_id=self._evse_id, resumed=resumed, service=service)

@@ -23,6 +23,7 @@ from ..pnc import SeccPnc
 from ..timers import CLOSE_WAIT
 from . import timers, wire
 from .alarms import Alarms
+from .before_secc import Before
 from .modes import EMPTY, SeccMode
 from .output import Output
 from .secc_access import Access
@@ -72,6 +73,7 @@ class Iso20Secc:
         self.mode: SeccMode | None = None
         self.offer: Offer | None = None
         self.measured = Measured()
+        self.position = link.Positioned(in_place=True)
         self.schedules: dict[int, Schedule] = {}
         self.authorize: Authorize | None = None
         self.notices: set[Notice] = set()
@@ -89,11 +91,12 @@ class Iso20Secc:
         self._rearm = False
         self._doom: tuple[str, str, Side, str] | None = None
         self.access = Access(self)
+        self.before = Before(self)
         self.services = Services(self)
         self.power = Power(self)
         self.sides = Sides(self)
         self._handlers: dict[str, Callable[[Came], None]] = (
-            self.access.handlers | self.services.handlers | self.power.handlers
+            self.access.handlers | self.before.handlers | self.services.handlers | self.power.handlers
         )
         self._commands: dict[type, Callable[[Any], None]] = {
             link.Offer: self._offered,
@@ -104,6 +107,7 @@ class Iso20Secc:
             link.Contactor: self._contactor,
             link.Certificate: self.access.installed,
             link.Schedule: self._scheduled,
+            link.Positioned: self._positioned,
             link.ReceiptWanted: lambda _: self.sides.want_receipt(),
             link.Pause: lambda _: self._pause(),
             link.Resume: lambda _: self._resume(),
@@ -305,6 +309,12 @@ class Iso20Secc:
 
     def _measured(self, measured: Measured) -> None:
         self.measured = measured
+        if self.in_loop:
+            self.sides.count()
+        self._changed()
+
+    def _positioned(self, position: link.Positioned) -> None:
+        self.position = position
         self._changed()
 
     def _changed(self) -> None:

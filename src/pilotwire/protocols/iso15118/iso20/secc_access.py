@@ -12,6 +12,7 @@ from .. import pnc
 from ..signature import SignatureError
 from . import timers, wire
 from .answers import COMMON
+from .before_secc import FIRST
 from .session import Session
 from .wire import Came
 
@@ -82,7 +83,7 @@ class Access:
             while id_ == NEW_SESSION or id_ in secc.paused:
                 id_ = secc.random(8)
             secc.session = Session(id=id_, evccid=evccid)
-            secc.go("AuthorizationSetup")
+            secc.go(FIRST.get(secc.dialect, "AuthorizationSetup"))
         session = secc.session
         code = "OK_OldSessionJoined" if resumed else "OK_NewSessionEstablished"
         secc.answer(came, code, EVSEID=secc.config.evse_id)

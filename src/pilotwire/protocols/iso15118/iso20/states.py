@@ -18,6 +18,10 @@ def requests(*names: str) -> frozenset[str]:
 
 COMMON: Final[Allowed] = {
     "SessionSetup": requests("SessionSetupReq"),
+    "WPT_FinePositioningSetup": requests("WPT_FinePositioningSetupReq", "SessionStopReq"),
+    "WPT_FinePositioning": requests("WPT_FinePositioningSetupReq", "WPT_FinePositioningReq", "SessionStopReq"),
+    "WPT_Pairing": requests("WPT_PairingReq", "SessionStopReq"),
+    "ACDP_VehiclePositioning": requests("ACDP_VehiclePositioningReq", "SessionStopReq"),
     "AuthorizationSetup": requests("AuthorizationSetupReq", "SessionStopReq"),
     "Authorization": requests("AuthorizationReq", "CertificateInstallationReq", "SessionStopReq"),
     "ServiceDiscovery": requests("ServiceDiscoveryReq", "SessionStopReq"),

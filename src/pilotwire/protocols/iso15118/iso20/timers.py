@@ -50,6 +50,22 @@ DC_MESSAGES: Final = {
     "DC_ChargeLoopReq": 500,
     "DC_WeldingDetectionReq": 2_000,
 }
+WPT_MESSAGES: Final = {
+    "WPT_FinePositioningSetupReq": 2_000,
+    "WPT_FinePositioningReq": 2_000,
+    "WPT_PairingReq": 2_000,
+    "WPT_ChargeParameterDiscoveryReq": 2_000,
+    "WPT_AlignmentCheckReq": 2_000,
+    "WPT_ChargeLoopReq": 500,
+}
+ACDP_MESSAGES: Final = {
+    "ACDP_VehiclePositioningReq": 2_000,
+    "ACDP_ConnectReq": 2_000,
+    "ACDP_DisconnectReq": 2_000,
+    "ACDP_SystemStatusReq": 2_000,
+}
+STATUS_MS: Final = 1_000
+"""The vehicle: between an answer to ACDP_SystemStatus and the next."""
 
 SETUP: Final = TimerRule(
     name="V2G_EVCC_CommunicationSetup_Timeout",
@@ -140,7 +156,28 @@ CORE: Final = (
     SEQUENCE, SEQUENCE_LOOP, AUTHORIZATION, PERFORMANCE, CONTACTOR, OBEY,
 )  # fmt: skip
 """Of Common, AC and DC."""
-TIMERS: Final = CORE
+POSITIONING_SECC: Final = TimerRule(
+    name="positioning",
+    protocol=PROTOCOL,
+    side="evse",
+    ms=290_000,
+    clause="",
+    then="the vehicle does not come to its place: FAILED in the next answer, and the end (a figure of ours)",
+)
+POSITIONING_EVCC: Final = TimerRule(
+    name="positioning",
+    protocol=PROTOCOL,
+    side="ev",
+    ms=300_000,
+    clause="",
+    then="the station never says that the vehicle stands right: the session is over (a figure of ours)",
+)
+CONTACTLESS: Final = (
+    *(message_timer(name, ms) for name, ms in (WPT_MESSAGES | ACDP_MESSAGES).items()),
+    POSITIONING_SECC, POSITIONING_EVCC,
+)  # fmt: skip
+"""Of WPT and ACDP."""
+TIMERS: Final = (*CORE, *CONTACTLESS)
 _WAIT: Final = {rule.name.removeprefix(MESSAGE): rule.ms for rule in TIMERS if rule.name.startswith(MESSAGE)}
 
 

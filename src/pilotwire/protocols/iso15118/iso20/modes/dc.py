@@ -66,6 +66,8 @@ class DcSecc(SeccMode):
     prepare = "DC_CableCheck"
     loop = "DC_ChargeLoop"
     stopped = "DC_WeldingDetection"
+    locks_early: ClassVar[bool] = True
+    """The plug is locked before the cable is checked."""
     standby_opens = False  # closing it again onto a battery would want a precharge
 
     def __init__(self, secc: Iso20Secc, selection: Selection) -> None:
@@ -139,7 +141,8 @@ class DcSecc(SeccMode):
                 "EVSEMaximumDischargeCurrent": rational(offer.max_discharge_ma),
                 "EVSEMinimumDischargeCurrent": rational(0),
             }
-        secc.output.lock()
+        if self.locks_early:
+            secc.output.lock()
         secc.go("ScheduleExchange")
         secc.answer(came, **{self._discovery_mode % "Res": limits})
 
