@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "everything on one machine: central system, console and a living demo site"),
     "csms": ("run", "the central system alone (run without the demo)"),
     "station": ("station", "one simulated charging station, or thousands, against any central system"),
+    "ev": ("ev", "a vehicle that charges at any station by ISO 15118 or DIN 70121"),
     "stations": ("stations", "add, list or show stations"),
     "tokens": ("tokens", "add, list or remove the tokens that may charge"),
     "users": ("users", "add, list or remove people who may log in; make API keys"),
