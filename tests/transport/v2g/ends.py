@@ -4,6 +4,8 @@ It is told what to do by lines of JSON on its standard input, and says what happ
 
     station   {"config": {…}, "tls": {…}, "plain": true, "dc": true, "offer": {…}}     →  {"listens": […]}, events
     vehicle   {"config": {…}, "tls": {…}, "dc": true, "charge_s": 0.3, "give_ma": 0}   →  events, {"done": …}
+              "then": halt | rest | vanish: what it does after that; "resume": with what it kept of its last session;
+              "wireless": it looks for the station as over WLAN
 
 Both end with their standard input.
 """
@@ -18,9 +20,10 @@ from typing import Any
 import msgspec
 
 from pilotwire.core.errors import PilotwireError
-from pilotwire.core.ev_link import ContactsAsked, Flowing, Linked, Offered, Parted
-from pilotwire.core.evse_link import AuthorizationAsked, Authorize, Ended, Offer, Requested
+from pilotwire.core.ev_link import ContactsAsked, Flowing, Offered, Parted, Rest
+from pilotwire.core.evse_link import AuthorizationAsked, Authorize, Ended, Offer, Paused, Requested
 from pilotwire.protocols.iso15118.config import EvccConfig, SeccConfig
+from pilotwire.protocols.iso15118.sdp import Wireless
 from pilotwire.station.outlet import Hardware, Outlet
 from pilotwire.transport.runtime import LoopScheduler
 from pilotwire.transport.v2g import EvccTls, SeccServer, SeccTls, V2gLink, dial_secc, run_secc
@@ -81,7 +84,7 @@ class Station:
                 outlet.event(one)
                 if isinstance(one, AuthorizationAsked):
                     link.command(Authorize(accepted=True))
-                if isinstance(one, Ended):
+                if isinstance(one, Ended | Paused):
                     scheduler.call_later(SETTLED_MS, settled)
 
             outlet.offering(offer)
@@ -103,6 +106,7 @@ class Car:
 
     def __init__(self, interface: str) -> None:
         self.interface = interface
+        self.kept: Any = None
 
     async def do(self, order: Any) -> None:
         dc = order.get("dc", True)
@@ -113,6 +117,11 @@ class Car:
         def opened(link: V2gLink) -> Any:
             inside = Inside(Vehicle(BIDIRECTIONAL, 500), scheduler, link.command, dc=dc, habits=habits)
             inside.begin()
+            ways = {
+                "halt": inside.halt,
+                "rest": lambda: link.command(Rest()),
+                "vanish": lambda: link.close("the cable is cut"),
+            }
 
             def event(one: Any) -> None:
                 if isinstance(one, Flowing):
@@ -122,9 +131,7 @@ class Car:
                     told(one)
                 inside.event(one)
                 if isinstance(one, ContactsAsked) and one.closed:
-                    scheduler.call_later(int(order.get("charge_s", 0.3) * 1000), inside.halt)
-                if isinstance(one, Linked) and order.get("vanish"):
-                    link.close("the cable is cut")
+                    scheduler.call_later(int(order.get("charge_s", 0.3) * 1000), ways[order.get("then", "halt")])
                 if isinstance(one, Parted):
                     inside.stop()
 
@@ -134,12 +141,14 @@ class Car:
         try:
             link = await dial_secc(
                 msgspec.convert(order["config"], EvccConfig), opened, interface=self.interface, tls=tls,
-                security=order.get("security"),
+                security=order.get("security"), resume=self.kept if order.get("resume") else None,
+                wireless=Wireless(evid="ZZPWRV00000001X") if order.get("wireless") else None,
             )  # fmt: skip
         except PilotwireError as error:
             say(done=str(error), dialect=None)
             return
         why = await link.done
+        self.kept = link.machine.kept
         say(
             done=why, dialect=link.machine.dialect, secured=link.secured.version if link.secured else "",
             station=link.peer[0], **seen,

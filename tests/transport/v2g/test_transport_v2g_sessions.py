@@ -60,6 +60,9 @@ def session(pair: Pair, station: dict[str, Any], vehicle: dict[str, Any]) -> Wen
     return Went(pair.station.said[before[0] :], pair.vehicle.said[before[1] :], done, outlet)
 
 
+DC = {"dialects": ["iso2"], "services": ["DC"]}
+
+
 def good(went: Went, protocol: str, dialect: str, service: str) -> None:
     """It was a session of this kind, it ended in order, and nothing flows any more."""
     said = f"{went.station}\n{went.vehicle}"
@@ -157,3 +160,37 @@ def test_iso_20_over_tls_1_3(pair: Pair, tls: Any, service: str, dynamic: bool) 
     assert went.done["secured"] == "TLSv1.3"
     if give and not dynamic:
         assert went.outlet["least_ma"] < 0 or went.done["least_mw"] < 0, "it has given something back"
+
+
+def test_a_vehicle_that_sleeps_comes_back_to_its_session(pair: Pair) -> None:
+    went = session(pair, {"config": DC}, {"config": DC, "then": "rest"})
+    assert went.of("Paused") and went.of("Parted", "vehicle")[0]["paused"], f"{went.station}\n{went.vehicle}"
+    again = session(pair, {"config": DC}, {"config": DC, "resume": True})
+    good(again, "iso15118-2", "iso2", "DC")
+    (first,), (second,) = went.of("Connected"), again.of("Connected")
+    assert second["resumed"] and second["session_id"] == first["session_id"]
+
+
+def test_a_vehicle_that_vanishes_leaves_nothing_on(pair: Pair) -> None:
+    went = session(pair, {"config": DC}, {"config": DC, "then": "vanish"})
+    (ended,) = went.of("Ended")
+    assert not ended["ok"] and went.outlet["most_ma"] > 0
+    assert went.outlet["outlet"] == "off" and not went.outlet["closed"]
+    good(session(pair, {"config": DC}, {"config": DC}), "iso15118-2", "iso2", "DC")
+
+
+def test_a_station_that_is_found_as_over_wlan(pair: Pair) -> None:
+    went = session(pair, {"config": DC}, {"config": DC, "wireless": True})
+    good(went, "iso15118-2", "iso2", "DC")
+
+
+def test_no_common_protocol_is_said_by_both(pair: Pair) -> None:
+    pair.station.say({"config": DC})
+    pair.station.until(lambda said: "listens" in said)
+    pair.vehicle.say({"config": {"dialects": ["din"], "services": ["DC"]}})
+    parted = pair.vehicle.until(lambda said: said.get("event") == "Parted")
+    assert not parted["ok"] and "urn:din:70121:2012:MsgDef" in parted["reason"]
+    assert pair.vehicle.until(lambda said: "done" in said)["dialect"] is None
+    ended = pair.station.until(lambda said: said.get("event") == "Ended")
+    assert "none of the vehicle's protocols" in ended["reason"]
+    pair.station.until(lambda said: "outlet" in said)
