@@ -7,7 +7,7 @@ from tests.protocols.iec61851.pilot_world import PilotWorld
 
 from pilotwire.core import ev_link
 from pilotwire.core import evse_link as link
-from pilotwire.protocols.iec61851.ev import HighLevelAsked, PilotEv, PilotEvConfig
+from pilotwire.protocols.iec61851.ev import HighLevelAsked, PilotEv, PilotEvConfig, ShowState
 from pilotwire.protocols.iec61851.high_level import (
     FellBack,
     HighLevel,
@@ -40,9 +40,8 @@ def powered(*, ac: bool = True) -> PilotWorld:
 
 
 def show(world: PilotWorld, state: str) -> None:
-    assert world.vehicle and world.ev
-    for effect in world.vehicle.show(state, world.now):  # type: ignore[arg-type]
-        world.show(effect.data)
+    assert world.ev
+    world.ev.command(ShowState(state))  # type: ignore[arg-type]
 
 
 def test_five_percent_and_then_matching():

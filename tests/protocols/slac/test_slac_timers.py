@@ -208,7 +208,7 @@ CASES = {
     ("TT_EVSE_match_session", "evse"): match_session,
     ("TT_match_join", "evse"): evse_join,
     ("TT_matching_repetition", "evse"): evse_repetition,
-    ("T_step_EF", "evse"): evse_step,
+    ("T_step_EF before matching", "evse"): evse_step,
     ("TT_amp_map_exchange", "evse"): amp_map,
     ("TT_match_response", "ev"): ev_response,
     ("TP_match_sequence", "ev"): ev_collect,

@@ -2,7 +2,7 @@
 
 The carrier's units: `PilotLoad` is sent (which resistance is shown), `PilotSample` is received, with the duty cycle.
 
-    no oscillation, 0 A     wait in B        3 % to 7 %    in B: `HighLevelAsked`, then what `show` is told
+    no oscillation, 0 A     wait in B        3 % to 7 %    in B: `HighLevelAsked`, then what `ShowState` says
     6 A and more            C (or D) when the battery wants it: `ContactsAsked(True)`, energy comes with the contactor
     the current changes     `Offered`; the charger obeys within 5 s
     oscillation stops       `ContactsAsked(False)`; B as soon as the charger has stopped, after 3 s in any case
@@ -44,6 +44,12 @@ class HighLevelAsked(msgspec.Struct, frozen=True):
     """The duty cycle is 5 %: begin SLAC (`True`), or it no longer is: the link is over."""
 
     asked: bool
+
+
+class ShowState(msgspec.Struct, frozen=True):
+    """A command: for high-level communication, show this state from now on."""
+
+    state: Shown
 
 
 class PilotEv:
@@ -126,13 +132,10 @@ class PilotEv:
             self._halt = command
         elif isinstance(command, link.Rest):
             self._rest = True
+        elif isinstance(command, ShowState):
+            self._told = command.state
         elif isinstance(command, link.Fault):
             self._halt = link.Halt(reason=command.text or command.code, emergency=True)
-        return self._settle(now)
-
-    def show(self, state: Shown | None, now: int) -> Sequence[Any]:
-        """For high-level communication (and SLAC's validation): shows this state from now on; None: B."""
-        self._told = state
         return self._settle(now)
 
     # ── what the pilot says ──────────────────────────────────────────────────────────────────────────────────────

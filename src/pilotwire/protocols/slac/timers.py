@@ -40,7 +40,7 @@ EVSE_REPETITION: Final = _rule(
     "TT_matching_repetition", 10_000, "evse", "no run led to a match: E or F, or it is given up"
 )
 EVSE_STEP: Final = _rule(
-    "T_step_EF", 4_000, "evse", "after E or F the next vehicle's request is waited for anew", least=True
+    "T_step_EF before matching", 4_000, "evse", "after E or F the next vehicle's request is waited for anew", least=True
 )
 EVSE_AMP_MAP: Final = _rule("TT_amp_map_exchange", 200, "evse", "CM_AMP_MAP is said again, twice; then it is left")
 EV_RESPONSE: Final = _rule("TT_match_response", 200, "ev", "the request is said again, twice; then matching has failed")
