@@ -32,6 +32,7 @@ class Slot:
         "mode_until",
         "mode_wanted",
         "mv",
+        "obeyed",
         "on",
         "polls",
         "present",
@@ -49,6 +50,7 @@ class Slot:
         self.mv = 0
         self.ma = 0
         self.on = False
+        self.obeyed = False
         self.repeated = 0
         self.polls = 0
         self.read_mv: int | None = None
@@ -128,11 +130,12 @@ class ModuleDriver:
         elif command.on:
             if not slot.present:
                 return (Refused(command.address, "the module does not answer"),)
-            slot.on = True
+            slot.on, slot.obeyed = True, False
             if self._ready(slot, now, out):
                 self._send(out, self._setpoint(slot))
                 self._send(out, self._power(slot, True))
         else:
+            slot.obeyed = slot.obeyed and not slot.on
             slot.on = False
             self._send(out, self._power(slot, False))
         slot.repeated = now
@@ -174,7 +177,7 @@ class ModuleDriver:
         slot.heard = now
         if not slot.present:
             slot.present = True
-            slot.on = False
+            slot.on = slot.obeyed = False
             slot.running = None
             slot.read_mv = slot.read_ma = None
             out.append(Found(address))
@@ -199,6 +202,7 @@ class ModuleDriver:
                 mv=slot.read_mv,
                 ma=slot.read_ma,
                 running=slot.running,
+                obeyed=slot.obeyed,
                 temperature=slot.temperature,
             )
         )

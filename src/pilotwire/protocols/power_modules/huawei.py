@@ -173,6 +173,8 @@ class HuaweiDriver(ModuleDriver):
         signal = head & 0xFFF
         if head >> 12:
             self._bad(address, f"error {head >> 12} to signal {signal:03X}", out)
+        elif message == CONTROL and signal == POWER:
+            slot.obeyed = (byte3 == 0) is slot.on
         elif message in (REALTIME, QUERY):
             self._signal(slot, signal, byte2 << 8 | byte3, value, out)
 

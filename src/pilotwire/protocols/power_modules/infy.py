@@ -148,6 +148,8 @@ class InfyDriver(ModuleDriver):
             return
         if error:
             self._bad(source, f"error {error} to command {command:02X}", out)
+        elif command == POWER:
+            slot.obeyed = (data[0] == 0) is slot.on
         elif command == READ:
             volts, amperes = struct.unpack(">ff", data)
             mv, ma = to_milli(volts), to_milli(amperes)

@@ -54,6 +54,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     ma: int
     running: bool | None = None
     """It says that its output is on; None: it has not said yet."""
+    obeyed: bool = False
+    """It has answered the last order to turn on or off."""
     temperature: int | None = None
     """Tenths of a degree Celsius."""
 

@@ -194,6 +194,8 @@ class UUGreenDriver(ModuleDriver):
         if kind == SERIAL_ANSWER or (kind == READ_ANSWER and command == SERIAL):
             return
         if kind != READ_ANSWER:
+            if command == OFF:
+                slot.obeyed = (value == 0) is slot.on
             return
         if command == VOLTS:
             self._read(slot, out, mv=value)

@@ -172,6 +172,8 @@ class WinlineDriver(ModuleDriver):
             return
         if error != NO_ERROR:
             self._bad(source, f"error {error:02X} to register {register:04X}", out)
+        elif register == POWER:
+            slot.obeyed = (frame.data[4:] == bytes(4)) is slot.on
         elif function == FLOAT:
             value = to_milli(struct.unpack(">f", frame.data[4:])[0])
             if value is None:

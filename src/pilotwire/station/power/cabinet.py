@@ -155,6 +155,7 @@ class Cabinet:
                 continue
             if type(event) is Reading:
                 unit.running, unit.temperature = event.running, event.temperature
+                unit.obeyed = event.obeyed
                 unit.read(event.mv, event.ma, now)
             elif type(event) is Alarms:
                 unit.alarms = event.alarms
@@ -235,7 +236,7 @@ class Cabinet:
         stage = self.stage
         if unit.state == "free":
             # It must have said that it is off: without current it may still be on, at the voltage of another vehicle.
-            if place is not None and unit.running is False and unit.read_ma <= 500:
+            if place is not None and unit.surely_off(now) and unit.read_ma <= 500:
                 stage.connect(unit, place, True, now)
                 stage.out.append(UnitChanged(unit.id, f"joins output {place}", reason))
         elif unit.state == "joined" and unit.output is not None:

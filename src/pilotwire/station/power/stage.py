@@ -97,6 +97,10 @@ class Stage:
         if unit.sent_on or unit.sent_ma:
             self.tell(unit, unit.sent_mv, 0, False, now)
 
+    def repeat_off(self, unit: Unit, now: int) -> None:
+        """The order to turn off, once more."""
+        self.effects(unit.id.bus, self.drivers[unit.id.bus].command(Switch(unit.id.address, False), now))
+
     def connect(self, unit: Unit, output: int, closed: bool, now: int, *, loaded: bool = False) -> None:
         """Move a switch of the matrix."""
         self.out.append(Connect(unit.id, output, closed, loaded))

@@ -97,16 +97,18 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
     # More than the meter sees is as wrong as less: then someone lies, and it may be about this module.
     agreed = hidden is not None and abs(hidden) <= max(3_000, output.ma // 20)
     silent = not unit.fresh(now)
-    zero = unit.zero_since is not None and not unit.unseen_ma and not silent
-    nothing = measured(output, now) and output.ma <= QUIET_MA
     waited = now - unit.since
+    zero = unit.zero_since is not None and not unit.unseen_ma and not silent
+    if not silent and not unit.obeyed and waited // 100 != (waited - stage.config.tick_ms) // 100:
+        stage.repeat_off(unit, now)  # an alarm that ends would let it go on
+    nothing = measured(output, now) and output.ma <= QUIET_MA
     if not agreed or output.phase != "active" or now - output.fallen_at < STALE.ms:
         # While an output goes down, readings are behind what flows.
         unit.agreed_since = None
     if nothing and waited >= 150:
         # The whole output gives nothing.
         stage.connect(unit, number, False, now)
-    elif zero and agreed:
+    elif zero and agreed and (unit.obeyed or waited >= 1_000):
         stage.connect(unit, number, False, now)
     elif silent and agreed and output.phase == "active":
         unit.agreed_since = unit.agreed_since or now

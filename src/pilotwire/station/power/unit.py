@@ -24,6 +24,7 @@ class UnitId(NamedTuple):
         return f"{self.bus}:{self.address}"
 
 
+_HEARD_MS = 1_500
 _SEEN_AFTER_MS = 60
 """A reading shows the effect of a command when it comes so much later: two frames and the module's own time."""
 
@@ -55,6 +56,10 @@ class Unit:
         self.sent_on = False
         self.sent_at = 0
         self.on_since: int | None = None
+        self.obeyed = False
+        """It has answered the last order to turn on or off."""
+        self.off_at = 0
+        """When it was told to be off, the last time that it was on."""
         self.unseen_ma = 0
         """A higher limit than the last, which it may still keep to: no reading has shown otherwise."""
         self.excess_since: int | None = None
@@ -95,10 +100,17 @@ class Unit:
         """The most that it can be delivering, for all we know."""
         return max(self.sent_ma if self.sent_on else 0, self.unseen_ma)
 
+    def surely_off(self, now: int) -> bool:
+        """It has answered that it is off, or has been told so often that it must have heard."""
+        return not self.sent_on and self.running is not True and (self.obeyed or now - self.off_at >= _HEARD_MS)
+
     def sent(self, mv: int, ma: int, on: bool, now: int) -> None:
         """It has been told so; what was higher before counts until a reading shows otherwise."""
         if self.bound > (ma if on else 0):
             self.unseen_ma = self.bound
+        if on != self.sent_on:
+            self.obeyed = False
+            self.off_at = now
         self.sent_mv, self.sent_ma, self.sent_on, self.sent_at = mv, ma, on, now
 
     def read(self, mv: int, ma: int, now: int) -> None:
