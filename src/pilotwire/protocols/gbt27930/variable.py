@@ -32,7 +32,7 @@ def _bmv_in(data: bytes) -> dict[str, Any]:
 def _bmv_out(values: Mapping[str, Any]) -> bytes:
     cells: list[tuple[int, int]] = list(values["cells"])[:CELLS]
     return b"".join(
-        (max(0, min(0xFFE, (mv + 5) // 10)) | (group & 0xF) << 12).to_bytes(2, "little") for mv, group in cells
+        (max(0, min(0xFFF, (mv + 5) // 10)) | (group & 0xF) << 12).to_bytes(2, "little") for mv, group in cells
     )
 
 
@@ -43,7 +43,7 @@ def _bmt_in(data: bytes) -> dict[str, Any]:
 
 
 def _bmt_out(values: Mapping[str, Any]) -> bytes:
-    return bytes(max(0, min(250, degrees + 50)) for degrees in list(values["temperatures"])[:POINTS])
+    return bytes(max(0, min(255, degrees + 50)) for degrees in list(values["temperatures"])[:POINTS])
 
 
 def _raw_in(most: int) -> Callable[[bytes], dict[str, Any]]:
