@@ -113,7 +113,9 @@ class Shop:
         done(self.csms.refresh())
         self.run(2)
 
-    def station(self, version: str, *evses: EvseConfig, name: str = "CS-1", **settings: str) -> Station:
+    def station(
+        self, version: str, *evses: EvseConfig, name: str = "CS-1", built: dict[str, Any] | None = None, **settings: str
+    ) -> Station:
         account = StationAccount(tenant=DEFAULT_TENANT, id=name, security_profile=1, password="pw", created_at=START)
         done(self.store.put_account(account))
         done(self.csms.refresh())
@@ -123,6 +125,7 @@ class Shop:
                 version=version,  # type: ignore[arg-type]
                 evses=evses or (EvseConfig(), DC),
                 settings={"time_zone": "Europe/Berlin", "attempts": "1000", "attempt_interval": "5"} | settings,
+                **(built or {}),
             ),
             self.clock,
             self.network.dialer(name, user=name, password=b"pw"),

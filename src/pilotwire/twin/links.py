@@ -175,6 +175,7 @@ def _v2g(dialect: Dialect) -> Callable[[LinkedCarAtEvse], Ends]:
             mac=link.random(6),
             evccid=link.vehicle.evccid or EvccConfig().evccid,
             payments=("contract",) if contract else ("external",),
+            install=contract,
         )
         # The wire is inside the process; what a TLS connection would have secured is secure.
         return Ends(
