@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
 from pilotwire.core.evse_link import Price, Schedule
 
 from . import services
@@ -27,6 +29,16 @@ BY_POWER: Final = "urn:iso:std:iso:15118:-20:PriceAlgorithm:1-Power"
 MOST_ENTRIES: Final = 1024
 _NO_CURRENCY: Final = "XXX"
 """ISO 4217: no currency."""
+
+
+def plain(schedule: Schedule) -> Schedule:
+    """A schedule as the wire can carry it: points in order, its number and length within 32 bits."""
+    return msgspec.structs.replace(
+        schedule,
+        id=min(max(1, schedule.id), 0xFFFF_FFFF),
+        points=tuple(sorted(schedule.points)),
+        duration_s=min(max(1, schedule.duration_s), 0xFFFF_FFFF),
+    )
 
 
 # ── the station writes ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final, Literal
 
-import msgspec
-
 from pilotwire.core import evse_link as link
 from pilotwire.core.evse_link import Authorize, Ended, EvseCommand, Fault, Measured, Offer, Schedule, Side
 from pilotwire.core.machines import Close, Send
+from pilotwire.protocols.exi import EncodeError
 
 from .. import v2gtp
 from ..config import Dialect, Random, SeccConfig
 from ..pnc import SeccPnc
 from ..timers import CLOSE_WAIT
-from . import timers, wire
+from . import schedules, timers, wire
 from .alarms import Alarms
 from .before_secc import Before
 from .modes import EMPTY, SeccMode
@@ -228,7 +227,13 @@ class Iso20Secc:
         self._open.pop(came.stream, None)
         body: Message = {"Header": wire.header(self.session.id or bytes(8), self.now, signature), "ResponseCode": code}
         body |= fields
-        self.emit(Send(wire.write(came.type, wire.response_to(came.name), body)))
+        try:
+            frame = wire.write(came.type, wire.response_to(came.name), body)
+        except EncodeError as error:
+            # What we were told cannot be said: then we are wrong, and the session must not go on in silence.
+            self.refuse(came, "FAILED", f"the answer cannot be written: {error}", "", by="evse", fault="Internal")
+            return
+        self.emit(Send(frame))
         if came.stream == wire.MAIN_STREAM:
             self._rearm = True
 
@@ -350,8 +355,9 @@ class Iso20Secc:
         self._changed()
 
     def _scheduled(self, schedule: Schedule) -> None:
-        self.schedules.pop(schedule.id, None)
-        self.schedules[schedule.id] = msgspec.structs.replace(schedule, points=tuple(sorted(schedule.points)))
+        plain = schedules.plain(schedule)
+        self.schedules.pop(plain.id, None)
+        self.schedules[plain.id] = plain
         while len(self.schedules) > 3:  # ScheduleTuple comes three times at most
             del self.schedules[next(iter(self.schedules))]
 
