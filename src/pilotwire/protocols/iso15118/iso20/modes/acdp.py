@@ -41,9 +41,7 @@ class AcdpSecc(DcSecc):
     states: ClassVar = {
         "DC_ChargeParameterDiscovery": DcSecc.states["DC_ChargeParameterDiscovery"],
         "ACDP_Connect": requests("ACDP_ConnectReq", "SessionStopReq") | _ABORTS,
-        "DC_CableCheck": requests("DC_CableCheckReq") | _ABORTS,
-        "DC_PreCharge": requests("DC_PreChargeReq") | _ABORTS,
-        "DC_PowerDelivery": requests("DC_PreChargeReq", "PowerDeliveryReq") | _ABORTS,
+        **{state: DcSecc.states[state] | _ABORTS for state in ("DC_CableCheck", "DC_PreCharge", "DC_PowerDelivery")},
         "DC_ChargeLoop": DcSecc.states["DC_ChargeLoop"],
         "ACDP_Disconnect": _ABORTS,
     }
