@@ -17,6 +17,8 @@ TARGETS = {
     "fuzz_v2g.py": "one",
     "fuzz_chademo.py": "one",
     "fuzz_slac.py": "one",
+    "fuzz_j1939.py": "one",
+    "fuzz_gbt27930.py": "one",
 }
 """Each target and the name of its function that takes one input."""
 RUNS = {
@@ -26,6 +28,8 @@ RUNS = {
     "fuzz_v2g.py": 200,
     "fuzz_chademo.py": 200,
     "fuzz_slac.py": 200,
+    "fuzz_j1939.py": 200,
+    "fuzz_gbt27930.py": 100,
 }
 """What a slow machine must still reach in the time, beyond libFuzzer's own first inputs."""
 
