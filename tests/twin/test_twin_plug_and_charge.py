@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -10,7 +11,6 @@ import pytest
 from cryptography import x509
 from tests.twin.shop_kit import Shop, done
 
-from pilotwire.core.evse_link import Service
 from pilotwire.core.ids import DEFAULT_TENANT, StationKey
 from pilotwire.core.time import to_datetime
 from pilotwire.crypto import pem
@@ -42,7 +42,7 @@ class Statuses:
         self._names = {}
         chain = [pki["contract"].certificate, *pki["contract"].above, *pki.roots()["mo"]]
         for name, (certificate, issuer) in zip(
-            ("contract", "mo-sub2", "mo-sub1"), zip(chain, chain[1:], strict=False), strict=False
+            ("contract", "mo-sub2", "mo-sub1"), itertools.pairwise(chain), strict=False
         ):
             self._names[hash_data(certificate, issuer).key()] = name
 
