@@ -36,7 +36,7 @@ def messages(me: bytes, peer: bytes) -> dict[str, bytes]:
     run: dict[str, mme.Message] = {
         "parm req": mme.SlacParmReq(run_id=RUN),
         "parm cnf": mme.SlacParmCnf(forwarding_sta=EV, run_id=RUN, num_sounds=1),
-        "start": mme.StartAttenCharInd(forwarding_sta=EV, run_id=RUN, num_sounds=1),
+        "start ind": mme.StartAttenCharInd(forwarding_sta=EV, run_id=RUN, num_sounds=1),
         "sound": mme.MnbcSoundInd(cnt=0, run_id=RUN, rnd=KEY),
         "near": mme.AttenCharInd(source_address=EV, run_id=RUN, num_sounds=1, aag=bytes(58)),
         "maybe": mme.AttenCharInd(source_address=EV, run_id=RUN, num_sounds=1, aag=bytes([15]) * 58),
@@ -57,7 +57,7 @@ def messages(me: bytes, peer: bytes) -> dict[str, bytes]:
     made = {name: encode(MmeFrame(me, peer, message)) for name, message in run.items()}
     made |= {
         f"stranger's {name}": encode(MmeFrame(me, STRANGER, run[name]))
-        for name in ("parm req", "start", "rsp", "match req", "match cnf", "near", "counted")
+        for name in ("parm req", "start ind", "rsp", "match req", "match cnf", "near", "counted")
     }
     modem: dict[str, mme.Message] = {
         "profile": mme.AttenProfileInd(pev_mac=EV, aag=bytes([5]) * 58),
@@ -132,7 +132,7 @@ def test_every_state_and_every_message_of_the_evse():
         for frame in sent(said, mme.SlacMatchCnf):
             assert evse.peer == frame.dst and evse.state in ("joining", "matched"), way
             whose = "stranger's " if frame.dst == STRANGER else ""
-            assert {f"{whose}rsp", f"{whose}match req", f"{whose}start"} <= set(way), way
+            assert {f"{whose}rsp", f"{whose}match req", f"{whose}start ind"} <= set(way), way
         if evse.state == "matched" and before != "matched":
             assert before == "joining" and way[-1] == "link" and events.LinkUp(True) in said, way
         if before == "matched" and evse.state != "matched":

@@ -104,7 +104,9 @@ class SlacEvse:
     def command(self, command: Any, now: int) -> Sequence[Any]:
         if isinstance(command, events.Begin):
             self._steps, self._talked = 0, False
-            if self.state in ("idle", "given-up"):
+            if self.state == "matched":
+                self._out.append(events.LinkUp(False))
+            if self.state not in ("listening", "stepping"):
                 self._new_key(now)
             self._listen(now)
         elif isinstance(command, events.Leave):
