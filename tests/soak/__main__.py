@@ -1,8 +1,8 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
 python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates,rollout,
-                             watched-certificates,watched-rollout,exi]
-                     [--kills 100] [--sessions 10000] [--sets 1000000] [--stations 1000] [--exi 2000]
+                             watched-certificates,watched-rollout,exi,conversations]
+                     [--kills 100] [--sessions 10000] [--sets 1000000] [--stations 1000] [--exi 2000] [--spoilt 20000]
                      [--seed 1]
 """
 
@@ -119,6 +119,12 @@ def exi(options: argparse.Namespace) -> bool:
     return messages(options)
 
 
+def conversations(options: argparse.Namespace) -> bool:
+    from tests.soak.conversations import conversations
+
+    return conversations(options)
+
+
 def watched(kind: str) -> Callable[[argparse.Namespace], bool]:
     """A roll-out over real sockets, watched in the console; its picture is the guides'."""
 
@@ -149,6 +155,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "watched-certificates": watched("certificates"),
     "watched-rollout": watched("rollout"),
     "exi": exi,
+    "conversations": conversations,
 }
 
 
@@ -160,6 +167,7 @@ def main() -> int:
     parser.add_argument("--sets", type=int, default=1_000_000, help="sets of charging profiles (%(default)s)")
     parser.add_argument("--stations", type=int, default=1_000, help="that roll over or are updated (%(default)s)")
     parser.add_argument("--exi", type=int, default=2_000, help="EXI messages against the Java codec (%(default)s)")
+    parser.add_argument("--spoilt", type=int, default=20_000, help="V2G sessions gone wrong (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True
