@@ -107,8 +107,7 @@ def test_commands_at_any_time_raise_nothing() -> None:
         evse_link.Schedule(points=((0, 1),)), evse_link.ReceiptWanted(), evse_link.Pause(), evse_link.Resume(),
         evse_link.Renegotiate(),
     ]  # fmt: skip
-    rest = set(evse_link.EvseCommand.__args__) - {*map(type, plain), evse_link.Stop, evse_link.Fault}
-    plain += [kind.__new__(kind) for kind in rest]  # of other protocols: passed over
+    plain.append(object())  # what is for other protocols is passed over
     for state in WAYS:
         station = at(state)
         for command in plain:
