@@ -1,8 +1,8 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
-python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,certificates,rollout,
+python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,cabinet,certificates,rollout,
                              watched-certificates,watched-rollout,exi,conversations]
-                     [--kills 100] [--sessions 10000] [--sets 1000000] [--stations 1000] [--exi 2000] [--spoilt 20000]
+                     [--kills 100] [--sessions 10000] [--sets 1000000] [--faults 100000] [--stations 1000] [--exi 2000] [--spoilt 20000]
                      [--seed 1]
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.durability.killing import Result, kill_again_and_again
 from tests.durability.postgres import postgres
+from tests.soak.cabinet import cabinet
 from tests.soak.schedules import schedules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +151,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "sessions": sessions,
     "messages": messages,
     "schedules": schedules,
+    "cabinet": cabinet,
     "certificates": certificates,
     "rollout": rollout,
     "watched-certificates": watched("certificates"),
@@ -165,6 +167,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--sets", type=int, default=1_000_000, help="sets of charging profiles (%(default)s)")
+    parser.add_argument("--faults", type=int, default=100_000, help="in the power cabinet (%(default)s)")
     parser.add_argument("--stations", type=int, default=1_000, help="that roll over or are updated (%(default)s)")
     parser.add_argument("--exi", type=int, default=2_000, help="EXI messages against the Java codec (%(default)s)")
     parser.add_argument("--spoilt", type=int, default=20_000, help="V2G sessions gone wrong (%(default)s)")
