@@ -2,8 +2,8 @@
 
 python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,cabinet,certificates,rollout,
                              watched-certificates,watched-rollout,exi,conversations]
-                     [--kills 100] [--sessions 10000] [--sets 1000000] [--faults 100000] [--stations 1000] [--exi 2000] [--spoilt 20000]
-                     [--seed 1]
+                     [--kills 100] [--sessions 10000] [--sets 1000000] [--faults 100000] [--stations 1000]
+                     [--exi 2000] [--spoilt 20000] [--seed 1]
 """
 
 from __future__ import annotations
