@@ -80,7 +80,7 @@ class Access:
             secc.go("Resumed")
         else:
             id_ = secc.random(8)
-            while id_ == NEW_SESSION or id_ in secc.paused:
+            while id_ in (NEW_SESSION, wanted) or id_ in secc.paused:
                 id_ = secc.random(8)
             secc.session = Session(id=id_, evccid=evccid)
             secc.go(FIRST.get(secc.dialect, "AuthorizationSetup"))
