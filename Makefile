@@ -57,6 +57,7 @@ fuzz: setup-test ## Fuzz the RPC machine and the decoders for a minute each
 	@$(PY) fuzz/fuzz_v2g.py -max_total_time=60
 	@$(PY) fuzz/fuzz_chademo.py -max_total_time=60
 	@$(PY) fuzz/fuzz_slac.py -max_total_time=60
+	@$(PY) fuzz/fuzz_pnc.py -max_total_time=60
 
 lock: setup-test ## Make the lock files anew
 	@PATH=$(CURDIR)/.venv/bin:$$PATH tools/lock.sh

@@ -19,6 +19,7 @@ TARGETS = {
     "fuzz_slac.py": "one",
     "fuzz_j1939.py": "one",
     "fuzz_gbt27930.py": "one",
+    "fuzz_pnc.py": "one",
 }
 """Each target and the name of its function that takes one input."""
 RUNS = {
@@ -30,6 +31,7 @@ RUNS = {
     "fuzz_slac.py": 200,
     "fuzz_j1939.py": 200,
     "fuzz_gbt27930.py": 100,
+    "fuzz_pnc.py": 100,
 }
 """What a slow machine must still reach in the time, beyond libFuzzer's own first inputs."""
 

@@ -58,7 +58,7 @@ def load(der: bytes) -> x509.Certificate:
             certificate = x509.load_der_x509_certificate(der)
             # These are parsed only when they are asked for.
             _ = certificate.subject, certificate.issuer, certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, TypeError) as error:
+    except (ValueError, UnsupportedAlgorithm, TypeError, x509.InvalidVersion) as error:
         raise ChainError("unreadable", f"the certificate cannot be read: {error}") from error
     return certificate
 
@@ -178,7 +178,7 @@ def _judge_authority(certificate: x509.Certificate, below: list[x509.Certificate
     """Whether it may have issued what is below it: `below` is the path so far, the leaf first."""
     try:
         extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension) as error:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise ChainError("unreadable", f"extensions of an authority cannot be read: {error}") from error
     for extension in extensions:
         if extension.critical and extension.oid not in _KNOWN_CRITICAL:

@@ -180,6 +180,16 @@ def test_a_root_that_was_sent_is_not_believed(pkis) -> None:
     assert pkis["iso2"].trust().judge("contract", "iso2", chain, MS).code == "no-trust"
 
 
+def test_a_certificate_of_a_version_that_there_is_not(pkis) -> None:
+    """What a parser refuses in a way of its own (found by fuzzing)."""
+    own: Pki = pkis["iso2"]
+    leaf, *above = own["contract"].chain
+    version = bytes.fromhex("a003020102")
+    assert leaf.count(version) == 1
+    odd = leaf.replace(version, bytes.fromhex("a003020178"))
+    assert own.trust().judge("contract", "iso2", (odd, *above), MS).code == "bad"
+
+
 def test_no_chain_or_a_very_long_one(pkis) -> None:
     own: Pki = pkis["iso2"]
     assert own.trust().judge("contract", "iso2", (), MS).code == "bad"

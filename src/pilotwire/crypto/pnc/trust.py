@@ -73,6 +73,8 @@ class Trust:
             path, leaf = self.path(role, edition, chain, now)
         except ChainError as error:
             return Verdict(_CODES.get(error.code, "bad"), str(error))
+        except ValueError as error:  # of fields that are parsed only when they are looked at
+            return Verdict("bad", f"a certificate cannot be read: {error}")
         name = plain_emaid(leaf.common_name) if role == "contract" else ""
         if min(one.not_valid_after_utc for one in path) - _time(now) < self.soon:
             return Verdict("expires-soon", "", name)
