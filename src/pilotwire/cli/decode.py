@@ -26,6 +26,10 @@ def main(name: str, arguments: Sequence[str]) -> int:
         from pilotwire.cli.exi import decode_main
 
         return decode_main(name, arguments[1:])
+    if arguments[:1] == ["v2g"]:
+        from pilotwire.cli.v2g import decode_main
+
+        return decode_main(name, arguments[1:])
     if arguments[:1] == ["can"]:
         from pilotwire.cli.can import decode_main
 
@@ -33,7 +37,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
     options = parser(
         name,
         "Explain OCPP frames: one JSON array per line, from the argument or standard input; `decode exi` "
-        "reads what cars say, `decode can` logs of CAN buses.",
+        "reads what cars say, `decode v2g` captures of it, `decode can` logs of CAN buses.",
     )
     options.add_argument("frame", nargs="?", help='e.g. \'[2,"1","Heartbeat",{}]\'; default: standard input')
     options.add_argument("--version", choices=_VERSIONS, help="the OCPP version; default: whichever fits")

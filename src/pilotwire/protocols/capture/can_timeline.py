@@ -15,6 +15,8 @@ from pilotwire.protocols.gbt27930.fields import BMS, CHARGER
 from pilotwire.protocols.j1939 import Aborted, Monitor, parse
 
 CanProtocol = Literal["chademo", "gbt27930", "can"]
+_ONLY_2015: Final = frozenset({0x2600, 0x2700})
+"""CHM and BHM: the edition of 2011 has none."""
 _SIDES: Final[dict[int, Side]] = {BMS: "ev", CHARGER: "evse"}
 
 
@@ -79,6 +81,8 @@ class CanReader:
             return [CanSaid(at_us=at_us, protocol="gbt27930", side=_SIDES.get(identifier.sa), name="TP.Conn_Abort",
                             values={}, words={"note": text})]  # fmt: skip
         side = _SIDES.get(packet.sa)
+        if packet.pgn in _ONLY_2015:
+            self._edition = "2015"
         try:
             found = decode_gbt(packet.pgn, packet.data, self._edition)
         except SignalError as error:
@@ -88,7 +92,5 @@ class CanReader:
             return [CanSaid(at_us=at_us, protocol="gbt27930", side=side, name=f"{packet.pgn:04X}", values={}, words={},
                             error="no parameter group of the standard")]  # fmt: skip
         name, values = found
-        if name in ("CHM", "BHM"):
-            self._edition = "2015"
         words = {key: str(value) for key, value in values.items() if value is not None}
         return [CanSaid(at_us=at_us, protocol="gbt27930", side=side, name=name, values=values, words=words)]
