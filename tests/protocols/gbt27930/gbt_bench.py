@@ -207,7 +207,7 @@ class ChargerBench(Bench):
                 self.say("BEM")
             elif phase == "closing":
                 self.quirks["open"] = False
-                self.machine.lost(self.now)
+                self.hear(Cc1(6_000))
             else:
                 self.do(self.machine.lost(self.now))
         assert self.phase == phase, f"{self.phase}, not {phase}"
@@ -280,7 +280,7 @@ class VehicleBench(Bench):
                 self.say("CEM")
             elif phase == "opening":
                 self.quirks["open"] = False
-                self.do(self.machine.lost(self.now))
+                self.hear(Cc2(12_000))
             else:
                 self.do(self.machine.lost(self.now))
         assert self.phase == phase, f"{self.phase}, not {phase}"

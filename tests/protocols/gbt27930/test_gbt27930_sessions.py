@@ -13,6 +13,7 @@ from pilotwire.core.evse_link import (
     Fault,
     Identified,
     Limits,
+    LockAsked,
     Needs,
     Pause,
     Requested,
@@ -233,6 +234,11 @@ def test_lost_buses_end_both_ends():
     world.ev.lost()
     assert world.asked == Requested()
     assert "CAN bus" in world.of(Fault)[0].text
+    assert world.ended is not None and not world.ended.ok, "at once: who has lost its bus is not asked again"
+    assert world.parted is not None and not world.parted.ok
+    assert not any(not event.locked for event in world.of(LockAsked)), "what may be live stays locked"
+    world.run(1_000)
+    assert not world.closed and not world.contacts
 
 
 @pytest.mark.parametrize(

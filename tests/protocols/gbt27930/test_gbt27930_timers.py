@@ -10,7 +10,7 @@ from tests.timers import INSIDE, every_timer, just, shown
 from pilotwire.core.ev_link import ContactsAsked, Drive, Parted
 from pilotwire.core.evse_link import Authorize, ContactorAsked, Ended, Fault, Stop
 from pilotwire.core.timers import TimerRule
-from pilotwire.protocols.gbt27930 import TIMERS, Cc1, EvConfig, EvseConfig
+from pilotwire.protocols.gbt27930 import TIMERS, Cc1, EvConfig, EvseConfig, Supply
 from pilotwire.protocols.gbt27930 import timers as t
 
 
@@ -113,7 +113,7 @@ def vehicle(rule: TimerRule) -> Bench:
         bench.say("CST")
     elif rule is t.EV_OPENED:
         bench.quirks["open"] = False
-        bench.do(bench.machine.lost(0))
+        bench.hear(Supply(False))
     return bench
 
 

@@ -128,8 +128,11 @@ class GbtEv:
         return [*first, *effects, *self.line.cycle(now)]
 
     def lost(self, now: int) -> Sequence[Any]:
-        """The bus is gone."""
-        return self._abort("the CAN bus is gone", "ev", now)
+        """The bus is gone: open, and over. Nobody asks us again, so nothing is waited for."""
+        self._now = now
+        effects = self._abort("the CAN bus is gone", "ev", now)
+        self.line.done()
+        return [*effects, *self._part(now)]
 
     # ── the plug ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _cc2(self, connected: bool, now: int) -> list[Any]:

@@ -151,10 +151,21 @@ class GbtEvse:
         return [*first, *effects, *self.line.cycle(now)]
 
     def lost(self, now: int) -> Sequence[Any]:
-        """The bus is gone."""
+        """The bus is gone: off, and over. Nobody asks us again, so nothing is waited for."""
+        self._now = now
         if self.phase in ("unplugged", "ended"):
             return []
-        return self._abort("EVCommunicationError", "the CAN bus is gone", "evse", now)
+        reason = "the CAN bus is gone"
+        effects = self.output.off(now, at_once=True)
+        if self.phase != "closing":
+            effects.append(Fault(code="EVCommunicationError", by="evse", text=reason))
+            self._end = reason, "evse", False
+        self._done_but_output()
+        self.line.done(*_OFF_RULES)
+        self.output.live = self.output.live or not self.output.touchable
+        self.phase = "closing"
+        self._replugged = False
+        return effects + self._closing(now)
 
     # ── the plug ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _cc1(self, connected: bool, now: int) -> list[Any]:

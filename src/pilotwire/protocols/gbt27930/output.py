@@ -124,6 +124,11 @@ class Output:
         return [Fault(code="ConnectorVoltageHigh", by="evse", text=text, rule=VOLTAGE.clause)]
 
     @property
+    def touchable(self) -> bool:
+        """As far as is known."""
+        return not self.closed and self.measured.mv <= SAFE_MV
+
+    @property
     def dead(self) -> bool:
         """Nothing is waited for any more: it is off, or will not go off."""
         pending = (CURRENT, UNPLUGGED, OPENED, VOLTAGE)
