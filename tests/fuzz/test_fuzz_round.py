@@ -11,6 +11,7 @@ import pytest
 
 FUZZ = Path(__file__).resolve().parents[2] / "fuzz"
 TARGETS = {
+    "fuzz_power_modules.py": "one",
     "fuzz_rpc.py": "check",
     "fuzz_messages.py": "one",
     "fuzz_exi.py": "one",
@@ -20,9 +21,11 @@ TARGETS = {
     "fuzz_j1939.py": "one",
     "fuzz_gbt27930.py": "one",
     "fuzz_pnc.py": "one",
+    "fuzz_iso20.py": "one",
 }
 """Each target and the name of its function that takes one input."""
 RUNS = {
+    "fuzz_power_modules.py": 200,
     "fuzz_rpc.py": 200,
     "fuzz_messages.py": 200,
     "fuzz_exi.py": 200,
@@ -32,6 +35,7 @@ RUNS = {
     "fuzz_j1939.py": 200,
     "fuzz_gbt27930.py": 100,
     "fuzz_pnc.py": 100,
+    "fuzz_iso20.py": 100,
 }
 """What a slow machine must still reach in the time, beyond libFuzzer's own first inputs."""
 

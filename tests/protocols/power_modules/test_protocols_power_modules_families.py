@@ -105,7 +105,7 @@ def test_alarms_come_in_words(family: Family):
     assert [event for event in rack.of(Alarms) if event.address == 3][-1].alarms == ()
 
 
-@every_family
+@pytest.mark.parametrize("family", ["huawei"])
 def test_heat_takes_power_away_and_brings_it_back(family: Family):
     rack = Rack(family, 1)
     rack.run(3_000)
