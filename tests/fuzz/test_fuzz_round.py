@@ -35,7 +35,7 @@ RUNS = {
     "fuzz_j1939.py": 200,
     "fuzz_gbt27930.py": 100,
     "fuzz_pnc.py": 100,
-    "fuzz_iso20.py": 100,
+    "fuzz_iso20.py": 50,
 }
 """What a slow machine must still reach in the time, beyond libFuzzer's own first inputs."""
 

@@ -146,7 +146,7 @@ OFFERS = st.builds(
 )
 
 
-@settings(max_examples=120, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(
     st.booleans(),
     st.lists(
