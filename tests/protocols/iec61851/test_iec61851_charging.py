@@ -350,3 +350,30 @@ def test_the_plug_is_out_and_the_wire_with_it():
     world.evse.lost()
     assert world.events(link.Ended)[0].ok and not world.faults()
     assert world.events(link.ContactorAsked)[-1] == link.ContactorAsked(False)
+
+
+def test_the_latch_of_a_type_1_plug():
+    world = PilotWorld(PilotEvse(), PilotEv(PilotEvConfig(latch=True)))
+    world.plug()
+    assert world.ev
+    world.ev.command(ev_link.Drive())
+    world.charge()
+    world.run(1_000)
+    assert not world.closed, "the latch was not seen closed"
+    world.ev.received(ProximitySample(150))
+    world.run(1_000)
+    assert world.closed
+    world.ev.received(ProximitySample(480))
+    world.run(100)
+    assert not world.closed, "the button is pressed: the current is off before the pins part"
+
+
+def test_the_plug_stays_locked_while_the_contactor_is_not_open():
+    world = charging(PilotEvseConfig(lock=True, cable_ma=32_000))
+    world.contactor_ms = None
+    world.evse.command(link.Stop(emergency=True))
+    world.run(60_000)
+    assert world.events(link.LockAsked) == [link.LockAsked(True)] and not world.events(link.Ended)
+    world.evse.command(link.Contactor(False))
+    world.run(100)
+    assert world.events(link.LockAsked)[-1] == link.LockAsked(False) and world.events(link.Ended)

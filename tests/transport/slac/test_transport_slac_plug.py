@@ -103,6 +103,7 @@ def test_plugged_matched_powered_and_pulled():
     site.run(2_500)
     assert place.events(slac.LinkUp) == [slac.LinkUp(True)] and slac.LinkUp(True) in place.heard
     assert place.stations[0].nmk == place.stations[1].nmk != b""
+    assert place.events(link.Identified) == [link.Identified(mac="02:00:00:00:02:00")]
     place.evse.command(link.ContactorAsked(True))
     place.ev.show("C")
     site.run(200)

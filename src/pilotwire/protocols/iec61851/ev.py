@@ -1,6 +1,8 @@
 """The vehicle's end of the control pilot: an `EvLink` for basic charging, and the hand of a vehicle that talks.
 
-The carrier's units: `PilotLoad` is sent (which resistance is shown), `PilotSample` is received, with the duty cycle.
+The carrier's units: `PilotLoad` is sent (which resistance is shown), `PilotSample` is received, with the duty cycle,
+and `ProximitySample` at inlets that see the plug's latch (type 1, CCS1, NACS): while its button is pressed nothing is
+drawn.
 
     no oscillation, 0 A     wait in B        3 % to 7 %    in B: `HighLevelAsked`, then what `ShowState` says
     6 A and more            C (or D) when the battery wants it: `ContactsAsked(True)`, energy comes with the contactor
@@ -22,6 +24,7 @@ from pilotwire.core.machines import Send
 from . import timers
 from .duty import LEAST_MA, STEADY, current, is_digital
 from .levels import LOADS, UNPLUGGED, PilotLoad, PilotSample
+from .proximity import ProximitySample, latch_of
 
 Shown = Literal["A", "B", "C", "D"]
 
@@ -38,6 +41,8 @@ class PilotEvConfig(msgspec.Struct, frozen=True, kw_only=True):
     diode: bool = True
     cable_ma: int | None = None
     """What its cable carries; the charger draws no more."""
+    latch: bool = False
+    """The inlet sees the plug's latch; until it is seen closed nothing is drawn."""
 
 
 class HighLevelAsked(msgspec.Struct, frozen=True):
@@ -66,6 +71,7 @@ class PilotEv:
         self._halt: link.Halt | None = None
         self._rest = False
         self._linked = False
+        self._latched = not self.config.latch
         self._contacts = False
         self._asked = False
         self._stop_at: int | None = None
@@ -93,6 +99,9 @@ class PilotEv:
         return self._settle(now)
 
     def receive(self, data: Any, now: int) -> Sequence[Any]:
+        if isinstance(data, ProximitySample) and self.config.latch and not self._ended:
+            self._latched = latch_of(data.ohm) == "closed"
+            return self._settle(now)
         if not isinstance(data, PilotSample) or self._ended:
             self.ignored += 1
             return ()
@@ -172,7 +181,7 @@ class PilotEv:
     def _wants(self) -> bool:
         """It is to show C: it may draw and wants to."""
         ready = self._drive is not None and self._drive.ready
-        return self.offered_ma >= LEAST_MA and ready and not self._rest and self._halt is None
+        return self.offered_ma >= LEAST_MA and ready and self._latched and not self._rest and self._halt is None
 
     def _settle(self, now: int) -> Sequence[Any]:
         self._believe(now)
@@ -189,7 +198,7 @@ class PilotEv:
     def _follow(self) -> None:
         self._stop_at = None
         told = self._told or "B"
-        if self._halt is not None:
+        if self._halt is not None or not self._latched:
             told = "B"
         self._show(told)
 

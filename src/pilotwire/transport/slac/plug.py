@@ -4,7 +4,8 @@
     plug.pilot.received(sample)      what is measured on the pilot;  drive(level): what it is to be driven to
     plug.slac.received(frame)        what came on the power line;    frame(bytes): what is to go out there
     plug.command(command)            what the station wants, and what the link's own ContactorAsked wants
-    event(...)                       the pilot's events (`PilotEvse`, `HighLevel`), and `LinkUp` when V2G may begin
+    event(...)                       the pilot's events (`PilotEvse`, `HighLevel`), SLAC's, and `Identified` by the
+                                     address of the vehicle's modem; at `LinkUp(True)` V2G may begin
 
 `EvPlug` is the vehicle's: `PilotEv` and `SlacEv`, with `show` for what a conversation over V2G wants shown.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pilotwire.core.evse_link import Identified
 from pilotwire.core.runner import Runner
 from pilotwire.core.time import Scheduler, Timer
 from pilotwire.protocols.iec61851.ev import HighLevelAsked, PilotEv, ShowState
@@ -76,6 +78,7 @@ class EvsePlug:
             self.pilot.command(Step())
         elif isinstance(event, slac.Matched):
             self.pilot.command(Matched())
+            self._event(Identified(mac=event.mac.hex(":")))
         elif isinstance(event, slac.GivenUp):
             self.pilot.command(NoMatch(event.talked))
         self._event(event)
