@@ -68,7 +68,9 @@ class World:
             self.evcc, self.scheduler, send=lambda frame: self._pass("ev", frame), event=self._vehicle,
             close=lambda close: self._close("ev", close),
         )  # fmt: skip
-        self.outlet = Outlet(self.scheduler, self.station.command, Hardware(dc=dc, **QUICK), meter_id="METER1")
+        self.outlet = Outlet(
+            self.scheduler, self.station.command, Hardware(dc=dc and service != "WPT", **QUICK), meter_id="METER1"
+        )
         self.inside = Inside(
             Vehicle(BIDIRECTIONAL, 500), self.scheduler, self.vehicle.command, dc=dc,
             habits=Habits(contacts_ms=20, look_ms=100, halt_when_full=False),

@@ -18,7 +18,7 @@ Way = Callable[[random.Random, Frame, list[Frame], list[Frame]], Sequence[Frame]
 
 SESSIONS: tuple[tuple[Dialect, str], ...] = (
     ("din", "DC"), ("iso2", "DC"), ("iso2", "AC"), ("iso20-dc", "DC"), ("iso20-dc", "DC_BPT"), ("iso20-ac", "AC"),
-    ("iso20-ac", "AC_BPT"),
+    ("iso20-ac", "AC_BPT"), ("iso20-wpt", "WPT"), ("iso20-acdp", "DC_ACDP"), ("iso20-acdp", "DC_ACDP_BPT"),
 )  # fmt: skip
 SCHEMAS = {
     v2gtp.MAIN: "iso20-common", v2gtp.AC: "iso20-ac", v2gtp.DC: "iso20-dc", v2gtp.ACDP: "iso20-acdp",

@@ -104,7 +104,7 @@ def test_iso_2_ac(pair: Pair) -> None:
     went = session(
         pair,
         {"config": {"dialects": ["iso2"], "services": ["AC"]}, "dc": False},
-        {"config": {"dialects": ["iso2"], "services": ["AC"]}, "dc": False},
+        {"config": {"dialects": ["iso2"], "services": ["AC"]}, "dc": False, "most_s": 0.3},
     )
     good(went, "iso15118-2", "iso2", "AC")
 
@@ -138,27 +138,40 @@ ISO_20 = {
     "DC": ("iso20-dc", True, 0),
     "AC_BPT": ("iso20-ac", False, 8_000),
     "DC_BPT": ("iso20-dc", True, 20_000),
+    "WPT": ("iso20-wpt", True, 0),
+    "DC_ACDP": ("iso20-acdp", True, 0),
+    "DC_ACDP_BPT": ("iso20-acdp", True, 20_000),
 }
 
 
-@pytest.mark.parametrize("dynamic", [False, True], ids=["scheduled", "dynamic"])
-@pytest.mark.parametrize("service", ISO_20)
+@pytest.mark.parametrize(
+    ("service", "dynamic"),
+    [(service, False) for service in ISO_20] + [(service, True) for service in ("AC", "DC", "AC_BPT", "DC_BPT")],
+    ids=lambda value: {False: "scheduled", True: "dynamic"}.get(value, value),
+)
 def test_iso_20_over_tls_1_3(pair: Pair, tls: Any, service: str, dynamic: bool) -> None:
     dialect, dc, give = ISO_20[service]
     went = session(
         pair,
-        {"config": {"dialects": [dialect], "services": [service]}, "dc": dc, "tls": tls[0], "plain": False},
+        {
+            "config": {"dialects": [dialect], "services": [service]},
+            "dc": dc and service != "WPT",  # a pad is told a power, as AC is
+            "tls": tls[0],
+            "plain": False,
+            "offer": {"setpoint_mw": -5_000_000} if give and dynamic else {},
+        },
         {
             "config": {"dialects": [dialect], "services": [service], "dynamic": dynamic},
             "dc": dc,
             "tls": tls[1] | {"oldest": False},
             "give_ma": give,
-            "charge_s": 0.6 if give else 0.3,
         },
     )
     good(went, "iso15118-20", dialect, service)
     assert went.done["secured"] == "TLSv1.3"
-    if give and not dynamic:
+    if not give:
+        assert went.done["most_mw"] > 5_000_000, "energy has come"
+    else:
         assert went.outlet["least_ma"] < 0 or went.done["least_mw"] < 0, "it has given something back"
 
 

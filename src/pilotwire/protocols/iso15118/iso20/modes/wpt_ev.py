@@ -60,7 +60,8 @@ class WptEvcc(EvccMode):
         self.evcc.power.exchange()
 
     def _offer(self, most_mw: int, least_mw: int) -> None:
-        self.evcc.power.tell(Offer(max_mw=max(0, most_mw), min_mw=max(0, least_mw)))
+        most_mw, mv = max(0, most_mw), max(1, self.evcc.drive.present_mv)
+        self.evcc.power.tell(Offer(max_mw=most_mw, min_mw=max(0, least_mw), max_ma=most_mw * 1000 // mv))
 
     def prepare(self) -> None:
         power = self.evcc.power
