@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from pilotwire.crypto.pnc import pki as makers
+from pilotwire.crypto.pnc.keys import Kind, PrivateKey, Wrapped
 from pilotwire.crypto.pnc.pki import Pki
 from pilotwire.crypto.pnc.provisioning import Provisioning, Refused, TestOperator
-from pilotwire.crypto.pnc.station import Station
+from pilotwire.crypto.pnc.station import Station, verify_by
 from pilotwire.crypto.pnc.vehicle import Identity, Vehicle
 from pilotwire.protocols import exi
 from pilotwire.protocols.iso15118 import pnc
@@ -224,3 +225,44 @@ def test_a_car_with_ed448_signs_its_request_but_gets_no_key(pkis) -> None:
     with pytest.raises(Refused) as caught:
         desk.answer("iso20", request_of(car, "iso20"), MS)
     assert caught.value.code == "key"
+
+
+class Module:
+    """A key in hardware: it signs and opens, and has no number to give away."""
+
+    __slots__ = ("_inside", "opened")
+
+    def __init__(self, inside: PrivateKey) -> None:
+        self._inside = inside
+        self.opened: list[Module] = []
+
+    @property
+    def kind(self) -> Kind:
+        return self._inside.kind
+
+    @property
+    def public(self) -> bytes:
+        return self._inside.public
+
+    def sign(self, data: bytes) -> bytes:
+        return self._inside.sign(data)
+
+    def open(self, wrapped: Wrapped) -> Module:
+        self.opened.append(Module(self._inside.open(wrapped)))
+        return self.opened[-1]
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_with_keys_in_hardware_nobody_asks_for_the_number(pkis, edition: Edition) -> None:
+    own: Pki = pkis[edition]
+    key = Module(own["oem"].key)
+    car = Vehicle(own.trust(), provisioning={edition: Identity(own["oem"].chain, key)})
+    rng = random.Random(7)
+    operator = TestOperator(own["mo-sub2"], rng.randbytes, lambda pcid: "DEPWRC00000002")
+    signer = Identity(own["cps"].chain, Module(own["cps"].key))
+    desk = Provisioning(own.trust(), signer, operator, rng.randbytes)
+    answer = desk.answer(edition, request_of(car, edition), MS)
+    assert car.take(edition, *opened(edition, answer), MS).ok
+    signature = car.sign(edition, b"data")
+    assert verify_by(car.chain(edition)[0], car.suite(edition), b"data", signature)
+    assert len(key.opened) == 1, "the contract's key came as a key, out of the one that opened it"

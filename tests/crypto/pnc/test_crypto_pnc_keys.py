@@ -47,6 +47,14 @@ def test_signatures_are_raw_and_verify(kind: Kind) -> None:
         assert verify(public_of(key), SUITES[other], b"data", signature) == (other == kind)
 
 
+def test_an_algorithm_that_is_not_the_keys_is_refused_even_where_the_numbers_are_right() -> None:
+    key = key_of("p256")
+    signature = key.sign(b"data")
+    padded = bytes(34) + signature[:32] + bytes(34) + signature[32:]
+    assert len(padded) == SUITES["p521"].size
+    assert not verify(public_of(key), SUITES["p521"], b"data", padded)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_of_keys(kind: Kind) -> None:
     key = key_of(kind)

@@ -37,10 +37,6 @@ class Seen(NamedTuple):
     identifier: bytes
     """Subject key identifier; empty: none."""
 
-    @property
-    def self_issued(self) -> bool:
-        return self.certificate.subject == self.certificate.issuer
-
 
 def see(der: bytes) -> Seen:
     """Raises ChainError("unreadable")."""

@@ -12,7 +12,7 @@ from tests.protocols.iso15118.iso20.test_iso15118_iso20_states import over
 from tests.timers import OUTSIDE, every_timer, just, shown
 
 from pilotwire.core.ev_link import Halt, Parted
-from pilotwire.core.evse_link import ContactorAsked, Ended, Fault, Positioned, Requested
+from pilotwire.core.evse_link import Contactor, ContactorAsked, Ended, Fault, LockAsked, Locked, Positioned, Requested
 from pilotwire.core.machines import Send
 from pilotwire.core.timers import TimerRule
 from pilotwire.protocols import exi
@@ -262,6 +262,20 @@ def test_the_pantograph_can_be_sent_up_from_anywhere(state: str) -> None:
     assert not talk.machine.output.wanted
     assert talk.say("SessionStopReq")["ResponseCode"] == "OK"
     assert talk.said(Ended)[-1].ok
+
+
+def test_the_pantograph_does_not_move_before_the_contactor_is_open() -> None:
+    talk = Contactless("DC_ACDP").to("DC_ChargeLoop")
+    talk.answers = False
+    talk.say("PowerDeliveryReq", ChargeProgress="Stop", EVPowerProfile=None)
+    assert talk.said(ContactorAsked)[-1] == ContactorAsked(False)
+    assert talk.say("ACDP_DisconnectReq")["EVSEProcessing"] == "Ongoing"
+    assert LockAsked(False) not in talk.out
+    talk.command(Contactor(False))
+    assert talk.say("ACDP_DisconnectReq")["EVSEMechanicalChargingDeviceStatus"] == "Moving"
+    assert LockAsked(False) in talk.out
+    talk.command(Locked(False))
+    assert talk.say("ACDP_DisconnectReq")["EVSEProcessing"] == "Finished"
 
 
 # ── timers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
