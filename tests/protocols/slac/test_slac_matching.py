@@ -227,3 +227,65 @@ def test_a_vehicle_that_validates_always():
     host.runner.start()
     world.run(5_000)
     assert host.machine.state == "matched" and host.events(events.TogglesWanted)
+
+
+class Waiting:
+    """An EVSE that has told `n` vehicles how it heard them, and waits for what they say."""
+
+    def __init__(self, n: int = 1) -> None:
+        self.machine = SlacEvse(SlacEvseConfig(mac=evse_mac(0), modem="plain"), bytes)
+        self.machine.command(events.Begin(), 0)
+        for car in range(n):
+            run = bytes([car]) * 8
+            self.says(car, mme.SlacParmReq(run_id=run))
+            self.says(car, mme.StartAttenCharInd(forwarding_sta=ev_mac(car), run_id=run, num_sounds=1))
+            profile = mme.AttenProfileInd(pev_mac=ev_mac(car), aag=bytes([12]) * 58)
+            self.machine.receive(encode(MmeFrame(evse_mac(0), LOCAL_MODEM, profile)), 10)
+            self.says(car, mme.AttenCharRsp(source_address=ev_mac(car), run_id=run))
+
+    def says(self, car: int, message: mme.Message) -> list[mme.Message]:
+        effects = self.machine.receive(encode(MmeFrame(evse_mac(0), ev_mac(car), message)), 10)
+        return [mme.decode(e.data).message for e in effects if hasattr(e, "data")]
+
+
+def test_one_validates_at_a_time():
+    evse = Waiting(2)
+    assert evse.says(0, mme.ValidateReq()) == [mme.ValidateCnf(result=mme.READY)]
+    assert evse.says(1, mme.ValidateReq()) == [mme.ValidateCnf(result=mme.NOT_READY)]
+    assert evse.says(0, mme.ValidateReq(timer=20)) == []
+    evse.machine.command(events.Toggled(), 500)
+    said = [mme.decode(effect.data).message for effect in evse.machine.elapse(10 + 2_100)]
+    assert mme.ValidateCnf(result=mme.SUCCESS, toggle_num=1) in said
+    assert evse.says(1, mme.ValidateReq()) == [mme.ValidateCnf(result=mme.READY)]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"evse_mac": evse_mac(7)}, "it is for another EVSE"),
+        ({"run_id": b"\x09" * 8}, "of no run"),
+    ],
+)
+def test_no_key_for_a_request_that_is_not_for_us(change: dict[str, bytes], why: str):
+    evse = Waiting()
+    fields = {"pev_mac": ev_mac(0), "evse_mac": evse_mac(0), "run_id": bytes(8)}
+    assert evse.says(0, mme.SlacMatchReq(**(fields | change))) == [], why
+    assert evse.says(3, mme.SlacMatchReq(**fields)) == [], "a stranger"
+    assert evse.machine.state == "listening" and evse.machine.ignored == 2
+    (confirmed,) = evse.says(0, mme.SlacMatchReq(**fields))
+    assert isinstance(confirmed, mme.SlacMatchCnf) and evse.machine.state == "joining"
+    assert evse.says(0, mme.SlacMatchReq(**fields)) == [confirmed], "the confirmation was lost; it is said again"
+
+
+def test_no_key_before_the_result_was_answered():
+    evse = Waiting(0)
+    assert evse.says(0, mme.SlacParmReq(run_id=bytes(8)))
+    assert evse.says(0, mme.SlacMatchReq(pev_mac=ev_mac(0), evse_mac=evse_mac(0), run_id=bytes(8))) == []
+
+
+def test_the_nearest_of_several_is_chosen_whoever_told_first():
+    world = SlacWorld(evses=3, evs=1)
+    for n, db in enumerate((9, 6, 3)):
+        world.plug(0, n, db=db)
+    begun(world).run(3_000)
+    assert [bool(evse.events(events.Matched)) for evse in world.evses] == [False, False, True]
