@@ -69,7 +69,8 @@ def test_a_failure_is_noticed(target: str, function: str, tmp_path: Path):
     broken = tmp_path / "fuzz" / target
     broken.parent.mkdir()
     broken.write_text(text[: head.end()] + fault + text[head.end() :])
-    (tmp_path / "src").symlink_to(FUZZ.parent / "src")
+    for room in ("src", "tests"):
+        (tmp_path / room).symlink_to(FUZZ.parent / room)
     ended = fuzz([str(broken)], tmp_path)
     assert ended.returncode != 0
     assert "RuntimeError: planted" in ended.stderr + ended.stdout
