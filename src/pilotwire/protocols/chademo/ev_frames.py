@@ -11,14 +11,14 @@ from .flow import EXTENDED_MA
 from .versions import CHADEMO_1, CHADEMO_2
 
 if TYPE_CHECKING:
-    from .ev import ChademoEv
+    from .ev_state import EvState
 
 _BYTE_MA = 254_000
 _FILLER_SOC = 10
 """What vehicles say before they know (0.1 %)."""
 
 
-def cycle(end: ChademoEv) -> list[CanFrame]:
+def cycle(end: EvState) -> list[CanFrame]:
     """What is sent every 100 ms."""
     drive = end.drive
     remaining = drive.remaining_ms
@@ -63,7 +63,7 @@ def cycle(end: ChademoEv) -> list[CanFrame]:
     return sent
 
 
-def status(end: ChademoEv) -> CanFrame:
+def status(end: EvState) -> CanFrame:
     """102."""
     return frames.encode_frame(frames.STATUS, {
         "protocol_number": CHADEMO_2 if end.config.version >= 2 else CHADEMO_1,

@@ -10,13 +10,13 @@ from . import frames
 from .versions import CHADEMO_1, CHADEMO_2
 
 if TYPE_CHECKING:
-    from .evse import ChademoEvse
+    from .evse_state import EvseState
 
 _BYTE_MA = 254_000
 """The most that 108.3 says; FF would be the sign of extended current in 102.3."""
 
 
-def offered_ma(end: ChademoEvse) -> int:
+def offered_ma(end: EvseState) -> int:
     """What can be given now."""
     offer = end.offer
     if offer is None:
@@ -30,7 +30,7 @@ def offered_ma(end: ChademoEvse) -> int:
     return most // 1_000 * 1_000
 
 
-def threshold_mv(end: ChademoEvse) -> int:
+def threshold_mv(end: EvseState) -> int:
     """108.4-5: the lower of what the charger can and what the battery may have."""
     offer = end.offer
     ours = 0 if offer is None or offer.max_mv is None else offer.max_mv
@@ -38,7 +38,7 @@ def threshold_mv(end: ChademoEvse) -> int:
     return min(ours, highest) if highest and ours else ours or highest
 
 
-def cycle(end: ChademoEvse, now: int) -> list[CanFrame]:
+def cycle(end: EvseState, now: int) -> list[CanFrame]:
     """What is sent every 100 ms."""
     offer, ma = end.offer, offered_ma(end) if end.frozen_ma is None else end.frozen_ma
     sent = [
@@ -75,7 +75,7 @@ def cycle(end: ChademoEvse, now: int) -> list[CanFrame]:
     return sent
 
 
-def status(end: ChademoEvse, now: int) -> CanFrame:
+def status(end: EvseState, now: int) -> CanFrame:
     """109."""
     left = None if end.until is None else max(0, end.until - now)
     fine = left is not None and left <= 0xFE * 10_000
