@@ -11,9 +11,7 @@ without CHM, is one of 2011; one whose CML has 8 bytes is one of 2015 after all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from pilotwire.core.ev_link import (
     Allowed,
@@ -25,76 +23,26 @@ from pilotwire.core.ev_link import (
     Halt,
     Linked,
     Offered,
-    Parted,
     Rest,
 )
 from pilotwire.core.evse_link import Fault, Offer
 from pilotwire.core.timers import TimerRule
 from pilotwire.protocols.can.frame import CanFrame
-from pilotwire.protocols.j1939 import Limits as TransportLimits
 
 from . import timers as t
 from .codec import MESSAGES, said
-from .fields import BMS, CHARGER, MOST_MA
-from .line import Line
-from .messages import V1_0, V1_1
+from .ev_config import EvConfig, Phase
+from .ev_ends import SAFE_MA, EvEnds
 from .wires import Cc2, Supply
 
-Phase = Literal[
-    "unplugged", "unpowered", "handshake", "identify", "configure", "ready", "charging", "stopping", "statistics",
-    "error", "opening", "ended",
-]  # fmt: skip
-_SAFE_MA = 5_000
+__all__ = ["HEARD", "EvConfig", "GbtEv", "Phase"]
+
 _MARGIN_MA = 10_000
 """So much more than was asked for may flow for a moment, or a tenth more."""
-_MIN_MS = 60_000
 
 
-class EvConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One vehicle."""
-
-    vin: str = ""
-    battery: int = 6
-    """Kind of cells (SPN 2566): 3 lithium iron phosphate, 6 ternary, ..."""
-    capacity_mah: int = 150_000
-    rated_mv: int = 380_000
-    maker: str = ""
-    max_cell_mv: int = 4_200
-    max_celsius: int = 55
-    cells: tuple[tuple[int, int], ...] = ()
-    """(mV, group) of cells, for BMV; empty: it is not sent."""
-    temperatures: tuple[int, ...] = ()
-    """Degrees, for BMT and BSM; empty: BMT is not sent."""
-    reserved: bytes = b""
-    """For BSP; empty: it is not sent."""
-    pins: bool = True
-    """Detection point 2 and the charger's supply are told by `Cc2` and `Supply`; False: they are taken as there."""
-    edition: Literal["auto", "2011", "2015"] = "auto"
-    """What it speaks: auto is 2015, and 2011 with chargers of 2011; "2011" does not know CHM."""
-    transport: TransportLimits = TransportLimits()
-
-
-class GbtEv:
+class GbtEv(EvEnds):
     """An `EvLink`. `receive` takes `CanFrame`, `Cc2` and `Supply`."""
-
-    def __init__(self, config: EvConfig = EvConfig()) -> None:  # noqa: B008 - frozen
-        self.config = config
-        self.phase: Phase = "unplugged"
-        self.line = Line(BMS, CHARGER, "evse", "2015" if config.edition != "2011" else "2011", config.transport)
-        self.drive = Drive()
-        self.closed = False
-        """The inlet's contactors."""
-        self._connected = self._powered = not config.pins
-        self._started = False
-        self._now = 0
-        self._fresh()
-
-    def _fresh(self) -> None:
-        self._linked = self._allowed = self._asked = self._resting = False
-        self._offer: Offer | None = None
-        self._flowing: Flowing | None = None
-        self._end: tuple[str, Literal["ev", "evse"], bool] | None = None
-        self._words = ""
 
     # ── Machine ──────────────────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -124,7 +72,8 @@ class GbtEv:
         effects, expired = self.line.elapse(now)
         first: list[Any] = []
         for rule in expired:
-            first += self._expired(rule, now)
+            if self.phase not in ("unplugged", "ended"):
+                first += self._expired(rule, now)
         return [*first, *effects, *self.line.cycle(now)]
 
     def lost(self, now: int) -> Sequence[Any]:
@@ -191,7 +140,7 @@ class GbtEv:
         self.phase = "identify"
         self.line.quiet()
         self._done_but_contacts()
-        self._allowed = self._asked = False
+        self._asked = False
         self.line.wait(t.CRM_AA, now)
         return effects + self._link() + self.line.repeat("BRM", self._brm, now)
 
@@ -292,7 +241,7 @@ class GbtEv:
         if flowing != self._flowing:
             self._flowing = flowing
             effects.append(flowing)
-        if voltage > self.drive.max_mv and abs(current) > _SAFE_MA:
+        if voltage > self.drive.max_mv and abs(current) > SAFE_MA:
             text = f"{voltage} mV are at the outlet, {self.drive.max_mv} mV are allowed"
             return effects + self._cease({"voltage": 1}, text, "evse", now, ok=False)
         wanted = self._bcl()["current"]
@@ -331,83 +280,6 @@ class GbtEv:
         if self.phase in ("stopping", "statistics"):
             return self._over(now, (text, "evse", False))
         return self._fail(None, text, "evse", now)
-
-    # ── what the vehicle says ────────────────────────────────────────────────────────────────────────────────────────
-    def _brm(self) -> dict[str, Any]:
-        config = self.config
-        return {
-            "version": V1_0 if self.line.edition == "2011" else V1_1,
-            "battery": config.battery,
-            "capacity": config.capacity_mah,
-            "rated_voltage": config.rated_mv,
-            "maker": config.maker or None,
-            "vin": config.vin or None,
-        }
-
-    def _bcp(self) -> dict[str, Any]:
-        drive = self.drive
-        return {
-            "max_cell_voltage": self.config.max_cell_mv,
-            "max_current": min(MOST_MA, drive.max_ma),
-            "capacity": drive.capacity_wh,
-            "max_voltage": drive.max_mv,
-            "max_temperature": self.config.max_celsius,
-            "soc": max(0, min(1000, drive.soc)),
-            "voltage": drive.present_mv,
-        }
-
-    def _bcl(self) -> dict[str, Any]:
-        drive, offer = self.drive, self._offer or Offer()
-        current = min(drive.target_ma, drive.max_ma, offer.max_ma) if self._wants else 0
-        voltage = min(drive.target_mv, drive.max_mv, offer.max_mv or drive.max_mv)
-        full = drive.target_mv >= drive.max_mv
-        return {"voltage": voltage, "current": max(0, current), "mode": 1 if full else 2}
-
-    @property
-    def _wants(self) -> bool:
-        return self.drive.ready and not self._resting
-
-    def _bcs(self) -> dict[str, Any]:
-        drive, flowing = self.drive, self._flowing or Flowing()
-        remaining = drive.remaining_ms
-        return {
-            "voltage": drive.present_mv,
-            "current": flowing.ma,
-            "max_cell_voltage": max((mv for mv, _ in self.config.cells), default=None),
-            "max_cell_group": 0,
-            "soc": max(0, min(1000, drive.soc // 10 * 10)),
-            "remaining": None if remaining is None else min(600, -(-remaining // _MIN_MS)) * _MIN_MS,
-        }
-
-    def _bsm(self) -> dict[str, Any]:
-        temperatures = self.config.temperatures or (25,)
-        hottest, coldest = max(temperatures), min(temperatures)
-        cells = [mv for mv, _ in self.config.cells]
-        return {
-            "max_cell": cells.index(max(cells)) + 1 if cells else 1,
-            "max_temperature": hottest,
-            "max_temperature_point": temperatures.index(hottest) + 1,
-            "min_temperature": coldest,
-            "min_temperature_point": temperatures.index(coldest) + 1,
-            "cell_voltage": 0,
-            "soc": 0,
-            "over_current": 0,
-            "over_temperature": int(hottest > self.config.max_celsius),
-            "insulation": 0,
-            "connector": 0,
-            "permitted": int(self._wants),
-        }
-
-    def _bsd(self) -> dict[str, Any]:
-        temperatures = self.config.temperatures or (25,)
-        cells = [mv for mv, _ in self.config.cells]
-        return {
-            "soc": max(0, min(1000, self.drive.soc // 10 * 10)),
-            "min_cell_voltage": min(cells, default=None),
-            "max_cell_voltage": max(cells, default=None),
-            "min_temperature": min(temperatures),
-            "max_temperature": max(temperatures),
-        }
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def command(self, command: EvCommand, now: int) -> Sequence[Any]:
@@ -450,100 +322,6 @@ class GbtEv:
             flags = {"other": 1}
         return self._cease(flags, reason, "ev", now, ok=not command.emergency, severe=command.emergency)
 
-    # ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-    def _cease(
-        self,
-        flags: dict[str, int],
-        reason: str,
-        by: Literal["ev", "evse"],
-        now: int,
-        *,
-        ok: bool = True,
-        severe: bool = False,
-    ) -> list[Any]:
-        """BST, where the charger listens to it; before, the end."""
-        if self.phase in ("unplugged", "opening", "ended", "stopping", "statistics"):
-            return []
-        if self.phase not in ("configure", "ready", "charging"):
-            return self._abort(reason, by, now, ok=ok)
-        effects: list[Any] = [] if ok else [Fault(code="EVChargingFault", by=by, text=reason)]
-        self._end = reason, by, ok
-        self.phase = "stopping"
-        self.line.quiet()
-        self._done_but_contacts()
-        self._bst = {signal.name: flags.get(signal.name, 0) for signal in MESSAGES["2015"]["BST"].signals}
-        self.line.wait(t.CST, now)
-        self.line.wait(t.CSD, now)
-        if severe:
-            self.line.wait(t.SEVERE, now)
-        bst = self._bst
-        return effects + self.line.repeat("BST", lambda: bst, now)
-
-    def _done_but_contacts(self) -> None:
-        self.line.done(*(rule for rule in t.EV_TIMERS if rule not in (t.SEVERE, t.EV_OPENED)))
-
-    def _open_when_safe(self, now: int) -> list[Any]:
-        """At once when little flows, as far as the charger has said; else when it has had the time to switch off."""
-        if self._flowing is not None and abs(self._flowing.ma) > _SAFE_MA:
-            self.line.wait_on(t.SEVERE, now)
-            return []
-        return self._open(now)
-
-    def _open(self, now: int) -> list[Any]:
-        self.line.done(t.SEVERE)
-        if (not self.closed and not self._asked) or self.line.waits(t.EV_OPENED):
-            return []
-        self._asked = False
-        self.line.wait(t.EV_OPENED, now)
-        return [ContactsAsked(False)]
-
-    def _fail(self, field: str | None, reason: str, by: Literal["ev", "evse"], now: int) -> list[Any]:
-        """A message did not come, or the charger says so: contactors open, BEM, and the charger may begin anew."""
-        if self.phase in ("unplugged", "opening", "ended", "error"):
-            return []
-        effects = self._open(now)
-        effects.append(Fault(code="EVCommunicationError", by=by, text=reason, rule="GB/T 27930-2015 8, 9.5"))
-        self._end = reason, by, False
-        self.phase = "error"
-        self.line.quiet()
-        self._done_but_contacts()
-        self.line.transport.drop()
-        self.line.wait(t.AGAIN, now)
-        if field is None:
-            return effects
-        bem = {signal.name: int(signal.name == field) for signal in MESSAGES["2015"]["BEM"].signals}
-        return effects + self.line.repeat("BEM", lambda: bem, now)
-
-    def _abort(
-        self, reason: str, by: Literal["ev", "evse"], now: int, *, ok: bool = False, plug_gone: bool = False
-    ) -> list[Any]:
-        """The end, without a further word to the charger."""
-        if self.phase in ("unplugged", "opening", "ended"):
-            if plug_gone and self.phase == "ended":
-                self.phase = "unplugged"
-            return []
-        # A supply that goes after the statistics is how a charger ends; before, it is a fault.
-        ended = self._end if self._end is not None and self.phase in ("statistics", "stopping", "error") else None
-        return self._over(now, ended or (reason, by, ok))
-
-    def _over(self, now: int, end: tuple[str, Literal["ev", "evse"], bool] | None = None) -> list[Any]:
-        effects = self._open(now)
-        if end is not None:
-            self._end = end
-        self.phase = "opening"
-        self.line.quiet()
-        self._done_but_contacts()
-        self.line.transport.drop()
-        return effects + self._part(now)
-
-    def _part(self, now: int) -> list[Any]:
-        if self.phase != "opening" or self.line.waits(t.EV_OPENED):
-            return []
-        reason, by, ok = self._end or ("the session is over", "evse", True)
-        self.phase = "ended" if self._connected else "unplugged"
-        self.line.reset()
-        return [Parted(reason=reason, by=by, ok=ok)]
-
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     def _expired(self, rule: TimerRule, now: int) -> list[Any]:
         if rule is t.SEVERE:
@@ -572,8 +350,6 @@ class GbtEv:
             reason, by, _ = self._end or (text, "evse", False)
             return effects + self.line.send("BEM", bem, now) + self._over(now, (f"{reason}; {text}", by, False))
         return self._fail(field, text, "evse", now)
-
-    _bst: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
 
 
 def _always(values: dict[str, Any]) -> Callable[[], dict[str, Any]]:
