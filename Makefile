@@ -1,6 +1,6 @@
 # Pilotwire. `make run` brings up a charging network; `make test` runs every test. Both set up all they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint pytest generate ledger bench soak fuzz lock clean setup setup-test
+.PHONY: help run test lint pytest generate ledger timers bench soak fuzz lock clean setup setup-test
 
 # Servers are started hundreds of times: their modules are compiled once, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,6 +31,7 @@ lint: setup-test ## ruff, pyright, import rules, generated code
 	@$(PY) tools/generate_v2g.py --check
 	@$(PY) tools/generate_client.py --check
 	@$(PY) tools/make_ledger.py --check
+	@$(PY) tools/make_timers.py --check
 
 pytest: setup-test
 	@$(PY) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -44,6 +45,11 @@ ledger: setup-test ## Run the tests that show requirements of the standard, and 
 	@$(PY) -m pytest -q -m requirement --numprocesses auto --dist loadfile --requirements build/shown.json
 	@$(PY) tools/make_ledger.py build/shown.json
 
+timers: setup-test ## Try every timer of the vehicle links at its edges, and make the table of them
+	@rm -rf build/timers
+	@PILOTWIRE_TIMERS=build/timers $(PY) -m pytest -q -k timer tests/protocols tests/station tests/transport --numprocesses auto
+	@$(PY) tools/make_timers.py build/timers
+
 bench: setup-test ## Measure throughput, durability, memory and start-up; prints a table
 	@$(PY) -m bench $(ARGS)
 
@@ -56,6 +62,7 @@ fuzz: setup-test ## Fuzz the RPC machine and the decoders for a minute each
 	@$(PY) fuzz/fuzz_exi.py -max_total_time=60
 	@$(PY) fuzz/fuzz_v2g.py -max_total_time=60
 	@$(PY) fuzz/fuzz_chademo.py -max_total_time=60
+	@$(PY) fuzz/fuzz_capture.py -max_total_time=60
 	@$(PY) fuzz/fuzz_slac.py -max_total_time=60
 	@$(PY) fuzz/fuzz_pnc.py -max_total_time=60
 	@$(PY) fuzz/fuzz_power_modules.py -max_total_time=60
