@@ -52,7 +52,7 @@ RESPONSES: Final[dict[Edition, dict[Code, str]]] = {
         "bad": "WARNING_CertificateValidationError",
     },
 }
-"""The response code of a verdict (ISO 15118-2 table 63 and 8.7.2, ISO 15118-20 table 225)."""
+"""The response code of a verdict (ISO 15118-2, 8.7.2; ISO 15118-20, 8.6)."""
 
 
 class Verdict(NamedTuple):

@@ -185,10 +185,10 @@ def test_the_driver_is_told_how_far_off_the_vehicle_stands() -> None:
     told = world.bodies("ACDP_VehiclePositioningRes")[-1]
     assert (told["EVRelativeXDeviation"], told["EVRelativeYDeviation"]) == (400, -120)
     assert (told["EVSEProcessing"], told["EVInChargePosition"]) == ("Ongoing", False)
-    assert world.bodies("ACDP_VehiclePositioningReq")[-1]["EVMobilityStatus"] is True
+    assert world.bodies("ACDP_VehiclePositioningReq")[-1]["EVMobilityStatus"] is False
     places(world, True)
     world.run(6_000)
-    assert world.bodies("ACDP_VehiclePositioningReq")[-1]["EVMobilityStatus"] is False
+    assert world.bodies("ACDP_VehiclePositioningReq")[-1]["EVMobilityStatus"] is True
     assert main_names(world) == ACDP
 
 

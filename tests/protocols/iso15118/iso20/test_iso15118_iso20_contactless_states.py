@@ -46,7 +46,7 @@ OWN: dict[str, dict[str, Any]] = {
         "EVPCPowerOutput": n(0),
         "EVPCChargeDiagnostics": "EVPCNoIssue",
     },
-    "ACDP_VehiclePositioningReq": {"EVMobilityStatus": False, "EVPositioningSupport": True},
+    "ACDP_VehiclePositioningReq": {"EVMobilityStatus": True, "EVPositioningSupport": True},
     "ACDP_ConnectReq": {"EVElectricalChargingDeviceStatus": "State_A"},
     "ACDP_DisconnectReq": {"EVElectricalChargingDeviceStatus": "State_B"},
 }
@@ -276,6 +276,25 @@ def test_the_pantograph_does_not_move_before_the_contactor_is_open() -> None:
     assert LockAsked(False) in talk.out
     talk.command(Locked(False))
     assert talk.say("ACDP_DisconnectReq")["EVSEProcessing"] == "Finished"
+
+
+def test_the_station_waits_until_the_vehicle_is_immobilized() -> None:
+    talk = Contactless("DC_ACDP").to("ACDP_VehiclePositioning")
+    for _ in range(3):
+        assert talk.say("ACDP_VehiclePositioningReq", EVMobilityStatus=False)["EVSEProcessing"] == "Ongoing"
+    assert talk.machine.state == "ACDP_VehiclePositioning"
+    assert talk.say("ACDP_VehiclePositioningReq")["EVSEProcessing"] == "Finished"
+    assert talk.machine.state == "AuthorizationSetup"
+
+
+def test_a_vehicle_that_has_stopped_in_a_wrong_place_gets_no_pantograph() -> None:
+    talk = Contactless("DC_ACDP")
+    talk.command(Positioned(in_place=False))
+    talk.to("ACDP_Connect")
+    at = len(talk.out)
+    assert talk.say("ACDP_ConnectReq")["ResponseCode"] == "FAILED"
+    assert LockAsked(True) not in talk.out
+    over(talk, at)
 
 
 # ── timers ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -116,7 +116,7 @@ class Before:
 
     # ── ACDP ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     def _ask_vehicle(self) -> None:
-        fields: Message = {"EVMobilityStatus": not self.immobile, "EVPositioningSupport": True}
+        fields: Message = {"EVMobilityStatus": self.immobile, "EVPositioningSupport": True}
         self.evcc.send(v2gtp.ACDP, "ACDP_VehiclePositioningReq", **fields)
 
     def _vehicle(self, came: Came) -> None:

@@ -122,8 +122,9 @@ class Before:
     # ── ACDP ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     def _vehicle(self, came: Came) -> None:
         secc, position = self.secc, self.secc.position
-        # EVMobilityStatus is a truth without a name for either side: true is taken as "it can move".
-        done = position.in_place and not came.body["EVMobilityStatus"]
+        # EVMobilityStatus is true once the vehicle is immobilized. That is its own decision ([V2G20-4069]): one that
+        # has stopped in a wrong place is refused when the pantograph is to come down.
+        done = came.body["EVMobilityStatus"]
         if done:
             secc.alarms.drop("ongoing")
             secc.go("AuthorizationSetup")
