@@ -197,3 +197,36 @@ def test_no_other_shape_has_a_general_form(element: Any) -> None:
 
     with pytest.raises(exi.EncodeError):
         encode_relaxed("iso2", {"eMAID": element})
+
+
+SIGNED = {
+    "iso2": [
+        "AuthorizationReq", "CertificateInstallationReq", "CertificateUpdateReq", "ContractSignatureCertChain",
+        "ContractSignatureEncryptedPrivateKey", "DHpublickey", "eMAID", "MeteringReceiptReq", "SalesTariff",
+    ],
+    "iso20-common": [
+        "AbsolutePriceSchedule", "OEMProvisioningCertificateChain", "PnC_AReqAuthorizationMode", "PriceLevelSchedule",
+        "SignedInstallationData", "SignedMeteringData",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "name"), [(schema, name) for schema in SIGNED for name in SIGNED[schema]])
+def test_every_element_that_is_signed_in_v2g(schema: str, name: str) -> None:
+    from tests.protocols.exi.exi_messages import Maker
+
+    from pilotwire.protocols.exi.grammar import grammar_of
+
+    grammar = grammar_of(schema)
+    index = dict(grammar.fragment)[name]
+    suite = ECDSA_SHA256 if schema == "iso2" else ECDSA_SHA512
+    made = [Maker(grammar, seed, fullness=0).element(index) | {"Id": f"id{seed}"} for seed in (1, 2)]
+    parts = [Part(schema, name, one) for one in made]
+    signature = signed(parts, suite)
+    assert check(signature, parts, (suite,), verify) is suite
+    assert check(signature, parts[::-1], (suite,), verify) is suite, "the order of the references does not matter"
+    back = exi.decode_fragment(schema, exi.encode_fragment(schema, {name: made[0]}))[name]
+    assert check(signature, [Part(schema, name, back), parts[1]], (suite,), verify) is suite
+    for wrong in ([parts[0]], [parts[0], Part(schema, name, made[0] | {"Id": "id2"})], [parts[0], parts[0]]):
+        with pytest.raises(SignatureError):
+            check(signature, wrong, (suite,), verify)
