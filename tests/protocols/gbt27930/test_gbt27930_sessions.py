@@ -254,3 +254,26 @@ def test_a_battery_that_does_not_fit_is_not_charged(change: dict[str, int], reas
     world.until(lambda: world.ended)
     assert world.ended is not None and not world.ended.ok and world.ended.reason.startswith(reason)
     assert not any(event.mv for event in world.of(Requested))
+
+
+@pytest.mark.parametrize(("lost", "edition"), [(0x1826F456, "2011"), (0x182756F4, "2015")])
+def test_a_handshake_that_is_lost_still_ends_in_one_edition_for_both(lost: int, edition: str):
+    """Without CHM the vehicle takes the charger for one of 2011; without BHM the vehicle's BRM says what it is."""
+    world = World()
+    world.bus.fault = lambda frame: [] if frame.id == lost else [frame]
+    world.charge()
+    assert world.charger.line.edition == world.bms.line.edition == edition
+    assert world.of(Connected) == [Connected(protocol=f"gbt27930-{edition}")]  # type: ignore[arg-type]
+    world.halt()
+    world.until(lambda: world.ended and world.parted)
+    assert world.ended is not None and world.ended.ok
+
+
+def test_a_vehicle_that_lost_its_power_begins_anew_at_the_next_charge():
+    world = World()
+    world.charge()
+    world.evse.command(Stop("enough"))
+    world.until(lambda: world.ended and world.parted)
+    assert world.bms.phase == "ended"
+    world.evse.command(Authorize(accepted=True))
+    world.until(lambda: world.charger.phase == world.bms.phase == "charging" and world.asked.ma, 20_000)

@@ -34,7 +34,7 @@ def charger(rule: TimerRule) -> ChargerBench:
     elif rule is t.BCL:
         bench.keeping(BCS=250)
     elif rule is t.PERMISSION:
-        bench.keeping(BCL=50, BCS=250)
+        bench.keeping(BCL=900, BCS=4_000)
         bench.say("BSM", permitted=0)
     elif rule in (t.CURRENT, t.UNPLUGGED):
         bench.quirks["stays_ma"] = True
@@ -102,8 +102,8 @@ def vehicle(rule: TimerRule) -> Bench:
     elif rule is t.CCS_FIRST:
         bench.say("CRO")
     elif rule is t.CCS_PERMISSION:
-        bench.keeping(CCS=50)
-        bench.keep["CCS"] = 50, {"permitted": 0}
+        bench.keeping(CCS=900)
+        bench.keep["CCS"] = 900, {"permitted": 0}
         bench.say("CCS", permitted=0)
     elif rule is t.OVERCURRENT:
         bench.keeping(CCS=50)

@@ -183,6 +183,18 @@ def test_an_rts_that_cannot_be_is_refused(frame: str, reason: int):
     assert end.deadline is None
 
 
+def test_a_packet_too_many_is_taken_and_cut():
+    """Seen of a vehicle: 41 bytes announced in 7 packets."""
+    end, monitor = Transport(CHARGER), Monitor()
+    frames = [CanFrame(0x1CEC56F4, bytes.fromhex("10290007ff000200"), True)]
+    frames += [CanFrame(0x1CEB56F4, bytes((number,)) + b"ABCDEFG", True) for number in range(1, 8)]
+    for frame in frames:
+        effects, read = end.receive(frame, 0), monitor.receive(frame)
+    assert effects[0].data.data.hex() == "13290007ff000200"
+    assert effects[1].data == (b"ABCDEFG" * 7)[:41] == read.data
+    assert end.deadline is None and end.counts.malformed == 0
+
+
 @pytest.mark.parametrize("sequence", [0, 8, 255])
 def test_a_sequence_number_that_cannot_be_aborts(sequence: int):
     end = Transport(CHARGER)

@@ -45,7 +45,7 @@ class Monitor:
         pgn = int.from_bytes(data[5:8], "little")
         if data[0] in (RTS, BAM):
             size, packets = int.from_bytes(data[1:3], "little"), data[3]
-            if 9 <= size <= MAX_SIZE and packets == -(-size // PACKET):
+            if 9 <= size <= MAX_SIZE and packets >= -(-size // PACKET):
                 if len(self._open) >= _OPEN:
                     del self._open[next(iter(self._open))]
                 self._open[sa, da] = _Seen(pgn, size, packets)

@@ -174,7 +174,8 @@ class Transport:
         """RTS or BAM."""
         size, packets, window = int.from_bytes(data[1:3], "little"), data[3], data[4]
         broadcast = data[0] == BAM
-        if not 9 <= size <= MAX_SIZE or packets != -(-size // PACKET):
+        # More packets than the size needs are sent by some vehicles (41 bytes in 7): taken, and cut to the size.
+        if not 9 <= size <= MAX_SIZE or packets < -(-size // PACKET):
             self.counts.malformed += 1
             return [] if broadcast else [self._abort(sa, pgn, fx.SIZE)]
         open_ = self._in.get((sa, da))
