@@ -7,7 +7,8 @@ It is told what to do by lines of JSON on its standard input, and says what happ
               "then": halt | rest | vanish: what it does so long after energy came, or "most_s" after its contactors;
               "resume": with what it kept of its last session; "wireless": it looks for the station as over WLAN
 
-    either    "pki": a folder of `pilotwire pki`, for Plug & Charge ("contract": false, it has none yet);
+    either    "pki": a folder of `pilotwire pki`, for Plug & Charge, and for "tls" where that is
+              left out ("contract": false, it has none yet);
               "slow": its machine's clock runs so many times slower, for peers that are slower than the standards allow
 
 Both end with their standard input.
@@ -119,7 +120,9 @@ class Station:
             await self.server.close()
         dc, scheduler = order.get("dc", True), LoopScheduler()
         offer = msgspec.convert((OFFER if dc else OFFER_AC) | order.get("offer", {}), Offer)
-        tls = SeccTls(**order["tls"]) if order.get("tls") else None
+        tls, pnc = station_of(Path(order["pki"])) if order.get("pki") else (None, None)
+        if order.get("tls"):
+            tls = SeccTls(**order["tls"])
 
         def opened(link: V2gLink) -> Any:
             outlet = Outlet(scheduler, link.command, Hardware(dc=dc, **QUICK), meter_id="METER1")
@@ -150,7 +153,7 @@ class Station:
             msgspec.convert(order["config"], SeccConfig), opened, interface=self.interface, tls=tls,
             tcp_port=0 if order.get("plain", True) else None, paused=self.paused,
             scheduler=slowed(scheduler, order.get("slow", 1)),
-            pnc=station_of(Path(order["pki"]))[1] if order.get("pki") else None,
+            pnc=pnc,
         )  # fmt: skip
         say(listens=[self.server.tcp_port, self.server.tls_port])
 
@@ -203,8 +206,11 @@ class Car:
 
             return event
 
-        tls = EvccTls(**order["tls"]) if order.get("tls") else None
-        pnc = vehicle_of(Path(order["pki"]), contract=order.get("contract", True))[1] if order.get("pki") else None
+        tls, pnc = None, None
+        if order.get("pki"):
+            tls, pnc = vehicle_of(Path(order["pki"]), contract=order.get("contract", True))
+        if order.get("tls"):
+            tls = EvccTls(**order["tls"])
         try:
             link = await dial_secc(
                 msgspec.convert(order["config"], EvccConfig), opened, interface=self.interface, tls=tls,

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 from tests.netns import Talker, cable
 
+from pilotwire.cli.pki import main as pki_command
+from pilotwire.crypto.pnc.pki import EMAID
+
 ENDS = "tests/transport/v2g/ends.py"
 
 
@@ -173,6 +176,32 @@ def test_iso_20_over_tls_1_3(pair: Pair, tls: Any, service: str, dynamic: bool) 
         assert went.done["most_mw"] > 5_000_000, "energy has come"
     else:
         assert went.outlet["least_ma"] < 0 or went.done["least_mw"] < 0, "it has given something back"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder that `pilotwire pki` makes."""
+    folder = tmp_path_factory.mktemp("pnc") / "pki"
+    assert pki_command("pki", [str(folder)]) == 0
+    return str(folder)
+
+
+@pytest.mark.parametrize("installed", [False, True], ids=["by contract", "with installation"])
+@pytest.mark.parametrize(
+    ("protocol", "dialect", "service"),
+    [("iso15118-2", "iso2", "DC"), ("iso15118-2", "iso2", "AC"), ("iso15118-20", "iso20-dc", "DC")],
+)
+def test_plug_and_charge(
+    pair: Pair, certificates: str, protocol: str, dialect: str, service: str, installed: bool
+) -> None:
+    config = {"dialects": [dialect], "services": [service], "payments": ["contract"], "install": True}
+    both: dict[str, Any] = {"config": config, "dc": service == "DC", "pki": certificates}
+    went = session(pair, both, both | {"contract": not installed, "most_s": 0.5})
+    good(went, protocol, dialect, service)
+    assert went.done["secured"] == ("TLSv1.2" if dialect == "iso2" else "TLSv1.3")
+    assert [one["by"] for one in went.of("AuthorizationAsked")] == ["contract"]
+    assert went.of("Identified")[-1]["emaid"] == EMAID and len(went.of("Identified")[-1]["contract"]) == 3
+    assert bool(went.of("CertificateAsked")) == installed
 
 
 def test_a_vehicle_that_sleeps_comes_back_to_its_session(pair: Pair) -> None:

@@ -29,7 +29,7 @@ def roots(pki: Any, folder: Path) -> Path:
     return path
 
 
-async def talk(station: SeccTls, vehicle: EvccTls, **options: Any) -> tuple[V2gLink, V2gLink]:
+async def talk(station: SeccTls, vehicle: EvccTls, dialects: Any = ALL) -> tuple[V2gLink, V2gLink]:
     """One conversation by TLS; both ends' links, with what was agreed on."""
     here: list[V2gLink] = []
 
@@ -43,7 +43,7 @@ async def talk(station: SeccTls, vehicle: EvccTls, **options: Any) -> tuple[V2gL
     config = SeccConfig(dialects=ALL, services=("DC",))
     async with await run_secc(config, opened, host="127.0.0.1", tls=station, tcp_port=None) as server:
         link = await dial_secc(
-            EvccConfig(dialects=ALL), driving, host="127.0.0.1", port=server.tls_port, tls=vehicle, **options
+            EvccConfig(dialects=dialects), driving, host="127.0.0.1", port=server.tls_port, tls=vehicle
         )
         assert await asyncio.wait_for(link.done, 5) == "all was said"
         await asyncio.wait_for(here[0].done, 5)
@@ -80,6 +80,20 @@ async def test_iso_20_wants_the_vehicles_certificate(stand_in: None, pki: Any, t
     assert here.secured and here.secured.version == "TLSv1.3" and here.machine.dialect == "iso2"
     here, _ = await talk(station_files(pki, demand_vehicle=False), vehicle)
     assert here.machine.dialect == "iso20-dc", "unless the station does without"
+
+
+@pytest.mark.parametrize(("dialects", "version"), [(("iso2", "din"), "TLSv1.2"), (("iso20-dc",), "TLSv1.3")])
+async def test_the_version_follows_from_the_dialects(stand_in: None, pki: Any, dialects: Any, version: str) -> None:
+    vehicle = EvccTls(roots=pki["p256"].root, chain=pki["p521"].vehicle, key=pki["p521"].vehicle)
+    here, _ = await talk(station_files(pki), vehicle, dialects=dialects)
+    assert here.secured and here.secured.version == version
+
+
+async def test_a_vehicle_of_iso_20_alone_needs_tls_1_3(pki: Any) -> None:
+    older = EvccTls(roots=pki["p256"].root, newest=False)
+    config = EvccConfig(dialects=("iso20-dc",))
+    with pytest.raises(ConfigError, match="oldest or newest"):
+        await dial_secc(config, lambda link: print, host="127.0.0.1", port=1, tls=older)
 
 
 async def test_a_station_of_another_root_is_not_talked_to(stand_in: None, pki: Any) -> None:

@@ -56,10 +56,11 @@ async def dial_secc(
     """Connect to a station and begin; `opened(link)` is called once, and returns who hears the machine's events.
 
     With `interface` alone the station is looked for there, with `host` and `port` it is known. `security`: with TLS
-    and not without, rather with, or without; left out it is "preferred" where there are roots, else "none". `await
-    link.done` for the end. Raises ConfigError, discovery.StationNotFound, NoConnection.
+    and not without, rather with, or without; left out it is "preferred" where there are roots, else "none". TLS 1.3 is
+    offered for ISO 15118-20, TLS 1.2 for the other dialects. `await link.done` for the end. Raises ConfigError,
+    discovery.StationNotFound, NoConnection.
     """
-    context = evcc_context(tls) if tls is not None else None
+    context = evcc_context(_fitting(tls, config)) if tls is not None else None
     security = security or ("none" if context is None else "preferred")
     if security != "none" and context is None:
         raise ConfigError("a vehicle that wants TLS needs the roots that it trusts")
@@ -106,6 +107,12 @@ async def _connect(
         raise NoConnection(f"{host} port {port}: the TLS handshake failed: {error.reason or error}") from error
     except OSError as error:
         raise NoConnection(f"{host} port {port}: {error}") from error
+
+
+def _fitting(files: EvccTls, config: EvccConfig) -> EvccTls:
+    """TLS 1.3 for ISO 15118-20 alone, TLS 1.2 for what was there before it."""
+    newer = {dialect.startswith("iso20") for dialect in config.dialects}
+    return msgspec.structs.replace(files, newest=files.newest and True in newer, oldest=files.oldest and False in newer)
 
 
 def _narrowed(config: EvccConfig, link: V2gLink) -> EvccConfig:
