@@ -61,7 +61,7 @@ def opened(ms: int) -> tuple[bool, str]:
     world.show(LOADS["B"])
     world.run(10)
     assert world.events(link.ContactorAsked)[-1] == link.ContactorAsked(False)
-    world.run(ms - 10)
+    world.run(ms)
     return world.faults() == ["MREC17EVSEContactorFault"] and world.level == STATE_F, "MREC17 and F"
 
 

@@ -18,7 +18,7 @@ for ten seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,7 @@ from pilotwire.core import evse_link as link
 from pilotwire.core.machines import Send
 
 from . import timers
+from .contactor import Contact, ContactorControl, PlugLock
 from .driver import PilotDriver
 from .duty import DIGITAL, LEAST_MA, current, duty
 from .errors import MREC
@@ -34,7 +35,6 @@ from .meter import MeterWatch
 from .proximity import ProximitySample, cable_of
 from .reader import PilotReader
 
-Contact = Literal["open", "closing", "closed", "opening"]
 _OVER_CURRENT_PERCENT = 110
 _LEAK_MA = 1_000
 _WAKING: Final = ((X1, timers.STEP_X1.ms), (STATE_E, timers.STEP_EF.ms))
@@ -71,7 +71,6 @@ class PilotEvse:
         self.config = config or PilotEvseConfig()
         self.reader = PilotReader()
         self.driver = PilotDriver()
-        self.contact: Contact = "open"
         self.session = False
         self.authorized = False
         self.simplified = False
@@ -85,11 +84,8 @@ class PilotEvse:
         """E, F or X1 for so many ms, whatever else is wanted (`toggle`)."""
         self._offer = link.Offer()
         self._cable_ma = self.config.cable_ma
-        self._proximity = True
-        self._locked: bool | None = False if self.config.lock else None
-        self._lock_asked = False
-        self._lock_due = 0
-        """Answers of the lock that have not come."""
+        self._contacts = ContactorControl()
+        self._latch = PlugLock() if self.config.lock else None
         self._paused = False
         self._stop: link.Stop | None = None
         self._granted = False
@@ -100,7 +96,6 @@ class PilotEvse:
         self._energised = False
         """The contactor was closed in this session."""
         self._requested = 0
-        self._contact_at = 0
         self._c1_at: int | None = None
         self._b_at: int | None = None
         self._woken = 0
@@ -122,6 +117,11 @@ class PilotEvse:
         return self.reader.seen
 
     @property
+    def contact(self) -> Contact:
+        """Where the contactor is, as far as is known."""
+        return self._contacts.contact
+
+    @property
     def level(self) -> PilotLevel:
         return self.driver.level
 
@@ -130,7 +130,7 @@ class PilotEvse:
         dues = (
             self.reader.deadline,
             self.driver.deadline,
-            self._contact_due(),
+            self._contacts.deadline,
             None if self._c1_at is None else self._c1_at + timers.LOAD_OFF.ms,
             None if self._b_at is None else self._b_at + timers.WAKE_UP.ms,
             self._step_until,
@@ -156,7 +156,9 @@ class PilotEvse:
         before = self.reader.seen
         if self.driver.tells and self.reader.elapse(now):
             self._changed(before, now)
-        self._contact_late(now)
+        wrong, rule = self._contacts.late(now)
+        if wrong:
+            self._raise("MREC17EVSEContactorFault", "evse", wrong, rule)
         if self._over_at is not None and now >= self._over_at + timers.OVER_CURRENT.ms:
             self._over_at = None
             self._raise(
@@ -193,7 +195,7 @@ class PilotEvse:
         elif isinstance(command, link.Pause):
             self._paused = True
         elif isinstance(command, link.Resume):
-            self._paused = False
+            self._paused = self._contacts.told = False
             self.faults = {code: fault for code, fault in self.faults.items() if self._of_vehicle(code)}
         elif isinstance(command, link.Stop):
             self._stop = command if self.session else None
@@ -288,60 +290,28 @@ class PilotEvse:
             self._cable_ma = ma
 
     def _contactor_is(self, closed: bool, now: int) -> None:
-        contact = self.contact
-        if contact == "closing" and closed:
-            self.contact, self._energised = "closed", True
-        elif contact == "opening" and not closed:
-            self.contact = "open"
-        elif contact == "open" and closed:
-            self.contact, self._contact_at = "opening", now
-            self._out.append(link.ContactorAsked(False))
-            self._raise("MREC17EVSEContactorFault", "evse", "the contactor is closed though nobody asked for it")
-        elif contact == "closed" and not closed:
-            self.contact = "open"
-            self._raise("MREC17EVSEContactorFault", "evse", "the contactor opened by itself")
-
-    def _unlock_due(self) -> int | None:
-        if self._f_at is None or not self._lock_asked or self.contact != "open":
-            return None
-        return self._f_at + timers.UNLOCK_F.ms
-
-    def _contact_due(self) -> int | None:
-        if self.contact == "closing":
-            return self._contact_at + timers.CLOSE.ms
-        if self.contact == "opening" and "MREC17EVSEContactorFault" not in self.faults:
-            return self._contact_at + timers.WELDED.ms
-        return None
-
-    def _contact_late(self, now: int) -> None:
-        due = self._contact_due()
-        if due is None or now < due:
-            return
-        if self.contact == "closing":
-            self._raise("MREC17EVSEContactorFault", "evse", "the contactor did not close", timers.CLOSE.clause)
-        else:
-            self._raise(
-                "MREC17EVSEContactorFault", "evse", "the contactor did not open; it may be welded", timers.WELDED.name
-            )
+        wrong = self._contacts.answer(closed, now)
+        self._energised = self._energised or self.contact == "closed"
+        if wrong:
+            if closed:
+                self._out.append(link.ContactorAsked(False))
+            self._raise("MREC17EVSEContactorFault", "evse", wrong)
 
     def _lock_is(self, locked: bool) -> None:
-        if self._locked is None:
-            return
-        self._lock_due = max(0, self._lock_due - 1)
-        if self._lock_due:  # the answer to what was asked before
-            self._locked = locked
-        elif self._lock_asked and not locked:
-            text = "the plug was unlocked by itself" if self._locked else "the plug could not be locked"
-            self._raise("MREC1ConnectorLockFailure", "evse", text)
-        elif not self._lock_asked and locked:
-            self._raise("MREC1ConnectorLockFailure", "evse", "the plug could not be unlocked")
-        self._locked = locked
+        wrong = "" if self._latch is None else self._latch.answer(locked)
+        if wrong:
+            self._raise("MREC1ConnectorLockFailure", "evse", wrong)
+
+    def _unlock_due(self) -> int | None:
+        if self._f_at is None or self._latch is None or not self._latch.asked or self.contact != "open":
+            return None
+        return self._f_at + timers.UNLOCK_F.ms
 
     def _measured(self, measured: link.Measured, now: int) -> None:
         wrong = self._meter.reading(measured, now)
         if wrong:
             self._out.append(self._fault("PowerMeterFailure", "evse", wrong))
-        if self.contact == "open" and measured.ma > _LEAK_MA and now >= self._contact_at + timers.CLOSE.ms:
+        if self.contact == "open" and measured.ma > _LEAK_MA and now >= self._contacts.at + timers.CLOSE.ms:
             self._raise("MREC17EVSEContactorFault", "evse", "current flows though the contactor is open")
         granted = self._driven_ma
         if now < self._driven_at + timers.CHANGE.ms:
@@ -388,6 +358,11 @@ class PilotEvse:
         ma = self._most_ma()
         return ma if ma >= LEAST_MA else 0
 
+    def _held_back(self) -> bool:
+        """A session that might go on, were it not for the EVSE."""
+        on = self.session and self.authorized and self._stop is None
+        return on and (self._paused or self._most_ma() < LEAST_MA)
+
     def _switching(self) -> bool:
         return not self.digital and (self._phases_at is not None or self._phases != self._offer.phases)
 
@@ -410,7 +385,9 @@ class PilotEvse:
 
     def _may_close(self, now: int) -> bool:
         ready = self.reader.seen == "C" or (self.reader.seen == "D" and self.config.ventilation)
-        if not self.session or self.faults or not ready or self._locked is False:
+        if not self.session or self.faults or not ready:
+            return False
+        if self._latch is not None and not self._latch.locked:
             return False
         if self._stop is not None and self._stop.emergency:
             return False
@@ -444,8 +421,7 @@ class PilotEvse:
             if told != self.driver.tells:
                 self.reader.forget()
         self._f_at = None if self.driver.level.drive != "negative" else self._f_at or now
-        charging = self.contact in ("closing", "closed")
-        if self.driver.oscillates or self.reader.seen not in ("C", "D") or not charging:
+        if self.driver.oscillates or self.reader.seen not in ("C", "D") or not self._contacts.on:
             self._c1_at = None
         elif oscillated and self.driver.level == X1:
             self._c1_at = now
@@ -456,16 +432,12 @@ class PilotEvse:
 
     def _contactor(self, now: int) -> None:
         close = self._may_close(now)
-        if close and self.contact == "open":
-            self.contact, self._contact_at = "closing", now
-            self._out.append(link.ContactorAsked(True))
-        elif not close and self.contact in ("closing", "closed"):
-            stopped = self.reader.since if self.reader.seen == "B" else now
-            self.contact, self._contact_at = "opening", max(stopped, self._contact_at)
-            self._c1_at = None
-            self._out.append(link.ContactorAsked(False))
-            if (self._paused or self._most_ma() < LEAST_MA) and self.session and self.authorized and not self._stop:
-                self._out.append(link.Paused("evse"))
+        if self._contacts.ask(close, now):
+            self._out.append(link.ContactorAsked(close))
+            if not close:
+                self._c1_at = None
+                if self._held_back():
+                    self._out.append(link.Paused("evse"))
         ma = self._driven_ma if close and self.driver.oscillates and not self.digital else 0
         if ma != self._requested:
             self._requested = ma
@@ -492,16 +464,12 @@ class PilotEvse:
             self._drive(now)
 
     def _lock(self, now: int) -> None:
-        if self._locked is None:
+        if self._latch is None:
             return
         lock = self.session and self.reader.seen != "E"
         if self._f_at is not None and now >= self._f_at + timers.UNLOCK_F.ms:
             lock = False
-        if not lock and self.contact != "open":
-            return
-        if lock != self._lock_asked:
-            self._lock_asked = lock
-            self._lock_due += 1
+        if (lock or self.contact == "open") and self._latch.ask(lock):
             self._out.append(link.LockAsked(lock))
 
     def _wake(self, now: int) -> None:
