@@ -227,6 +227,24 @@ def test_both_ways_below_a_pantograph() -> None:
     assert world.outlet.flowing.ma > 0
 
 
+@pytest.mark.parametrize("how", ["lost", "emergency", "silence", "fault"])
+def test_the_pantograph_goes_up_however_it_ends(how: str) -> None:
+    world = world_of("DC_ACDP").begin(8_000)
+    if how == "lost":
+        world.secc._do(lambda: world.evse.lost(world.secc.now))
+    elif how == "emergency":
+        world.secc.command(Stop(reason="button", emergency=True))
+    elif how == "silence":
+        world.link = False
+    else:
+        world.ev.why = ("Breaker", "tripped")
+    world.run(3_000)
+    assert world.ended.ok is False
+    order = [one for one in world.station if one in (ContactorAsked(False), LockAsked(False))]
+    assert order == [ContactorAsked(False), LockAsked(False)]
+    assert not world.outlet.locked and not world.outlet.closed
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_station_ends_it(service: Any) -> None:
     world = world_of(service).begin(8_000)

@@ -276,6 +276,8 @@ class Iso20Secc:
         self.state = "Over"
         self.alarms.clear()
         self.paused.pop(self.session.id, None)
+        if self.mode is not None:
+            self.mode.over()
         self.emit(Ended(reason=reason, by=by, ok=ok))
         if close:
             self.emit(Close(after_ms=CLOSE_WAIT.ms, reason=reason))

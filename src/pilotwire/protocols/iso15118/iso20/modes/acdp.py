@@ -97,6 +97,10 @@ class AcdpSecc(DcSecc):
             EVSEMechanicalChargingDeviceStatus=mechanical(self.secc),
         )
 
+    def over(self) -> None:
+        """However it ended: a bus must be able to drive off. The contactor was told to open before."""
+        self.secc.output.unlock()
+
     def changed(self) -> None:
         secc = self.secc
         if not secc.position.in_place and secc.output.lock_wanted:

@@ -59,6 +59,9 @@ class SeccMode:
     def stop(self) -> None:
         """PowerDelivery(Stop): energy is to end; the output is off already."""
 
+    def over(self) -> None:
+        """The session is over, in order or not; the output is off already."""
+
 
 class EvccMode:
     """The vehicle's part of one energy service."""
