@@ -31,11 +31,10 @@ from .driver import PilotDriver
 from .duty import DIGITAL, LEAST_MA, current, duty
 from .errors import MREC
 from .levels import STATE_E, STATE_F, X1, PilotLevel, PilotSample, pwm
-from .meter import MeterWatch
+from .meter import CurrentWatch, MeterWatch
 from .proximity import ProximitySample, cable_of
 from .reader import PilotReader
 
-_OVER_CURRENT_PERCENT = 110
 _LEAK_MA = 1_000
 _WAKING: Final = ((X1, timers.STEP_X1.ms), (STATE_E, timers.STEP_EF.ms))
 """What is tried, one after the other, with a vehicle that sleeps."""
@@ -103,10 +102,7 @@ class PilotEvse:
         self._f_at: int | None = None
         self._shown: set[str] = set()
         """Faults for which the pilot has been at F long enough."""
-        self._limit_before = 0
-        self._driven_ma = 0
-        self._driven_at = 0
-        self._over_at: int | None = None
+        self._current = CurrentWatch()
         self._meter = MeterWatch()
         self._out: list[Any] = []
 
@@ -137,7 +133,7 @@ class PilotEvse:
             self._phases_at,
             self._unlock_due(),
             None if self._f_at is None or self._shown >= set(self.faults) else self._f_at + timers.STATE_F.ms,
-            None if self._over_at is None else self._over_at + timers.OVER_CURRENT.ms,
+            self._current.deadline,
         )
         return min((due for due in dues if due is not None), default=None)
 
@@ -159,11 +155,9 @@ class PilotEvse:
         wrong, rule = self._contacts.late(now)
         if wrong:
             self._raise("MREC17EVSEContactorFault", "evse", wrong, rule)
-        if self._over_at is not None and now >= self._over_at + timers.OVER_CURRENT.ms:
-            self._over_at = None
-            self._raise(
-                "MREC4OverCurrentFailure", "ev", "more than 110 % of what the pilot grants", timers.OVER_CURRENT.name
-            )
+        if self._current.exceeded(now):
+            wrong = "more than 110 % of what the pilot grants"
+            self._raise("MREC4OverCurrentFailure", "ev", wrong, timers.OVER_CURRENT.name)
         if self._step_until is not None and now >= self._step_until:
             self.step = self._step_until = None
         if self._phases_at is not None and now >= self._phases_at:
@@ -252,7 +246,8 @@ class PilotEvse:
             self._end("the vehicle was unplugged", "ev", ok=not wrong)
         self.faults = {code: fault for code, fault in self.faults.items() if not self._of_vehicle(code)}
         self._over = self.simplified = False
-        self._c1_at = self._b_at = self._over_at = None
+        self._c1_at = self._b_at = None
+        self._current.forget()
         self._phases_at = self.step = self._step_until = None
         if self.config.cable_ma is None:
             self._cable_ma = None
@@ -313,14 +308,10 @@ class PilotEvse:
             self._out.append(self._fault("PowerMeterFailure", "evse", wrong))
         if self.contact == "open" and measured.ma > _LEAK_MA and now >= self._contacts.at + timers.CLOSE.ms:
             self._raise("MREC17EVSEContactorFault", "evse", "current flows though the contactor is open")
-        granted = self._driven_ma
-        if now < self._driven_at + timers.CHANGE.ms:
-            granted = max(granted, self._limit_before)
-        too_much = self.contact == "closed" and granted and measured.ma * 100 > granted * _OVER_CURRENT_PERCENT
-        if not too_much or self.digital:
-            self._over_at = None
-        elif self._over_at is None:
-            self._over_at = now
+        if self.contact == "closed" and not self.digital:
+            self._current.measured(measured.ma, now)
+        else:
+            self._current.forget()
 
     # ── what is wrong ────────────────────────────────────────────────────────────────────────────────────────────
     @staticmethod
@@ -417,7 +408,7 @@ class PilotEvse:
             self._step_until = now + self.step[1]
         if level is not None:
             self._out.append(Send(level))
-            self._limit_before, self._driven_ma, self._driven_at = self._driven_ma, current(level.duty), now
+            self._current.grant(current(level.duty), now)
             if told != self.driver.tells:
                 self.reader.forget()
         self._f_at = None if self.driver.level.drive != "negative" else self._f_at or now
@@ -438,7 +429,7 @@ class PilotEvse:
                 self._c1_at = None
                 if self._held_back():
                     self._out.append(link.Paused("evse"))
-        ma = self._driven_ma if close and self.driver.oscillates and not self.digital else 0
+        ma = self._current.granted_ma if close and self.driver.oscillates and not self.digital else 0
         if ma != self._requested:
             self._requested = ma
             self._out.append(link.Requested(ma=ma))

@@ -1,4 +1,4 @@
-"""Whether a meter can be believed: its register against what it says flows."""
+"""What a meter shows: whether it can be believed, and whether more flows than the pilot grants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Final
 
 from pilotwire.core.evse_link import Measured
 
+from . import timers
+
 _SLACK_WH: Final = 100
+_OVER_PERCENT: Final = 110
 _WH: Final = 3_600_000_000
 """mW × ms."""
 
@@ -48,3 +51,46 @@ class MeterWatch:
             self._begin(measured)
             return f"the meter's register grew by {grown} Wh while its power says {least} Wh"
         return ""
+
+
+class CurrentWatch:
+    """More than 110 % of what is granted, for seven seconds. A vehicle has five to obey a lower current."""
+
+    __slots__ = ("_at", "_before", "_over_at", "granted_ma")
+
+    def __init__(self) -> None:
+        self.granted_ma = 0
+        """What the pilot grants now."""
+        self._before = 0
+        self._at = 0
+        self._over_at: int | None = None
+
+    @property
+    def deadline(self) -> int | None:
+        return None if self._over_at is None else self._over_at + timers.OVER_CURRENT.ms
+
+    def grant(self, ma: int, now: int) -> None:
+        """The pilot grants another current."""
+        self._before, self.granted_ma, self._at = self.granted_ma, ma, now
+
+    def forget(self) -> None:
+        """Nothing flows, or the pilot has no say in it."""
+        self._over_at = None
+
+    def measured(self, ma: int, now: int) -> None:
+        """So much flows."""
+        granted = self.granted_ma
+        if now < self._at + timers.CHANGE.ms:
+            granted = max(granted, self._before)
+        if not granted or ma * 100 <= granted * _OVER_PERCENT:
+            self._over_at = None
+        elif self._over_at is None:
+            self._over_at = now
+
+    def exceeded(self, now: int) -> bool:
+        """It has flowed for too long. Told once."""
+        due = self.deadline
+        if due is None or now < due:
+            return False
+        self._over_at = None
+        return True
