@@ -183,6 +183,22 @@ def test_an_rts_that_cannot_be_is_refused(frame: str, reason: int):
     assert end.deadline is None
 
 
+def test_a_receiver_asks_twice_and_no_more():
+    end = Transport(CHARGER, Limits(window=3))
+    end.receive(CanFrame(0x1CEC56F4, bytes.fromhex("10310007ff000200"), True), 0)
+    third = [CanFrame(0x1CEB56F4, bytes((number,)) + bytes(7), True) for number in (1, 3)]
+    end.receive(third[0], 0)
+    asked = end.receive(third[1], 0)
+    assert asked[0].data.data[:3] == bytes((17, 1, 2)), "packet 2 alone"
+    end.receive(CanFrame(0x1CEB56F4, bytes((2,)) + bytes(7), True), 0)  # now 4 to 6 are granted
+    asked = end.receive(CanFrame(0x1CEB56F4, bytes((6,)) + bytes(7), True), 0)
+    assert asked[0].data.data[:3] == bytes((17, 2, 4))
+    given_up = end.receive(CanFrame(0x1CEB56F4, bytes((5,)) + bytes(7), True), 0)
+    assert given_up[0].data.data[:2] == bytes((255, 5))
+    assert given_up[1].reason == 5 and end.deadline is None
+    assert end.counts.asked_again == 2
+
+
 def test_a_packet_too_many_is_taken_and_cut():
     """Seen of a vehicle: 41 bytes announced in 7 packets."""
     end, monitor = Transport(CHARGER), Monitor()
