@@ -80,9 +80,14 @@ def _lasting(points: Sequence[tuple[int, int]], until: int) -> list[tuple[int, i
 
 
 def prices(schedule: Schedule, anchor: int, selection: services.Selection, most: int) -> Message:
-    """AbsolutePriceSchedule or PriceLevelSchedule as was selected; nothing where there are no prices."""
+    """AbsolutePriceSchedule or PriceLevelSchedule as was selected; one level all the time where there are no prices.
+
+    The schema has either of them optional, and vehicles in the field (PyPI iso15118) refuse a schedule without.
+    """
     if not schedule.prices or selection.pricing == services.NO_PRICES:
-        return {}
+        flat = {"PriceLevelScheduleEntry": [{"Duration": schedule.duration_s, "PriceLevel": 0}]}
+        level: Message = {"TimeAnchor": anchor // 1000, "PriceScheduleID": max(1, schedule.id)}
+        return {"PriceLevelSchedule": level | {"NumberOfPriceLevels": 0, "PriceLevelScheduleEntries": flat}}
     starts: dict[int, list[Price]] = {}
     for price in sorted(schedule.prices, key=lambda one: (one.start_s, one.from_mw)):
         starts.setdefault(price.start_s, []).append(price)
@@ -193,7 +198,7 @@ def _read_prices(charging: Message, now: int) -> tuple[tuple[Price, ...], str]:
                 found.append(Price(start_s=max(0, start), amount=fee, from_mw=milli(rule["PowerRangeStart"])))
             start += stack["Duration"]
         return tuple(found), absolute["Currency"]
-    if levels is not None:
+    if levels is not None and levels["NumberOfPriceLevels"] > 1:  # one level says nothing
         start = _offset(levels, now)
         for entry in levels["PriceLevelScheduleEntries"]["PriceLevelScheduleEntry"]:
             found.append(Price(start_s=max(0, start), amount=Decimal(entry["PriceLevel"])))
@@ -209,7 +214,9 @@ def profile(points: Points, now: int, chosen: int | None, duration_s: int) -> Me
     if chosen is None:
         made["Dynamic_EVPPTControlMode"] = {}
     else:
-        made["Scheduled_EVPPTControlMode"] = {"SelectedScheduleTupleID": chosen}
+        # It is optional, and stations in the field (PyPI iso15118) miss it.
+        confirmed = "PowerToleranceConfirmed"
+        made["Scheduled_EVPPTControlMode"] = {"SelectedScheduleTupleID": chosen, "PowerToleranceAcceptance": confirmed}
     return made
 
 
