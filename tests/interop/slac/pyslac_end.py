@@ -46,9 +46,13 @@ async def evse(interface: str) -> None:
     one = session.SlacEvseSession("DE*PYS*E1", interface, config)
     await one.evse_set_key()
     say(event="ready", nid=one.nid.hex(), nmk=one.nmk.hex(), mac=one.evse_mac.hex())
-    await one.evse_slac_parm()
-    say(event="asked", pev_mac=one.pev_mac.hex(), run_id=one.run_id.hex())
-    await one.atten_charac_routine()
+    while one.state != session.STATE_MATCHED:
+        await one.evse_slac_parm()
+        say(event="asked", pev_mac=one.pev_mac.hex(), run_id=one.run_id.hex())
+        try:
+            await one.atten_charac_routine()
+        except (ValueError, asyncio.TimeoutError) as error:  # a busy machine: the vehicle begins anew, and so do we
+            say(event="failed", why=repr(error))
     say(
         event="matched",
         pev_mac=one.pev_mac.hex(),
