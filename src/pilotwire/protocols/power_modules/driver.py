@@ -141,6 +141,16 @@ class ModuleDriver:
         slot.repeated = now
         return out
 
+    def inquire(self, address: int) -> Sequence[Any]:
+        """Ask a module how it is, now and not with the next poll."""
+        slot = self.slots.get(address)
+        out: list[Any] = []
+        if slot is not None:
+            # Whether it is on first: the reading that follows tells all together.
+            self._send(out, self._ask_slowly(slot))
+            self._send(out, self._ask(slot))
+        return out
+
     # ── for families ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _ask(self, slot: Slot) -> Iterable[CanFrame]:

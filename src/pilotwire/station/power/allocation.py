@@ -166,7 +166,8 @@ class _Work:
                     continue  # no one is left with nothing, unless another has nothing and comes first
                 fair = needy.priority == owner.priority and left >= min(then, 1000)
                 first = needy.priority > owner.priority
-                if surplus or fair or first:
+                nothing = not self.count[needy.output] and not last
+                if surplus or fair or first or nothing:
                     score = left + (1000 if surplus else 0)
                     if best is None or score > best[0]:
                         best = (score, unit)

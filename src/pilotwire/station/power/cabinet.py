@@ -239,6 +239,8 @@ class Cabinet:
             if place is not None and unit.surely_off(now) and unit.read_ma <= 500:
                 stage.connect(unit, place, True, now)
                 stage.out.append(UnitChanged(unit.id, f"joins output {place}", reason))
+            elif place is not None:
+                stage.dirty = True  # with the next tick again
         elif unit.state == "joined" and unit.output is not None:
             if place == unit.output:
                 unit.told_at = None

@@ -101,6 +101,10 @@ class Stage:
         """The order to turn off, once more."""
         self.effects(unit.id.bus, self.drivers[unit.id.bus].command(Switch(unit.id.address, False), now))
 
+    def inquire(self, unit: Unit) -> None:
+        """Ask a module how it is, at once."""
+        self.effects(unit.id.bus, self.drivers[unit.id.bus].inquire(unit.id.address))
+
     def connect(self, unit: Unit, output: int, closed: bool, now: int, *, loaded: bool = False) -> None:
         """Move a switch of the matrix."""
         self.out.append(Connect(unit.id, output, closed, loaded))

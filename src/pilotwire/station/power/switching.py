@@ -58,6 +58,8 @@ def step(stage: Stage, unit: Unit, now: int) -> None:
         unit.out, unit.out_until = "", None
         stage.dirty = True
         stage.out.append(UnitChanged(unit.id, "in service", "tried again"))
+    if unit.state == "free" and unit.running and not unit.out and now - max(unit.off_at, unit.since) > _START_MS:
+        stage.withdraw(unit, "is on though it was turned off", now)
     if unit.state == "joined":
         _joined(stage, unit, now)
     elif unit.state == "leaving":
@@ -99,8 +101,10 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
     silent = not unit.fresh(now)
     waited = now - unit.since
     zero = unit.zero_since is not None and not unit.unseen_ma and not silent
-    if not silent and not unit.obeyed and waited // 100 != (waited - stage.config.tick_ms) // 100:
-        stage.repeat_off(unit, now)  # an alarm that ends would let it go on
+    if not silent and waited <= LEAVE_MS and waited // 100 != (waited - stage.config.tick_ms) // 100:
+        if not unit.obeyed:
+            stage.repeat_off(unit, now)  # an alarm that ends would let it go on
+        stage.inquire(unit)
     nothing = measured(output, now) and output.ma <= QUIET_MA
     if not agreed or output.phase != "active" or now - output.fallen_at < STALE.ms:
         # While an output goes down, readings are behind what flows.

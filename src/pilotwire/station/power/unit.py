@@ -141,7 +141,7 @@ class Unit:
             self.max_mw * factor // 1000,
             self.min_mv,
             self.max_mv,
-            self.usable(now),
+            self.usable(now) and (self.state != "free" or self.surely_off(now) or now - self.since < 1_000),
             now - self.since >= hold_ms,
         )
 
