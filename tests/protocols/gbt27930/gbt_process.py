@@ -9,11 +9,10 @@ from typing import Any
 
 from pilotwire.core.ev_link import Contacts, ContactsAsked, Drive, Flowing, Halt, Parted
 from pilotwire.core.evse_link import AuthorizationAsked, Authorize, Ended, Offer
-from pilotwire.core.runner import Runner
 from pilotwire.protocols.gbt27930 import Cc1, EvConfig, EvseConfig, GbtEv, GbtEvse, Supply
 from pilotwire.station.outlet import Hardware, Outlet
 from pilotwire.transport.can import CanBus, open_bus
-from pilotwire.transport.runtime import LoopScheduler
+from pilotwire.transport.can_link import CanLink, SteadyScheduler
 
 VIN = "LSVAA49J132047371"
 QUICK = Hardware(
@@ -29,7 +28,7 @@ def say(event: Any) -> None:
 async def evse(bus: CanBus, tell: Any = say, stop_ms: int | None = None) -> None:
     """A charger with a quick outlet, until the session is over."""
     over = asyncio.Event()
-    scheduler = LoopScheduler()
+    scheduler = SteadyScheduler()
 
     def heard(event: Any) -> None:
         tell(event)
@@ -39,25 +38,22 @@ async def evse(bus: CanBus, tell: Any = say, stop_ms: int | None = None) -> None
         elif isinstance(event, Ended):
             over.set()
 
-    runner = Runner(
-        GbtEvse(EvseConfig(charger=7)),
-        scheduler,
-        send=lambda data: None if isinstance(data, Supply) else bus.send(data),
-        event=heard,
-    )
+    supply: list[Supply] = []
+    link = CanLink(bus, GbtEvse(EvseConfig(charger=7)), event=heard, pins=supply.append, scheduler=scheduler)
+    runner = link.runner
     outlet = Outlet(scheduler, runner.command, QUICK)
-    bus.subscribe(runner.received)
     outlet.offering(Offer(max_mv=750_000, min_mv=200_000, max_ma=250_000))
     runner.received(Cc1(4_000))
     await over.wait()
     outlet.stop()
     runner.stop()
+    assert supply == [Supply(True), Supply(False)]
 
 
 async def ev(bus: CanBus, tell: Any = say) -> None:
     """A vehicle that charges for a moment, and halts."""
     over = asyncio.Event()
-    scheduler = LoopScheduler()
+    scheduler = SteadyScheduler()
 
     def heard(event: Any) -> None:
         tell(event)
@@ -69,8 +65,8 @@ async def ev(bus: CanBus, tell: Any = say) -> None:
             over.set()
 
     cells = tuple((3_900, 0) for _ in range(96))
-    runner = Runner(GbtEv(EvConfig(vin=VIN, pins=False, cells=cells)), scheduler, send=bus.send, event=heard)
-    bus.subscribe(runner.received)
+    machine = GbtEv(EvConfig(vin=VIN, pins=False, cells=cells))
+    runner = CanLink(bus, machine, event=heard, scheduler=scheduler).runner
     runner.command(Drive(soc=500, target_ma=100_000, present_mv=380_000, max_mv=450_000, capacity_wh=60_000))
     runner.start()
     await over.wait()
