@@ -51,7 +51,7 @@ async def evse(interface: str) -> None:
         say(event="asked", pev_mac=one.pev_mac.hex(), run_id=one.run_id.hex())
         try:
             await one.atten_charac_routine()
-        except (ValueError, asyncio.TimeoutError) as error:  # a busy machine: the vehicle begins anew, and so do we
+        except (TimeoutError, ValueError) as error:  # a busy machine: the vehicle begins anew, and so do we
             say(event="failed", why=repr(error))
     say(
         event="matched",
