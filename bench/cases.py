@@ -355,6 +355,21 @@ def exi(rounds: int, quick: bool) -> list[Row]:
     ] + [Row("EXI: a new process has read its first message", f"{measured.first_ms(5):.0f} ms", "< 100 ms", "")]
 
 
+def cabinet(rounds: int, quick: bool) -> list[Row]:
+    """A power cabinet of 60 modules and 4 outputs: drivers, allocation, sharing, supervision."""
+    from . import cabinet as measured
+
+    cost = measured.cabinet(2 if quick else 20)
+    return [
+        Row(
+            "power cabinet, 60 modules, 4 outputs: each time it wakes",
+            f"{cost.tick:,.0f} µs",
+            "< 5,000 µs",
+            f"a frame of a module {cost.frame:.0f} µs; {cost.second / 10_000:.1f} % of a core in all",
+        )
+    ]
+
+
 CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "handler": handler,
     "throughput": throughput,
@@ -368,4 +383,5 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "console": console,
     "schedules": schedules,
     "exi": exi,
+    "cabinet": cabinet,
 }
