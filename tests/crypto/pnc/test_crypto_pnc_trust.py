@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from pilotwire.crypto import pem
 from pilotwire.crypto.chains import load
+from pilotwire.crypto.der import parts
 from pilotwire.crypto.hash_data import hash_data
 from pilotwire.crypto.ocsp import question, read, responders
 from pilotwire.crypto.pnc import pki as makers
@@ -289,6 +291,15 @@ def test_a_pki_is_the_same_for_the_same_randomness_and_time(pkis, kind: str) -> 
     assert list(again.files()) == list(own.files())
     other = makers.make(own.edition, random=random.Random(1).randbytes, now=NOW, kind=own.kind)
     assert {one.certificate for one in other.issued.values()}.isdisjoint(one.certificate for one in own.issued.values())
+
+
+@pytest.mark.parametrize("kind", ["iso2", "iso20", "ed448"])
+def test_key_identifiers_are_the_short_ones(pkis, kind: str) -> None:
+    """RFC 5280 4.2.1.2, method 2: four bits 0100, then the last 60 of the SHA-1 of the key's bits."""
+    for one in pkis[kind].issued.values():
+        bits = parts(one.certificate).public_key
+        last = int.from_bytes(hashlib.sha1(bits).digest()) & ((1 << 60) - 1)
+        assert int.from_bytes(see(one.certificate).identifier) == 0b0100 << 60 | last
 
 
 def test_files_hold_what_a_tls_server_wants(pkis) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.protocols.iso15118.iso20.iso20_world import DRIVE, OFFER, World
 
-from pilotwire.core.ev_link import Allowed, Halt, Linked, Rest
+from pilotwire.core.ev_link import Allowed, Halt, Linked, Parted, Rest
 from pilotwire.core.evse_link import ContactorAsked, Fault, IsolationAsked, Limits, LockAsked, Positioned, Stop
 from pilotwire.protocols.iso15118 import v2gtp
 
@@ -129,6 +129,19 @@ def test_a_vehicle_that_moves_between_positioning_and_pairing_begins_anew() -> N
     places(world, True)
     world.run(6_000)
     assert main_names(world)[-1] == "WPT_ChargeLoopReq"
+
+
+def test_a_vehicle_that_never_stands_still_gives_up() -> None:
+    world = world_of("WPT").begin(0)
+    for _ in range(20_000):
+        world.run(1)
+        last = world.frames[-1][2]
+        places(world, last != "WPT_PairingReq")
+        if world.said(Parted, "car"):
+            break
+    assert [one["ResponseCode"] for one in world.bodies("WPT_PairingRes")] == ["WARNING_WPT"] * 4
+    assert "does not find its place" in world.parted.reason
+    assert world.names()[-1] == "SessionStopReq"
 
 
 def test_a_vehicle_that_moves_while_the_coil_is_switched_on_gets_nothing() -> None:

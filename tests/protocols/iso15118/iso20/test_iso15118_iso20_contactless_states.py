@@ -12,12 +12,23 @@ from tests.protocols.iso15118.iso20.test_iso15118_iso20_states import over
 from tests.timers import OUTSIDE, every_timer, just, shown
 
 from pilotwire.core.ev_link import Halt, Parted
-from pilotwire.core.evse_link import Contactor, ContactorAsked, Ended, Fault, LockAsked, Locked, Positioned, Requested
+from pilotwire.core.evse_link import (
+    Contactor,
+    ContactorAsked,
+    Ended,
+    Fault,
+    LockAsked,
+    Locked,
+    Offer,
+    Positioned,
+    Requested,
+)
 from pilotwire.core.machines import Send
 from pilotwire.core.timers import TimerRule
 from pilotwire.protocols import exi
 from pilotwire.protocols.iso15118 import v2gtp
 from pilotwire.protocols.iso15118.iso20 import timers, wire
+from pilotwire.protocols.iso15118.iso20.rational import milli
 from pilotwire.protocols.iso15118.iso20.wire import SCHEMAS
 
 LISTS = {
@@ -113,7 +124,7 @@ class Contactless(Talk):
         if name == "ServiceDetailReq":
             said = {"ServiceID": id_}
         elif name == "ServiceSelectionReq":
-            said = {"SelectedEnergyTransferService": {"ServiceID": id_, "ParameterSetID": 1}}
+            said = {"SelectedEnergyTransferService": {"ServiceID": id_, "ParameterSetID": 2 if self.dynamic else 1}}
         return said
 
     def frame_of(self, name: str, payload: int | None = None, **changes: Any) -> v2gtp.Frame:
@@ -247,6 +258,27 @@ def test_a_vehicle_that_tells_of_a_fault_in_the_loop() -> None:
     at = len(talk.out)
     answer = talk.say("WPT_ChargeLoopReq", EVPCChargeDiagnostics="EVPCTempOverheatDetected")
     assert answer["ResponseCode"] == "FAILED"
+    over(talk, at)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_pad_gives_no_more_than_was_offered(dynamic: bool) -> None:
+    talk = Contactless("WPT", dynamic=dynamic, offer=Offer(max_mw=9_000_000, setpoint_mw=5_000_000))
+    talk.to("WPT_ChargeLoop")
+    answer = talk.say("WPT_ChargeLoopReq", EVPCPowerRequest=n(30, 3))
+    most = 5_000_000 if dynamic else 9_000_000
+    assert talk.machine.output.asked == Requested(mw=most)
+    assert milli(answer["EVPCPowerRequest"]) == milli(answer["SPCMaxOutputPowerLimit"]) == most
+    talk.say("WPT_ChargeLoopReq", EVPCPowerRequest=n(-5, 3))
+    assert talk.machine.output.asked == Requested(mw=0)
+
+
+def test_power_is_not_begun_where_the_vehicle_has_moved_since_it_was_aligned() -> None:
+    talk = Contactless("WPT").to("PowerDelivery")
+    talk.command(Positioned(in_place=False))
+    at = len(talk.out)
+    assert talk.say("PowerDeliveryReq")["ResponseCode"] == "FAILED_PowerDeliveryNotApplied"
+    assert ContactorAsked(True) not in talk.out
     over(talk, at)
 
 
