@@ -17,7 +17,7 @@ from pilotwire.core.evse_link import (
 from pilotwire.protocols.exi.codec import Message
 
 from .exchange_secc import STOPPING, Secc
-from .physical import amperes, milli, volts, watts
+from .physical import amperes, milli, volts, watt_hours, watts
 
 CABLE: Final = "V2G_SECC_CableCheck_Performance_Time"
 PRECHARGE_MOST_MA: Final = 2_000
@@ -240,6 +240,8 @@ class DcSecc(Secc):
             "EVSEPeakCurrentRipple": amperes(1_000),
             "EVSEMaximumPowerLimit": watts(self._most_mw()),
         }
+        if offer is not None and offer.energy_wh is not None:
+            parameters["EVSEEnergyToBeDelivered"] = watt_hours(offer.energy_wh)
         return parameters
 
     def _most_mw(self) -> int:

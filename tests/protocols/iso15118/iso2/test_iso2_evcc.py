@@ -243,3 +243,23 @@ def test_rcd_of_an_ac_station() -> None:
     body = iso2_contract.ANSWERS["ChargingStatus"]
     asked = car.answer("ChargingStatusRes", body | {"AC_EVSEStatus": iso2_contract.AC_STATUS | {"RCD": True}})
     assert asked == "PowerDeliveryReq" and said(car.all, ContactsAsked)[-1] == ContactsAsked(False)
+
+
+def test_a_profile_of_more_points_than_fit_is_as_low_as_what_follows() -> None:
+    from tests.protocols.iso15118.v2g_world import World
+
+    from pilotwire.core.evse_link import ProfileChosen, Schedule
+
+    world = World(evcc={"tuples": 40})
+    points = tuple((60 * n, (40 - n) * 1_000_000) for n in range(40))
+    world.secc.command(Schedule(points=points))
+    world.begin()
+    (chosen,) = said(world.station, ProfileChosen)
+    assert chosen.points == (*points[:23], (23 * 60, 1_000_000))
+
+
+def test_a_receipt_answer_without_a_status() -> None:
+    car = iso2_contract.car_asking("MeteringReceipt")
+    status = {"NotificationMaxDelay": 0, "EVSENotification": "None"}
+    car.answer("MeteringReceiptRes", {"ResponseCode": "OK", "EVSEStatus": status})
+    assert not car.ev.over and car.wait(1_000) == "ChargingStatusReq"

@@ -34,7 +34,7 @@ def on_the_wire(element: dict[str, Any]) -> None:
 @given(POINTS, st.integers(0, 150_000))
 def test_what_is_sent_is_read(points: Any, age_s: int) -> None:
     schedule = Schedule(points=points, duration_s=90_000, id=2)
-    element, said = sa_schedules([(schedule, 0)], age_s * 1_000, 0, None, None)
+    element, said, _ = sa_schedules([(schedule, 0)], age_s * 1_000, 0, None, None)
     on_the_wire(element)
     (back,) = read(element)
     assert back.points == said[2] and back.id == 2
@@ -69,7 +69,7 @@ def test_profiles_by_hand(module: Any) -> None:
 
 
 def test_a_day_of_the_offer_where_there_is_no_schedule() -> None:
-    element, said = sa_schedules([], 0, 11_040_000, None, None)
+    element, said, _ = sa_schedules([], 0, 11_040_000, None, None)
     assert said == {1: ((0, 11_040_000),)}
     entry = element["SAScheduleTuple"][0]["PMaxSchedule"]["PMaxScheduleEntry"][0]
     assert entry["RelativeTimeInterval"] == {"start": 0, "duration": 86_400}
@@ -77,8 +77,35 @@ def test_a_day_of_the_offer_where_there_is_no_schedule() -> None:
 
 def test_no_more_entries_than_the_vehicle_takes() -> None:
     schedule = Schedule(points=tuple((60 * n, 1_000_000) for n in range(30)))
-    element, said = sa_schedules([(schedule, 0)], 0, 0, 12, None)
+    element, said, _ = sa_schedules([(schedule, 0)], 0, 0, 12, None)
     assert len(element["SAScheduleTuple"][0]["PMaxSchedule"]["PMaxScheduleEntry"]) == len(said[1]) == 12
+
+
+@pytest.mark.parametrize("module", [schedules, din])
+def test_what_is_left_out_is_not_allowed(module: Any) -> None:
+    schedule = Schedule(points=tuple((60 * n, (30 - n) * 1_000_000) for n in range(30)), duration_s=7_200)
+    more = (12, None) if module is schedules else ()
+    element, said, _ = module.sa_schedules([(schedule, 0)], 0, 0, *more)
+    (back,) = module.read(element)
+    assert back.points == said[1] == schedule.points[:12]
+    assert back.duration_s == 720, "the twelfth ends where the thirteenth would begin"
+
+
+def test_names_that_the_wire_cannot_carry() -> None:
+    assert schedules.numbered([7, 4_711, 0]) == {7: 7, 1: 4_711, 2: 0}
+    many = [(Schedule(points=((0, 1_000_000),), id=one), 0) for one in (1, 900, 2)]
+    element, said, names = sa_schedules(many, 0, 0, None, None)
+    on_the_wire(element)
+    assert names == {1: 1, 3: 900, 2: 2} and set(said) == {1, 2, 3}
+
+
+def test_intervals_of_no_kind() -> None:
+    for module in (schedules, din):
+        element, _, _ = module.sa_schedules([], 0, 1_000, *((None, None) if module is schedules else ()))
+        entry = element["SAScheduleTuple"][0]["PMaxSchedule"]["PMaxScheduleEntry"][0]
+        del entry["RelativeTimeInterval"]
+        entry["TimeInterval"] = {}
+        assert module.read(element)[0].points[0][0] == 0
 
 
 def test_before_a_schedule_begins_nothing_is_allowed() -> None:
@@ -94,7 +121,7 @@ def test_prices_become_levels_and_percent() -> None:
         Price(start_s=7_200, amount=Decimal("0.40")),
     )
     schedule = Schedule(points=((0, 22_000_000),), duration_s=10_800, prices=prices)
-    element, _ = sa_schedules([(schedule, 0)], 0, 0, None, None)
+    element, _, _ = sa_schedules([(schedule, 0)], 0, 0, None, None)
     on_the_wire(element)
     tariff = element["SAScheduleTuple"][0]["SalesTariff"]
     assert [one["EPriceLevel"] for one in tariff["SalesTariffEntry"]] == [3, 1, 3]
@@ -102,14 +129,14 @@ def test_prices_become_levels_and_percent() -> None:
     assert [(one.start_s, one.amount, one.from_mw) for one in back.prices] == [
         (0, Decimal(100), 0), (0, Decimal(50), 11_000_000), (3_600, Decimal(25), 0), (7_200, Decimal(100), 0),
     ]  # fmt: skip
-    later, _ = sa_schedules([(schedule, 0)], 4_000_000, 0, None, None)
+    later, _, _ = sa_schedules([(schedule, 0)], 4_000_000, 0, None, None)
     assert [(one.start_s, one.amount) for one in read(later)[0].prices] == [(0, Decimal(25)), (3_200, Decimal(100))]
 
 
 @settings(max_examples=50, derandomize=True, deadline=None)
 @given(POINTS, st.integers(0, 150_000))
 def test_din_is_capped_at_16_bits(points: Any, age_s: int) -> None:
-    element, said = din.sa_schedules([(Schedule(points=points, id=5), 0)], age_s * 1_000, 0)
+    element, said, _ = din.sa_schedules([(Schedule(points=points, id=5), 0)], age_s * 1_000, 0)
     (back,) = din.read(element)
-    assert back.points == said[5] and back.points[0][0] == 0 and len(back.points) <= 13
+    assert back.points == said[1] and back.points[0][0] == 0 and len(back.points) <= 13
     assert all(0 <= mw <= 32_767_000 for _, mw in back.points)

@@ -18,6 +18,7 @@ from pilotwire.core.evse_link import (
     Locked,
     Measured,
     Offer,
+    ProfileChosen,
     Requested,
     Schedule,
     Stop,
@@ -336,3 +337,30 @@ def test_an_outlet_of_both_takes_what_the_vehicle_wants() -> None:
         station = at("ChargeParameterDiscovery", services=("DC", "AC"), offer=offer)
         station.ask("ChargeParameterDiscoveryReq", body)
         assert station.evse.state == after
+
+
+def test_precharge_is_within_two_amperes() -> None:
+    station = at("PreCharge")
+    station.ask("PreChargeReq", {**REQUESTS["PreChargeReq"], "EVTargetCurrent": amperes(60_000)})
+    assert said(station.effects, Requested) == [Requested(mv=400_000, ma=2_000, phase="precharge")]
+
+
+def test_energy_that_is_to_be_delivered() -> None:
+    station = at("ChargeParameterDiscovery", offer=Offer(max_mv=500_000, max_ma=1_000, energy_wh=20_000))
+    answer = station.ask("ChargeParameterDiscoveryReq", REQUESTS["ChargeParameterDiscoveryReq"])
+    assert answer["DC_EVSEChargeParameter"]["EVSEEnergyToBeDelivered"]["Value"] == 20_000
+
+
+def test_schedules_keep_the_stations_own_names() -> None:
+    station = at("ChargeParameterDiscovery", services=("AC",), offer=AC_OFFER)
+    station.command(Schedule(points=((0, 4_000_000),), id=4_711))
+    station.ask("ChargeParameterDiscoveryReq", AC_DISCOVERY)
+    station.ask("PowerDeliveryReq", REQUESTS["PowerDeliveryReq"])
+    assert said(station.all, ProfileChosen) == [ProfileChosen(schedule=4_711)]
+
+
+def test_no_more_sessions_sleep_than_have_room() -> None:
+    paused: dict[bytes, Any] = {bytes([9, *range(6), number]): None for number in range(16)}
+    station = at("SessionStop", paused=paused)
+    station.ask("SessionStopReq", {"ChargingSession": "Pause"})
+    assert len(paused) == 16 and station.session in paused and bytes([9, *range(6), 0]) not in paused

@@ -20,27 +20,33 @@ Points = tuple[tuple[int, int], ...]
 """(start in s from now, mW)"""
 
 
-def sa_schedules(given: Iterable[tuple[Schedule, int]], now: int, most_mw: int) -> tuple[Message, dict[int, Points]]:
-    """SAScheduleList, and what it says of each tuple; of no schedule: `most_mw` for a day."""
+def sa_schedules(
+    given: Iterable[tuple[Schedule, int]], now: int, most_mw: int
+) -> tuple[Message, dict[int, Points], dict[int, int]]:
+    """SAScheduleList, and by SAScheduleTupleID what it says and the station's own name of the schedule.
+
+    Of no schedule: `most_mw` for a day.
+    """
     tuples: list[Message] = []
     said: dict[int, Points] = {}
-    for schedule, told in given:
-        points = _shifted(schedule, (now - told) // 1000)
-        one, said[schedule.id] = _tuple(schedule.id, points, schedule.duration_s - (now - told) // 1000)
+    chosen = list(given) or [(Schedule(points=((0, most_mw),), duration_s=DAY_S), now)]
+    names = {number: schedule.id for number, (schedule, _) in enumerate(chosen, 1)}
+    for number, (schedule, told) in enumerate(chosen, 1):
+        points, until_s = _shifted(schedule, (now - told) // 1000)
+        one, said[number] = _tuple(number, points, until_s)
         tuples.append(one)
-    if not tuples:
-        one, said[1] = _tuple(1, ((0, most_mw),), DAY_S)
-        tuples.append(one)
-    return {"SAScheduleTuple": tuples}, said
+    return {"SAScheduleTuple": tuples}, said, names
 
 
-def _shifted(schedule: Schedule, age_s: int) -> Points:
+def _shifted(schedule: Schedule, age_s: int) -> tuple[Points, int]:
+    """The points from now on, and the end of the last: what does not fit is left out, not allowed."""
     points: list[tuple[int, int]] = []
     for start, mw in sorted(schedule.points):
         points = [(0, mw)] if start <= age_s else [*points, (start - age_s, mw)]
     if not points or points[0][0] > 0:
         points.insert(0, (0, 0))  # what nobody allows is not allowed
-    return tuple(points[:MOST_ENTRIES])
+    end = points[MOST_ENTRIES][0] if len(points) > MOST_ENTRIES else schedule.duration_s - age_s
+    return tuple(points[:MOST_ENTRIES]), end
 
 
 def _tuple(number: int, points: Points, until_s: int) -> tuple[Message, Points]:
@@ -74,7 +80,13 @@ def read(element: Message) -> tuple[Schedule, ...]:
     found: list[Schedule] = []
     for one in element["SAScheduleTuple"]:
         entries = one["PMaxSchedule"]["PMaxScheduleEntry"]
-        points = tuple((entry["RelativeTimeInterval"]["start"], entry["PMax"] * 1000) for entry in entries)
-        duration = entries[-1]["RelativeTimeInterval"].get("duration", DAY_S)
+        points = tuple((_interval(entry).get("start", 0), entry["PMax"] * 1000) for entry in entries)
+        duration = _interval(entries[-1]).get("duration", DAY_S)
         found.append(Schedule(points=points, duration_s=points[-1][0] + duration, id=one["SAScheduleTupleID"]))
     return tuple(found)
+
+
+def _interval(entry: Message) -> Message:
+    """Empty where the interval is of no kind that the standard has a meaning for."""
+    found: Message = entry.get("RelativeTimeInterval", {})
+    return found

@@ -77,6 +77,8 @@ class DinSecc(DcSecc):
         super().__init__(config, random=random, tls=tls, pnc=pnc, paused=paused)
         self._evse_id = evse_id_bytes(config.evse_id)
         self._said: dict[int, Points] = {}
+        self._names: dict[int, int] = {}
+        """SAScheduleTupleID → what the station calls the schedule."""
 
     def _session_setup(self, body: Message, now: int) -> None:
         self._header = {"SessionID": b""}  # nothing sleeps in DIN: always a new session
@@ -137,7 +139,7 @@ class DinSecc(DcSecc):
             self._answer("ChargeParameterDiscoveryRes", said, now)
             return
         self._due.pop(OFFER, None)
-        schedules, self._said = sa_schedules(self._schedules.values(), now, self._most_mw())
+        schedules, self._said, self._names = sa_schedules(self._schedules.values(), now, self._most_mw())
         self._cable_late = False
         said |= {"SAScheduleList": schedules, **parameters}
         self._answer("ChargeParameterDiscoveryRes", said, now, "CableCheck")
@@ -221,7 +223,7 @@ class DinSecc(DcSecc):
             text = f"there are {measured.mv} mV at the outlet, {self._precharge_mv} mV were asked for"
             self._fail(request, "FAILED_EVSEPresentVoltageToLow", text, "delivery", now, code="UnderVoltage", by="evse")
         else:
-            self._effects.append(ProfileChosen(schedule=schedule, points=tuple(entries)))
+            self._effects.append(ProfileChosen(schedule=self._names[schedule], points=tuple(entries)))
             self._close()
             if self._contactor:
                 self._power_on(now)

@@ -372,9 +372,12 @@ class Iso2Evcc(DcEvcc):
         else:
             most = drive.max_ma * self._nominal_mv // 1000 * (3 if self._mode == "AC_three_phase_core" else 1)
         points = next(one.points for one in self._schedules if one.id == self._schedule)
+        if len(points) > MOST_PROFILE:  # the last entry has no end, so it is as low as all that would follow
+            start = points[MOST_PROFILE - 1][0]
+            points = (*points[: MOST_PROFILE - 1], (start, min(mw for _, mw in points[MOST_PROFILE - 1 :])))
         return [
             {"ChargingProfileEntryStart": start, "ChargingProfileEntryMaxPower": watts(min(most, mw))}
-            for start, mw in points[:MOST_PROFILE]
+            for start, mw in points
         ]
 
     _progress = "Start"
@@ -464,7 +467,10 @@ class Iso2Evcc(DcEvcc):
 
     def _metering_receipt(self, body: Message, now: int) -> None:
         dc, ac = body.get("DC_EVSEStatus"), body.get("AC_EVSEStatus")
-        self._watch(dc if dc is not None else _as_dc(cast(Message, ac)))
+        if dc is not None:
+            self._watch(dc)
+        elif ac is not None:
+            self._watch(_as_dc(ac))
         self._looped = True
         self._again(now)
 

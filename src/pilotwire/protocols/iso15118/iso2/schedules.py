@@ -25,25 +25,36 @@ Points = tuple[tuple[int, int], ...]
 
 def sa_schedules(
     given: Iterable[tuple[Schedule, int]], now: int, most_mw: int, most_entries: int | None, duration_s: int | None
-) -> tuple[Message, dict[int, Points]]:
-    """SAScheduleList, and what it says of each tuple.
+) -> tuple[Message, dict[int, Points], dict[int, int]]:
+    """SAScheduleList, and by SAScheduleTupleID what it says and the station's own name of the schedule.
 
     `given`: schedules with the time at which they were told; none: `most_mw` for a day. `most_entries` is the
     vehicle's MaxEntriesSAScheduleTuple, `duration_s` until its departure.
     """
     tuples: list[Message] = []
     said: dict[int, Points] = {}
-    for schedule, told in given:
-        if len(tuples) == 3:
-            break
-        points = shifted(schedule, now - told)[: min(most_entries or MOST_ENTRIES, MOST_ENTRIES)]
-        one, said[schedule.id] = _tuple(schedule, points, (now - told) // 1000)
+    most = min(most_entries or MOST_ENTRIES, MOST_ENTRIES)
+    chosen = list(given)[:3]
+    if not chosen:
+        chosen = [(Schedule(points=((0, most_mw),), duration_s=max(DAY_S, duration_s or 0)), now)]
+    names = numbered([schedule.id for schedule, _ in chosen])
+    for number, (schedule, told) in zip(names, chosen, strict=True):
+        points, until_s = cut(shifted(schedule, now - told), most, schedule.duration_s - (now - told) // 1000)
+        one, said[number] = _tuple(number, schedule, points, (now - told) // 1000, until_s)
         tuples.append(one)
-    if not tuples:
-        whole = Schedule(points=((0, most_mw),), duration_s=max(DAY_S, duration_s or 0))
-        one, said[1] = _tuple(whole, whole.points, 0)
-        tuples.append(one)
-    return {"SAScheduleTuple": tuples}, said
+    return {"SAScheduleTuple": tuples}, said, names
+
+
+def numbered(ids: Sequence[int]) -> dict[int, int]:
+    """SAScheduleTupleID → the station's own name of each schedule: the same where it is 1 to 255, else a free one."""
+    names = {one: one for one in ids if 1 <= one <= 255}
+    free = (number for number in range(1, 256) if number not in names)
+    return {one if 1 <= one <= 255 else next(free): one for one in ids}
+
+
+def cut(points: Points, most: int, until_s: int) -> tuple[Points, int]:
+    """The first so many points, and the end of the last: what does not fit is left out, not allowed."""
+    return (points, until_s) if len(points) <= most else (points[:most], points[most][0])
 
 
 def shifted(schedule: Schedule, age_ms: int) -> Points:
@@ -60,22 +71,22 @@ def shifted(schedule: Schedule, age_ms: int) -> Points:
     return tuple(points)
 
 
-def _tuple(schedule: Schedule, points: Points, age_s: int) -> tuple[Message, Points]:
+def _tuple(number: int, schedule: Schedule, points: Points, age_s: int, until_s: int) -> tuple[Message, Points]:
     entries: list[Message] = []
     said: list[tuple[int, int]] = []
-    left = max(points[-1][0] + 1, schedule.duration_s - age_s) - points[-1][0]
+    left = max(1, until_s - points[-1][0])
     for start, mw in points:
         power = watts(max(0, mw))
         entries.append({"RelativeTimeInterval": {"start": min(start, LATEST_S)}, "PMax": power})
         said.append((start, milli(power)))
     entries[-1]["RelativeTimeInterval"]["duration"] = min(left, DAY_S)
-    made: Message = {"SAScheduleTupleID": schedule.id, "PMaxSchedule": {"PMaxScheduleEntry": entries}}
+    made: Message = {"SAScheduleTupleID": number, "PMaxSchedule": {"PMaxScheduleEntry": entries}}
     if schedule.prices:
-        made["SalesTariff"] = _tariff(schedule, age_s, points[-1][0] + min(left, DAY_S))
+        made["SalesTariff"] = _tariff(number, schedule, age_s, points[-1][0] + min(left, DAY_S))
     return made, tuple(said)
 
 
-def _tariff(schedule: Schedule, age_s: int, until_s: int) -> Message:
+def _tariff(number: int, schedule: Schedule, age_s: int, until_s: int) -> Message:
     """Levels by the rank of the price; periods that have passed are left out."""
     periods: dict[int, list[Price]] = {}
     for price in schedule.prices:
@@ -108,7 +119,7 @@ def _tariff(schedule: Schedule, age_s: int, until_s: int) -> Message:
         )
     last = entries[-1]["RelativeTimeInterval"]
     last["duration"] = min(DAY_S, max(1, until_s - last["start"]))
-    return {"SalesTariffID": schedule.id, "NumEPriceLevels": min(255, len(amounts)), "SalesTariffEntry": entries}
+    return {"SalesTariffID": number, "NumEPriceLevels": min(255, len(amounts)), "SalesTariffEntry": entries}
 
 
 def exceeds(points: Points, profile: Sequence[tuple[int, int]]) -> bool:
@@ -131,7 +142,7 @@ def read(element: Message) -> tuple[Schedule, ...]:
 def _read(one: Message) -> Schedule:
     entries = cast(list[Message], one["PMaxSchedule"]["PMaxScheduleEntry"])
     points = tuple((_start(entry), milli(entry["PMax"])) for entry in entries)
-    duration = entries[-1]["RelativeTimeInterval"].get("duration", DAY_S)
+    duration = entries[-1].get("RelativeTimeInterval", {}).get("duration", DAY_S)
     prices: list[Price] = []
     for entry in cast(list[Message], one.get("SalesTariff", {}).get("SalesTariffEntry", [])):
         for cost in cast(list[Message], entry.get("ConsumptionCost", [])):
@@ -145,4 +156,5 @@ def _read(one: Message) -> Schedule:
 
 
 def _start(entry: Message) -> int:
-    return entry["RelativeTimeInterval"]["start"]
+    """0 where the interval is of no kind that the standard has a meaning for."""
+    return entry.get("RelativeTimeInterval", {}).get("start", 0)

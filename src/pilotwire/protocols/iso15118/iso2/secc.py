@@ -43,6 +43,8 @@ from .timers import LIMITS
 
 ONGOING: Final = "V2G_SECC_Ongoing_Performance_Time"
 EXTERNAL: Final = "EVSE_Authorization_External"
+MOST_PAUSED: Final = 16
+"""Sessions of one outlet that sleep; the one that sleeps longest is forgotten for another."""
 _DC_MODES: Final = ("DC_extended", "DC_core")
 _PAYMENTS: Final[dict[str, Payment]] = {"ExternalPayment": "external", "Contract": "contract"}
 
@@ -90,6 +92,9 @@ class Iso2Secc(DcSecc):
         self._chosen: set[tuple[int, int | None]] = set()
         """(service, parameter set)"""
         self._said: dict[int, Points] = {}
+        """SAScheduleTupleID → what was told."""
+        self._names: dict[int, int] = {}
+        """SAScheduleTupleID → what the station calls the schedule."""
         self._schedule = 1
         self._meter_said: Message | None = None
         self._ev_ma = 0
@@ -228,7 +233,7 @@ class Iso2Secc(DcSecc):
             self._answer("ChargeParameterDiscoveryRes", said, now)
             return
         self._due.pop(ONGOING, None)
-        schedules, self._said = sa_schedules(
+        schedules, self._said, self._names = sa_schedules(
             self._schedules.values(),
             now,
             self._ac_mw() if not dc else self._most_mw(),
@@ -374,7 +379,7 @@ class Iso2Secc(DcSecc):
             )
             return
         self._schedule = schedule
-        self._effects.append(ProfileChosen(schedule=schedule, points=tuple(profile)))
+        self._effects.append(ProfileChosen(schedule=self._names[schedule], points=tuple(profile)))
         self._lock()
         self._close()
         if self._contactor:
@@ -449,6 +454,8 @@ class Iso2Secc(DcSecc):
         self._send("SessionStopRes", {"ResponseCode": "OK"})
         pause = body["ChargingSession"] == "Pause"
         if pause and charged and self._fault is None:
+            while len(self._paused) >= MOST_PAUSED:
+                del self._paused[next(iter(self._paused))]
             self._paused[self.session_id] = Kept(
                 evccid=self._evccid,
                 payment=self._payment,
