@@ -263,12 +263,25 @@ async def test_a_second_vehicle_is_turned_away_unless_it_is_the_same() -> None:
         assert heard.lost_before == [0, 1], "the old one is over before the new one begins"
         assert "lost" not in heard.events[1]
         (old,) = [link for link in heard.links if link not in server.links]
-        assert await asyncio.wait_for(old.done, 5) == "the vehicle has connected anew"
+        assert await asyncio.wait_for(old.done, 5) == "another connection took its place"
         (other,) = server.links
         other.peer = ("192.0.2.1", 1)
         third = await call(server.tcp_port, Heard())
         await asyncio.wait_for(third.done, 5)
         assert server.turned_away == 1 and server.links == {other}
+
+
+async def test_who_says_nothing_keeps_nobody_out() -> None:
+    heard, car = Heard(), Heard()
+    async with await run_secc(SeccConfig(), heard, host="127.0.0.1") as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.tcp_port)
+        await until(lambda: server.links)
+        (silent,) = server.links
+        silent.peer = ("192.0.2.1", 1)
+        await call(server.tcp_port, car)
+        await until(lambda: b"hello" in car.events[0])
+        assert type(heard.events[0][-1]) is Ended and server.turned_away == 0
+        writer.close()
 
 
 async def test_a_babbler_hurts_nobody_else() -> None:

@@ -57,7 +57,8 @@ class SeccServer:
         tap: Tap | None = None,
     ) -> None:
         """`make` gives the machine of a connection that is up. At most `most` are up at once: a vehicle that connects
-        anew while its old connection still hangs takes that one's place, others are turned away."""
+        anew while its old connection still hangs takes that one's place, or that of one that has said nothing yet;
+        others are turned away."""
         self.links: set[V2gLink] = set()
         self.turned_away = 0
         """Connections beyond `most`, and handshakes beyond what is done at once."""
@@ -134,8 +135,10 @@ class SeccServer:
             self._discovery.close()
         for server in self._servers:
             server.close()
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         open_links = list(self.links)
         for link in open_links:
             link.drop("the station stops")
@@ -155,13 +158,13 @@ class SeccServer:
 
     def _admitted(self, link: V2gLink) -> Events:
         if len(self.links) >= self._most:
-            stale = next((one for one in self.links if one.peer[0] == link.peer[0]), None)
+            stale = next((one for one in self.links if one.peer[0] == link.peer[0] or _silent(one)), None)
             if stale is None:
                 self.turned_away += 1
                 link.close("there is another conversation already")
                 return lambda event: None
             self.links.discard(stale)
-            stale.drop("the vehicle has connected anew")
+            stale.drop("another connection took its place")
         self.links.add(link)
         return self._opened(link)
 
@@ -216,6 +219,11 @@ async def run_secc(
         await server.close()
         raise
     return server
+
+
+def _silent(link: V2gLink) -> bool:
+    """Nothing was agreed on with it."""
+    return isinstance(link.machine, Secc) and link.machine.dialect is None
 
 
 def _narrowed(config: SeccConfig, link: V2gLink, tls: SeccTls | None) -> SeccConfig:
