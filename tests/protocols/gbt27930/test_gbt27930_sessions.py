@@ -179,6 +179,20 @@ def test_the_station_stops_and_both_say_why():
     assert world.safe and not world.contacts
 
 
+def test_no_more_energy_than_offered():
+    world = World(offer=msgspec.structs.replace(OFFER, energy_wh=2_000))
+    world.charge()
+    world.register += 1_999
+    world.measure()
+    assert world.charger.phase == "charging"
+    world.register += 1
+    world.measure()
+    world.until(lambda: world.ended and world.parted)
+    assert world.ended is not None and world.ended.ok
+    assert world.ended.reason == "the 2000 Wh that were offered are delivered"
+    assert world.parted is not None and "what was set at the charger is reached" in world.parted.reason
+
+
 def test_an_emergency_opens_at_once():
     world = World()
     world.charge()

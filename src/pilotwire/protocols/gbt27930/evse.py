@@ -121,7 +121,7 @@ class GbtEvse(EvseHears):
                 return self._output() if self.phase == "charging" else self._prepare(now)
             case Measured():
                 self.output.measured = command
-                return [*self.output.look(now), *self._prepare(now), *self._closing(now)]
+                return [*self.output.look(now), *self._prepare(now), *self._delivered(now), *self._closing(now)]
             case Contactor():
                 return self._contactor(command.closed, now)
             case Locked():

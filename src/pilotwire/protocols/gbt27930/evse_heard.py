@@ -227,6 +227,13 @@ class EvseHears(EvseBase):
             return self.output.rest()
         return self.output.ask(demand["voltage"], min(demand["current"], self._told["max_current"]))
 
+    def _delivered(self, now: int) -> list[Any]:
+        """No more than the energy that is offered (CST: what was set at the charger is reached)."""
+        most = self.output.offer.energy_wh
+        if self.phase != "charging" or most is None or self.output.measured.energy_wh - self._energy_before < most:
+            return []
+        return self._cease({"condition_reached": 1}, f"the {most} Wh that were offered are delivered", "evse", "", now)
+
     def _ccs(self) -> dict[str, Any]:
         measured, since = self.output.measured, self._charging_since
         values: dict[str, Any] = {
