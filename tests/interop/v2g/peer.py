@@ -60,6 +60,21 @@ class Told:
             self.done.set()
 
 
+class Station(SimEVSEController):
+    """Its simulated station gives one volt whatever it is asked for: this one gives what it is asked for."""
+
+    async def send_charging_command(
+        self, ev_target_voltage, ev_target_current, is_precharge=False, is_session_bpt=False
+    ):
+        self.evse_data_context.present_voltage = ev_target_voltage
+        self.evse_data_context.present_current = 0 if is_precharge else ev_target_current
+
+    async def set_present_protocol_state(self, state):
+        await super().set_present_protocol_state(state)
+        if type(state).__name__ in ("WeldingDetection", "DCWeldingDetection", "SessionStop"):
+            self.evse_data_context.present_voltage = self.evse_data_context.present_current = 0
+
+
 def warm(codec, path):
     with open(path) as file:
         for text, namespace in json.load(file):
@@ -94,7 +109,7 @@ async def session(order, interface, codec):
     if order["be"] == "secc":
         config = Config()
         config.load_envs()
-        handler = SECCHandler(exi_codec=codec, evse_controller=SimEVSEController(), config=config)
+        handler = SECCHandler(exi_codec=codec, evse_controller=Station(), config=config)
         watched(handler, told)
         task = asyncio.create_task(handler.start(interface))
         while handler.udp_server is None or not handler.check_events():
