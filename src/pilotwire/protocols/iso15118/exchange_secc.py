@@ -433,11 +433,14 @@ class Secc(Exchange):
             made = self._random(8)
         return made
 
-    def _set_up(self, evccid: bytes) -> Any:
-        """Joins a session that was paused, else begins one. Returns what was kept of it, or None."""
+    def _set_up(self, evccid: bytes, kind: type | None = None) -> Any:
+        """Joins a session that was paused, else begins one. Returns what was kept of it, or None.
+
+        `kind` is what this dialect keeps: a session that fell asleep in another is not joined in this one.
+        """
         asked = cast(bytes, self._header["SessionID"])
         kept = self._paused.get(asked) if any(asked) else None
-        if kept is not None and kept.evccid == evccid:
+        if kind is not None and isinstance(kept, kind) and cast(Any, kept).evccid == evccid:
             del self._paused[asked]
             self.session_id = asked
         else:

@@ -367,3 +367,13 @@ def test_figures_on_the_wire() -> None:
     assert found["EVSEMaximumCurrentLimit"] == {"Multiplier": -1, "Unit": "A", "Value": 5_000}
     assert found["EVSEMaximumPowerLimit"] == {"Multiplier": 2, "Unit": "W", "Value": 3_500}
     assert world.bodies("ServiceDiscoveryRes")[0]["PaymentOptionList"] == {"PaymentOption": ["ExternalPayment"]}
+
+
+def test_what_another_dialect_keeps_is_not_joined() -> None:
+    kept = {b"\x07" * 8: object()}
+    world = World(paused=kept)
+    world.ev.session_id = b"\x07" * 8
+    world.ev._resume = None
+    world.begin()
+    assert world.bodies("SessionSetupRes")[0]["ResponseCode"] == "OK_NewSessionEstablished"
+    assert len(kept) == 1 and world.names()[-1] == "CurrentDemand"

@@ -81,8 +81,7 @@ class DinSecc(DcSecc):
         """SAScheduleTupleID → what the station calls the schedule."""
 
     def _session_setup(self, body: Message, now: int) -> None:
-        self._header = {"SessionID": b""}  # nothing sleeps in DIN: always a new session
-        self._set_up(body["EVCCID"])
+        self._set_up(body["EVCCID"])  # nothing sleeps in DIN: always a new session
         said: Message = {
             "ResponseCode": "OK_NewSessionEstablished",
             "EVSEID": self._evse_id,

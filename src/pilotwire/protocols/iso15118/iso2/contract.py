@@ -17,6 +17,7 @@ from ..signature import Part, SignatureError, sign
 from .timers import LIMITS
 
 if TYPE_CHECKING:
+    from ..exchange_secc import Secc
     from .secc import Iso2Secc
 
 CERTIFICATE: Final = "V2G_SECC_Msg_Performance_Time_Certificate"
@@ -147,7 +148,7 @@ def receipt(secc: Iso2Secc, body: Message, now: int) -> None:
     secc._answer("MeteringReceiptRes", said, now, "ChargeLoop" if secc._dc else "AcChargeLoop")
 
 
-def sign_tariffs(secc: Iso2Secc, schedules: Message) -> Message | None:
+def sign_tariffs(secc: Secc, schedules: Message) -> Message | None:
     """The signature over the tariffs of a SAScheduleList, where the station has a key for that; a vehicle with a
     contract believes no others ([V2G2-909])."""
     key = _pnc(secc).signing("iso2")
@@ -169,5 +170,5 @@ def _signed(secc: Iso2Secc, request: str, body: Message, leaf: bytes, code: str,
     return True
 
 
-def _pnc(secc: Iso2Secc) -> SeccPnc:
+def _pnc(secc: Secc) -> SeccPnc:
     return cast(SeccPnc, secc._pnc)
