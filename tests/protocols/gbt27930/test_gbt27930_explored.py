@@ -194,6 +194,39 @@ def test_a_vehicle_that_is_wrong_is_stopped_and_told_why(name: str, values: dict
     assert (ended.reason, ended.by, ended.ok) == (reason, "ev", False)
 
 
+@pytest.mark.parametrize("limits", [{"max_voltage": 300_000}, {"min_voltage": 500_000}])
+def test_a_charger_that_does_not_fit_is_refused(limits: dict[str, int]):
+    bench = VehicleBench("configure")
+    bench.say("CML", **limits)
+    assert bench.said[-1] == "BST" and not bench.machine.closed
+    assert "the battery has 400000 mV" in bench.of(Fault)[0].text
+    bench.say("CST")
+    bench.say("CSD")
+    assert not bench.of(Parted)[0].ok
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"voltage": 460_000}, "460000 mV are at the outlet, 450000 mV are allowed"),
+        ({"current": 150_000}, "the charger gives more current than was asked for"),
+    ],
+)
+def test_a_charger_that_is_wrong_is_stopped_and_told_why(values: dict[str, int], reason: str):
+    bench = VehicleBench("charging")
+    bench.keeping(CCS=50)
+    bench.keep["CCS"] = 50, values
+    bench.run(1_100)
+    assert bench.phase == "stopping" and bench.said[-1] == "BST"
+    assert bench.of(Fault)[0].text == reason
+    bench.keep, bench._next = {}, {}
+    bench.say("CST")
+    bench.run(301)
+    assert not bench.machine.closed
+    bench.say("CSD")
+    assert (bench.of(Parted)[0].reason, bench.of(Parted)[0].ok) == (reason, False)
+
+
 def test_more_current_than_allowed_may_be_cut_instead():
     bench = ChargerBench("charging", EvseConfig(clip_current=True))
     bench.say("BCL", current=300_000)

@@ -173,6 +173,9 @@ class GbtEv(EvEnds):
             max_ma=values["max_current"],
             min_ma=values.get("min_current") or 0,
         )
+        if not self._offer.min_mv <= self.drive.present_mv <= values["max_voltage"]:
+            text = f"the charger gives {self._offer.min_mv} to {values['max_voltage']} mV, the battery has "
+            return self._cease({"voltage": 1}, f"{text}{self.drive.present_mv} mV", "evse", now, ok=False)
         self.phase = "ready"
         self.line.done(t.CML)
         self.line.wait(t.CRO, now)
