@@ -314,6 +314,9 @@ class Episode:
             outlet.battery = None
 
     def _ask(self, output: int, mv: int, ma: int) -> None:
+        monitor = self.world.plant.outlets[output].monitor
+        if not monitor.running and not monitor.tripped:
+            monitor.start()  # it was stopped when the output was off, and now it is asked for something again
         self.oracle.asked(output, mv, ma, mv + 30_000)
         self.world.charge(output, mv, ma, want_ma=max(ma, 200_000))
 
@@ -520,7 +523,7 @@ class Part:
 
     @property
     def hard(self) -> int:
-        """All others: `--faults` counts these."""
+        """All others."""
         return sum(self.counts.values()) - self.soft
 
     def merge(self, other: Part) -> None:
@@ -547,18 +550,18 @@ def cabinet(options: argparse.Namespace) -> bool:
     workers = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(workers) as pool:
         said = 0
-        while total.hard < options.faults:
+        while total.hard + total.soft < options.faults:
             batch = 5
             for part in pool.map(run_episodes, range(first, first + batch * workers, batch), [batch] * workers):
                 total.merge(part)
             first += batch * workers
-            done = total.hard
+            done = total.hard + total.soft
             if done // 10_000 > said:
                 said = done // 10_000
                 print(f"  {done:,} faults, {len(total.faults)} against the rules", flush=True)
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(total.counts.items()))
     print(
-        f"cabinet: {total.hard:,} faults of modules, contactors, buses, meters, vehicles and {total.soft:,} of frames "
+        f"cabinet: {total.hard + total.soft:,} faults, {total.hard:,} of modules, contactors, buses, meters, vehicles and {total.soft:,} of frames "
         f"in {total.ms / 3_600_000:.1f} h: {kinds}"
     )
     print(
