@@ -69,8 +69,11 @@ class Talker:
     def say(self, message: Any) -> None:
         """One line to its standard input."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(message) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise AssertionError(f"{self.name} is told nothing any more\n{self.account()}") from None
 
     def until(self, wanted: Callable[[Any], bool], patience_s: float = PATIENCE_S) -> Any:
         """The first thing said from now on that is `wanted`. Raises AssertionError when it does not come."""

@@ -72,3 +72,20 @@ def test_the_end_is_told_once_and_nothing_comes_after_it() -> None:
     runner.received("b")
     scheduler.run_for(1_000)
     assert done == ["a", "heard a", "lost"]
+
+
+def test_a_carrier_that_breaks_while_it_is_used_is_told_of_too() -> None:
+    """The send that fails finds out; the output must go off all the same."""
+    scheduler, done = SimScheduler(), []
+
+    def send(data: Any) -> None:
+        done.append(data)
+        runner.lost()
+        runner.lost()
+        runner.received("more")
+
+    runner = Runner(Echo(), scheduler, send=send, event=done.append)
+    runner.received("a")
+    assert done == ["a", "heard a", "lost"]
+    scheduler.run_for(10_000)
+    assert done == ["a", "heard a", "lost"] and runner.over

@@ -16,7 +16,7 @@ class Runner:
     three call back into the runner is done after the effects at hand.
     """
 
-    __slots__ = ("_close", "_due", "_event", "_queue", "_scheduler", "_send", "_timer", "machine", "over")
+    __slots__ = ("_close", "_due", "_event", "_lost", "_queue", "_scheduler", "_send", "_timer", "machine", "over")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Runner:
         self._timer: Timer | None = None
         self._due: int | None = None
         self._queue: list[Callable[[], Sequence[Any]]] | None = None
+        self._lost = False
 
     @property
     def now(self) -> int:
@@ -53,15 +54,20 @@ class Runner:
         self._do(lambda: self.machine.command(command, self.now))  # type: ignore[attr-defined]
 
     def lost(self) -> None:
-        """The carrier is gone. The machine hears of it once."""
-        if not self.over:
+        """The carrier is gone. The machine hears of it once: after the effects at hand, if it is at work now."""
+        if not self.over and not self._lost:
+            self._lost = True
             self._do(lambda: self.machine.lost(self.now))
-            self.stop()
+            self._do(self._stopped)
 
     def stop(self) -> None:
         """Nothing more is to be done, whatever the machine wants."""
         self.over = True
         self._rearm()
+
+    def _stopped(self) -> Sequence[Any]:
+        self.stop()
+        return ()
 
     def _do(self, step: Callable[[], Sequence[Any]]) -> None:
         if self.over:

@@ -270,6 +270,9 @@ def test_a_vehicle_that_wants_no_more_and_one_whose_station_goes() -> None:
     world.runner.command(Halt(reason="driver"))
     assert world.of(Parted) == [Parted(reason="driver", by="ev", ok=True)] and world.closed
     world = vehicle()
+    world.runner.command(Fault(code="Overheated", by="ev"))
+    assert world.of(Parted) == [Parted(reason="Overheated", by="ev", ok=False)] and world.closed
+    world = vehicle()
     world.runner.received(Frame(v2gtp.MAIN, b""))
     world.runner.lost()
     assert len(world.of(Parted)) == 1 and world.machine.ignored == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pilotwire.core.ev_link import Contacts, Drive, EvCommand, EvLink, Halt, Parted, Rest
+from pilotwire.core.ev_link import Contacts, Drive, EvCommand, EvLink, Fault, Halt, Parted, Rest
 from pilotwire.core.machines import Close, Send
 from pilotwire.protocols import exi
 
@@ -92,6 +92,8 @@ class Evcc:
         if isinstance(command, Halt | Rest):
             reason = command.reason if isinstance(command, Halt) else ""
             return self._end(reason or "the vehicle wants no conversation any more", "ev", ok=True)
+        if isinstance(command, Fault):
+            return self._end(command.text or command.code, "ev")
         if isinstance(command, Drive | Contacts):
             self._commands[type(command)] = command
         return ()
