@@ -36,7 +36,8 @@ from pilotwire.station.power.unit import UnitId
 
 FOLLOW_MS = 1_000
 REACT_MS = 1_500
-CONTACTORS_MS = 150
+CONTACTORS_MS = 200
+"""50 ms until a shutdown begins (6.3.1.106.3), a measurement and a tick of the cabinet, and a contactor."""
 _EPISODE_MS = 40_000
 
 
@@ -210,7 +211,7 @@ class Episode:
         self.stopped_at: dict[int, int] = {}
         self.under_load = 0
 
-    def run(self, ms: int = _EPISODE_MS, heavy_ms: int = 1_200) -> Episode:
+    def run(self, ms: int = _EPISODE_MS, heavy_ms: int = 450) -> Episode:
         """`heavy_ms`: one fault that is not of the wire so often, on the average."""
         world, draw = self.world, self.random
         self._quiet(3_000)
@@ -227,7 +228,7 @@ class Episode:
                 self._break()
             if now >= next_weather:
                 next_weather = now + draw.randrange(500, 4_000)
-                self.weather = draw.choice((0.0, 0.0, 0.01, 0.05, 0.3))
+                self.weather = draw.choice((0.0, 0.0, 0.0, 0.01, 0.05, 0.2))
             self._mend(now)
             self.step()
         return self
@@ -523,7 +524,7 @@ class Part:
 
     @property
     def hard(self) -> int:
-        """All others."""
+        """All others: `--faults` counts these."""
         return sum(self.counts.values()) - self.soft
 
     def merge(self, other: Part) -> None:
@@ -535,10 +536,10 @@ class Part:
 
 
 def run_episodes(first: int, count: int) -> Part:
-    """Episodes of the seeds from `first` on; every fiftieth with 60 modules and 4 outputs."""
+    """Episodes of the seeds from `first` on; every hundredth with 60 modules and 4 outputs."""
     part = Part()
     for seed in range(first, first + count):
-        large = seed % 50 == 0
+        large = seed % 100 == 0
         part.add(seed, Episode(seed, each=15 if large else None, outputs=4 if large else None).run())
     return part
 
@@ -550,18 +551,18 @@ def cabinet(options: argparse.Namespace) -> bool:
     workers = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(workers) as pool:
         said = 0
-        while total.hard + total.soft < options.faults:
+        while total.hard < options.faults:
             batch = 5
             for part in pool.map(run_episodes, range(first, first + batch * workers, batch), [batch] * workers):
                 total.merge(part)
             first += batch * workers
-            done = total.hard + total.soft
+            done = total.hard
             if done // 10_000 > said:
                 said = done // 10_000
                 print(f"  {done:,} faults, {len(total.faults)} against the rules", flush=True)
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(total.counts.items()))
     print(
-        f"cabinet: {total.hard + total.soft:,} faults, {total.hard:,} of modules, contactors, buses, meters, vehicles and {total.soft:,} of frames "
+        f"cabinet: {total.hard:,} faults of modules, contactors, buses, meters, vehicles and {total.soft:,} of frames "
         f"in {total.ms / 3_600_000:.1f} h: {kinds}"
     )
     print(
