@@ -123,6 +123,22 @@ def body(message: dict[str, Any]) -> dict[str, Any]:
     return next(iter(message["V2G_Message"]["Body"].values()))
 
 
+def hot_then_silent() -> Timeline:
+    """Two things go wrong; the first is the reason."""
+    session = V2gSession("iso2", "DC")
+    change(session, "iso2", "CurrentDemandReq", hot_battery, skip=2)
+    alter = session.spoil
+    assert alter is not None
+    demands: list[int] = []
+
+    def spoil(frame: v2gtp.Frame, side: str) -> list[v2gtp.Frame]:
+        demands.extend([1] if name_of(frame, "iso2") == "CurrentDemandReq" else [])
+        return [] if side == "evse" and len(demands) > 6 else alter(frame, side)
+
+    session.spoil = spoil
+    return read(session.begin(15_000))
+
+
 def other_session(message: dict[str, Any]) -> None:
     message["V2G_Message"]["Header"]["SessionID"] = b"\x11" * 8
 
@@ -413,6 +429,7 @@ CASES: tuple[Case, ...] = (
     # faults in what is said
     Case("a hot battery, -2", altered("iso2", "DC", "CurrentDemandReq", hot_battery, skip=4), "vehicle error",
          ("FAILED_RESSTemperatureInhibit",)),
+    Case("a hot battery, then silence", hot_then_silent, "vehicle error", ("FAILED_RESSTemperatureInhibit",)),
     Case("a hot battery, DIN", altered("din", "DC", "PreChargeReq", hot_battery), "vehicle error",
          ("FAILED_RESSTemperatureInhibit",)),
     Case("the station is broken, -2", altered("iso2", "DC", "CurrentDemandRes", malfunction, skip=4), "station status",

@@ -260,6 +260,14 @@ def test_an_emergency_stop_takes_both_wires_away_at_once() -> None:
     assert not plug.inlet and plug.outlet.ma == 0
 
 
+def test_an_emergency_stop_does_not_wait_for_the_current() -> None:
+    plug = charging()
+    plug.station_hears = False  # the power stage does not obey
+    plug.a.command(Stop("the mushroom", emergency=True))
+    assert plug.evse.phase == "current down" and plug.evse.measured.ma > 5_000
+    assert not plug.evse.pins["d1"] and not plug.evse.pins["d2"]
+
+
 def test_a_bus_that_is_lost() -> None:
     plug = charging()
     plug.a.lost()

@@ -112,6 +112,22 @@ def test_current_rises_by_no_more_than_20_amperes_a_second_and_falls_at_once() -
     assert plug.evse.asked_ma == 30_000 and plug.outlet.ma == 30_000
 
 
+def test_a_request_that_jumps_is_followed_slowly() -> None:
+    """Vehicles ramp by themselves; one that does not is not followed any faster."""
+
+    def hundred(data: object, side: str) -> list[object]:
+        if side == "ev" and not isinstance(data, Pin) and data.id == 0x102:  # type: ignore[attr-defined]
+            return [data._replace(data=data.data[:3] + b"\x64" + data.data[4:])]  # type: ignore[attr-defined]
+        return [data]
+
+    plug = Plug()
+    plug.spoil = hundred
+    plug.plug().until("power").run(1_050)
+    assert 18_000 <= plug.evse.asked_ma <= 22_000
+    plug.run(5_000)
+    assert plug.evse.asked_ma == 100_000
+
+
 @pytest.mark.parametrize(("version", "told"), [(1, 121_000), (2, 30_000)])
 def test_dynamic_control_tells_a_new_limit_only_to_who_knows_it(version: int, told: int) -> None:
     plug = Plug(ChademoEvseConfig(version=version)).plug().run(12_000)

@@ -108,12 +108,6 @@ class Reassembler:
     @staticmethod
     def _hold(direction: _Direction, sequence: int, data: bytes) -> bool:
         """Keeps a piece; False: too much is kept, the gap is to be given up."""
-        assert direction.next is not None
-        behind = (direction.next - sequence) % _WRAP
-        if behind and behind < _HALF:  # sent again, perhaps with more
-            data, sequence = data[behind:], direction.next
-        if not data:
-            return True
         old = direction.held.get(sequence, b"")
         if len(data) > len(old):
             direction.held[sequence] = data

@@ -84,7 +84,6 @@ class EvStops(EvState):
         self._say()
         if why.emergency and not self.emergency:
             self.emergency = True
-            self._switch("k", False)
             if starting or self.phase == "current down":
                 self._enter("open")
         elif starting:
