@@ -1,4 +1,4 @@
-"""A conversation over V2G with the pilot beside it, as one `EvseLink` to the station.
+"""V2G with the pilot beside it, as one link: to the station (`Beside`), to the inside of the vehicle (`EvBeside`).
 
     beside = Beside(event)                      event: the station's (`Plugged.event`)
     plug = EvsePlug(..., event=beside.plug_event);  beside.plug = plug
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pilotwire.core.ev_link import Allowed, Ask, Halt, Parted, Rest
 from pilotwire.core.evse_link import (
     Authorize,
     Contactor,
@@ -29,17 +30,19 @@ from pilotwire.core.evse_link import (
     Resume,
     Stop,
 )
+from pilotwire.protocols.iec61851.ev import HighLevelAsked
 from pilotwire.protocols.iec61851.evse import PhasesAsked
 from pilotwire.protocols.iec61851.high_level import FellBack, LinkOver, MatchingAsked, PilotState
 from pilotwire.protocols.slac import events as slac
 
-from .plug import EvsePlug
+from .plug import EvPlug, EvsePlug
 
 _BOTH = (Contactor, Locked, Measured, Offer, Authorize, Fault, Resume)
-_INSIDE = (
-    PilotState, MatchingAsked, FellBack, PhasesAsked, slac.MatchingBegun, slac.Matched, slac.MatchingFailed,
-    slac.StepWanted, slac.GivenUp, slac.AmpMap, slac.LinkUp,
+_SLAC = (
+    slac.MatchingBegun, slac.Matched, slac.MatchingFailed, slac.StepWanted, slac.GivenUp, slac.AmpMap, slac.LinkUp,
+    slac.TogglesWanted,
 )  # fmt: skip
+_INSIDE = (PilotState, MatchingAsked, FellBack, PhasesAsked, *_SLAC)
 """What the two say to each other and a station has no ear for; `watch` hears it."""
 
 
@@ -116,4 +119,56 @@ class Beside:
         elif isinstance(event, _INSIDE):
             self._watch(event)
         else:
+            self._event(event)
+
+
+class EvBeside:
+    """The same for the vehicle: it shows C from the moment at which it is authorised to the end of the session.
+
+    `plug_event` and `v2g_event` as there; `command` takes what an `EvLink` takes. When 5 % is gone while it talks, the
+    session ends at once.
+    """
+
+    def __init__(self, event: Callable[[Any], None], watch: Callable[[Any], None] = lambda event: None) -> None:
+        self.plug: EvPlug | None = None
+        self._event = event
+        self._watch = watch
+        self._v2g: Callable[[Any], None] | None = None
+
+    @property
+    def talking(self) -> bool:
+        """There is a conversation over V2G."""
+        return self._v2g is not None
+
+    def begin(self, command: Callable[[Any], None]) -> None:
+        """V2G may begin."""
+        self._v2g = command
+
+    def command(self, command: Any) -> None:
+        """What an `EvLink` takes. What the battery is and wants is kept for the pilot, should it come to that."""
+        if self._v2g is not None:
+            self._v2g(command)
+            if isinstance(command, Halt | Rest | Ask):
+                return
+        if self.plug is not None:
+            self.plug.command(command)
+
+    def v2g_event(self, event: Any) -> None:
+        """An event of the conversation."""
+        if self.plug is not None and isinstance(event, Allowed):
+            self.plug.show("C")
+        elif self.plug is not None and isinstance(event, Parted):
+            self.plug.show("B")
+            self._v2g = None
+        self._event(event)
+
+    def plug_event(self, event: Any) -> None:
+        """An event of the pilot, or of SLAC."""
+        if isinstance(event, HighLevelAsked):
+            if not event.asked and self._v2g is not None:
+                self._v2g(Halt("the pilot no longer asks for it", emergency=True))
+            self._watch(event)
+        elif isinstance(event, _SLAC):
+            self._watch(event)
+        elif self._v2g is None:
             self._event(event)
