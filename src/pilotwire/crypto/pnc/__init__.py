@@ -8,5 +8,6 @@ trust         whether a chain is to be believed, and for what
 station       the station's part of a session (`protocols.iso15118.pnc.SeccPnc`)
 vehicle       the vehicle's part (`EvccPnc`)
 provisioning  the service that answers installation and update requests
+issuing       one certificate of any role
 pki           a whole test PKI at once
 """
