@@ -204,11 +204,15 @@ def test_plug_and_charge(
     assert bool(went.of("CertificateAsked")) == installed
 
 
-def test_a_vehicle_that_sleeps_comes_back_to_its_session(pair: Pair) -> None:
-    went = session(pair, {"config": DC}, {"config": DC, "then": "rest"})
+@pytest.mark.parametrize(("protocol", "dialect"), [("iso15118-2", "iso2"), ("iso15118-20", "iso20-dc")])
+def test_a_vehicle_that_sleeps_comes_back_to_its_session(pair: Pair, tls: Any, protocol: str, dialect: str) -> None:
+    config = {"dialects": [dialect], "services": ["DC"]}
+    station, vehicle = {"config": config, "tls": tls[0]}, {"config": config, "tls": tls[1]}
+    went = session(pair, station, vehicle | {"then": "rest"})
     assert went.of("Paused") and went.of("Parted", "vehicle")[0]["paused"], f"{went.station}\n{went.vehicle}"
-    again = session(pair, {"config": DC}, {"config": DC, "resume": True})
-    good(again, "iso15118-2", "iso2", "DC")
+    assert went.outlet["outlet"] == "off" and not went.outlet["closed"]
+    again = session(pair, station, vehicle | {"resume": True})
+    good(again, protocol, dialect, "DC")
     (first,), (second,) = went.of("Connected"), again.of("Connected")
     assert second["resumed"] and second["session_id"] == first["session_id"]
 
