@@ -16,7 +16,8 @@ from pilotwire.core.evse_link import (
 )
 from pilotwire.protocols.exi.codec import Message
 
-from .exchange_secc import STOPPING, Secc
+from .exchange_commands import STOPPING
+from .exchange_secc import Secc
 from .physical import amperes, milli, volts, watt_hours, watts
 
 CABLE: Final = "V2G_SECC_CableCheck_Performance_Time"

@@ -19,7 +19,8 @@ from pilotwire.protocols.exi.codec import Message
 
 from ..config import Dialect, Random, SeccConfig
 from ..exchange import within
-from ..exchange_secc import CONTACTOR, STOPPING, Handler
+from ..exchange_commands import CONTACTOR, STOPPING
+from ..exchange_secc import Handler
 from ..exchange_secc_dc import CABLE, DcSecc
 from ..physical import is_in, milli, whole
 from ..pnc import SeccPnc

@@ -25,7 +25,8 @@ from pilotwire.core.machines import Close
 from pilotwire.protocols.exi.codec import Message
 
 from ..config import Dialect, Payment, Random, SeccConfig
-from ..exchange_secc import CLOSING, STOPPING, Handler
+from ..exchange_commands import STOPPING
+from ..exchange_secc import CLOSING, Handler
 from ..exchange_secc_dc import CABLE, DcSecc
 from ..pnc import SeccPnc
 from . import answers, contract, services

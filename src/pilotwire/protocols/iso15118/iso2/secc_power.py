@@ -9,7 +9,7 @@ from pilotwire.protocols.exi.codec import Message
 
 from ..config import Payment
 from ..exchange import within
-from ..exchange_secc import CONTACTOR
+from ..exchange_commands import CONTACTOR
 from ..exchange_secc_dc import DcSecc
 from ..physical import amperes, is_in, milli, volts, whole
 from . import contract
