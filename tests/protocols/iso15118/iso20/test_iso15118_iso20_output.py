@@ -26,6 +26,7 @@ from pilotwire.core.evse_link import (
     Schedule,
 )
 from pilotwire.core.machines import Send
+from pilotwire.protocols.iso15118 import v2gtp
 from pilotwire.protocols.iso15118.iso20.output import Output
 from pilotwire.protocols.iso15118.iso20.rational import decimal, milli
 from pilotwire.protocols.iso15118.iso20.receipts import Receipt
@@ -219,3 +220,30 @@ def test_meter_readings_that_are_signed() -> None:
     info = talk.say("DC_ChargeLoopReq", MeterInfoRequested=True)["MeterInfo"]
     assert info["ChargedEnergyReadingWh"] == 1234 and info["MeterSignature"] == b"s" * 64
     assert info["MeterID"] == "M" * 32
+
+
+def test_streams_are_open_beside_each_other() -> None:
+    talk = Talk("AC", config={"parking": True}).to("ServiceSelection")
+    talk.say("ServiceDetailReq", ServiceID=66)
+    parking = {"SelectedService": [{"ServiceID": 66, "ParameterSetID": 1}]}
+    talk.say("ServiceSelectionReq", SelectedVASList=parking)
+    for request in ("AC_ChargeParameterDiscoveryReq", "ScheduleExchangeReq", "ScheduleExchangeReq", "PowerDeliveryReq"):
+        assert talk.say(request)["ResponseCode"] == "OK"
+    talk.say("PowerDeliveryReq", ChargeProgress="Standby", EVPowerProfile=None)
+    talk.answers = False
+    assert talk.say("PowerDeliveryReq", EVPowerProfile=None) == {}, "it waits for the contactor"
+    assert talk.say("ScheduleExchangeReq", v2gtp.SCHEDULE_RENEGOTIATION)["EVSEProcessing"] == "Finished"
+    assert talk.say("VehicleCheckInReq", v2gtp.PARKING_STATUS)["ResponseCode"] == "OK"
+    assert talk.say("VehicleCheckOutReq", v2gtp.PARKING_STATUS)["EVSECheckOutStatus"] == "Scheduled"
+    talk.command(Contactor(True))
+    assert talk.say("AC_ChargeLoopReq")["ResponseCode"] == "OK"
+    assert not talk.said(Ended)
+
+
+def test_a_session_is_not_joined_by_a_protocol_that_cannot_carry_it() -> None:
+    first = Talk("DC").to("DC_WeldingDetection")
+    first.say("SessionStopReq", ChargingSession="Pause")
+    talk = Talk("AC", paused=first.machine.paused)
+    talk.session = first.session
+    assert talk.say("SessionSetupReq")["ResponseCode"] == "OK_NewSessionEstablished"
+    assert list(first.machine.paused) == [first.session]

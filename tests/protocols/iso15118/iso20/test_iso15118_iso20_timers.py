@@ -192,6 +192,12 @@ def _obey(talk: Talk) -> None:
     talk.command(Stop())
 
 
+def _violation(talk: Talk) -> None:
+    talk.to("AC_ChargeLoop").say("AC_ChargeLoopReq")
+    talk.command(Measured(mv=230_000, mw=20_000_000))
+    assert talk.say("AC_ChargeLoopReq")["ResponseCode"] == "WARNING_EVPowerProfileViolation"
+
+
 STATION: dict[str, tuple[Callable[[Talk], None], str, str]] = {
     timers.SEQUENCE.name: (_sequence, "", ""),
     timers.SEQUENCE_LOOP.name: (_sequence_loop, "", ""),
@@ -199,24 +205,25 @@ STATION: dict[str, tuple[Callable[[Talk], None], str, str]] = {
     timers.PERFORMANCE.name: (_performance, "DC_CableCheckReq", "FAILED"),
     timers.CONTACTOR.name: (_contactor, "", ""),
     timers.OBEY.name: (_obey, "DC_ChargeLoopReq", "FAILED"),
+    timers.VIOLATION.name: (_violation, "AC_ChargeLoopReq", "FAILED_EVPowerProfileViolation"),
 }
 EVSE = tuple(rule for rule in timers.CORE if rule.side == "evse")
 
 
 @every_timer(EVSE)
 def test_timers_of_the_station(rule: TimerRule, edge: str) -> None:
-    talk = Talk("DC")
     prepare, poll, code = STATION[rule.name]
+    talk = Talk("AC" if poll.startswith("AC") else "DC")
     prepare(talk)
     at = len(talk.out)
     left = just(rule, edge)
     # A vehicle that goes on asking lets no sequence timer run out.
-    step = 400 if poll == "DC_ChargeLoopReq" else 10_000
+    step = 400 if poll.endswith("ChargeLoopReq") else 10_000
     answer: dict[str, Any] = {}
     while poll and left > step + 10:
         talk.elapse(step)
         left -= step
-        assert talk.say(poll)["ResponseCode"] == "OK"
+        assert not talk.say(poll)["ResponseCode"].startswith("FAILED")
     talk.elapse(left)
     if poll:
         answer = talk.say(poll)
@@ -229,7 +236,7 @@ def test_timers_of_the_station(rule: TimerRule, edge: str) -> None:
             assert [one for one in talk.out[at:] if type(one) is ContactorAsked] == [ContactorAsked(False)]
     else:
         assert ended == []
-        assert answer.get("ResponseCode", "OK") == "OK"
+        assert not answer.get("ResponseCode", "OK").startswith("FAILED")
     shown(rule, edge, ended[0].reason if ended else "the session goes on")
 
 

@@ -306,6 +306,9 @@ class Iso20Secc:
         elif name == "obey":
             text = f"the vehicle goes on {timers.OBEY.ms // 1000} s after it was told to end"
             self.doom(text, "ev", timers.OBEY.name)
+        elif name == "violation":
+            text = f"the vehicle draws more than its profile for {timers.VIOLATION.ms // 1000} s"
+            self.doom(text, "ev", timers.VIOLATION.name, "FAILED_EVPowerProfileViolation")
         elif name in ("authorization", "ongoing"):
             self.doom("what was Ongoing has not finished in time", "evse", timers.PERFORMANCE.name)
 

@@ -69,8 +69,7 @@ class Access:
         secc = self.secc
         wanted, evccid = came.body["Header"]["SessionID"], came.body["EVCCID"]
         kept = secc.paused.pop(wanted, None) if wanted != NEW_SESSION else None
-        # Whoever knows a session's number but is another vehicle gets a session of its own.
-        resumed = isinstance(kept, Session) and kept.evccid == evccid and kept.selection is not None
+        resumed = isinstance(kept, Session) and self._same(kept, evccid)
         if kept is not None and not resumed:
             secc.paused[wanted] = kept
         if resumed:
@@ -89,6 +88,12 @@ class Access:
         secc.answer(came, code, EVSEID=secc.config.evse_id)
         secc.emit(Connected(protocol="iso15118-20", resumed=resumed, session_id=session.id.hex().upper()))
         secc.emit(Identified(evccid=evccid, emaid=session.emaid, contract=session.contract))
+
+    def _same(self, kept: Session, evccid: str) -> bool:
+        """Whether a session that slept goes on. Whoever knows its number but is another vehicle gets a session of its
+        own; so does who comes back by a protocol that cannot carry the service which it had."""
+        chosen = kept.selection
+        return kept.evccid == evccid and chosen is not None and chosen.service in self.secc.services.energy
 
     # ── AuthorizationSetup ───────────────────────────────────────────────────────────────────────────────────────────
     def _authorization_setup(self, came: Came) -> None:

@@ -148,12 +148,21 @@ OBEY: Final = TimerRule(
     then="the vehicle goes on although it was told to end: the output is switched off (a figure of ours)",
 )
 
+VIOLATION: Final = TimerRule(
+    name="EVPowerProfile violated",
+    protocol=PROTOCOL,
+    side="evse",
+    ms=60_000,
+    clause="",
+    then="the vehicle draws more than its profile all that time, and was told: FAILED_EVPowerProfileViolation (ours)",
+)
+
 EV_MESSAGES: Final = tuple(
     message_timer(name, ms) for name, ms in (COMMON_MESSAGES | AC_MESSAGES | DC_MESSAGES).items()
 )
 CORE: Final = (
     *EV_MESSAGES, SETUP, ONGOING, CABLE_CHECK, PRE_CHARGE,
-    SEQUENCE, SEQUENCE_LOOP, AUTHORIZATION, PERFORMANCE, CONTACTOR, OBEY,
+    SEQUENCE, SEQUENCE_LOOP, AUTHORIZATION, PERFORMANCE, CONTACTOR, OBEY, VIOLATION,
 )  # fmt: skip
 """Of Common, AC and DC."""
 POSITIONING_SECC: Final = TimerRule(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from pilotwire.core.evse_link import Limits, Requested, Service
 
 from ... import v2gtp
-from .. import services
+from .. import services, timers
 from ..rational import discharge, milli, rational
 from ..services import Selection
 from ..states import requests
@@ -141,7 +141,12 @@ class AcSecc(SeccMode):
         status = secc.status()
         if status is not None:
             fields["EVSEStatus"] = status
-        code = "WARNING_EVPowerProfileViolation" if self._draws_too_much() else "OK"
+        violated = self._draws_too_much()
+        if violated:
+            secc.alarms.begin("violation", secc.now + timers.VIOLATION.ms)
+        else:
+            secc.alarms.drop("violation")
+        code = "WARNING_EVPowerProfileViolation" if violated else "OK"
         secc.answer(came, code, **fields, **secc.sides.reading(came.body["MeterInfoRequested"]))
 
     def _limits(self) -> Message:
@@ -184,3 +189,4 @@ class AcSecc(SeccMode):
 
     def stop(self) -> None:
         self._control = None
+        self.secc.alarms.drop("violation")
