@@ -173,6 +173,17 @@ def in_loop(then: Callable[[V2gSession], None], ms: int = 70_000, dialect: str =
     return make
 
 
+def inlet_dead(dialect: str) -> Callable[[], Timeline]:
+    """The vehicle's own contactors never close."""
+
+    def make() -> Timeline:
+        session = V2gSession(dialect, "DC")
+        session.contacts_work = False
+        return read(session.begin(20_000))
+
+    return make
+
+
 def unreadable() -> Timeline:
     session = V2gSession("iso2", "DC")
 
@@ -443,6 +454,25 @@ CASES: tuple[Case, ...] = (
     # who goes
     Case("the car is dead", in_loop(lambda s: s.evcc.stop(), 90_000), "no next request",
          ("V2G_SECC_Sequence_Timeout",)),
+    Case("the car is dead, -20", in_loop(lambda s: s.evcc.stop(), 90_000, "iso20-dc"), "no next request",
+         ("V2G_SECC_Sequence_Timeout_CL",)),
+    Case("the car is dead, DIN", in_loop(lambda s: s.evcc.stop(), 90_000, "din"), "no next request",
+         ("V2G_SECC_Sequence_Timeout",)),
+    Case("the inlet stays open, -2", inlet_dead("iso2"), "took too long", ("V2G_EVCC_PreCharge_Timeout",)),
+    Case("the inlet stays open, DIN", inlet_dead("din"), "took too long", ("V2G_EVCC_PreCharge_Timeout",)),
+    Case("the inlet stays open, -20", inlet_dead("iso20-dc"), "took too long", ("V2G_EVCC_PreCharge_Timeout",)),
+    Case("the station's emergency stop, DIN", in_loop(lambda s: s.secc.command(Stop("mushroom", True)), 10_000, "din"),
+         "station status", ("EVSE_EmergencyShutdown",)),
+    Case("a fault of the station, -2", in_loop(lambda s: s.secc.command(Fault(code="RCD", by="evse")), 10_000),
+         "station status", ("EVSE_Malfunction",)),
+    Case("the car's emergency stop, -2", in_loop(lambda s: s.evcc.command(Halt("fuse", True)), 10_000),
+         "vehicle error", ("FAILED_EVRESSMalfunction",)),
+    Case("the lock fails, -2", hardware("iso2", "DC", lock_fails=True), "station status", ("EVSE_Malfunction",)),
+    Case("the contactor sticks, DIN", hardware("din", "DC", contactor_fails=True), "failed answer",
+         ("PowerDeliveryReq",)),
+    Case("the contactor sticks, -20", hardware("iso20-dc", "DC", contactor_fails=True), "failed answer",
+         ("FAILED_ContactorError",)),
+    Case("the car pauses, -20", in_loop(lambda s: s.evcc.command(Rest()), 15_000, "iso20-dc"), "paused", ("Pause",)),
     Case("the car hangs up", in_loop(lambda s: s.close("ev", "rst"), 500), "left without stop", ("The car reset",)),
     Case("the station hangs up", in_loop(lambda s: s.close("evse"), 500), "left without stop", ("The EVSE closed",)),
     # before the first message

@@ -42,3 +42,10 @@ def pre_charge_ms(schema: str) -> int:
 def answer_ms(request: str, schema: str) -> int:
     """V2G_EVCC_Msg_Timeout of a request."""
     return EVCC_TIMEOUTS.get(schema, {}).get(request.removesuffix("Req"), 2_000)
+
+
+def sequence_timer(answer: str) -> tuple[int, str]:
+    """How long a station waits for the next request behind an answer (ms), and what that is called."""
+    if answer.endswith("_ChargeLoopRes"):
+        return iso20.SEQUENCE_LOOP.ms, iso20.SEQUENCE_LOOP.name
+    return SEQUENCE_MS, iso20.SEQUENCE.name

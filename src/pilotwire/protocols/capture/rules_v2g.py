@@ -11,7 +11,7 @@ from typing import Final
 
 from pilotwire.core.evse_link import Side
 
-from .limits import CABLE_CHECK_MS, ONGOING_MS, SEQUENCE_MS, answer_ms, pre_charge_ms
+from .limits import CABLE_CHECK_MS, ONGOING_MS, SEQUENCE_MS, answer_ms, pre_charge_ms, sequence_timer
 from .talk import WHO, Explanation, Talk, find, told
 from .timeline import Entry
 
@@ -40,7 +40,7 @@ def failed_answer(talk: Talk) -> Explanation | None:
             sentence = f"The EVSE speaks none of the car's protocols (message {entry.index}, {code}): {wanted}."
             return _said("no protocol in common", sentence, entry, code, "evse")
         to = "a message that is not in the capture" if request is None else told(request)
-        return _said("failed answer", f"The EVSE answered {code} to {to}.", entry, code, "evse")
+        return _said("failed answer", f"The EVSE answered {code} to {to}.", request or entry, code, "evse")
     return None
 
 
@@ -56,7 +56,7 @@ def warned(talk: Talk) -> Explanation | None:
     request = talk.request_of(before[-1])
     to = "a message that is not in the capture" if request is None else told(request)
     sentence = f"The EVSE answered {code} to {to}, and the car ended the session (message {stop.index})."
-    return _said("warning", sentence, before[-1], code, "evse")
+    return _said("warning", sentence, request or before[-1], code, "evse")
 
 
 def ev_error(talk: Talk) -> Explanation | None:
@@ -165,6 +165,8 @@ def no_answer(talk: Talk) -> Explanation | None:
     return None
 
 
+_TOLERANCE_MS: Final = 10
+"""Clocks of captures."""
 _TOO_LONG: Final = {
     "CableCheck": "V2G_EVCC_CableCheck_Timeout",
     "DC_CableCheck": "V2G_EVCC_CableCheck_Timeout",
@@ -191,7 +193,11 @@ def took_too_long(talk: Talk) -> Explanation | None:
             break
         run.append(each)
     first, final = run[-1].request, run[0].answer or run[0].request
-    took = (max(final.at_us, last.at_us) - first.at_us) // 1000
+    until = max(final.at_us, last.at_us)
+    closing = talk.closing
+    if closing is not None and closing.side == "ev" and final is talk.last:
+        until = max(until, closing.at_us)  # it waited for its own inlet, and gave up
+    took = (until - first.at_us) // 1000
     ongoing = str(find(final.body, "EVSEProcessing") or "").startswith("Ongoing")
     if pair in _TOO_LONG:
         most = CABLE_CHECK_MS if "Cable" in pair else pre_charge_ms(first.schema)
@@ -210,7 +216,7 @@ def took_too_long(talk: Talk) -> Explanation | None:
 
 
 FAULTS: Final[tuple[Rule, ...]] = (
-    unreadable, failed_answer, warned, ev_error, evse_status, isolation, residual_current, other_answer, took_too_long,
+    unreadable, ev_error, failed_answer, warned, evse_status, isolation, residual_current, other_answer, took_too_long,
     late_answer, no_answer,
 )  # fmt: skip
 
@@ -259,10 +265,12 @@ def left_without_stop(talk: Talk) -> Explanation | None:
         return None
     waited = (closing.at_us - last.at_us) // 1000
     how = "reset" if closing.name == "reset" else "closed"
-    if closing.side == "evse" and waited >= SEQUENCE_MS - 1_000:
-        sentence = f"The car sent nothing for {waited} ms after {told(last)}, and the EVSE {how} the connection " \
-                   "(V2G_SECC_Sequence_Timeout)."  # fmt: skip
-        return _said("no next request", sentence, last, "V2G_SECC_Sequence_Timeout", "ev")
+    most, timer = sequence_timer(last.name)
+    if closing.side == "evse" and closing.name == "close" and waited >= most - _TOLERANCE_MS:
+        sentence = (
+            f"The car sent nothing for {waited} ms after {told(last)}, and the EVSE {how} the connection ({timer})."
+        )
+        return _said("no next request", sentence, last, timer, "ev")
     notice = next((note for entry in reversed(talk.messages) if (note := _notice(entry))), None)
     because = "" if notice is None else f"; the EVSE had asked to stop (message {notice[0].index}, {notice[1]})"
     who = WHO[closing.side or "ev"]
