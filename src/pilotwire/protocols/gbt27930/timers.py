@@ -17,12 +17,16 @@ def _rule(side: Literal["ev", "evse"], name: str, ms: int, clause: str, then: st
 _ERROR = "output off, CEM, and anew from the identification, three times at most"
 LOCK = _rule("evse", "lock", 5_000, "figure A.6", "the plug is not locked: no session")
 BHM = _rule("evse", "BHM", 5_000, "8", "no BHM: the vehicle is taken for one of 2011")
-INSULATION = _rule("evse", "insulation test", 25_000, "", "no result before the vehicle's 30 s are over: no session")
+INSULATION = _rule(
+    "evse", "insulation test", 25_000, "", "of ours: no result before the vehicle's 30 s are over: no session"
+)
 BRM = _rule("evse", "BRM", 5_000, "10.1.4, figure A.6", _ERROR)
 BCP = _rule("evse", "BCP", 5_000, "10.2.1", _ERROR)
 BRO = _rule("evse", "BRO", 5_000, "figure A.6", _ERROR)
 BRO_READY = _rule("evse", "BRO(AA)", 60_000, "10.2.4, figure A.6", _ERROR)
-READY = _rule("evse", "CRO(AA) of ours", 55_000, "", "not authorised or not precharged before the vehicle's 60 s: end")
+READY = _rule(
+    "evse", "CRO(AA) of ours", 55_000, "", "of ours: not authorised or not precharged before the vehicle's 60 s: end"
+)
 BCL_FIRST = _rule("evse", "first BCL", 5_000, "8", _ERROR)
 BCL = _rule("evse", "BCL", 1_000, "10.3.1", _ERROR)
 BCS = _rule("evse", "BCS", 5_000, "10.3.2", _ERROR)
@@ -33,11 +37,16 @@ CURRENT = _rule("evse", "5 A after CST", 100, "figure A.6", "the contactor is op
 UNPLUGGED = _rule("evse", "5 A after CC1", 50, "figure A.10", "the contactor is opened under load, a fault is told")
 VOLTAGE = _rule("evse", "60 V", 1_000, "GB/T 18487.1 B.3.7", "the outlet stays live: the plug stays locked, a fault")
 OPENED = _rule(
-    "evse", "contactor open", 5_000, "", "the contactor is not said to be open: the plug stays locked, a fault"
+    "evse", "contactor open", 5_000, "", "of ours: the contactor is not said to be open: the plug stays locked, a fault"
 )
 SHOWN = _rule("evse", "CEM shown", 1_000, "", "CEM is no longer sent, the identification begins anew", least=True)
 LINGER = _rule(
-    "evse", "CSD lingers", 1_000, "", "no BSD any more: the vehicle has heard CSD, the session ends", least=True
+    "evse",
+    "CSD lingers",
+    1_000,
+    "",
+    "of ours: no BSD any more: the vehicle has heard CSD, the session ends",
+    least=True,
 )
 
 _BEM = "contactors open, BEM, and 30 s for the charger to begin anew"
@@ -53,9 +62,11 @@ CCS_PERMISSION = _rule("ev", "CCS permission", 600_000, "annex C, note 1", "the 
 CST = _rule("ev", "CST", 5_000, "figure A.6", _BEM)
 CSD = _rule("ev", "CSD", 10_000, "figure A.6", "the session ends with a fault (BEM)")
 SEVERE = _rule("ev", "opening after BST", 300, "figure A.8", "the contactors open, whatever flows")
-OVERCURRENT = _rule("ev", "more than asked for", 1_000, "", "more flows than was asked for: the vehicle stops (BST)")
+OVERCURRENT = _rule(
+    "ev", "more than asked for", 1_000, "", "of ours: more flows than was asked for: the vehicle stops (BST)"
+)
 AGAIN = _rule("ev", "CRM after an error", 30_000, "figures A.11, A.12", "the charger does not begin anew: the end")
-EV_OPENED = _rule("ev", "contactors open", 5_000, "", "the contactors are not said to be open: a fault")
+EV_OPENED = _rule("ev", "contactors open", 5_000, "", "of ours: the contactors are not said to be open: a fault")
 
 RECONNECTS = 3
 """So often the charger begins anew; then the plug has to be drawn (annex C, note 2; figure A.9)."""
