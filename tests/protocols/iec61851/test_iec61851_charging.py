@@ -377,3 +377,17 @@ def test_the_plug_stays_locked_while_the_contactor_is_not_open():
     world.evse.command(link.Contactor(False))
     world.run(100)
     assert world.events(link.LockAsked)[-1] == link.LockAsked(False) and world.events(link.Ended)
+
+
+def test_a_63_a_cable_carries_70_a_in_one_phase():
+    world = PilotWorld(PilotEvse(PilotEvseConfig(lock=True)), PilotEv())
+    world.plug()
+    assert world.ev
+    world.ev.command(ev_link.Drive())
+    world.evse.received(ProximitySample(100))
+    world.charge(80_000)
+    world.run(1_000)
+    assert current(world.level.duty) == 63_000
+    world.evse.command(link.Offer(max_ma=80_000, phases=1))
+    world.run(15_000)
+    assert current(world.level.duty) == 70_000 and world.closed

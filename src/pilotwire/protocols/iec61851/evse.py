@@ -32,7 +32,7 @@ from .duty import DIGITAL, LEAST_MA, current, duty
 from .errors import MREC
 from .levels import STATE_E, STATE_F, X1, PilotLevel, PilotSample, pwm
 from .meter import CurrentWatch, MeterWatch
-from .proximity import ProximitySample, cable_of
+from .proximity import Cable, ProximitySample, cable_of
 from .reader import PilotReader
 
 _LEAK_MA = 1_000
@@ -82,7 +82,8 @@ class PilotEvse:
         self.step: tuple[PilotLevel, int] | None = None
         """E, F or X1 for so many ms, whatever else is wanted (`toggle`)."""
         self._offer = link.Offer()
-        self._cable_ma = self.config.cable_ma
+        self._cable: Cable | None = None
+        """What the plug's proximity contact says; of a socket only."""
         self._contacts = ContactorControl()
         self._latch = PlugLock() if self.config.lock else None
         self._paused = False
@@ -235,8 +236,8 @@ class PilotEvse:
         self.simplified = self.reader.seen in ("C", "D") and before in (None, "A")
         self._phases, self._energised = 0, False
         self._out.append(link.Connected(protocol="iec61851"))
-        if self._cable_ma is not None:
-            self._out.append(link.Limits(service="AC", max_ma=self._cable_ma))
+        if self._cable_limit() is not None:
+            self._out.append(link.Limits(service="AC", max_ma=self._cable_limit()))
         if not self.authorized:
             self._out.append(link.AuthorizationAsked(by="external"))
 
@@ -249,8 +250,7 @@ class PilotEvse:
         self._c1_at = self._b_at = None
         self._current.forget()
         self._phases_at = self.step = self._step_until = None
-        if self.config.cable_ma is None:
-            self._cable_ma = None
+        self._cable = None
 
     def _end(self, reason: str, by: link.Side, *, ok: bool = True) -> None:
         self.session = self.authorized = self.power = False
@@ -271,18 +271,17 @@ class PilotEvse:
             return
         cable = cable_of(sample.ohm)
         if cable == "open":
-            self._cable_ma = None
+            self._cable = None
             if not self.driver.tells:  # in F nothing else tells of the plug
                 self.reader.forget()
                 self._unplugged()
         elif cable == "fault":
-            self._cable_ma = 0
+            self._cable = Cable(0, 0)
             self._raise("MREC23ProximityFault", "ev", f"{sample.ohm} ohm is no cable's code", "table B.2")
         else:
-            ma = cable.single_ma if self._offer.phases == 1 else cable.max_ma
-            if ma != self._cable_ma and self.session:
-                self._out.append(link.Limits(service="AC", max_ma=ma))
-            self._cable_ma = ma
+            before, self._cable = self._cable, cable
+            if cable != before and self.session:
+                self._out.append(link.Limits(service="AC", max_ma=self._cable_limit()))
 
     def _contactor_is(self, closed: bool, now: int) -> None:
         wrong = self._contacts.answer(closed, now)
@@ -333,12 +332,17 @@ class PilotEvse:
             self._out.append(fault)
 
     # ── what is to be done ───────────────────────────────────────────────────────────────────────────────────────
+    def _cable_limit(self) -> int | None:
+        if self.config.cable_ma is not None or self._cable is None:
+            return self.config.cable_ma
+        return self._cable.single_ma if self._offer.phases == 1 else self._cable.max_ma
+
     def _most_ma(self) -> int:
         """What may flow at most: the offer, the cable, the vehicle's kind."""
-        ma = self._offer.max_ma
-        if self._cable_ma is not None:
-            ma = min(ma, self._cable_ma)
-        elif self.config.cable_ma is None and self.config.lock:
+        ma, cable = self._offer.max_ma, self._cable_limit()
+        if cable is not None:
+            ma = min(ma, cable)
+        elif self.config.lock:
             ma = 0  # a socket that does not know its cable gives nothing
         return min(ma, self.config.simplified_ma) if self.simplified else ma
 
