@@ -130,7 +130,7 @@ def test_a_contract_session_sleeps_and_is_joined() -> None:
     both = world().begin(5_000)
     both.evcc.command(Rest())
     both.run()
-    again = world(paused=both.paused, resume=both.ev.kept, authorize=False, seed=7).begin(5_000)
+    again = world(paused=both.paused, resume=both.ev.kept, seed=7).begin(5_000)
     assert said(again.station, Connected)[0].resumed and again.names()[-1] == "CurrentDemand"
     assert again.bodies("PaymentServiceSelectionReq")[0]["SelectedPaymentOption"] == "Contract"
 

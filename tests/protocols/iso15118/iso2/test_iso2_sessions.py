@@ -10,6 +10,7 @@ from tests.protocols.iso15118.v2g_world import DRIVE, World, said
 
 from pilotwire.core.ev_link import Allowed, Ask, ContactsAsked, Halt, Linked, Offered, Rest
 from pilotwire.core.evse_link import (
+    AuthorizationAsked,
     Authorize,
     Connected,
     Contactor,
@@ -263,12 +264,13 @@ def test_pause_and_join_again(service: Any) -> None:
     assert said(world.station, Paused) == [Paused(by="ev")] and not said(world.station, Ended)
     assert world.parted.paused and world.parted.ok and not world.outlet.closed
     assert list(world.paused) == [world.evse.session_id]
-    again = World(service=service, paused=world.paused, resume=world.ev.kept, authorize=False, seed=9).begin()
+    again = World(service=service, paused=world.paused, resume=world.ev.kept, seed=9).begin()
     assert said(again.station, Connected)[0].resumed
     assert said(again.station, Connected)[0].session_id == said(world.station, Connected)[0].session_id
     assert again.bodies("SessionSetupRes")[0]["ResponseCode"] == "OK_OldSessionJoined"
     assert said(again.car, Linked)[0].resumed
-    assert again.names()[-1] in ("CurrentDemand", "ChargingStatus"), "who was let in before is let in again"
+    assert len(said(again.station, AuthorizationAsked)) == 1, "the station says whether its session still stands"
+    assert again.names()[-1] in ("CurrentDemand", "ChargingStatus")
     assert not again.paused
 
 

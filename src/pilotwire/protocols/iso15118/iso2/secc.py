@@ -8,7 +8,8 @@
 What the station has not done does not happen: no charging without `Authorize`, no contactor before `Isolation`, no
 PowerDeliveryRes OK before `Contactor`. ChargeParameterDiscoveryRes says Ongoing until there is an `Offer`. `paused` is
 shared by all sessions of an outlet: the session's ID → what is kept of a session that sleeps. A paused session says
-`Paused` and then closes; it is not `Ended`.
+`Paused` and then closes; it is not `Ended`. Who joins it again is asked for no other payment, but `AuthorizationAsked`
+again: the station knows whether its session still stands.
 
 `Pause` sets the limits that the vehicle is told to zero, which is how -2 lets a station put charging off.
 """
@@ -30,7 +31,7 @@ from ..exchange_secc import CLOSING, Handler
 from ..exchange_secc_dc import CABLE, DcSecc
 from ..pnc import SeccPnc
 from . import answers, contract, services
-from .secc_power import DISCOVERY, ONGOING, PowerSecc
+from .secc_power import ONGOING, PowerSecc
 from .states import ALLOWED, CLAUSES, LOOP
 from .timers import LIMITS
 
@@ -175,9 +176,6 @@ class Iso2Secc(PowerSecc):
     # ── authorisation ────────────────────────────────────────────────────────────────────────────────────────────────
     def _authorization(self, body: Message, now: int) -> None:
         if self._payment == "contract" and not contract.proven(self, body, now):
-            return
-        if self._kept is not None and not self._halting:
-            self._answer("AuthorizationRes", {"ResponseCode": "OK", "EVSEProcessing": "Finished"}, now, DISCOVERY)
             return
         timer = EXTERNAL if self._payment == "external" else ONGOING
         processing = "Ongoing" if self._payment == "contract" else "Ongoing_WaitingForCustomerInteraction"
