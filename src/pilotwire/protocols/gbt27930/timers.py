@@ -39,7 +39,7 @@ VOLTAGE = _rule("evse", "60 V", 1_000, "GB/T 18487.1 B.3.7", "the outlet stays l
 OPENED = _rule(
     "evse", "contactor open", 5_000, "", "of ours: the contactor is not said to be open: the plug stays locked, a fault"
 )
-SHOWN = _rule("evse", "CEM shown", 1_000, "", "CEM is no longer sent, the identification begins anew", least=True)
+SHOWN = _rule("evse", "CEM shown", 1_000, "", "of ours: CEM is no longer sent, all begins anew", least=True)
 LINGER = _rule(
     "evse",
     "CSD lingers",
