@@ -56,6 +56,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
         password=lambda identity: secrets.token_hex(10),
         storage=shelf.open,
         files=files,
+        links=True,
         traffic=Traffic(gap_s=(45, 540), busy_at_start=65),
     )
     for account in world.accounts():

@@ -12,9 +12,12 @@ from random import Random
 import msgspec
 
 from pilotwire.core.time import Scheduler, Timer
+from pilotwire.station.ports import Car
 from pilotwire.station.program import Station
 from pilotwire.vehicle.car import Vehicle
 from pilotwire.vehicle.catalogue import CATALOGUE, CarKind
+
+from .links import LinkedCarAtEvse
 
 _LOOK_MS = 5_000
 _PATIENCE = 4
@@ -46,6 +49,8 @@ class Bay:
         "_dc",
         "_evse",
         "_kinds",
+        "_link",
+        "_links",
         "_random",
         "_scheduler",
         "_station",
@@ -53,6 +58,7 @@ class Bay:
         "_tokens",
         "_traffic",
         "_until",
+        "_vehicle",
         "cars",
     )
 
@@ -64,7 +70,9 @@ class Bay:
         random: Random,
         tokens: Sequence[str],
         traffic: Traffic,
+        links: Sequence[str] = (),
     ) -> None:
+        """`links`: by which of them the cars talk (names of `links.LINKS`); empty: they and the station just know."""
         self._station = station
         self._evse = evse
         self._scheduler = scheduler
@@ -74,6 +82,9 @@ class Bay:
         config = station.config.evses[evse - 1]
         self._dc = config.dc
         self._kinds = [kind for kind in CATALOGUE.values() if _fits(kind, dc=config.dc, max_mv=config.max_mv)]
+        self._links = links
+        self._link: LinkedCarAtEvse | None = None
+        self._vehicle: Vehicle | None = None
         self._timer: Timer | None = None
         self._until = 0
         self.cars = 0
@@ -111,13 +122,28 @@ class Bay:
             soc = random.randint(820, 930) if self._dc else random.randint(955, 985)
         else:
             soc = random.randint(*traffic.soc)
-        car = Vehicle(kind, soc, max_taken_wh=ask)
+        vehicle = Vehicle(kind, soc, max_taken_wh=ask)
         self.cars += 1
-        self._station.plug(self._evse, car)
+        self._vehicle = vehicle
+        car = self._plug(vehicle)
         token = random.choice(self._tokens) if self._tokens else ""
         self._later(random.randint(300, 1_500), lambda: self._authorize(car, token, _PATIENCE))
 
-    def _authorize(self, car: Vehicle, token: str, tries: int) -> None:
+    def _plug(self, vehicle: Vehicle) -> Car:
+        """The plug goes in; returns what the station feels there."""
+        if not self._links:
+            self._station.plug(self._evse, vehicle)
+            return vehicle
+        name = self._random.choice(self._links)
+        if name.startswith("iso20"):
+            vehicle.evccid = f"ZZPWR{self._random.randrange(10**9):09d}X"
+        link = LinkedCarAtEvse(self._station, self._evse, vehicle, name, self._scheduler, random=self._random.randbytes)
+        link.plug()
+        self._link = link
+        assert link.plugged is not None
+        return link.plugged.car
+
+    def _authorize(self, car: Car, token: str, tries: int) -> None:
         """Show the card once the station is ready; try again, or go. Without one, wait to be started from elsewhere."""
         evse = self._station.evse(self._evse)
         if evse.car is not car:
@@ -136,7 +162,7 @@ class Bay:
             self._station.tap(self._evse, token)
             self._later(2_500, lambda: self._authorize(car, token, tries - 1))
 
-    def _watch(self, car: Vehicle, token: str) -> None:
+    def _watch(self, car: Car, token: str) -> None:
         evse = self._station.evse(self._evse)
         if evse.car is not car:
             self._later(self._gap(), self._arrive)
@@ -145,12 +171,12 @@ class Bay:
             self._later(self._linger(), lambda: self._leave(car))
         elif self._scheduler.now() >= self._until:
             self._finish(car, token)
-        elif not car.wants_energy:
+        elif self._vehicle is None or not self._vehicle.wants_energy:
             self._later(self._linger(), lambda: self._finish(car, token))
         else:
             self._later(_LOOK_MS, lambda: self._watch(car, token))
 
-    def _finish(self, car: Vehicle, token: str) -> None:
+    def _finish(self, car: Car, token: str) -> None:
         """Most drivers stop with their card, some just pull the cable."""
         evse = self._station.evse(self._evse)
         if token and evse.session is not None and self._random.randrange(100) < 65:
@@ -159,8 +185,11 @@ class Bay:
         else:
             self._leave(car)
 
-    def _leave(self, car: Vehicle) -> None:
-        if self._station.evse(self._evse).car is car:
+    def _leave(self, car: Car) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.pull()
+        elif self._station.evse(self._evse).car is car:
             self._station.leave(self._evse)
         self._later(self._gap(), self._arrive)
 

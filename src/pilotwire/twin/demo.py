@@ -11,7 +11,7 @@ The stations are real OCPP clients; `dialer` decides whether they come over loop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 import msgspec
@@ -38,6 +38,10 @@ DC_50 = EvseConfig(
 DC_150 = EvseConfig(
     dc=True, phases=3, max_ma=400_000, max_w=150_000, max_mv=920_000, connector_type="cCCS2", fixed_cable=True
 )
+CHADEMO_50 = msgspec.structs.replace(DC_50, connector_type="cG105")
+GBT_120 = EvseConfig(
+    dc=True, phases=3, max_ma=250_000, max_w=120_000, max_mv=750_000, connector_type="cGBT-DC", fixed_cable=True
+)
 DC_300 = EvseConfig(
     dc=True, phases=3, max_ma=500_000, max_w=300_000, max_mv=920_000, connector_type="cCCS2", fixed_cable=True
 )
@@ -57,10 +61,10 @@ MODELS: tuple[Model, ...] = (
     Model(prefix="AC", model="Duo 22", version="1.6", evses=(AC_22, AC_22), firmware="1.8.2"),
     Model(prefix="DC", model="Rapid 150", version="2.0.1", evses=(DC_150,), firmware="3.1.0"),
     Model(prefix="AC", model="Post 11", version="2.0.1", evses=(AC_11,), firmware="2.4.1"),
-    Model(prefix="DC", model="Hub 300", version="2.1", evses=(DC_300, DC_300), firmware="4.0.3"),
+    Model(prefix="DC", model="Hub 300", version="2.1", evses=(DC_300, GBT_120), firmware="4.0.3"),
     Model(prefix="AC", model="Post 11", version="2.1", evses=(AC_11, AC_11), firmware="4.0.3"),
     Model(prefix="AC", model="Wall 7", version="1.6", evses=(AC_7,), firmware="1.5.0"),
-    Model(prefix="DC", model="Rapid 50", version="1.6", evses=(DC_50,), firmware="1.8.2"),
+    Model(prefix="DC", model="Rapid 50", version="2.0.1", evses=(CHADEMO_50,), firmware="3.1.0"),
     Model(prefix="AC", model="Duo 22", version="2.0.1", evses=(AC_22, AC_22), firmware="3.1.0"),
     Model(prefix="AC", model="Wall 7", version="2.1", evses=(AC_7,), firmware="4.0.1"),
     Model(prefix="AC", model="Post 11", version="1.6", evses=(AC_11,), firmware="1.8.0"),
@@ -68,6 +72,14 @@ MODELS: tuple[Model, ...] = (
     Model(prefix="AC", model="Duo 22", version="1.6", evses=(AC_22, AC_22), firmware="1.8.2"),
 )
 """In this order, then again from the first."""
+
+LINKS: Mapping[str, Sequence[str]] = {
+    "cType2": ("pilot", "pilot", "iso2-ac", "iso20-ac"),
+    "cCCS2": ("din", "iso2-dc", "iso20-dc"),
+    "cG105": ("chademo1", "chademo2"),
+    "cGBT-DC": ("gbt2011", "gbt2015"),
+}
+"""How cars talk, by the connector; names of `links.LINKS`."""
 
 _SETTINGS = {"sample_interval": "10", "backoff_minimum": "2", "backoff_random": "3", "backoff_repeats": "3"}
 
@@ -110,8 +122,11 @@ class DemoWorld:
         storage: Callable[[str], StationStorage] | None = None,
         traffic: Traffic | None = None,
         files: Files | None = None,
+        links: bool = False,
     ) -> None:
-        """`dialer(identity, password)` makes a station's dialer. `password(identity)` must come from real randomness
+        """`links`: the cars talk with their stations, each by a protocol that fits its plug; else both just know.
+
+        `dialer(identity, password)` makes a station's dialer. `password(identity)` must come from real randomness
         outside tests (16 to 20 printable ASCII characters); the default follows the seed. `storage(identity)` gives a
         station its memory; the default lasts as long as the process. `files`: their way to firmware and for their logs.
         """
@@ -159,9 +174,10 @@ class DemoWorld:
                 truth_limit=200,
             )
             self.stations.append(station)
-            for evse in range(1, len(model.evses) + 1):
-                bay = Bay(station, evse, scheduler, Random(self._random.getrandbits(64)), cards, traffic or Traffic())
-                self._bays.append(bay)
+            for evse, built in enumerate(model.evses, 1):
+                chance = Random(self._random.getrandbits(64))
+                talk = LINKS.get(built.connector_type, ()) if links else ()
+                self._bays.append(Bay(station, evse, scheduler, chance, cards, traffic or Traffic(), talk))
 
     def accounts(self) -> Sequence[Account]:
         """The stations' identities and passwords."""
