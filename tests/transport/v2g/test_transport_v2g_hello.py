@@ -41,8 +41,13 @@ def test_the_versions_of_a_client() -> None:
 
 def test_whom_it_trusts_and_whether_it_wants_staples() -> None:
     assert hello.read(with_extensions()) == Hello((0x0303,))
-    assert hello.read(with_extensions((3, b"\x00\x00"))) == Hello((0x0303,), trusts=True)
-    assert hello.read(with_extensions((47, b""), (17, b""))) == Hello((0x0303,), trusts=True, staples=True)
+    keys = b"\x00" + b"\x01" + b"K" * 20 + b"\x02\x00\x03DER" + b"\x03" + b"C" * 20
+    known = frozenset((b"k" + b"K" * 20, b"nDER", b"c" + b"C" * 20))
+    assert hello.read(with_extensions((3, len(keys).to_bytes(2, "big") + keys))) == Hello((0x0303,), known)
+    names = b"\x00\x0a" + b"\x00\x03ONE" + b"\x00\x03TWO"
+    assert hello.read(with_extensions((47, names), (17, b""))) == Hello(
+        (0x0303,), frozenset((b"nONE", b"nTWO")), staples=True
+    )
     assert hello.read(with_extensions((43, b"\x04\x0a\x0a\x03\x04"))) == Hello((0x0304,)), "0A0A means nothing"
 
 
@@ -60,6 +65,7 @@ def test_a_hello_that_has_not_come_wholly_is_waited_for() -> None:
 @pytest.mark.parametrize(
     "data",
     [
+        with_extensions((3, b"\x00\x01\x09")), with_extensions((3, b"\x00\x05\x01")), with_extensions((47, b"")),
         b"\x01\xfe\x80\x01", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x02\x00\x00\x05",
         b"\x16\x03\x01\x00\x04\x02\x00\x00\x00", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03",
         b"\x16\x03\x01\xff\xff" + b"\x01\x00\xff\xff" + b"\x00" * 20_000,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.transport.v2g.stand_in import STOP
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.protocols.iso15118.config import EvccConfig, SeccConfig
-from pilotwire.transport.v2g import EvccTls, NoConnection, SeccTls, V2gLink, dial_secc, run_secc
+from pilotwire.transport.v2g import EvccTls, NoConnection, SeccChain, SeccTls, V2gLink, dial_secc, run_secc
 from pilotwire.transport.v2g import tls as tls_module
+from pilotwire.transport.v2g.hello import Hello
 
 ALL = ("iso20-dc", "iso2", "din")
 
@@ -94,6 +98,36 @@ async def test_a_vehicle_of_iso_20_alone_needs_tls_1_3(pki: Any) -> None:
     config = EvccConfig(dialects=("iso20-dc",))
     with pytest.raises(ConfigError, match="oldest or newest"):
         await dial_secc(config, lambda link: print, host="127.0.0.1", port=1, tls=older)
+
+
+def test_the_chain_follows_from_the_roots_that_a_vehicle_trusts(pki: Any) -> None:
+    other, newest = pki["ed448"], pki["p521"]
+    files = station_files(
+        pki,
+        others=(
+            SeccChain(chain=newest.station, key=newest.station, root=newest.root),
+            SeccChain(chain=other.station, key=other.station, root=other.root, newer=True),
+        ),
+    )
+    contexts = tls_module.secc_contexts(files)
+    root = x509.load_pem_x509_certificate(newest.root.read_bytes())
+    point = root.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    marks = (
+        b"k" + hashlib.sha1(point).digest(),
+        b"n" + root.subject.public_bytes(),
+        b"c" + hashlib.sha1(root.public_bytes(Encoding.DER)).digest(),
+    )
+    (_, _, first), (_, _, second) = contexts.others
+    for mark in marks:
+        assert contexts.fitting(Hello((0x0303,), frozenset((b"nother", mark)))) is first
+        assert contexts.fitting(Hello((0x0304,), frozenset((mark,)))) is contexts.newer, "it is for TLS 1.2"
+    name = b"n" + x509.load_pem_x509_certificate(other.root.read_bytes()).subject.public_bytes()
+    assert contexts.fitting(Hello((0x0303, 0x0304), frozenset((name,)))) is second
+    assert contexts.fitting(Hello((0x0303,), frozenset((b"nother",)))) is contexts.older
+    with pytest.raises(ConfigError, match="cannot load the root"):
+        tls_module.secc_contexts(
+            station_files(pki, others=(SeccChain(chain=other.station, key=other.station, root="no"),))
+        )
 
 
 async def test_a_station_of_another_root_is_not_talked_to(stand_in: None, pki: Any) -> None:

@@ -5,12 +5,13 @@ from .evcc import NoConnection, dial_secc
 from .link import Events, V2gLink
 from .secc import SeccServer, run_secc
 from .tap import Tap, Tapped
-from .tls import EvccTls, SeccTls, Secured
+from .tls import EvccTls, SeccChain, SeccTls, Secured
 
 __all__ = [
     "EvccTls",
     "Events",
     "NoConnection",
+    "SeccChain",
     "SeccServer",
     "SeccTls",
     "Secured",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from pilotwire.core.errors import RemoteError
@@ -15,6 +16,8 @@ MOST: Final = 16_384
 TLS_1_3: Final = 0x0304
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
 _TRUSTED_CA_KEYS, _SUPPORTED_VERSIONS, _AUTHORITIES, _STATUS, _STATUS_V2 = 3, 43, 47, 5, 17
+_AGREED, _BY_KEY, _BY_NAME, _BY_CERTIFICATE = range(4)
+KEY, NAME, CERTIFICATE = b"k", b"n", b"c"
 _AGAIN_S: Final = 0.02
 
 
@@ -26,8 +29,9 @@ class Hello(NamedTuple):
     """What a client says of itself (RFC 8446 4.1.2, RFC 6066, RFC 6961)."""
 
     versions: tuple[int, ...]
-    trusts: bool = False
-    """It names the roots that it trusts (trusted_ca_keys or certificate_authorities)."""
+    trusts: frozenset[bytes] = frozenset()
+    """Marks of the roots that it trusts (trusted_ca_keys or certificate_authorities): KEY, NAME or CERTIFICATE, then
+    the SHA-1 of the public key, the subject in DER, or the SHA-1 of the certificate."""
     staples: bool = False
     """It asks for OCSP answers (status_request or status_request_v2)."""
 
@@ -96,6 +100,9 @@ def _hello(message: _Bytes) -> Hello:
             while extensions.data:
                 number = extensions.number(2)
                 found[number] = extensions.vector(2)
+        trusts = [*_trusted(found[_TRUSTED_CA_KEYS])] if _TRUSTED_CA_KEYS in found else []
+        if _AUTHORITIES in found:
+            trusts += _named(found[_AUTHORITIES])
         versions = (legacy,)
         if _SUPPORTED_VERSIONS in found:
             listed = found[_SUPPORTED_VERSIONS].vector(1)
@@ -104,9 +111,27 @@ def _hello(message: _Bytes) -> Hello:
         raise NotTls("the ClientHello ends within itself") from None
     # Values that mean nothing are sent among the versions, so that nobody stumbles over new ones (RFC 8701).
     versions = tuple(one for one in versions if one >> 8 == 3)
-    return Hello(
-        versions, bool({_TRUSTED_CA_KEYS, _AUTHORITIES} & set(found)), bool({_STATUS, _STATUS_V2} & set(found))
-    )
+    return Hello(versions, frozenset(trusts), bool({_STATUS, _STATUS_V2} & set(found)))
+
+
+def _trusted(listed: _Bytes) -> Iterator[bytes]:
+    """TrustedAuthorities (RFC 6066, 6)."""
+    authorities = listed.vector(2)
+    while authorities.data:
+        kind = authorities.number(1)
+        if kind == _BY_NAME:
+            yield NAME + authorities.vector(2).data
+        elif kind in (_BY_KEY, _BY_CERTIFICATE):
+            yield (KEY if kind == _BY_KEY else CERTIFICATE) + authorities.take(20)
+        elif kind != _AGREED:
+            raise NotTls(f"there is no kind {kind} of trusted authorities")
+
+
+def _named(listed: _Bytes) -> Iterator[bytes]:
+    """CertificateAuthoritiesExtension (RFC 8446, 4.2.4)."""
+    names = listed.vector(2)
+    while names.data:
+        yield NAME + names.vector(2).data
 
 
 async def peek(connection: socket.socket, patience_s: float) -> Hello:

@@ -16,19 +16,20 @@ Tried with Python 3.11 and OpenSSL 3.0 (`tests/transport/v2g/test_transport_v2g_
                                                                           before the library gets it (`hello`)
     a vehicle's certificate demanded from TLS 1.3 on only                 no: it is asked for in both, and what a
                                                                           vehicle of -2 does not show is not missed
-    trusted_ca_keys (-2), certificate_authorities of a client (-20)       no: neither sent nor acted on; `hello` sees
-                                                                          that a vehicle sends them
+    trusted_ca_keys (-2), certificate_authorities of a client (-20)       not sent; a vehicle's are read (`hello`), and
+                                                                          the chain follows from them (`SeccChain`)
     status_request, status_request_v2: OCSP stapling                      no: neither sent, asked for nor checked
     max_fragment_length                                                   no
     the chain that a peer has shown, not only its leaf                    yes, by a private call up to 3.12
 
-So a station shows the one chain it is given for a version, whichever root a vehicle trusts; and whether a station's
-certificate was revoked, a vehicle does not learn in the handshake.
+So a vehicle of ours cannot say which roots it trusts, and whether a station's certificate was revoked it does not learn
+in the handshake.
 """
 
 from __future__ import annotations
 
 import ssl
+from hashlib import sha1
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -36,12 +37,23 @@ import msgspec
 
 from pilotwire.core.errors import ConfigError
 
-from .hello import TLS_1_3, Hello
+from .hello import CERTIFICATE, KEY, NAME, TLS_1_3, Hello
 
 SUITES: Final = (
     "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
 )  # fmt: skip
 """Of TLS 1.2: the one that ISO 15118-2 demands (the other is static), and better ones that vehicles offer as well."""
+
+
+class SeccChain(msgspec.Struct, frozen=True, kw_only=True):
+    """One more chain of a station, under another V2G root, for vehicles that say that they trust that one."""
+
+    chain: str | Path
+    key: str | Path
+    root: str | Path
+    """The root's own certificate."""
+    newer: bool = False
+    """For TLS 1.3; else for 1.2."""
 
 
 class SeccTls(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +65,8 @@ class SeccTls(msgspec.Struct, frozen=True, kw_only=True):
     chain20: str | Path | None = None
     """For TLS 1.3, if another: P-521 or Ed448."""
     key20: str | Path | None = None
+    others: tuple[SeccChain, ...] = ()
+    """What is shown in place of these to vehicles that trust another root, and say so."""
     vehicle_roots: str | Path | None = None
     """Who signs vehicles' certificates. Without them no vehicle is asked for one."""
     demand_vehicle: bool = True
@@ -92,20 +106,55 @@ class Secured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeccContexts(NamedTuple):
-    """One for each version."""
+    """One for each version, and for each other root."""
 
     older: ssl.SSLContext
     newer: ssl.SSLContext
+    others: tuple[tuple[bool, frozenset[bytes], ssl.SSLContext], ...] = ()
+    """(for TLS 1.3, marks of the root, context)"""
 
     def fitting(self, hello: Hello) -> ssl.SSLContext:
         """For a client that has said this."""
-        return self.newer if hello.newest >= TLS_1_3 else self.older
+        newest = hello.newest >= TLS_1_3
+        for newer, marks, context in self.others:
+            if newer == newest and not marks.isdisjoint(hello.trusts):
+                return context
+        return self.newer if newest else self.older
 
 
 def secc_contexts(files: SeccTls) -> SeccContexts:
     """The station's contexts, for one port. Raises ConfigError."""
     older = _secc(files, files.chain, files.key)
-    return SeccContexts(older, older if files.chain20 is None else _secc(files, files.chain20, files.key20))
+    newer = older if files.chain20 is None else _secc(files, files.chain20, files.key20)
+    others = tuple((one.newer, _marks(one.root), _secc(files, one.chain, one.key)) for one in files.others)
+    return SeccContexts(older, newer, others)
+
+
+def _marks(root: str | Path) -> frozenset[bytes]:
+    """All by which a vehicle may name a root."""
+    # Imported here: few stations have several roots, and all start faster without it.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        certificate = x509.load_pem_x509_certificate(Path(root).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot load the root from {root}: {error}") from error
+    key = certificate.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        public = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    elif isinstance(key, ed448.Ed448PublicKey):
+        public = key.public_bytes_raw()
+    else:
+        raise ConfigError(f"the root {root} has a key that ISO 15118 does not know")
+    return frozenset(
+        (
+            KEY + sha1(public, usedforsecurity=False).digest(),
+            NAME + certificate.subject.public_bytes(),
+            CERTIFICATE + sha1(certificate.public_bytes(Encoding.DER), usedforsecurity=False).digest(),
+        )
+    )
 
 
 def _secc(files: SeccTls, chain: str | Path, key: str | Path | None) -> ssl.SSLContext:
