@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.protocols.iso15118.v2g_world import DRIVE, World, said
 
-from pilotwire.core.ev_link import Allowed, Ask, ContactsAsked, Halt, Linked, Offered, Rest
+from pilotwire.core.ev_link import Allowed, Ask, ContactsAsked, Flowing, Halt, Linked, Offered, Rest
 from pilotwire.core.evse_link import (
     AuthorizationAsked,
     Authorize,
@@ -31,6 +31,9 @@ from pilotwire.core.evse_link import (
     Schedule,
     Stop,
 )
+from pilotwire.vehicle.car import Vehicle
+from pilotwire.vehicle.catalogue import CATALOGUE
+from pilotwire.vehicle.inside import Inside
 
 SETUP = ["SessionSetup", "ServiceDiscovery", "PaymentServiceSelection", "Authorization", "ChargeParameterDiscovery"]
 CHARGE = ["CableCheck", "PreCharge", "PowerDelivery", "CurrentDemand"]
@@ -379,3 +382,34 @@ def test_what_another_dialect_keeps_is_not_joined() -> None:
     world.begin()
     assert world.bodies("SessionSetupRes")[0]["ResponseCode"] == "OK_NewSessionEstablished"
     assert len(kept) == 1 and world.names()[-1] == "CurrentDemand"
+
+
+def test_an_ac_car_knows_what_it_draws() -> None:
+    world = World(service="AC").begin()
+    flowing = said(world.car, Flowing)[-1]
+    assert (flowing.mv, flowing.ma, flowing.mw) == (230_000, 16_000, 11_040_000)
+    world.outlet.offering(Offer(max_ma=6_000))
+    world.run(2_500)
+    assert said(world.car, Flowing)[-1].mw == 4_140_000
+    assert (said(world.car, Flowing)[-1].energy_wh or 0) > 0
+
+
+@pytest.mark.parametrize(("dialect", "service"), [("iso2", "AC"), ("iso2", "DC"), ("din", "DC")])
+def test_a_battery_is_filled_and_ends_the_session_itself(dialect: str, service: str) -> None:
+    world = World(dialect, service)
+    vehicle = Vehicle(CATALOGUE["compact three-phase 11 kW"], 500, max_taken_wh=1_500)
+    inside = Inside(vehicle, world.scheduler, world.evcc.command, dc=service == "DC")
+
+    def of_car(event: Any) -> None:
+        world.car.append(event)
+        inside.event(event)
+        world._contacts = inside.closed
+
+    world.evcc._event = of_car
+    inside.begin()
+    world.begin(1_200_000)
+    assert world.parted.ok and world.parted.reason == "the battery has what it wants"
+    assert world.ended.ok and world.ended.by == "ev"
+    assert 1_450 <= vehicle.taken_uj // 3_600_000_000 <= 1_550
+    if service == "AC":
+        assert 1_400 <= world.outlet.register_wh <= 1_600, "both meters agree"

@@ -225,9 +225,16 @@ class PowerEvcc(DcEvcc):
         if current is not None and milli(current) != self._most_ma:
             self._most_ma = milli(current)
             self._ac_offered()
-        if meter is not None:
-            self._effects.append(Flowing(energy_wh=meter.get("MeterReading")))
+        self._effects.append(self._drawn(meter.get("MeterReading") if meter is not None else None))
         self._after_loop(body, now)
+
+    def _drawn(self, energy_wh: int | None) -> Flowing:
+        """An AC station tells of its meter alone: what flows is what the vehicle draws of what it may."""
+        drive = self._wants
+        ma = max(0, min(drive.target_ma, self._most_ma)) if drive.ready and self._contacts else 0
+        phases = 3 if self._mode == "AC_three_phase_core" else 1
+        mw = self._nominal_mv * ma // 1000 * phases
+        return Flowing(mv=self._nominal_mv, ma=ma, mw=mw, energy_wh=energy_wh)
 
     def _after_demand(self, body: Message, now: int) -> None:
         self._after_loop(body, now)
