@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pilotwire.protocols.can import CanFrame
 from pilotwire.protocols.chademo import FRAMES, decode_frame, encode_frame
+from pilotwire.protocols.chademo.flow import levels_of, soc_of
 from pilotwire.protocols.chademo.frames import OF_EV, OF_EVSE
 from pilotwire.protocols.chademo.versions import meanings_of, words_of
 
@@ -76,6 +77,32 @@ def test_values_beyond_a_field_become_the_nearest_that_it_holds() -> None:
         decode_frame(encode_frame(0x208, {"present_discharge_current": 999_000}))["present_discharge_current"]
         == 255_000
     )  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("rate", "reference", "soc"), [(72, 100, 720), (143, 255, 560), (50, 0, 500), (0, 100, 0), (200, 100, 1_000)]
+)
+def test_the_state_of_charge_is_told_by_its_reference(rate: int, reference: int, soc: int) -> None:
+    """143 of 255 is what a Nissan Leaf ZE1 was recorded with."""
+    heard = {"charged_rate": rate * 10, "charged_rate_reference": reference * 10}
+    assert soc_of(heard) == soc
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "capacity", "levels"),
+    [
+        (10, 100, 35_400, (100, 1_000)),
+        (67, 178, 22_200, (301, 801)),
+        (26, 255, 0, (260, 1_000)),
+        (255, 255, 22_200, (0, 1_000)),
+        (0, 0, 0, (0, 1_000)),
+    ],
+    ids=["percent", "energy", "half told", "untold", "nothing"],
+)
+def test_levels_are_percent_or_energy(lowest: int, highest: int, capacity: int, levels: tuple[int, int]) -> None:
+    heard = {"minimum_discharge_level": lowest * 10, "maximum_remaining_capacity": highest * 10,
+             "battery_capacity": capacity}  # fmt: skip
+    assert levels_of(heard) == levels
 
 
 def test_a_protocol_number_has_every_published_meaning() -> None:

@@ -18,7 +18,7 @@ from . import evse_frames
 from .config import ChademoEvseConfig
 from .engine import End
 from .evse_rules import Stage
-from .flow import goal_ma, slewed
+from .flow import goal_ma, levels_of, slewed, soc_of
 from .frames import LIMITS, OF_EV, STATUS, TIMES
 
 Phase = Literal[
@@ -144,14 +144,14 @@ class EvseState(End):
             min_ma=heard["minimum_charge_current"] or None,
             max_discharge_ma=heard.get("maximum_discharge_current") if gives else None,
             capacity_wh=heard["battery_capacity"] or None,
-            min_soc=heard.get("minimum_discharge_level") if gives else None,
+            min_soc=levels_of(heard)[0] if gives else None,
         )
         if limits != self._limits:
             self._limits = limits
             self._event(limits)
         believed = self._status_frames > self.config.ignored_soc_frames
         needs = Needs(
-            soc=min(heard["charged_rate"], 1_000) if believed else None,
+            soc=soc_of(heard) if believed else None,
             remaining_ms=heard["estimated_time"] or None,
         )
         if needs != self._needs:
