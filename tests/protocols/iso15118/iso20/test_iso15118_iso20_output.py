@@ -247,3 +247,17 @@ def test_a_session_is_not_joined_by_a_protocol_that_cannot_carry_it() -> None:
     talk.session = first.session
     assert talk.say("SessionSetupReq")["ResponseCode"] == "OK_NewSessionEstablished"
     assert list(first.machine.paused) == [first.session]
+
+
+def test_good_news_of_the_isolation_counts_only_when_it_was_tested() -> None:
+    output = Output(lambda effect: None)
+    output.tested("valid")
+    assert not output.isolated, "this was another cable"
+    output.locked = True
+    output.test()
+    output.tested("valid")
+    assert output.isolated
+    output.tested("fault")
+    assert not output.isolated
+    output.tested("valid")
+    assert not output.isolated, "and a fault is not talked away"

@@ -67,6 +67,11 @@ class Output:
             self.isolation = "asked"
             self._emit(IsolationAsked())
 
+    def tested(self, status: Literal["valid", "warning", "fault", "no-monitor"]) -> None:
+        """The answer. Good news that nobody asked for is no test of this cable; bad news always counts."""
+        if status in ("fault", "no-monitor") or self.isolation in ("asked", "valid", "warning"):
+            self.isolation = status
+
     def close(self) -> None:
         """Ask for the contactor, as soon as everything before it allows it."""
         if not self._wanted and self.authorised and self.locked and self.isolated:

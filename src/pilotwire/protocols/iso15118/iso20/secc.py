@@ -9,7 +9,7 @@ code that fits, and the connection is closed when the vehicle has had time to do
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any
 
 from pilotwire.core import evse_link as link
 from pilotwire.core.evse_link import Authorize, Ended, EvseCommand, Fault, Measured, Offer, Schedule, Side
@@ -20,12 +20,13 @@ from .. import v2gtp
 from ..config import Dialect, Random, SeccConfig
 from ..pnc import SeccPnc
 from ..timers import CLOSE_WAIT
-from . import schedules, timers, wire
+from . import timers, wire
 from .alarms import Alarms
 from .before_secc import Before
 from .modes import EMPTY, SeccMode
 from .output import Output
 from .secc_access import Access
+from .secc_commands import Commands, Notice
 from .secc_power import Power
 from .secc_services import Services
 from .secc_sides import Sides
@@ -34,15 +35,6 @@ from .states import COMMON, requests
 from .wire import Came
 
 Message = dict[str, Any]
-Notice = Literal[
-    "Terminate", "Pause", "ServiceRenegotiation", "ScheduleRenegotiation", "MeteringConfirmation", "ExitStandby"
-]
-URGENCY: Final[tuple[Notice, ...]] = (
-    "Terminate", "Pause", "ServiceRenegotiation", "ScheduleRenegotiation", "MeteringConfirmation", "ExitStandby",
-)  # fmt: skip
-"""EVSENotification carries one at a time: the most urgent first."""
-PAUSE_DELAY_S: Final = 60
-"""NotificationMaxDelay of a pause under dynamic control ([V2G20-1850]); all else is wanted at once."""
 
 
 class Iso20Secc:
@@ -97,23 +89,7 @@ class Iso20Secc:
         self._handlers: dict[str, Callable[[Came], None]] = (
             self.access.handlers | self.before.handlers | self.services.handlers | self.power.handlers
         )
-        self._commands: dict[type, Callable[[Any], None]] = {
-            link.Offer: self._offered,
-            link.Measured: self._measured,
-            link.Authorize: self._authorized,
-            link.Isolation: self._isolated,
-            link.Locked: self._locked,
-            link.Contactor: self._contactor,
-            link.Certificate: self.access.installed,
-            link.Schedule: self._scheduled,
-            link.Positioned: self._positioned,
-            link.ReceiptWanted: lambda _: self.sides.want_receipt(),
-            link.Pause: lambda _: self._pause(),
-            link.Resume: lambda _: self._resume(),
-            link.Renegotiate: self._renegotiate,
-            link.Stop: self._stop,
-            link.Fault: lambda fault: self.doom(fault.text or fault.code, "evse", fault.code),
-        }
+        self.commands = Commands(self)
 
     # ── the machine ──────────────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -129,7 +105,7 @@ class Iso20Secc:
         return self._step(now, lambda: self._received(data))
 
     def command(self, command: EvseCommand, now: int) -> Sequence[Any]:
-        known = self._commands.get(type(command))
+        known = self.commands.handlers.get(type(command))
         return () if known is None else self._step(now, lambda: known(command))
 
     def elapse(self, now: int) -> Sequence[Any]:
@@ -312,91 +288,6 @@ class Iso20Secc:
         elif name in ("authorization", "ongoing"):
             self.doom("what was Ongoing has not finished in time", "evse", timers.PERFORMANCE.name)
 
-    # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
-    def _offered(self, offer: Offer) -> None:
-        self.offer = offer
-        self._changed()
-
-    def _measured(self, measured: Measured) -> None:
-        self.measured = measured
-        if self.in_loop:
-            self.sides.count()
-        self._changed()
-
-    def _positioned(self, position: link.Positioned) -> None:
-        self.position = position
-        self._changed()
-
-    def _changed(self) -> None:
-        if self.mode is not None:
-            self.mode.changed()
-
-    def _authorized(self, authorize: Authorize) -> None:
-        self.authorize = authorize
-        if not authorize.accepted and self.output.authorised:
-            self.doom(f"it may not charge any more: {authorize.reason}", "evse", "PowerDeliveryNotApplied")
-
-    def _isolated(self, isolation: link.Isolation) -> None:
-        self.output.isolation = isolation.status
-        if not self.output.isolated:
-            self.doom(f"isolation: {isolation.status}", "evse", "GroundFailure")
-        self._changed()
-
-    def _locked(self, locked: link.Locked) -> None:
-        self.output.locked = locked.locked
-        if not locked.locked and self.output.lock_wanted:
-            self.doom("the plug is not locked", "evse", "ConnectorLockFailure")
-            return
-        self.power.proceed()
-        self._changed()
-
-    def _contactor(self, contactor: link.Contactor) -> None:
-        wrong = self.output.contactor(contactor.closed)
-        if wrong:
-            words = {"failed": "the contactor does not close", "lost": "the contactor has opened by itself"}
-            self.doom(words[wrong], "evse", "PowerSwitchFailure", "FAILED_ContactorError")
-            return
-        self.power.proceed()
-        self._changed()
-
-    def _scheduled(self, schedule: Schedule) -> None:
-        plain = schedules.plain(schedule)
-        self.schedules.pop(plain.id, None)
-        self.schedules[plain.id] = plain
-        while len(self.schedules) > 3:  # ScheduleTuple comes three times at most
-            del self.schedules[next(iter(self.schedules))]
-
-    def _pause(self) -> None:
-        self.notices.discard("ExitStandby")
-        self.notices.add("Pause")
-
-    def _resume(self) -> None:
-        self.notices.discard("Pause")
-        if self.power.standby:
-            self.notices.add("ExitStandby")
-
-    def _renegotiate(self, wanted: link.Renegotiate) -> None:
-        selection = self.session.selection
-        if wanted.service:
-            self.notices.add("ServiceRenegotiation")
-        elif self.session.exchanged and selection is not None and not selection.dynamic:
-            self.notices.add("ScheduleRenegotiation")
-
-    def _stop(self, stop: link.Stop) -> None:
-        reason = stop.reason or "the station ends the session"
-        if stop.emergency:
-            self.doom(reason, "evse", "EmergencyStop")
-        elif self.in_loop:
-            self.notices.add("Terminate")
-            self.alarms.begin("obey", self.now + timers.OBEY.ms)
-        elif not self.power.stopped:
-            self.doom(reason, "evse", "Stop")
-
     def status(self) -> Message | None:
         """EVSEStatus: what the vehicle is to do; None: go on."""
-        notice = next((one for one in URGENCY if one in self.notices), None)
-        if notice is None:
-            return None
-        dynamic = self.session.selection is not None and self.session.selection.dynamic
-        delay = PAUSE_DELAY_S if notice == "Pause" and dynamic else 0
-        return {"NotificationMaxDelay": delay, "EVSENotification": notice}
+        return self.commands.status()
