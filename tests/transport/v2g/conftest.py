@@ -31,15 +31,18 @@ class Files(NamedTuple):
     vehicle: Path
 
 
-def _certificate(name: str, key: Any, issuer: str, issuer_key: Any, *, authority: bool) -> x509.Certificate:
-    def named(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def _certificate(
+    name: str, key: Any, issuer: str, issuer_key: Any, *, authority: bool, domain: str = ""
+) -> x509.Certificate:
+    def named(text: str, domain: str = "") -> x509.Name:
+        parts = [x509.NameAttribute(NameOID.DOMAIN_COMPONENT, domain)] if domain else []
+        return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
     now = datetime.datetime.now(datetime.UTC)
     digest = None if isinstance(issuer_key, ed448.Ed448PrivateKey) else hashes.SHA512()
     return (
         x509.CertificateBuilder()
-        .subject_name(named(name))
+        .subject_name(named(name, domain))
         .issuer_name(named(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -67,9 +70,9 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Files]:
         root_key, root_name = make(), f"V2G Root {kind}"
         root = _certificate(root_name, root_key, root_name, root_key, authority=True)
         made = [_write(folder / f"{kind}-root.pem", root, root_key)]
-        for end in ("station", "vehicle"):
+        for end, domain in (("station", "CPO"), ("vehicle", "OEM")):
             key = make()
-            leaf = _certificate(end, key, root_name, root_key, authority=False)
+            leaf = _certificate(end, key, root_name, root_key, authority=False, domain=domain)
             made.append(_write(folder / f"{kind}-{end}.pem", leaf, key))
         found[kind] = Files(*made)
     return found

@@ -130,6 +130,15 @@ def test_the_chain_follows_from_the_roots_that_a_vehicle_trusts(pki: Any) -> Non
         )
 
 
+async def test_who_shows_another_certificate_of_the_same_root_is_no_station(stand_in: None, pki: Any) -> None:
+    """A vehicle's certificate, a provisioning service's: below the same root, but no station's."""
+    files = station_files(pki, chain=pki["p256"].vehicle, key=pki["p256"].vehicle)
+    with pytest.raises(NoConnection, match="of the domain OEM, not CPO"):
+        await talk(files, EvccTls(roots=pki["p256"].root, newest=False))
+    here, there = await talk(files, EvccTls(roots=pki["p256"].root, newest=False, domain=""))
+    assert there.secured and there.secured.domains == ("OEM",) and here.machine.dialect == "iso2"
+
+
 async def test_a_station_of_another_root_is_not_talked_to(stand_in: None, pki: Any) -> None:
     with pytest.raises(NoConnection, match=r"(?i)certificate"):
         await talk(station_files(pki), EvccTls(roots=pki["p521"].root))

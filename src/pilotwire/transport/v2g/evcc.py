@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pilotwire.core.errors import ConfigError, TransientError
+from pilotwire.core.errors import ConfigError, RemoteError, TransientError
 from pilotwire.core.machines import Machine
 from pilotwire.core.time import Scheduler
 from pilotwire.protocols.iso15118.config import Dialect, EvccConfig
@@ -31,6 +31,10 @@ from .tap import Tap
 from .tls import EvccTls, evcc_context
 
 Security = Literal["required", "preferred", "none"]
+
+
+class NoStation(RemoteError):
+    """Who answers is not a charging station."""
 
 
 class NoConnection(TransientError):
@@ -77,6 +81,8 @@ async def dial_secc(
         raise ConfigError("a host is given without its port")
 
     def make(link: V2gLink) -> Machine:
+        if tls is not None:
+            _check(link, tls.domain)
         return Evcc(
             _narrowed(config, link), random=random, tls=link.tls, pnc=pnc if link.tls else None, resume=resume,
             linked_ms=int(scheduler.now()) - begun,
@@ -107,6 +113,15 @@ async def _connect(
         raise NoConnection(f"{host} port {port}: the TLS handshake failed: {error.reason or error}") from error
     except OSError as error:
         raise NoConnection(f"{host} port {port}: {error}") from error
+    if link.refused:
+        raise NoConnection(f"{host} port {port}: {link.refused}")
+
+
+def _check(link: V2gLink, domain: str) -> None:
+    """Whether who is there shows the certificate of a station."""
+    if link.secured is not None and domain and domain not in link.secured.domains:
+        told = ", ".join(link.secured.domains) or "not told"
+        raise NoStation(f"the certificate of {link.peer[0]} is of the domain {told}, not {domain}")
 
 
 def _fitting(files: EvccTls, config: EvccConfig) -> EvccTls:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
+from pilotwire.core.errors import RemoteError
 from pilotwire.core.evse_link import Fault, Side
 from pilotwire.core.machines import Close, Machine
 from pilotwire.core.runner import Runner
@@ -50,7 +51,9 @@ class _Guarded(Runner):
 
 
 class V2gLink(asyncio.Protocol):
-    """A connection. `make(link)` gives the machine, `opened(link)` who hears its events; both once it is up."""
+    """A connection. `make(link)` gives the machine, `opened(link)` who hears its events; both once it is up. `make` may
+    raise a RemoteError for a peer that is not the one it should be.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,8 @@ class V2gLink(asyncio.Protocol):
         self.local: tuple[str, int] = ("", 0)
         self.secured: Secured | None = None
         """What the handshake came to; None: plain TCP."""
+        self.refused = ""
+        """Why `make` would have nothing to do with this peer."""
         self.done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why the connection is gone, in words."""
         self._make = make
@@ -123,6 +128,11 @@ class V2gLink(asyncio.Protocol):
                 send=self._send, event=self._tell, close=self._close, failed=self._failed,
             )  # fmt: skip
             self._events = self._opened(self)
+        except RemoteError as error:
+            self.refused = str(error)
+            log.warning("%s port %d: %s", *self.peer, error)
+            self._cut(self.refused)
+            return
         except Exception as error:
             self._failed(error)
             return

@@ -86,6 +86,9 @@ class EvccTls(msgspec.Struct, frozen=True, kw_only=True):
     """The vehicle's own certificate (ISO 15118-20)."""
     key: str | Path | None = None
     password: str | None = None
+    domain: str = "CPO"
+    """What a station's certificate must name as its domain component, so that no other of the same root can stand in
+    for it (ISO 15118-2 annex F); empty: it is not looked at."""
     newest: bool = True
     """TLS 1.3 is offered too; without it only 1.2."""
     oldest: bool = True
@@ -103,6 +106,8 @@ class Secured(msgspec.Struct, frozen=True, kw_only=True):
     """The peer's leaf, DER, verified; empty: it has shown none."""
     chain: tuple[bytes, ...] = ()
     """All that it has shown, leaf first."""
+    domains: tuple[str, ...] = ()
+    """Domain components of the leaf's subject."""
 
 
 class SeccContexts(NamedTuple):
@@ -213,8 +218,17 @@ def secured(connection: ssl.SSLObject) -> Secured:
     leaf = connection.getpeercert(binary_form=True) or b""
     suite = connection.cipher()
     return Secured(
-        version=connection.version() or "", suite=suite[0] if suite else "", certificate=leaf, chain=_chain(connection)
+        version=connection.version() or "",
+        suite=suite[0] if suite else "",
+        certificate=leaf,
+        chain=_chain(connection),
+        domains=_domains(connection),
     )
+
+
+def _domains(connection: ssl.SSLObject) -> tuple[str, ...]:
+    told: Any = connection.getpeercert() or {}
+    return tuple(value for names in told.get("subject", ()) for name, value in names if name == "domainComponent")
 
 
 def _chain(connection: Any) -> tuple[bytes, ...]:
