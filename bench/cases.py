@@ -355,6 +355,43 @@ def exi(rounds: int, quick: bool) -> list[Row]:
     ] + [Row("EXI: a new process has read its first message", f"{measured.first_ms(5):.0f} ms", "< 100 ms", "")]
 
 
+def v2g(rounds: int, quick: bool) -> list[Row]:
+    """Whole sessions of ISO 15118-2, and many stations at once, beside PyPI `iso15118`."""
+    from . import v2g_peer, v2g_sessions
+
+    v2g_sessions.session()
+    here = sorted(v2g_sessions.session(seed) for seed in range(3 if quick else 20))
+    middle = here[len(here) // 2]
+    many = v2g_sessions.loop(50 if quick else 500, 1 if quick else 10)
+    mine, theirs = v2g_peer.ours(1 if quick else rounds), v2g_peer.theirs(1 if quick else rounds)
+    return [
+        Row(
+            "ISO 15118-2 DC session, both ends in one process",
+            f"{middle.cpu_ms:.1f} ms",
+            "< 50 ms",
+            f"{middle.exchanges} exchanges",
+        ),
+        Row(
+            "500 stations on a core, a CurrentDemand each 250 ms: slowest answer",
+            f"{many.worst_ms:.1f} ms",
+            "< 100 ms",
+            f"p99 {many.p99_ms:.2f} ms; {many.cpu_us:.0f} µs an answer, {100 * many.busy:.0f} % of the core",
+        ),
+        Row(
+            "ISO 15118-2 DC session, two processes over a network: CPU of both",
+            f"{mine.cpu_s * 1000:.0f} ms",
+            "",
+            f"{theirs.cpu_s * 1000:,.0f} ms PyPI iso15118, its codec warm: {theirs.cpu_s / mine.cpu_s:,.0f} times",
+        ),
+        Row(
+            "the same: memory of both processes",
+            f"{mine.rss_mb:.0f} MB",
+            "",
+            f"{theirs.rss_mb:,.0f} MB PyPI iso15118; ready after {mine.ready_s:.1f} s and {theirs.ready_s:.1f} s",
+        ),
+    ]
+
+
 def cabinet(rounds: int, quick: bool) -> list[Row]:
     """A power cabinet of 60 modules and 4 outputs: drivers, allocation, sharing, supervision."""
     from . import cabinet as measured
@@ -383,5 +420,6 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "console": console,
     "schedules": schedules,
     "exi": exi,
+    "v2g": v2g,
     "cabinet": cabinet,
 }
