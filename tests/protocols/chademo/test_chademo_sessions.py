@@ -42,6 +42,7 @@ def test_a_vehicle_charges_whatever_the_versions(evse: int, ev: int) -> None:
     assert plug.last("evse", Requested) == Requested(mv=410_000, ma=100_000)
     assert plug.last("ev", Flowing).ma == 100_000
     assert plug.evse.dynamic == plug.evse.high_current == (evse == ev == 2)
+    assert plug.evse.their_protocol.startswith("3 (2.0" if ev == 2 else "2 (1.0 to 1.2")
     plug.b.command(Halt("the driver comes back"))
     plug.run(10_000)
     assert plug.phases == ("over", "over")

@@ -20,6 +20,7 @@ from .engine import End
 from .evse_rules import Stage
 from .flow import goal_ma, levels_of, slewed, soc_of
 from .frames import LIMITS, OF_EV, STATUS, TIMES
+from .versions import words_of
 
 Phase = Literal[
     "unplugged", "authorize", "wake", "negotiate", "lock", "insulation", "discharged", "vehicle contactors",
@@ -87,6 +88,12 @@ class EvseState(End):
     def dynamic(self) -> bool:
         """Both ends know dynamic control: the available current may change while power flows."""
         return self.config.version >= 2 and bool(self.heard.get("dynamic_control"))
+
+    @property
+    def their_protocol(self) -> str:
+        """What the vehicle's protocol number means, by everybody who has said so; empty: it has not come."""
+        number = self.heard.get("protocol_number")
+        return "" if number is None else words_of(number)
 
     @property
     def high_current(self) -> bool:
