@@ -258,3 +258,26 @@ def test_it_says_nothing_before_it_is_started_and_nothing_behind_its_end() -> No
     assert [type(one) for one in ended] == [Parted]
     assert machine.elapse(10**9) == machine.lost(10**9) == machine.command(Halt(), 10**9) == ()
     assert not [one for one in ended if type(one) is Close], "what is gone cannot be closed"
+
+
+def test_a_request_that_cannot_be_written_ends_it() -> None:
+    machine = Iso20Evcc(EvccConfig(evccid="x" * 300), "iso20-dc", random=random(), tls=True)
+    said = machine.start(0)
+    assert [type(one) for one in said] == [Fault, Parted, Close]
+    assert said[0].by == "ev" and machine.deadline is None
+
+
+@pytest.mark.parametrize("service", ["DC_BPT", "AC_BPT"])
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("size", [0, -1, 1, -(10**9), 10**14])
+def test_a_battery_that_says_anything(service: str, dynamic: bool, size: int) -> None:
+    world = World(service, dynamic=dynamic).begin(6_000)
+    flags = ("phases", "ready")
+    names = [name for name in Drive.__struct_fields__ if name not in flags]
+    for name in names:
+        world.drives(**{name: size})
+        world.run(250)
+        assert abs(world.outlet.flowing.ma) <= world.outlet.offer.max_ma
+    world.evcc.command(Halt())
+    world.run(8_000)
+    assert len(world.said(Parted, "car")) == 1 and not world.outlet.closed

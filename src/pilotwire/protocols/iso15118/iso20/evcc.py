@@ -14,6 +14,7 @@ from pilotwire.core import ev_link as link
 from pilotwire.core.ev_link import ContactsAsked, Drive, EvCommand, Parted
 from pilotwire.core.evse_link import Fault, Service, Side
 from pilotwire.core.machines import Close, Send
+from pilotwire.protocols.exi import EncodeError
 
 from .. import v2gtp
 from ..config import Dialect, EvccConfig, Random
@@ -140,9 +141,17 @@ class Iso20Evcc:
         if stream == wire.MAIN_STREAM and name != "SessionStopReq" and self.power.divert(name):
             return
         body: Message = {"Header": wire.header(self.session, self.now, signature)} | fields
+        try:
+            frame = wire.write(payload_type, name, body)
+        except EncodeError as error:
+            # What we were told cannot be said: then we are wrong, and must not go on in silence.
+            self.contact(False)
+            self.emit(Fault(code="Internal", by="ev", text=f"{name} cannot be written: {error}", rule=name))
+            self.part(f"{name} cannot be written: {error}", "ev", ok=False)
+            return
         self._open[stream] = name
         self.alarms.set(f"answer {stream}", self.now + timers.wait_ms(name))
-        self.emit(Send(wire.write(payload_type, name, body)))
+        self.emit(Send(frame))
 
     def common(self, name: str, signature: Message | None = None, **fields: Any) -> None:
         """As `send`, of the common messages on the main stream."""
@@ -214,7 +223,9 @@ class Iso20Evcc:
         self.part(text, "evse", ok=False)
 
     def part(self, reason: str, by: Side, *, ok: bool, paused: bool = False, close: bool = True) -> None:
-        """The conversation is over."""
+        """The conversation is over, once."""
+        if self.over:
+            return
         self.contact(False)
         self.over = True
         self.alarms.clear()
