@@ -24,7 +24,7 @@ from pilotwire.core.ev_link import (
 from pilotwire.core.evse_link import Fault, LinkProtocol
 from pilotwire.core.machines import Close
 from pilotwire.protocols.exi.codec import Message, decode
-from pilotwire.protocols.exi.errors import DecodeError
+from pilotwire.protocols.exi.errors import DecodeError, EncodeError
 
 from .config import EvccConfig, Random
 from .exchange import Exchange
@@ -91,7 +91,10 @@ class Evcc(Exchange):
         self._due.pop(NEXT, None)
         self._due.pop(INSIDE, None)
         self._due[MESSAGE] = now + self.MESSAGES[pair]
-        self._send(f"{pair}Req", body, signature)
+        try:
+            self._send(f"{pair}Req", body, signature)
+        except EncodeError as error:  # what the inside told is more than the schema can express
+            self._give_up(f"{pair}Req cannot be written: {error}", "ev", "InternalError", "parse")
 
     def _later(self, what: Callable[[int], None], pair: str, now: int) -> None:
         """The same request again, after the pace of its kind."""
@@ -176,7 +179,7 @@ class Evcc(Exchange):
                 self._goal, self._why = "rest", "the vehicle pauses"
                 self._hurry(now)
         elif type(command) is Ask:
-            if self._goal == "charge" and self._charging:
+            if self._goal == "charge" and self._charging and not command.service:
                 self._goal = "ask"
                 self._hurry(now)
         elif type(command) is Fault:

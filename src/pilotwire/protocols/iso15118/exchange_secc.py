@@ -22,7 +22,7 @@ from pilotwire.core.evse_link import (
 )
 from pilotwire.core.machines import Close
 from pilotwire.protocols.exi.codec import Message, decode
-from pilotwire.protocols.exi.errors import DecodeError
+from pilotwire.protocols.exi.errors import DecodeError, EncodeError
 
 from .config import Random, SeccConfig
 from .exchange_commands import CONTACTOR, STOPPING, Heard
@@ -157,9 +157,18 @@ class Secc(Heard):
     ) -> None:
         """Send the answer and wait for what comes next, in `state` where it changes."""
         self._send(name, body, signature)
+        if self.over:
+            return
         if state is not None:
             self.state = state
         self._due[SEQUENCE] = now + self.LIMITS[SEQUENCE]
+
+    def _send(self, name: str, body: Message, signature: Message | None = None, **header: Any) -> None:
+        """An answer that the schema cannot express is our own fault: nothing is sent, the output is off, it is over."""
+        try:
+            super()._send(name, body, signature, **header)
+        except EncodeError as error:
+            self._break_off(f"{name} cannot be written: {error}", "evse", code="InternalError", rule=f"{name}: schema")
 
     def _failed_answer(self, request: str, code: str) -> Message:
         """A whole, schema-valid body of the answer to `request` that says `code`."""
@@ -184,6 +193,8 @@ class Secc(Heard):
         if request == "SessionSetupReq" and not any(self.session_id):
             self.session_id = self._new_session()
         self._send(request[:-3] + "Res", self._failed_answer(request, response))
+        if self.over:
+            return
         rule = f"{request}: {self.CLAUSES.get(clause, clause)}"
         if not told and clause != "stop":
             self._effects.append(Fault(code=code or response, by=by, text=text, rule=rule))
@@ -201,6 +212,8 @@ class Secc(Heard):
             self.session_id = self._new_session()
         notification = {"FaultCode": "ParsingError", "FaultMsg": why[:64]}
         self._send(request[:-3] + "Res", self._failed_answer(request, "FAILED"), Notification=notification)
+        if self.over:
+            return
         rule = f"{request}: {self.CLAUSES['parse']}"
         self._effects.append(Fault(code="ParsingError", by="ev", text=why, rule=rule))
         self._end(f"what came for {request} could not be read: {why}", "ev", ok=False)

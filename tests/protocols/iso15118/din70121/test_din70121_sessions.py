@@ -178,6 +178,7 @@ def test_session_ids_are_new_each_time() -> None:
         ("+49*810*000*438", bytes.fromhex("49A810A000A438")),
         ("49*81", bytes.fromhex("49A81A")),
         ("X" * 40, b"X" * 32),
+        ("", b"\0"),
     ],
 )
 def test_evse_id(text: str, wire: bytes) -> None:

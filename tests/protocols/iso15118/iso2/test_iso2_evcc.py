@@ -10,7 +10,7 @@ from tests.protocols.iso15118.din70121 import din_script
 from tests.protocols.iso15118.iso2 import iso2_contract
 from tests.protocols.iso15118.v2g_world import DRIVE, ScriptedCar, said
 
-from pilotwire.core.ev_link import Contacts, ContactsAsked, Flowing, Halt, Offered, Parted
+from pilotwire.core.ev_link import Ask, Contacts, ContactsAsked, Flowing, Halt, Offered, Parted
 from pilotwire.core.evse_link import Fault
 from pilotwire.core.machines import Close, Send
 from pilotwire.protocols import exi
@@ -263,3 +263,14 @@ def test_a_receipt_answer_without_a_status() -> None:
     status = {"NotificationMaxDelay": 0, "EVSENotification": "None"}
     car.answer("MeteringReceiptRes", {"ResponseCode": "OK", "EVSEStatus": status})
     assert not car.ev.over and car.wait(1_000) == "ChargingStatusReq"
+
+
+def test_a_request_that_cannot_be_written_ends_the_session() -> None:
+    car, body = looping("iso2")
+    car.command(Ask(service=True))  # of ISO 15118-20 alone
+    car.answer("CurrentDemandRes", body)
+    car.ev._error = "no such word"
+    car.wait(250)
+    assert car.ev.over and said(car.all, ContactsAsked)[-1] == ContactsAsked(False)
+    (parted,) = said(car.effects, Parted)
+    assert "cannot be written" in parted.reason and parted.by == "ev" and not parted.ok

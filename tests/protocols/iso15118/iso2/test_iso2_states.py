@@ -19,6 +19,7 @@ from pilotwire.core.evse_link import (
     Measured,
     Offer,
     ProfileChosen,
+    Renegotiate,
     Requested,
     Schedule,
     Stop,
@@ -364,3 +365,27 @@ def test_no_more_sessions_sleep_than_have_room() -> None:
     station = at("SessionStop", paused=paused)
     station.ask("SessionStopReq", {"ChargingSession": "Pause"})
     assert len(paused) == 16 and station.session in paused and bytes([9, *range(6), 0]) not in paused
+
+
+@pytest.mark.parametrize("state", ["ChargeLoop", "AcChargeLoop"])
+def test_an_answer_that_cannot_be_written_is_off_and_over(state: str) -> None:
+    """A meter that says what the schema cannot: our own fault, and the output does not stay on for it."""
+    station = at(state)
+    station.command(Measured(energy_wh=1 << 70, meter_id="M1"))
+    assert station.ask(ALLOWED[state][0], REQUESTS[ALLOWED[state][0]]) is None
+    assert station.is_off() and station.evse.over and station.evse.deadline is None
+    (fault,) = said(station.effects, Fault)
+    assert fault.code == "InternalError" and fault.by == "evse" and len(said(station.effects, Ended)) == 1
+
+
+@pytest.mark.parametrize(("told", "wire"), [("ZZ*PWR*E1", "ZZ*PWR*E1"), ("E1", "ZZ00000"), ("E" * 38, "ZZ00000")])
+def test_evse_id(told: str, wire: str) -> None:
+    station = ScriptedStation(config={"evse_id": told})
+    assert station.ask("SessionSetupReq", REQUESTS["SessionSetupReq"])["EVSEID"] == wire
+
+
+def test_another_service_is_of_iso_20_alone() -> None:
+    station = at("ChargeLoop")
+    station.command(Renegotiate(service=True))
+    answer = station.ask("CurrentDemandReq", REQUESTS["CurrentDemandReq"])
+    assert answer["DC_EVSEStatus"]["EVSENotification"] == "None"

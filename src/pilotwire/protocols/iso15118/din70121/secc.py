@@ -49,7 +49,7 @@ def evse_id_bytes(evse_id: str) -> bytes:
     if evse_id.isascii() and evse_id.replace("*", "").replace("+", "").isdigit():
         digits = evse_id.replace("+", "").replace("*", "A")
         return bytes.fromhex(digits if len(digits) % 2 == 0 else digits + "A")[:32]
-    return evse_id.encode()[:32]
+    return evse_id.encode()[:32] or b"\0"
 
 
 class DinSecc(DcSecc):
@@ -253,6 +253,8 @@ class DinSecc(DcSecc):
         charged = self.state == "WeldingDetection"
         self._off()
         self._send("SessionStopRes", {"ResponseCode": "OK"})
+        if self.over:
+            return
         why = self._why_stopping()
         if why:
             reason = f"the vehicle ended the session (SessionStopReq) after {why}"

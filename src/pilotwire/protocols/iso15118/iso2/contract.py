@@ -76,9 +76,7 @@ def came(secc: Iso2Secc, command: Certificate, now: int) -> None:
     if not str(body["ResponseCode"]).startswith("OK"):
         secc._fail(request, body["ResponseCode"], "refused by who issues contracts", "installation", now, by="evse")
         return
-    secc._send(name, body, signature)
-    secc.state = "PaymentDetails"
-    secc._due["V2G_SECC_Sequence_Timeout"] = now + LIMITS["V2G_SECC_Sequence_Timeout"]
+    secc._answer(name, body, now, "PaymentDetails", signature)
 
 
 def nothing_came(secc: Iso2Secc, now: int) -> None:

@@ -91,7 +91,7 @@ class Iso2Secc(PowerSecc):
     def _session_setup(self, body: Message, now: int) -> None:
         self._kept = self._set_up(body["EVCCID"], Kept)
         code = "OK_NewSessionEstablished" if self._kept is None else "OK_OldSessionJoined"
-        said = {"ResponseCode": code, "EVSEID": self._config.evse_id, "EVSETimeStamp": now // 1000}
+        said = {"ResponseCode": code, "EVSEID": self._evse_id, "EVSETimeStamp": now // 1000}
         self._answer("SessionSetupRes", said, now, "ServiceDiscovery")
 
     @property
@@ -186,6 +186,8 @@ class Iso2Secc(PowerSecc):
         charged = self.state in ("WeldingDetection", "SessionStop")
         self._off()
         self._send("SessionStopRes", {"ResponseCode": "OK"})
+        if self.over:
+            return
         pause = body["ChargingSession"] == "Pause"
         if pause and charged and self._fault is None:
             while len(self._paused) >= MOST_PAUSED:
@@ -234,7 +236,7 @@ class Iso2Secc(PowerSecc):
         if self._fault is not None or self._stop is not None or (dc and self._isolation is not None):
             now = self._due.get(STOPPING, 0)
             status = self._dc_status("EVSE_Shutdown", now) if dc else self._ac_status(now)
-        return answers.refusal(request, code, evse_id=self._config.evse_id, dc=dc, status=status)
+        return answers.refusal(request, code, evse_id=self._evse_id, dc=dc, status=status)
 
     HANDLERS: ClassVar[Mapping[str, Handler]] = {
         "SessionSetupReq": _session_setup,

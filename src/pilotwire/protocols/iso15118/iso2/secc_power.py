@@ -18,6 +18,8 @@ from .states import LOOP
 from .timers import LIMITS
 
 ONGOING: Final = "V2G_SECC_Ongoing_Performance_Time"
+NO_EVSE_ID: Final = "ZZ00000"
+"""What a station without an EVSEID of 7 to 37 characters says (8.4.3.2)."""
 DISCOVERY: Final = "ChargeParameterDiscovery"
 _UNITS: Final = {
     True: {"EVMaximumCurrentLimit": "A", "EVMaximumVoltageLimit": "V", "EVMaximumPowerLimit": "W",
@@ -31,6 +33,8 @@ class PowerSecc(DcSecc):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        told = self._config.evse_id
+        self._evse_id = told if 7 <= len(told) <= 37 else NO_EVSE_ID
         self._dc = "DC" in self._config.services
         """What refusals look like before the vehicle has chosen."""
         self._payment: Payment = "external"
@@ -239,7 +243,7 @@ class PowerSecc(DcSecc):
         """The contactor is closed."""
         said: Message = {"ResponseCode": "OK", **self._status("EVSE_Ready", now)}
         self._answer("PowerDeliveryRes", said, now, "FirstDemand" if self._dc else "FirstStatus")
-        if not self._dc:
+        if not self._dc and not self.over:
             self._ac_requested()
 
     def _ac_requested(self) -> None:
@@ -265,7 +269,7 @@ class PowerSecc(DcSecc):
     def _charging_status(self, body: Message, now: int) -> None:
         said: Message = {
             "ResponseCode": "OK",
-            "EVSEID": self._config.evse_id,
+            "EVSEID": self._evse_id,
             "SAScheduleTupleID": self._schedule,
             "EVSEMaxCurrent": amperes(self._ac_ma()),
             "AC_EVSEStatus": self._ac_status(now),
@@ -274,7 +278,7 @@ class PowerSecc(DcSecc):
         self._answer("ChargingStatusRes", said, now, looped or "AcChargeLoop")
 
     def _after_loop(self, answer: Message) -> str:
-        answer["EVSEID"] = self._config.evse_id
+        answer["EVSEID"] = self._evse_id
         answer["SAScheduleTupleID"] = self._schedule
         return self._metered(answer) or "ChargeLoop"
 
