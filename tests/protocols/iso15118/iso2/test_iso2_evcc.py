@@ -274,3 +274,17 @@ def test_a_request_that_cannot_be_written_ends_the_session() -> None:
     assert car.ev.over and said(car.all, ContactsAsked)[-1] == ContactsAsked(False)
     (parted,) = said(car.effects, Parted)
     assert "cannot be written" in parted.reason and parted.by == "ev" and not parted.ok
+
+
+def test_an_ac_car_shows_state_c_with_the_request_and_b_with_the_stop() -> None:
+    car = iso2_contract.car_asking("ChargingStatus")
+    order = [one for one in car.all if isinstance(one, Send | ContactsAsked)]
+    place = order.index(ContactsAsked(True))
+    assert "PowerDeliveryReq" in _body(order[place + 1]) and "ChargingStatusReq" in _body(order[place + 2])
+    car.command(Halt("enough"))
+    assert car.answer("ChargingStatusRes", iso2_contract.ANSWERS["ChargingStatus"]) == "PowerDeliveryReq"
+    assert isinstance(car.effects[-2], ContactsAsked) and not car.effects[-2].closed
+
+
+def _body(send: Any) -> dict[str, Any]:
+    return exi.decode("iso2", send.data.payload)["V2G_Message"]["Body"]

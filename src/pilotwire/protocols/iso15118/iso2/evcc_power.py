@@ -141,6 +141,8 @@ class PowerEvcc(DcEvcc):
         said["ChargingProfile"] = {"ProfileEntry": self._profile()}
         if self._dc:
             said["DC_EVPowerDeliveryParameter"] = self._delivery()
+        else:
+            self._close()  # state C of the pilot, which the station may wait for before it answers ([V2G2-847])
         self._progress = "Start"
         self._request("PowerDelivery", said, now)
 
@@ -208,7 +210,6 @@ class PowerEvcc(DcEvcc):
         if self._dc:
             self._ask_demand(now)
         else:
-            self._close()
             self._ask_status(now)
 
     def _renegotiated(self, now: int) -> None:
