@@ -286,6 +286,12 @@ class Episode:
                     world.plant.repair()
                 world.tell(Release(output))
             return
+        if outlet.battery is None and watch.ma:
+            # Its contactors have opened under load; the pilot says so to the station, and no one plugs in meanwhile.
+            world.tell(Halt(output, emergency=True, reason="the vehicle has gone"))
+            self.oracle.halted(output, REACT_MS)
+            self.stopped_at[output] = world.now
+            return
         if outlet.battery is None:
             if draw.random() < 0.1:
                 volts = draw.choice((250, 380, 420, 650, 780, 900)) * 1000

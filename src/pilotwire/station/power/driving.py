@@ -112,7 +112,8 @@ def _emergency(stage: Stage, output: Output, now: int) -> None:
     if not output.opened or waited < OFF.ms + CONTACT.ms + 100:
         return
     closed = [str(unit.id) for unit in stage.at(output.number) if unit.state == "stuck"]
-    if known and output.ma > SAFE_MA:
+    # A little that does not stop is no danger to a contactor, but it is not off.
+    if known and output.ma > (SAFE_MA if waited < 2 * OFF.ms else QUIET_MA):
         stage.trip(f"output {output.number} still gives {output.ma} mA, welded: {', '.join(closed) or 'none'}", now)
     elif not known and closed:
         stage.trip(f"output {output.number} is not measured, and {', '.join(closed)} cannot be disconnected", now)

@@ -6,7 +6,7 @@ from .limits import QUIET_MA
 from .messages import UnitChanged
 from .output import Output
 from .stage import Stage
-from .timers import CONTACT, METER, STALE
+from .timers import CONTACT, STALE
 from .unit import Unit
 
 _SILENT_MS = 3 * STALE.ms
@@ -130,8 +130,8 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
 
 
 def measured(output: Output, now: int) -> bool:
-    """The meter has spoken just now."""
-    return now - output.measured_at <= METER.ms
+    """The meter has spoken just now: what it said a second ago may no longer be so."""
+    return now - output.measured_at <= _JUST_MS
 
 
 def hidden_ma(stage: Stage, output: Output, apart: Unit, now: int) -> int | None:
