@@ -281,3 +281,24 @@ def test_a_battery_that_says_anything(service: str, dynamic: bool, size: int) ->
     world.evcc.command(Halt())
     world.run(8_000)
     assert len(world.said(Parted, "car")) == 1 and not world.outlet.closed
+
+
+@pytest.mark.parametrize("service", ["DC_BPT", "AC_BPT"])
+def test_who_wants_to_give_still_takes_what_the_station_sends(service: str) -> None:
+    """Dynamic control: the station decides which way, the battery how much."""
+    world = World(service, dynamic=True).begin(8_000)
+    world.drives(target_ma=-10_000)
+    world.offers(setpoint_mw=3_000_000)
+    world.run(1_500)
+    assert 2_900_000 <= world.outlet.flowing.mw <= 3_001_000
+    world.drives(soc=800)
+    world.run(1_500)
+    assert world.outlet.flowing.mw == 0, "it has what it wants"
+    world.offers(setpoint_mw=-3_000_000)
+    world.run(1_500)
+    assert -3_001_000 <= world.outlet.flowing.mw <= -2_900_000
+    world.drives(soc=790, target_ma=4_000)
+    world.offers(setpoint_mw=9_000_000)
+    world.run(1_500)
+    most = 4_000 * 450 if service.startswith("DC") else 4_000 * 690
+    assert 0 < world.outlet.flowing.mw <= most, "no more than the battery takes"

@@ -123,6 +123,15 @@ class Power(Plan):
         """Nothing is wanted: it stands by, or it is about to end."""
         return self.standby or self._stopping or not self.evcc.drive.ready
 
+    def takes_ma(self) -> int:
+        """Dynamic control: the most that it takes now, whichever way it would have energy flow itself."""
+        drive = self.evcc.drive
+        if self.resting:
+            return 0
+        if drive.target_ma < 0:
+            return drive.max_ma if drive.soc < drive.target_soc else 0
+        return min(drive.max_ma, drive.target_ma)
+
     def _may_stop(self) -> bool:
         """The current is down, or has had its time."""
         self._stopping = True

@@ -42,15 +42,13 @@ class AcEvcc(EvccMode):
         """EVSETargetActivePower, mW."""
         self._closing = False
 
-    @property
-    def _most_mw(self) -> int:
-        """What the battery takes now at the most."""
+    def _most_mw(self, ma: int | None = None) -> int:
+        """What it takes at the most, by a current per phase (None: by its own maximum)."""
         drive = self.evcc.drive
-        by_current = drive.max_ma * PHASE_MV * drive.phases // 1000
-        return min(drive.max_mw, by_current)
+        return min(drive.max_mw, (drive.max_ma if ma is None else ma) * PHASE_MV * drive.phases // 1000)
 
     def discover(self) -> None:
-        limits: Message = {"EVMaximumChargePower": rational(self._most_mw), "EVMinimumChargePower": rational(0)}
+        limits: Message = {"EVMaximumChargePower": rational(self._most_mw()), "EVMinimumChargePower": rational(0)}
         if self.selection.bidirectional:
             limits["EVMaximumDischargePower"] = rational(self.evcc.drive.max_discharge_mw)
             limits["EVMinimumDischargePower"] = rational(0)
@@ -89,7 +87,7 @@ class AcEvcc(EvccMode):
     def loop_request(self) -> Message:
         drive, power = self.evcc.drive, self.evcc.power
         control: Message = {"EVPresentActivePower": rational(self.present_mw())}
-        most = 0 if power.resting else self._most_mw
+        most = self._most_mw(power.takes_ma())
         back = 0 if power.resting else drive.max_discharge_mw
         if self.selection.dynamic:
             control |= {
@@ -111,9 +109,9 @@ class AcEvcc(EvccMode):
             return 0
         back = drive.max_discharge_mw if self.selection.bidirectional else 0
         if self.selection.dynamic:
-            return max(-back, min(self._target or 0, self._most_mw))
+            return max(-back, min(self._target or 0, self._most_mw(power.takes_ma())))
         mw = drive.target_ma * PHASE_MV * drive.phases // 1000
-        mw = max(-min(back, power.offer.max_discharge_mw), min(mw, self._most_mw))
+        mw = max(-min(back, power.offer.max_discharge_mw), min(mw, self._most_mw()))
         if power.offer.max_mw is not None:
             mw = min(mw, power.offer.max_mw)
         mw = power.within_schedule(mw)

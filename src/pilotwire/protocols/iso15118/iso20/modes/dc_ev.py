@@ -184,13 +184,12 @@ class DcEvcc(EvccMode):
 
     def _dynamic(self) -> Message:
         drive, power = self.evcc.drive, self.evcc.power
-        most_ma = 0 if power.resting else max(0, min(drive.max_ma, drive.target_ma))
         return {
             "DepartureTime": power.departure_s(),
             **power.energies(),
             "EVMaximumChargePower": rational(0 if power.resting else drive.max_mw),
             "EVMinimumChargePower": rational(0),
-            "EVMaximumChargeCurrent": rational(most_ma),
+            "EVMaximumChargeCurrent": rational(power.takes_ma()),
             "EVMaximumVoltage": rational(drive.max_mv),
             "EVMinimumVoltage": rational(drive.min_mv),
         }
