@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 import ssl
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.transport.v2g.stand_in import STOP
 from pilotwire.core.errors import ConfigError
 from pilotwire.protocols.iso15118.config import EvccConfig, SeccConfig
 from pilotwire.transport.v2g import EvccTls, NoConnection, SeccChain, SeccTls, V2gLink, dial_secc, run_secc
+from pilotwire.transport.v2g import interfaces
 from pilotwire.transport.v2g import tls as tls_module
 from pilotwire.transport.v2g.hello import Hello
 
@@ -217,3 +219,12 @@ def test_what_the_library_cannot() -> None:
     said = " ".join(dir(ssl.SSLContext)).lower()
     for word in ("ocsp", "stapl", "status_request", "trusted_ca", "fragment"):
         assert word not in said
+
+
+async def test_a_station_that_stops_has_let_go_of_its_port(pki: Any) -> None:
+    server = await run_secc(SeccConfig(), lambda link: print, host="127.0.0.1", tls=station_files(pki), tcp_port=None)
+    assert server.tls_port is not None
+    with pytest.raises(ConfigError, match="cannot listen"):
+        interfaces.tcp_listener("127.0.0.1", server.tls_port, None, secrets.randbelow)
+    await server.close()
+    interfaces.tcp_listener("127.0.0.1", server.tls_port, None, secrets.randbelow).close()
