@@ -11,7 +11,8 @@ import can
 from pilotwire.core.machines import Send
 from pilotwire.protocols.can import CanFrame
 from pilotwire.transport.can import CanBus, open_bus
-from pilotwire.transport.can_link import CanLink, SteadyScheduler, open_link
+from pilotwire.transport.can_link import CanLink, open_link
+from pilotwire.transport.runtime import SteadyScheduler
 
 
 class Echo:

@@ -9,32 +9,16 @@ What the machine sends that is no frame (a pin, the vehicle's supply) goes to `p
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from pilotwire.core.machines import Machine
 from pilotwire.core.runner import Runner
-from pilotwire.core.time import Scheduler, Timer, Timestamp
+from pilotwire.core.time import Scheduler
 from pilotwire.protocols.can.frame import CanFrame
 
 from .can import CanBus, open_bus
-from .runtime import LoopScheduler
-
-
-class SteadyScheduler:
-    """The time of the day once, then only forward and at an even pace: a clock that is set trips no timer of 50 ms."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._wall = LoopScheduler(self._loop)
-        self._offset_ms = int(self._wall.now()) - int(self._loop.time() * 1000)
-
-    def now(self) -> Timestamp:
-        return Timestamp(self._offset_ms + int(self._loop.time() * 1000))
-
-    def call_later(self, delay_ms: int, callback: Callable[[], None]) -> Timer:
-        return self._wall.call_later(delay_ms, callback)
+from .runtime import SteadyScheduler
 
 
 class CanLink:

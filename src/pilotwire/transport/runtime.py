@@ -24,6 +24,21 @@ class LoopScheduler:
         return self._loop.call_later(delay_ms / 1000, callback) if delay_ms > 0 else self._loop.call_soon(callback)
 
 
+class SteadyScheduler:
+    """The time of the day once, then only forward and at an even pace: a clock that is set trips no timer of 50 ms."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wall = LoopScheduler(self._loop)
+        self._offset_ms = int(self._wall.now()) - int(self._loop.time() * 1000)
+
+    def now(self) -> Timestamp:
+        return Timestamp(self._offset_ms + int(self._loop.time() * 1000))
+
+    def call_later(self, delay_ms: int, callback: Callable[[], None]) -> Timer:
+        return self._wall.call_later(delay_ms, callback)
+
+
 class SystemIds:
     """`Ids` from the operating system's randomness."""
 

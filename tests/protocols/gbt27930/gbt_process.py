@@ -12,7 +12,8 @@ from pilotwire.core.evse_link import AuthorizationAsked, Authorize, Ended, Offer
 from pilotwire.protocols.gbt27930 import Cc1, EvConfig, EvseConfig, GbtEv, GbtEvse, Supply
 from pilotwire.station.outlet import Hardware, Outlet
 from pilotwire.transport.can import CanBus, open_bus
-from pilotwire.transport.can_link import CanLink, SteadyScheduler
+from pilotwire.transport.can_link import CanLink
+from pilotwire.transport.runtime import SteadyScheduler
 
 VIN = "LSVAA49J132047371"
 QUICK = Hardware(
