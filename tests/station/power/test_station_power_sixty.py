@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from tests.soak.cabinet import Episode, Part
 from tests.station.power.cabinet_world import World
 
+from pilotwire.station.power import switching
+from pilotwire.station.power.circuit import Battery
 from pilotwire.station.power.messages import Halt, UnitChanged
+from pilotwire.station.power.output import Output
 from pilotwire.station.power.stage import CabinetConfig
 
 
@@ -80,7 +84,7 @@ def test_a_thousand_faults_are_survived():
         part.add(seed, Episode(seed).run(30_000))
         seed += 1
     assert not part.faults, part.faults[:5]
-    assert part.delivering * 4 > part.outputs_ms, "it delivers more than a quarter of the time"
+    assert part.delivering * 6 > part.outputs_ms, "with two faults a second it still delivers a sixth of the time"
     assert len(part.counts) >= 20
 
 
@@ -102,13 +106,30 @@ def test_what_was_broken_serves_again_when_it_is_mended():
             assert world.ma(output) > 15_000, (seed, output, world.faults, world.offers[output])
 
 
+@pytest.mark.parametrize("rule", ["excess", "switches", "lower"])
+def test_without_a_rule_the_same_faults_break_it(rule: str, monkeypatch: pytest.MonkeyPatch):
+    """The slice above is not green because nothing could happen."""
+    if rule == "excess":
+        monkeypatch.setattr(Output, "trouble", lambda self, now, module_mv: None)
+    elif rule == "switches":
+        monkeypatch.setattr(switching, "_leaving", lambda stage, u, now: stage.connect(u, u.output, False, now))
+    else:
+        monkeypatch.setattr(Output, "raise_to", _never_lower)
+    for seed in range(42, 62):
+        if Episode(seed).run(30_000).oracle.faults:
+            return
+    raise AssertionError(f"nothing has come of it that {rule} was left out")
+
+
+def _never_lower(output: Output, goal: int, rise: int, passed: int, now: int) -> None:
+    output.ramp_ma = output.ceiling_ma = max(output.ramp_ma, min(goal, output.ramp_ma + rise * passed // 1000))
+
+
 def test_the_oracle_sees_what_breaks_the_rules():
     """A module that no one holds back: the oracle must say so, or it would not be worth asking."""
     episode = Episode(1, each=1, outputs=2)
     episode._quiet(3_000)
     episode._ask(1, 400_000, 20_000)
-    from pilotwire.station.power.circuit import Battery
-
     world = episode.world
     world.plant.outlets[1].battery = Battery(380_000)
     episode._quiet(6_000)
