@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 import ssl
@@ -16,8 +17,7 @@ from tests.transport.v2g.stand_in import STOP
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.protocols.iso15118.config import EvccConfig, SeccConfig
-from pilotwire.transport.v2g import EvccTls, NoConnection, SeccChain, SeccTls, V2gLink, dial_secc, run_secc
-from pilotwire.transport.v2g import interfaces
+from pilotwire.transport.v2g import EvccTls, NoConnection, SeccChain, SeccTls, V2gLink, dial_secc, interfaces, run_secc
 from pilotwire.transport.v2g import tls as tls_module
 from pilotwire.transport.v2g.hello import Hello
 
@@ -226,5 +226,10 @@ async def test_a_station_that_stops_has_let_go_of_its_port(pki: Any) -> None:
     assert server.tls_port is not None
     with pytest.raises(ConfigError, match="cannot listen"):
         interfaces.tcp_listener("127.0.0.1", server.tls_port, None, secrets.randbelow)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.tls_port)  # and says nothing
+    await asyncio.sleep(0.02)
     await server.close()
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
     interfaces.tcp_listener("127.0.0.1", server.tls_port, None, secrets.randbelow).close()

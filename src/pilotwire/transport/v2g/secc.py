@@ -74,6 +74,7 @@ class SeccServer:
         self._scheduler = scheduler or LoopScheduler()
         self._tap = tap
         self._servers: list[asyncio.Server] = []
+        self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._handshakes = 0
         self._discovery: asyncio.DatagramTransport | None = None
@@ -86,27 +87,27 @@ class SeccServer:
             self._servers.append(await loop.create_server(self._link, sock=listener, backlog=BACKLOG))
             self.tcp_port = port
         else:
+            self._listeners.append(listener)
             self._tasks.add(asyncio.create_task(self._accept(listener, contexts)))
             self.tls_port = port
         return port
 
     async def _accept(self, listener: socket.socket, contexts: SeccContexts) -> None:
         loop = asyncio.get_running_loop()
-        with listener:
-            while True:
-                try:
-                    connection, _ = await loop.sock_accept(listener)
-                except OSError as error:
-                    log.warning("cannot accept a connection: %s", error)
-                    await asyncio.sleep(_LATER_S)
-                    continue
-                if self._handshakes >= BACKLOG:
-                    self.turned_away += 1
-                    connection.close()
-                    continue
-                task = asyncio.create_task(self._secure(connection, contexts))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                log.warning("cannot accept a connection: %s", error)
+                await asyncio.sleep(_LATER_S)
+                continue
+            if self._handshakes >= BACKLOG:
+                self.turned_away += 1
+                connection.close()
+                continue
+            task = asyncio.create_task(self._secure(connection, contexts))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _secure(self, connection: socket.socket, contexts: SeccContexts) -> None:
         self._handshakes += 1
@@ -121,6 +122,9 @@ class SeccServer:
             self.refused += 1
             log.warning("a TLS handshake failed: %s", str(error) or type(error).__name__)
             connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         finally:
             self._handshakes -= 1
 
@@ -139,6 +143,8 @@ class SeccServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
         open_links = list(self.links)
         for link in open_links:
             link.drop("the station stops")
