@@ -257,6 +257,20 @@ def test_a_bus_that_is_off_is_named():
     assert any("bus infy is off" in reason for reason in reasons)
 
 
+def test_without_any_bus_modules_turn_themselves_off_and_it_is_said():
+    world = ready(("infy",), 2)
+    world.charge(1, 400_000, 100_000)
+    world.run(5_000)
+    for bus in world.plant.buses.values():
+        bus.down = True
+    world.take(world.cabinet.lost(world.now))
+    world.run(8_000)
+    assert 95_000 < world.ma(1) <= 105_000, "they deliver for 10 s more, and no one may count on less"
+    world.run(10_000)
+    assert world.ma(1) == 0 and not joined(world, 1) and not world.plant.under_load
+    assert world.offers[1].max_ma == 0 and "bus infy is off" in [e.reason for e in world.said if type(e) is UnitChanged]
+
+
 def test_a_welded_switch_keeps_its_module_from_other_outputs():
     world = ready(("infy",), 2)
     world.charge(1, 400_000, 60_000, want_ma=75_000)

@@ -93,8 +93,7 @@ class Cabinet:
 
     def lost(self, now: int) -> Sequence[Any]:
         """All buses are gone."""
-        for bus in self.stage.drivers:
-            self.command(BusDown(bus, True), now)
+        self.stage.down.update(self.stage.drivers)
         return self._done()
 
     def command(self, command: CabinetCommand, now: int) -> Sequence[Any]:
