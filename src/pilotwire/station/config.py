@@ -32,6 +32,11 @@ class EvseConfig(msgspec.Struct, frozen=True, kw_only=True):
         """It can take energy back."""
         return self.max_discharge_w > 0
 
+    @property
+    def contactless(self) -> bool:
+        """There is no plug but a pad or a pantograph: the vehicle has to find its place."""
+        return self.connector_type in ("wInductive", "wResonant", "Pan")
+
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Ways in which real stations differ or misbehave; the defaults are a station without fault."""

@@ -21,6 +21,9 @@ PROTOCOLS = {
 }
 """Names as OCPP's ConnectedEV.ProtocolAgreed has them: uri, major, minor."""
 
+_DOCUMENTS = {"WPT": "WPT", "DC_ACDP": "ACDP", "DC_ACDP_BPT": "ACDP"}
+"""Service → the part of ISO 15118-20's namespace, where it is neither AC nor DC."""
+
 
 class LinkedCar:
     """What has been heard of one vehicle. `physical`: the car itself, where both ends are in one process."""
@@ -49,7 +52,9 @@ class LinkedCar:
         """What was agreed to be spoken; empty: nothing yet, or the pilot alone."""
         if self.connected is None:
             return ""
-        return PROTOCOLS.get(self.connected.protocol, "").format(current="DC" if self.dc else "AC")
+        service = "" if self.limits is None else self.limits.service
+        current = _DOCUMENTS.get(service, "DC" if self.dc else "AC")
+        return PROTOCOLS.get(self.connected.protocol, "").format(current=current)
 
     @property
     def name(self) -> str:
@@ -87,6 +92,8 @@ class LinkedCar:
         flowing = min(self.outlet.ma, offered_ma)
         if not self.outlet.closed or flowing < least_ma:
             return ()
+        if self.limits is not None and self.limits.service == "WPT":
+            return (flowing,) * phases  # past its onboard charger; it has asked for what its battery takes
         if self.physical is not None:
             return self.physical.draw_ac(flowing, phases, least_ma=least_ma)
         most = self.limits.max_ma if self.limits is not None else None
@@ -99,12 +106,21 @@ class LinkedCar:
         return outlet.mv, min(outlet.ma, max_ma, max_w * 1_000_000 // outlet.mv)
 
     @property
+    def gives_by_chademo(self) -> bool:
+        """It is no car of ISO 15118-20, and yet it can give energy back when the station wants it."""
+        return self.connected is not None and self.connected.protocol == "chademo2" and self.most_given(dc=True) > 0
+
+    @property
     def can_give(self) -> bool:
         return self.most_given(dc=self.dc) > 0 and (self.physical is None or self.physical.can_give)
 
     def most_given(self, *, dc: bool) -> int:
         limits = self.limits
-        return 0 if limits is None or dc != self.dc else limits.max_discharge_mw or 0
+        if limits is None or dc != self.dc:
+            return 0
+        if limits.max_discharge_mw is None and limits.max_mv is not None:
+            return (limits.max_discharge_ma or 0) * limits.max_mv // 1000  # CHAdeMO tells a current alone
+        return limits.max_discharge_mw or 0
 
     def give_ac(self, asked_mw: int, phases: int) -> tuple[int, ...]:
         outlet = self.outlet

@@ -143,9 +143,9 @@ class Plugged:
             self.tell(Certificate())
 
     def _limits(self, event: Limits) -> None:
-        first = self.car.limits is None
+        first, gave = self.car.limits is None, self.car.can_give
         self.car.limits = event
-        if first:
+        if first or self.car.can_give != gave:
             self._links.told(self)
 
     def _needs(self, event: Needs) -> None:
@@ -293,7 +293,8 @@ class Links(Part):
         evse = self._station.evse(evse_id)
         if evse.car is not None:
             raise LocalError(f"EVSE {evse_id} of {self._station.config.identity} is taken")
-        plugged = Plugged(self, evse, hardware or Hardware(dc=evse.config.dc))
+        built = Hardware(dc=evse.config.dc, contactless=evse.config.contactless)
+        plugged = Plugged(self, evse, hardware or built)
         plugged.car.physical = physical
         self._plugged[evse_id] = plugged
         self._station.plug(evse_id, plugged.car)
@@ -416,7 +417,7 @@ class Links(Part):
             or wish.energy_wh is None
             or station.config.version == "1.6"
             or not station.settings.flag("iso15118_enabled")
-            or station.v2x.evccid(plugged.evse)
+            or (station.v2x.enabled and station.v2x.speaks(plugged.evse))  # told there, with more
         ):
             return
         self._told.add(session.key)

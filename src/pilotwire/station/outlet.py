@@ -1,7 +1,8 @@
 """The power side of one EVSE, simulated: power stage, contactor, lock, isolation monitor.
 
 It hears the events of an `EvseLink` and answers with commands, as hardware would: after a moment, and with what really
-is at the outlet. Whoever has a meter of his own says by `flow` what really flows, and is told of every change.
+is at the outlet. A pad or a pantograph (`Hardware.contactless`) sees the vehicle come into its place too.
+Whoever has a meter of his own says by `flow` what really flows, and is told of every change.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pilotwire.core.evse_link import (
+    Connected,
     Contactor,
     ContactorAsked,
     Ended,
@@ -24,6 +26,7 @@ from pilotwire.core.evse_link import (
     Measured,
     Offer,
     Paused,
+    Positioned,
     Requested,
 )
 from pilotwire.core.time import Scheduler, Timer
@@ -32,6 +35,8 @@ SAFE_MV = 60_000
 """What may be touched (IEC 61851-23)."""
 SAFE_MA = 5_000
 """What a contactor may still cut."""
+_COMING = Positioned(in_place=False, x_mm=800, y_mm=-120)
+"""Where a vehicle is seen first, that has to come nearer."""
 
 
 class Hardware(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,10 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     """How often the meter is told when nothing changes."""
     lock_fails: bool = False
     contactor_fails: bool = False
+    contactless: bool = False
+    """A pad or a pantograph: the vehicle has to find its place first."""
+    positioning_ms: int = 3_000
+    """How long that takes it."""
 
 
 class Flow(NamedTuple):
@@ -150,7 +159,11 @@ class Outlet:
     def event(self, event: Any) -> None:
         """An event of the link."""
         kind = type(event)
-        if kind is IsolationAsked:
+        if kind is Connected:
+            if self.hardware.contactless and not event.resumed:
+                self._command(_COMING)
+                self._later(self.hardware.positioning_ms, lambda: self._command(Positioned(in_place=True)))
+        elif kind is IsolationAsked:
             self._later(self.hardware.isolation_ms, lambda: self._command(Isolation(self.hardware.isolation)))  # type: ignore[arg-type]
         elif kind is LockAsked:
             self._later(self.hardware.lock_ms, lambda: self._lock(event.locked))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PROTOCOL = "urn:iso:std:iso:15118:-20:AC,1,0"
 PROTOCOL_DC = "urn:iso:std:iso:15118:-20:DC,1,0"
-_BOTH_WAYS = ("AC_BPT_DER", "AC_BPT", "DC_BPT")
+_BOTH_WAYS = ("AC_BPT_DER", "AC_BPT", "DC_BPT", "DC_ACDP_BPT")
 _SIGNALS = 100
 _KEY = "afrr"
 
@@ -126,8 +126,9 @@ class V2x(Part):
         )
 
     def speaks(self, evse: Evse) -> bool:
-        """The car there talks with the station by ISO 15118-20."""
-        return evse.car is not None and bool(evse.car.evccid)
+        """The car there talks with the station by ISO 15118-20, or by CHAdeMO and can give energy back."""
+        linked = self._station.links.car(evse)
+        return evse.car is not None and (bool(evse.car.evccid) or (linked is not None and linked.gives_by_chademo))
 
     def connected(self, evse: Evse) -> Connected:
         """ConnectedEV of `evse` (Q01.FR.36)."""
@@ -151,11 +152,16 @@ class V2x(Part):
         found: list[str] = []
         for each in self._station.evses if evse is None else (evse,):
             config = each.config
-            plain = "DC" if config.dc else ("AC_single_phase", "AC_two_phase", "AC_three_phase")[config.phases - 1]
+            if config.dc:
+                plain = "DC_ACDP" if config.connector_type == "Pan" else "DC"
+            elif config.contactless:
+                plain = "WPT"
+            else:
+                plain = ("AC_single_phase", "AC_two_phase", "AC_three_phase")[config.phases - 1]
             found.append(plain)
             gives = evse is None or (each.car is not None and each.car.most_given(dc=config.dc) > 0)
             if config.bidirectional and gives:
-                found.append("DC_BPT" if config.dc else "AC_BPT")
+                found.append(f"{plain}_BPT" if config.dc else "AC_BPT")
                 if not config.dc and self._station.der.active:
                     found.append("AC_BPT_DER")
         return tuple(dict.fromkeys(found))

@@ -50,7 +50,13 @@ class LinkKind(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dc(self) -> bool:
+        """The station's outlet gives DC. A pad takes AC, and nothing else of it can be measured at the station."""
         return not self.service.startswith("AC") and self.service != "WPT"
+
+    @property
+    def battery(self) -> bool:
+        """The vehicle asks for what its battery wants, past its onboard charger."""
+        return not self.service.startswith("AC")
 
 
 class LinkedCarAtEvse:
@@ -105,16 +111,14 @@ class LinkedCarAtEvse:
 
     def plug(self, hardware: Hardware | None = None) -> None:
         """The plug goes in. Raises LocalError when a car is there."""
-        plugged = self.plugged = self.station.links.plug(
-            self.number, hardware or Hardware(dc=self.config.dc), physical=self.vehicle
-        )
+        plugged = self.plugged = self.station.links.plug(self.number, hardware, physical=self.vehicle)
         ends = self.kind.make(self)
         wire = self._wire = ends.wire
         wire.tap = self.tap
         evse = Runner(ends.evse, self._scheduler, send=wire.from_evse, event=plugged.event)
         inside = self.inside = Inside(
-            self.vehicle, self._scheduler, lambda command: ev.command(command), dc=self.kind.dc, habits=self.habits,
-            settle=self._settle,
+            self.vehicle, self._scheduler, lambda command: ev.command(command), dc=self.kind.battery,
+            habits=self.habits, settle=self._settle,
         )  # fmt: skip
         ev = Runner(ends.ev, self._scheduler, send=wire.from_ev, event=inside.event)
         self._evse, self._ev = evse, ev
@@ -176,6 +180,7 @@ def _v2g(dialect: Dialect) -> Callable[[LinkedCarAtEvse], Ends]:
             evccid=link.vehicle.evccid or EvccConfig().evccid,
             payments=("contract",) if contract else ("external",),
             install=contract,
+            dynamic=service.endswith("BPT"),  # the station says which way it is to flow
         )
         # The wire is inside the process; what a TLS connection would have secured is secure.
         return Ends(
@@ -235,6 +240,11 @@ LINKS: Mapping[str, LinkKind] = {
         LinkKind(name="iso20-dc", words="ISO 15118-20, DC", service="DC", make=_v2g("iso20-dc")),
         LinkKind(name="iso20-ac-bpt", words="ISO 15118-20, AC both ways", service="AC_BPT", make=_v2g("iso20-ac")),
         LinkKind(name="iso20-dc-bpt", words="ISO 15118-20, DC both ways", service="DC_BPT", make=_v2g("iso20-dc")),
+        LinkKind(name="wpt", words="ISO 15118-20, over a pad", service="WPT", make=_v2g("iso20-wpt")),
+        LinkKind(name="acdp", words="ISO 15118-20, pantograph", service="DC_ACDP", make=_v2g("iso20-acdp")),
+        LinkKind(
+            name="acdp-bpt", words="ISO 15118-20, pantograph both ways", service="DC_ACDP_BPT", make=_v2g("iso20-acdp")
+        ),
         LinkKind(name="chademo1", words="CHAdeMO 1.x", service="DC", make=_chademo(1)),
         LinkKind(name="chademo2", words="CHAdeMO 2.0", service="DC_BPT", make=_chademo(2)),
         LinkKind(name="gbt2011", words="GB/T 27930-2011", service="DC", make=_gbt("2011")),
