@@ -112,3 +112,11 @@ def find(body: Mapping[str, Any], name: str) -> Any:
 def told(entry: Entry) -> str:
     """`message 41 (CurrentDemandReq)`."""
     return f"message {entry.index} ({entry.name})"
+
+
+def said(
+    kind: str, sentence: str, entry: Entry | None, rule: str, side: Side | None, *, ok: bool = False
+) -> Explanation:
+    """An explanation that hangs on a message."""
+    index = None if entry is None else entry.index
+    return Explanation(kind=kind, sentence=sentence, index=index, rule=rule, side=side, ok=ok)
