@@ -25,7 +25,6 @@ from pilotwire.core.evse_link import (
     Requested,
     Schedule,
 )
-from pilotwire.core.machines import Send
 from pilotwire.protocols.iso15118 import v2gtp
 from pilotwire.protocols.iso15118.iso20.output import Output
 from pilotwire.protocols.iso15118.iso20.rational import decimal, milli
@@ -94,19 +93,6 @@ def test_a_lock_is_asked_for_once() -> None:
     output.unlock()
     output.unlock()
     assert said == [LockAsked(True), LockAsked(False)]
-
-
-def test_the_contactor_has_its_time_behind_standby_too() -> None:
-    talk = Talk("AC").to("AC_ChargeLoop")
-    talk.say("AC_ChargeLoopReq")
-    assert talk.say("PowerDeliveryReq", ChargeProgress="Standby", EVPowerProfile=None)["ResponseCode"] == "OK"
-    talk.answers = False
-    assert talk.say("PowerDeliveryReq", EVPowerProfile=None) == {}
-    talk.elapse(1_400)
-    at = len(talk.out)
-    talk.command(Contactor(True))
-    assert [type(one) for one in talk.out[at:]][:1] == [Send] and not talk.said(Ended)
-    assert talk.say("AC_ChargeLoopReq")["ResponseCode"] == "OK"
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -227,15 +213,14 @@ def test_streams_are_open_beside_each_other() -> None:
     talk.say("ServiceDetailReq", ServiceID=66)
     parking = {"SelectedService": [{"ServiceID": 66, "ParameterSetID": 1}]}
     talk.say("ServiceSelectionReq", SelectedVASList=parking)
-    for request in ("AC_ChargeParameterDiscoveryReq", "ScheduleExchangeReq", "ScheduleExchangeReq", "PowerDeliveryReq"):
+    for request in ("AC_ChargeParameterDiscoveryReq", "ScheduleExchangeReq", "ScheduleExchangeReq"):
         assert talk.say(request)["ResponseCode"] == "OK"
-    talk.say("PowerDeliveryReq", ChargeProgress="Standby", EVPowerProfile=None)
     talk.answers = False
-    assert talk.say("PowerDeliveryReq", EVPowerProfile=None) == {}, "it waits for the contactor"
-    assert talk.say("ScheduleExchangeReq", v2gtp.SCHEDULE_RENEGOTIATION)["EVSEProcessing"] == "Finished"
+    assert talk.say("PowerDeliveryReq") == {}, "it waits for the contactor"
     assert talk.say("VehicleCheckInReq", v2gtp.PARKING_STATUS)["ResponseCode"] == "OK"
-    assert talk.say("VehicleCheckOutReq", v2gtp.PARKING_STATUS)["EVSECheckOutStatus"] == "Scheduled"
+    assert talk.say("VehicleCheckOutReq", v2gtp.PARKING_STATUS)["EVSECheckOutStatus"] == "Completed"
     talk.command(Contactor(True))
+    assert talk.say("ScheduleExchangeReq", v2gtp.SCHEDULE_RENEGOTIATION)["EVSEProcessing"] == "Finished"
     assert talk.say("AC_ChargeLoopReq")["ResponseCode"] == "OK"
     assert not talk.said(Ended)
 

@@ -215,12 +215,16 @@ def test_standby(service: Any) -> None:
     world.drives(ready=False)
     world.run(2_000)
     assert world.outlet.flowing.ma == 0
-    assert world.outlet.closed is service.startswith("DC")
+    assert world.outlet.closed, "contactors stay closed in standby"
     assert world.said(Ended) == []
     world.drives(ready=True)
     world.run(4_000)
     assert world.outlet.flowing.mw > 10_000_000
     assert [one["ChargeProgress"] for one in world.bodies("PowerDeliveryReq")] == ["Start", "Standby", "Start"]
+    assert world.said(ContactorAsked) == [ContactorAsked(True)]
+    asked = next(place for place, frame in enumerate(world.frames) if frame[3].get("ChargeProgress") == "Standby")
+    before = [frame[3] for frame in world.frames[:asked] if frame[2] == "DC_ChargeLoopRes"][-1:]
+    assert all(one["EVSEPresentCurrent"]["Value"] == 0 for one in before), "nothing flows when it asks ([V2G20-2116])"
     world.drives(ready=False)
     world.run(1_000)
     world.secc.command(Resume())

@@ -185,16 +185,16 @@ class Iso20Evcc:
         try:
             came = wire.read(frame)
         except wire.Unreadable as error:
-            self.wrong(f"the answer cannot be read: {error}", "7.9.1", "MessageUnreadable")
+            self.wrong(f"the answer cannot be read: {error}", "[V2G20-440]", "MessageUnreadable")
             return
         asked = self._open.pop(came.stream, None)
         if asked is None or came.name != wire.response_to(asked):
             waited = "nothing was asked" if asked is None else f"{wire.response_to(asked)} was waited for"
-            self.wrong(f"{came.name} came, and {waited}", "8.7.2", "SequenceError")
+            self.wrong(f"{came.name} came, and {waited}", "[V2G20-437]", "SequenceError")
             return
         self.alarms.drop(f"answer {came.stream}")
         if asked != "SessionSetupReq" and came.body["Header"]["SessionID"] != self.session:
-            self.wrong(f"{came.name} is of another session", "8.3.4.1", "UnknownSession")
+            self.wrong(f"{came.name} is of another session", "8.6", "UnknownSession")
             return
         code = came.body["ResponseCode"]
         if code.startswith("FAILED"):
@@ -244,7 +244,7 @@ class Iso20Evcc:
         elif name.startswith("answer "):
             asked = self._open[int(name.removeprefix("answer "))]
             text = f"no answer to {asked} in {timers.wait_ms(asked) / 1000:g} s"
-            self.wrong(text, "8.5.3, table 219", timers.MESSAGE + asked)
+            self.wrong(text, "[V2G20-438]", timers.MESSAGE + asked)
         elif name == "side":
             self.power.ask_schedules()
         elif name == STATUS:

@@ -108,7 +108,7 @@ class Power(Plan):
             self._stop()
         elif self.new_profile:
             self._deliver("ScheduleRenegotiation", profile=True)
-        elif not self.standby and not drive.ready and not self._standby_refused and not evcc.ending:
+        elif self._may_stand_by():
             self._deliver("Standby")
         elif self.standby and (drive.ready or self._wake) and not evcc.ending:
             self._deliver("Start")
@@ -131,6 +131,11 @@ class Power(Plan):
         if drive.target_ma < 0:
             return drive.max_ma if drive.soc < drive.target_soc else 0
         return min(drive.max_ma, drive.target_ma)
+
+    def _may_stand_by(self) -> bool:
+        """It wants nothing, and nothing flows any more ([V2G20-2116])."""
+        idle = not self.evcc.drive.ready and not self.evcc.ending
+        return idle and not self.standby and not self._standby_refused and abs(self.flowing.ma) <= EASED_MA
 
     def _may_stop(self) -> bool:
         """The current is down, or has had its time."""

@@ -13,7 +13,7 @@ Message = dict[str, Any]
 LEAST_VALUE: Final = -32_768
 MOST_VALUE: Final = 32_767
 LEAST_EXPONENT: Final = -3
-"""Of what we send; thousandths are the smallest that the standard's units know (table 29: -3 to 3)."""
+"""Of what we send; thousandths are the smallest that anything here is reckoned in."""
 MOST: Final = 10**15
 """Thousandths. What is read beyond it counts as this: no vehicle means more, and no sum above grows without end."""
 

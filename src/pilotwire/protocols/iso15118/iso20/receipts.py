@@ -1,4 +1,4 @@
-"""What the energy of a session has cost so far: ReceiptType (8.3.5.3.28), by the prices of the schedule it follows."""
+"""What the energy of a session has cost so far: ReceiptType (8.3.5.3.59), by the prices of the schedule it follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`core` schedules ⇄ ScheduleTuple, price schedules and EVPowerProfile (8.3.5.3.38 to 8.3.5.3.50).
+"""`core` schedules ⇄ ScheduleTuple, price schedules and EVPowerProfile (ISO 15118-20, 8.3.5.3.9 to 8.3.5.3.54).
 
 Power into the vehicle is positive. A point below zero is what may be given back: it goes into DischargingSchedule, as a
 positive figure (see `rational.discharge`). A schedule without such a point says nothing of giving back: the offer does.
@@ -25,7 +25,7 @@ Message = dict[str, Any]
 Points = tuple[tuple[int, int], ...]
 
 BY_POWER: Final = "urn:iso:std:iso:15118:-20:PriceAlgorithm:1-Power"
-"""Each part of the power has its own price (table 131)."""
+"""The price depends on the power (PriceRule, 8.3.5.3.54)."""
 MOST_ENTRIES: Final = 1024
 _NO_CURRENCY: Final = "XXX"
 """ISO 4217: no currency."""

@@ -173,9 +173,9 @@ class Iso20Secc:
         if twice or came.name not in open_here:
             wanted = " or ".join(sorted(open_here)) or "nothing"
             text = "the one before it has no answer yet" if twice else f"{wanted} is what may come in {self.state}"
-            self.refuse(came, "FAILED_SequenceError", text, "8.7.3")
+            self.refuse(came, "FAILED_SequenceError", text, "8.6")
         elif came.name != "SessionSetupReq" and came.body["Header"]["SessionID"] != self.session.id:
-            self.refuse(came, "FAILED_UnknownSession", "it names a session that is not this one", "8.3.4.1")
+            self.refuse(came, "FAILED_UnknownSession", "it names a session that is not this one", "8.6")
         elif self._doom is not None and came.name != "SessionStopReq":
             code, text, by, fault = self._doom
             self.refuse(came, code, text, "", by=by, fault=fault)
@@ -189,13 +189,16 @@ class Iso20Secc:
             handler(came)
 
     def _unreadable(self, frame: v2gtp.Frame, error: wire.Unreadable) -> None:
-        """Its sender is answered what it asked, if that can be read, else what it was to ask."""
+        """Its sender is answered what it asked, if that can be read, else what it was to ask.
+
+        The standard lets such a message be ignored ([V2G20-445]), which leaves the output on until a timer runs out;
+        an answer that fails ends it at once, for both ends."""
         name, type_ = error.name, frame.type
         if not name.endswith("Req") or wire.response_to(name) not in EMPTY:
             name = min(self.allowed - {"SessionStopReq"}, default="SessionStopReq")
             type_ = wire.payload_of(name)
         came = Came(type_, wire.stream_of(type_), name, {}, frame.payload)
-        self.refuse(came, "FAILED", f"it cannot be read: {error}", "7.9.1")
+        self.refuse(came, "FAILED", f"it cannot be read: {error}", "[V2G20-445]")
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def answer(self, came: Came, code: str = "OK", /, signature: Message | None = None, **fields: Any) -> None:

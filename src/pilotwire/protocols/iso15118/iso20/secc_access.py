@@ -30,7 +30,7 @@ REJECTIONS: Final = {
     "no-contract": "WARNING_NoContractMatchingPCIDFound",
     "no-certificate": "WARNING_NoCertificateAvailable",
 }
-"""`Authorize.reason` of a contract → response code (table 225); any other reason is GeneralPnCAuthorizationError."""
+"""`Authorize.reason` of a contract → response code ; any other reason is GeneralPnCAuthorizationError."""
 NEW_SESSION: Final = bytes(8)
 
 
@@ -144,7 +144,7 @@ class Access:
         try:
             pnc.check_signed(secc.pnc, "iso20", came.name, came.body, came.body["Header"].get("Signature"), chain[0])
         except SignatureError as error:
-            secc.refuse(came, "FAILED_SignatureError", str(error), "7.3.4")
+            secc.refuse(came, "FAILED_SignatureError", str(error), "8.3.4.3.3")
             return False
         verdict = secc.pnc.contract("iso20", chain, "", secc.now)
         if not verdict.ok:
@@ -190,7 +190,7 @@ class Access:
             try:
                 pnc.check_signed(secc.pnc, "iso20", came.name, came.body, signature, chain[0])
             except SignatureError as error:
-                secc.refuse(came, "FAILED_SignatureError", str(error), "7.3.4")
+                secc.refuse(came, "FAILED_SignatureError", str(error), "8.3.4.3.9")
                 return
             verdict = secc.pnc.provisioning("iso20", chain, secc.now)
             if not verdict.ok:

@@ -160,7 +160,7 @@ class Power:
             secc.refuse(came, "FAILED_PowerDeliveryNotApplied", "energy flows already", "8.3.4.3.8")
             return
         if came.body["EVProcessing"] != "Finished":
-            # Its profile is not made yet ([V2G20-1015]); nothing is closed for it.
+            # Its profile is not made yet; nothing is closed for it.
             secc.answer(came)
             return
         refusal = self._channel(came) or (("", "") if self.standby else self._profile(came))
@@ -253,9 +253,7 @@ class Power:
             secc.answer(came, "WARNING_StandbyNotAllowed", **self._status())
             return
         self.standby = True
-        secc.output.zero()
-        if secc.mode.standby_opens:
-            secc.output.off()
+        secc.output.zero()  # contactors stay closed in standby, at both ends
         secc.answer(came, **self._status())
 
     def _renegotiated(self, came: Came) -> None:

@@ -73,7 +73,7 @@ class Services:
         secc, id_ = self.secc, came.body["ServiceID"]
         sets = self._sets(id_)
         if not sets:
-            secc.refuse(came, "FAILED_ServiceIDInvalid", f"service {id_} is not offered", "8.3.4.3.5")
+            secc.refuse(came, "FAILED_ServiceIDInvalid", f"service {id_} is not offered", "[V2G20-464]")
             return
         self._told[id_] = sets
         secc.go("ServiceSelection")

@@ -1,6 +1,6 @@
 """The side streams of the station: schedules anew, meter readings confirmed, the vehicle's check in and out.
 
-They run beside the main stream: each may have a request open while the main one has (7.8.3.1).
+They run beside the main stream: each may have a request open while the main one has.
 """
 
 from __future__ import annotations
@@ -102,12 +102,12 @@ class Sides:
         try:
             pnc.check_signed(secc.pnc, "iso20", came.name, came.body, signature, session.contract[0])
         except SignatureError as error:
-            secc.refuse(came, "FAILED_MeteringSignatureNotValid", str(error), "8.3.4.3.9")
+            secc.refuse(came, "FAILED_MeteringSignatureNotValid", str(error), "8.3.4.3.11")
             return
         confirmed = {name: data[name] for name in ("MeterInfo", "Receipt") if data.get(name) is not None}
         if data["SessionID"] != session.id or confirmed not in self._wanted:
             text = "it confirms a reading that it was not told"
-            secc.refuse(came, "FAILED_MeteringSignatureNotValid", text, "8.3.4.3.9")
+            secc.refuse(came, "FAILED_MeteringSignatureNotValid", text, "8.3.4.3.11")
             return
         self._wanted = []
         secc.notices.discard("MeteringConfirmation")

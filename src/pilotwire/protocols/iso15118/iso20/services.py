@@ -1,4 +1,4 @@
-"""Services of ISO 15118-20, their identifiers and their parameter sets (8.4.3.2, tables 204 to 217)."""
+"""Services of ISO 15118-20, their identifiers and their parameter sets (8.4.3, from table 204 on)."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ INTERNET_SETS: Final = [
     {"ParameterSetID": place, "Parameter": [parameter("Protocol", protocol), parameter("Port", port)]}
     for place, (protocol, port) in enumerate((("https", 443), ("http", 80)), 1)
 ]
-"""Table 216."""
+"""The internet service: which protocol at which port."""
 PARKING_SETS: Final = [
     {"ParameterSetID": place, "Parameter": [parameter("IntendedService", service), parameter("ParkingStatusType", 3)]}
     for place, service in enumerate((1, 2), 1)
 ]
-"""Table 217: check in, check out; parked by hand, by whoever sits inside."""
+"""Parking status: check in, check out; parked by hand, by whoever sits inside."""

@@ -1,4 +1,4 @@
-"""Which request may come in which state of the station: the table of ISO 15118-20, 8.7.3.
+"""Which request may come in which state of the station: the sequences of ISO 15118-20, 8.6.
 
 A state is named after the request that it waits for. Those of the energy services are in `modes`. What is not here is
 answered FAILED_SequenceError, and the session is over.

@@ -27,7 +27,7 @@ SCHEMAS: Final = {
 SIDE_STREAMS: Final = frozenset(
     {v2gtp.SCHEDULE_RENEGOTIATION, v2gtp.METERING_CONFIRMATION, v2gtp.ACDP_SYSTEM_STATUS, v2gtp.PARKING_STATUS}
 )
-"""Payload types that run beside the main stream, each with requests and responses of its own (7.8.3.1)."""
+"""Payload types that run beside the main stream, each with requests and responses of its own."""
 MAIN_STREAM: Final = 0
 """The name of the main stream, whichever payload type a message on it has."""
 COMMON_NAMESPACE: Final = "urn:iso:std:iso:15118:-20:CommonMessages"

@@ -35,8 +35,6 @@ class SeccMode:
     """The state behind PowerDelivery(Stop)."""
     sides: ClassVar[Mapping[int, frozenset[str]]] = {}
     """Side streams of its own: payload type → requests, open whenever the service is selected."""
-    standby_opens: ClassVar[bool] = True
-    """The contactor opens in standby."""
 
     def __init__(self, secc: Iso20Secc, selection: Selection) -> None:
         self.secc = secc

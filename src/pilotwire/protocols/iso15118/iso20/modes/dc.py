@@ -68,7 +68,6 @@ class DcSecc(SeccMode):
     stopped = "DC_WeldingDetection"
     locks_early: ClassVar[bool] = True
     """The plug is locked before the cable is checked."""
-    standby_opens = False  # closing it again onto a battery would want a precharge
 
     def __init__(self, secc: Iso20Secc, selection: Selection) -> None:
         super().__init__(secc, selection)
