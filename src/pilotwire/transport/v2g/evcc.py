@@ -22,7 +22,7 @@ from pilotwire.protocols.iso15118.config import Dialect, EvccConfig
 from pilotwire.protocols.iso15118.evcc import Evcc
 from pilotwire.protocols.iso15118.sdp import Wireless
 from pilotwire.protocols.iso15118.timers import SETUP
-from pilotwire.transport.runtime import LoopScheduler
+from pilotwire.transport.runtime import SteadyScheduler
 
 from . import discovery, interfaces
 from .link import Events, V2gLink
@@ -68,7 +68,7 @@ async def dial_secc(
     security = security or ("none" if context is None else "preferred")
     if security != "none" and context is None:
         raise ConfigError("a vehicle that wants TLS needs the roots that it trusts")
-    scheduler = scheduler or LoopScheduler()
+    scheduler = scheduler or SteadyScheduler()
     begun = int(scheduler.now())
     if host is None:
         if interface is None:

@@ -26,7 +26,7 @@ from pilotwire.core.time import Scheduler
 from pilotwire.protocols.iso15118.config import SeccConfig
 from pilotwire.protocols.iso15118.sdp import SdpServer
 from pilotwire.protocols.iso15118.secc import Secc
-from pilotwire.transport.runtime import LoopScheduler
+from pilotwire.transport.runtime import SteadyScheduler
 
 from . import discovery, hello, interfaces
 from .link import Events, V2gLink
@@ -71,7 +71,7 @@ class SeccServer:
         self._make = make
         self._opened = opened
         self._most = most
-        self._scheduler = scheduler or LoopScheduler()
+        self._scheduler = scheduler or SteadyScheduler()
         self._tap = tap
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
