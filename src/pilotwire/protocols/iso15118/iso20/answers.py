@@ -1,4 +1,4 @@
-"""The least that the schema takes as an answer to each request: what stands in it when the answer is FAILED.
+"""The least that the schema takes as an answer to each request: what stands in it when the answer is FAILED ([V2G20-736]).
 
 `COMMON` here; each energy service brings its own (`modes.*.EMPTY`), and `modes.empty` knows all.
 """

@@ -194,7 +194,7 @@ class Iso20Evcc:
             return
         self.alarms.drop(f"answer {came.stream}")
         if asked != "SessionSetupReq" and came.body["Header"]["SessionID"] != self.session:
-            self.wrong(f"{came.name} is of another session", "8.6", "UnknownSession")
+            self.wrong(f"{came.name} is of another session", "[V2G20-460]", "UnknownSession")
             return
         code = came.body["ResponseCode"]
         if code.startswith("FAILED"):

@@ -173,9 +173,9 @@ class Iso20Secc:
         if twice or came.name not in open_here:
             wanted = " or ".join(sorted(open_here)) or "nothing"
             text = "the one before it has no answer yet" if twice else f"{wanted} is what may come in {self.state}"
-            self.refuse(came, "FAILED_SequenceError", text, "8.6")
+            self.refuse(came, "FAILED_SequenceError", text, "[V2G20-459]")
         elif came.name != "SessionSetupReq" and came.body["Header"]["SessionID"] != self.session.id:
-            self.refuse(came, "FAILED_UnknownSession", "it names a session that is not this one", "8.6")
+            self.refuse(came, "FAILED_UnknownSession", "it names a session that is not this one", "[V2G20-460]")
         elif self._doom is not None and came.name != "SessionStopReq":
             code, text, by, fault = self._doom
             self.refuse(came, code, text, "", by=by, fault=fault)

@@ -144,7 +144,7 @@ class Access:
         try:
             pnc.check_signed(secc.pnc, "iso20", came.name, came.body, came.body["Header"].get("Signature"), chain[0])
         except SignatureError as error:
-            secc.refuse(came, "FAILED_SignatureError", str(error), "8.3.4.3.3")
+            secc.refuse(came, "FAILED_SignatureError", str(error), "[V2G20-461]")
             return False
         verdict = secc.pnc.contract("iso20", chain, "", secc.now)
         if not verdict.ok:
@@ -190,7 +190,7 @@ class Access:
             try:
                 pnc.check_signed(secc.pnc, "iso20", came.name, came.body, signature, chain[0])
             except SignatureError as error:
-                secc.refuse(came, "FAILED_SignatureError", str(error), "8.3.4.3.9")
+                secc.refuse(came, "FAILED_SignatureError", str(error), "[V2G20-461]")
                 return
             verdict = secc.pnc.provisioning("iso20", chain, secc.now)
             if not verdict.ok:

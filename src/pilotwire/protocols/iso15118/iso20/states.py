@@ -33,4 +33,5 @@ COMMON: Final[Allowed] = {
     "Over": requests(),
 }
 """Before and between the energy services. `Resumed` is made of the paused session's service: its
-ChargeParameterDiscovery comes at once, or the authorisation anew."""
+ChargeParameterDiscovery comes at once ([V2G20-2098]: its authorisation still holds), or, from stacks that do not know
+that, the authorisation anew."""
