@@ -1,6 +1,6 @@
-"""The least that the schema takes as an answer to each request: what stands in it when the answer is FAILED ([V2G20-736]).
+"""The least that the schema takes as an answer to each request: what stands beside FAILED ([V2G20-736]).
 
-`COMMON` here; each energy service brings its own (`modes.*.EMPTY`), and `modes.empty` knows all.
+`COMMON` here; each energy service brings its own (`AC_EMPTY`, ...), and `modes.EMPTY` is all of them.
 """
 
 from __future__ import annotations
