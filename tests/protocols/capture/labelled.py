@@ -40,7 +40,11 @@ def read(session: V2gSession) -> Timeline:
 
 def name_of(frame: v2gtp.Frame, schema: str) -> str:
     """The message of a frame, by trying."""
-    for each in (schema, "iso20-common", "sap"):
+    own = schema.startswith("iso20")
+    by_type = {
+        v2gtp.MAIN: ("iso20-common",), v2gtp.SAP: ("sap",) if own else (schema, "sap"), v2gtp.DC: ("iso20-dc",),
+    }  # fmt: skip
+    for each in by_type.get(frame.type, (schema, "iso20-common")):
         try:
             message = exi.decode(each, frame.payload)
         except exi.DecodeError:

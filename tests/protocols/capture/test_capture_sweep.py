@@ -12,7 +12,15 @@ from pilotwire.protocols import exi
 from pilotwire.protocols.capture import explain
 from pilotwire.protocols.iso15118 import v2gtp
 
-DIALECTS = [("iso2", "DC"), ("iso2", "AC"), ("din", "DC"), ("iso20-dc", "DC"), ("iso20-ac", "AC")]
+DIALECTS = [
+    ("iso2", "DC"),
+    ("iso2", "AC"),
+    ("din", "DC"),
+    ("iso20-dc", "DC"),
+    ("iso20-ac", "AC"),
+    ("iso20-wpt", "WPT"),
+    ("iso20-acdp", "DC_ACDP"),
+]
 
 
 def answers(dialect: str, service: str) -> list[str]:
@@ -27,7 +35,7 @@ def refuse(session: V2gSession, dialect: str, name: str) -> None:
     def spoil(frame: v2gtp.Frame, side: str) -> list[v2gtp.Frame]:
         if side != "evse" or name_of(frame, dialect) != name:
             return [frame]
-        for schema in (dialect, "iso20-common"):
+        for schema in (dialect, "iso20-common", "iso20-dc"):
             try:
                 message = exi.decode(schema, frame.payload)
             except exi.DecodeError:
@@ -44,6 +52,8 @@ def refuse(session: V2gSession, dialect: str, name: str) -> None:
 @pytest.mark.parametrize(("dialect", "service"), DIALECTS)
 def test_an_answer_that_is_lost_is_named_with_its_timer(dialect: str, service: str) -> None:
     for name in answers(dialect, service):
+        if name == "ACDP_SystemStatusRes":
+            continue  # a side stream: what the main one waits for has been waited for longer
         session = V2gSession(dialect, service)
         lose(session, dialect, name)
         found = explain(read(session.begin(2_500).halt(12_000)))
@@ -67,6 +77,8 @@ def test_a_connection_that_breaks_behind_an_answer_is_named_with_who_broke_it(
     dialect: str, service: str, side: str
 ) -> None:
     for name in answers(dialect, service)[:-1]:
+        if name == "ACDP_SystemStatusRes":
+            continue  # a side stream: others speak in the same millisecond
         session = V2gSession(dialect, service)
 
         def spoil(frame: v2gtp.Frame, who: str, name: str = name, session: V2gSession = session) -> list[v2gtp.Frame]:

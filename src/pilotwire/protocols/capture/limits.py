@@ -10,7 +10,13 @@ from pilotwire.protocols.iso15118.iso20 import timers as iso20
 
 _20: Final = {
     name.removesuffix("Req"): ms
-    for table in (iso20.COMMON_MESSAGES, iso20.AC_MESSAGES, iso20.DC_MESSAGES)
+    for table in (
+        iso20.COMMON_MESSAGES,
+        iso20.AC_MESSAGES,
+        iso20.DC_MESSAGES,
+        iso20.WPT_MESSAGES,
+        iso20.ACDP_MESSAGES,
+    )
     for name, ms in table.items()
 }
 EVCC_TIMEOUTS: Final[dict[str, dict[str, int]]] = {

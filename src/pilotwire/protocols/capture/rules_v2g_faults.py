@@ -45,11 +45,14 @@ def warned(talk: Talk) -> Explanation | None:
     return said("warning", sentence, request or before[-1], code, "evse")
 
 
+_NO_ERROR: Final = frozenset({"NO_ERROR", "OK_NoEVError"})
+
+
 def ev_error(talk: Talk) -> Explanation | None:
     """The first message in which the vehicle reports an error of its own."""
     for entry in talk.messages:
         code = find(entry.body, "EVErrorCode") if entry.side == "ev" else None
-        if code is not None and code != "NO_ERROR":
+        if code is not None and code not in _NO_ERROR:
             return said(
                 "vehicle error", f"The car reported {code} in {told(entry)}.", entry, f"EVErrorCode {code}", "ev"
             )
@@ -126,11 +129,25 @@ def late_answer(talk: Talk) -> Explanation | None:
     return None
 
 
+_SIDE_STREAMS: Final = frozenset({"ACDP_SystemStatusReq", "MeteringConfirmationReq"})
+"""Requests that go beside the main stream (-20): they are sent while another waits for its answer."""
+
+
 def no_answer(talk: Talk) -> Explanation | None:
     """The last request was not answered in time."""
-    last = talk.last
-    if last is None or not last.name.endswith("Req"):
+    answered = max((entry.index for entry in talk.messages if entry.name.endswith("Res")), default=0)
+    requests = [pair.request for pair in talk.pairs]
+    open_ = [
+        pair.request
+        for pair in talk.pairs
+        if pair.answer is None
+        and (pair.request.index > answered or pair.request.name not in _SIDE_STREAMS)
+        and all(later.name in _SIDE_STREAMS for later in requests if later.index > pair.request.index)
+    ]
+    if not open_:
         return None
+    # Of side streams (-20) several may be open: the one whose time is over first.
+    last = min(open_, key=lambda entry: entry.at_us + answer_ms(entry.name, entry.schema) * 1_000)
     most = answer_ms(last.name, last.schema)
     closing = talk.closing
     until = talk.end_us if closing is None else closing.at_us
