@@ -246,3 +246,13 @@ def test_good_news_of_the_isolation_counts_only_when_it_was_tested() -> None:
     assert not output.isolated
     output.tested("valid")
     assert not output.isolated, "and a fault is not talked away"
+
+
+@pytest.mark.parametrize("lost", ["authorised", "locked", "closed"])
+def test_what_is_taken_back_ends_the_flow(lost: str) -> None:
+    output, said = ready()
+    output.request(SOME)
+    assert said[-1] == SOME
+    setattr(output, lost, False)
+    output.request(Requested(mv=400_000, ma=9_000))
+    assert said[-1] == Requested()
