@@ -53,12 +53,15 @@ def refuse(session: V2gSession, dialect: str, name: str) -> None:
 def test_an_answer_that_is_lost_is_named_with_its_timer(dialect: str, service: str) -> None:
     for name in answers(dialect, service):
         if name == "ACDP_SystemStatusRes":
-            continue  # a side stream: what the main one waits for has been waited for longer
+            continue  # what the main stream waits for has been waited for longer
         session = V2gSession(dialect, service)
         lose(session, dialect, name)
         found = explain(read(session.begin(2_500).halt(12_000)))
         assert (found.kind, found.side) == ("no answer", "evse"), found.sentence
-        assert found.rule == f"V2G_EVCC_Msg_Timeout_{name.removesuffix('Res')}Req"
+        # Every answer is lost from there on: a side stream that was open has been waited for as well.
+        named = {f"V2G_EVCC_Msg_Timeout_{name.removesuffix('Res')}Req"}
+        named |= {"V2G_EVCC_Msg_Timeout_ACDP_SystemStatusReq"} if dialect == "iso20-acdp" else set()
+        assert found.rule in named
 
 
 @pytest.mark.parametrize(("dialect", "service"), DIALECTS)
