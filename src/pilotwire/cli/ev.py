@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotwire.cli.can_ends import EDITIONS
 from pilotwire.cli.options import address, parser, positive
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    import argparse
-
+    from pilotwire.cli.can_ends import CanCar
     from pilotwire.protocols.iso15118.config import Dialect, EvccConfig
     from pilotwire.transport.v2g.link import V2gLink
     from pilotwire.transport.v2g.tls import EvccTls
+    from pilotwire.vehicle.car import Vehicle
     from pilotwire.vehicle.inside import Inside
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {
@@ -35,13 +37,16 @@ _QUIET = {"Flowing", "Offered"}
 def main(name: str, arguments: Sequence[str]) -> int:
     options = parser(
         name,
-        "A vehicle with a battery that charges at any station that speaks DIN SPEC 70121, ISO 15118-2 or ISO 15118-20. "
-        "Finds the station on an interface by SDP, or connects to a host and port. Ends with 0 when the session ended "
-        "in order.",
+        "A vehicle with a battery that charges at any station that speaks DIN SPEC 70121, ISO 15118-2 or ISO 15118-20: "
+        "finds it on an interface by SDP, or connects to a host and port. With --link it speaks CHAdeMO or GB/T 27930 "
+        "on a CAN bus, with `pilotwire station` there. Ends with 0 when the session ended in order.",
     )
-    place = options.add_mutually_exclusive_group(required=True)
+    place = options.add_mutually_exclusive_group()
     place.add_argument("--interface", "-i", metavar="NAME", help="where to look for the station (SDP)")
     place.add_argument("--host", type=address, metavar="HOST:PORT", help="the station's address, e.g. [::1]:50000")
+    place.add_argument("--can", metavar="BUS", help="socketcan:can0, udp_multicast:239.74.163.2 or virtual:name")
+    options.add_argument("--link", choices=("v2g", *EDITIONS), default="v2g", help="how it talks (%(default)s)")
+    options.add_argument("--edition", metavar="N", help="of --link: chademo 1 or 2, gbt27930 2011 or 2015 (the newest)")
     options.add_argument("--protocol", choices=PROTOCOLS, default="auto", help="what to speak (%(default)s)")
     options.add_argument("--service", choices=SERVICES, default="dc", help="energy service (%(default)s)")
     options.add_argument("--car", default="compact three-phase 11 kW", metavar="KIND", help="kind of car (%(default)s)")
@@ -64,14 +69,34 @@ def main(name: str, arguments: Sequence[str]) -> int:
     chosen = options.parse_args(arguments)
     if (chosen.contract or chosen.install) and chosen.pki is None:
         raise ConfigError("Plug & Charge needs TLS: give --pki FOLDER (made by `pilotwire pki FOLDER`)")
+    check(chosen)
     return asyncio.run(_run(chosen))
+
+
+def check(chosen: argparse.Namespace) -> None:
+    """What does not go together. Raises ConfigError."""
+    if chosen.link == "v2g":
+        if chosen.can is not None:
+            raise ConfigError("--can needs --link chademo or --link gbt27930")
+        if chosen.edition is not None:
+            raise ConfigError("--edition is of --link chademo or gbt27930; say --protocol instead")
+        if chosen.interface is None and chosen.host is None:
+            raise ConfigError("say where the station is: --interface NAME, --host HOST:PORT, or --link ... --can BUS")
+        return
+    if chosen.can is None:
+        raise ConfigError(f"--link {chosen.link} needs the bus: --can udp_multicast:239.74.163.2 or the like")
+    if chosen.pki is not None:
+        raise ConfigError(f"--pki is for --link v2g: {chosen.link} knows no certificates")
 
 
 def percent(text: str) -> int:
     """0.1 % out of a percentage."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= 100:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage from 0 to 100")
     return round(value * 10)
 
 
@@ -150,7 +175,6 @@ def _plain(value: Any) -> Any:
 async def _run(chosen: argparse.Namespace) -> int:
     from pilotwire.core.ev_link import Halt, Parted
     from pilotwire.transport.runtime import LoopScheduler
-    from pilotwire.transport.v2g.evcc import dial_secc
     from pilotwire.vehicle.car import Vehicle
     from pilotwire.vehicle.catalogue import CATALOGUE
     from pilotwire.vehicle.inside import Habits, Inside
@@ -158,7 +182,7 @@ async def _run(chosen: argparse.Namespace) -> int:
     kind = CATALOGUE.get(chosen.car)
     if kind is None:
         raise ConfigError(f"there is no car {chosen.car!r}; `pilotwire ev --list-cars` names them")
-    dc = chosen.service.startswith("dc")
+    dc = chosen.link != "v2g" or chosen.service.startswith("dc")
     scheduler = LoopScheduler()
     vehicle = Vehicle(kind, chosen.soc, target_soc=chosen.target, max_taken_wh=chosen.energy)
     voice = Voice(json=chosen.json)
@@ -168,18 +192,14 @@ async def _run(chosen: argparse.Namespace) -> int:
     )
     inside: Inside | None = None
 
-    def opened(link: V2gLink) -> Any:
+    def opened(link: V2gLink | CanCar) -> Any:
         nonlocal inside
         inside = Inside(vehicle, scheduler, link.command, dc=dc, habits=habits)
         inside.watch = voice
         inside.begin()
         return inside.event
 
-    tls, pnc = _secured(chosen)
-    where: dict[str, Any] = {"interface": chosen.interface}
-    if chosen.host is not None:
-        where = {"host": chosen.host.host, "port": chosen.host.port}
-    link = await dial_secc(evcc_config(chosen), opened, tls=tls, pnc=pnc, **where)
+    link = await (_network(chosen, opened) if chosen.link == "v2g" else _bus(chosen, vehicle, opened))
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -202,6 +222,23 @@ async def _run(chosen: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0 if parted.ok else 1
+
+
+async def _network(chosen: argparse.Namespace, opened: Callable[[V2gLink], Any]) -> V2gLink:
+    from pilotwire.transport.v2g.evcc import dial_secc
+
+    tls, pnc = _secured(chosen)
+    where: dict[str, Any] = {"interface": chosen.interface}
+    if chosen.host is not None:
+        where = {"host": chosen.host.host, "port": chosen.host.port}
+    return await dial_secc(evcc_config(chosen), opened, tls=tls, pnc=pnc, **where)
+
+
+async def _bus(chosen: argparse.Namespace, vehicle: Vehicle, opened: Callable[[CanCar], Any]) -> CanCar:
+    from pilotwire.cli.can_ends import ev_end, plug_in
+
+    machine = ev_end(chosen.link, chosen.edition, vehicle, gives=chosen.discharge is not None)
+    return await plug_in(chosen.link, chosen.can, machine, opened)
 
 
 def _secured(chosen: argparse.Namespace) -> tuple[EvccTls | None, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotwire.cli.can_ends import EDITIONS, open_can_outlet
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.evse_link import AuthorizationAsked, Ended, Paused
 
@@ -17,20 +18,25 @@ if TYPE_CHECKING:
     from pilotwire.transport.v2g.link import V2gLink
 
 Closer = Callable[[], Awaitable[None]]
-LINKS = ("v2g",)
+FORMS = "v2g:INTERFACE, v2g:HOST:PORT, chademo:BUS or gbt27930:BUS, where BUS is socketcan:can0 or the like"
 _UNPLUG_MS = 1_000
 """From the end of a conversation to the plug's being out, where nothing but the network says so."""
 
 
 class Outlet:
-    """One EVSE whose vehicles come over a carrier. The plug is in while one talks, and while its session is paused."""
+    """One EVSE whose vehicles come over a carrier. Where nothing but a network says so the plug is in while one talks,
+    and while its session is paused."""
 
-    def __init__(self, station: Station, evse: int, scheduler: Scheduler, token: str) -> None:
-        """`token`: the card that is shown when a vehicle asks to be let in; empty: nobody shows one."""
+    def __init__(
+        self, station: Station, evse: int, scheduler: Scheduler, token: str, *, plug_seen: bool = False
+    ) -> None:
+        """`token`: the card that is shown when a vehicle asks to be let in; empty: nobody shows one. `plug_seen`: the
+        carrier tells when the plug is out (`pulled`)."""
         self._station = station
         self._evse = evse
         self._scheduler = scheduler
         self._token = token
+        self._plug_seen = plug_seen
         self._paused = False
         self._conversations = 0
 
@@ -44,7 +50,7 @@ class Outlet:
 
         def event(event: Any) -> None:
             self._hear(plugged, event)
-            if type(event) is Ended:
+            if type(event) is Ended and not self._plug_seen:
                 self._scheduler.call_later(_UNPLUG_MS, lambda: self._unplug(mine))
 
         return event
@@ -57,6 +63,10 @@ class Outlet:
         if type(event) is AuthorizationAsked and event.by == "external" and self._token and waits:
             self._station.tap(self._evse, self._token)
 
+    def pulled(self) -> None:
+        """The plug is out."""
+        self._station.links.unplug(self._evse)
+
     def _unplug(self, conversation: int) -> None:
         if conversation == self._conversations and not self._paused:
             self._station.links.unplug(self._evse)
@@ -65,10 +75,13 @@ class Outlet:
 async def open_outlet(
     station: Station, evse: int, spec: str, scheduler: Scheduler, *, token: str, pki: Path | None
 ) -> Closer:
-    """Let vehicles in at an EVSE by `v2g:INTERFACE` or `v2g:HOST:PORT`; returns what ends it. Raises ConfigError."""
+    """Let vehicles in at an EVSE by `spec`, one of FORMS; returns what ends it. Raises ConfigError."""
     kind, _, place = spec.partition(":")
-    if kind not in LINKS or not place:
-        raise ConfigError(f"--link {spec!r}: write v2g:INTERFACE or v2g:HOST:PORT")
+    if kind in EDITIONS and place:
+        outlet = Outlet(station, evse, scheduler, token, plug_seen=True)
+        return open_can_outlet(outlet, kind, place, station.config.evses[evse - 1]).close
+    if kind != "v2g" or not place:
+        raise ConfigError(f"--link {spec!r}: write {FORMS}")
     from pilotwire.transport.v2g.secc import run_secc
 
     outlet = Outlet(station, evse, scheduler, token)
