@@ -561,6 +561,8 @@ def cabinet(options: argparse.Namespace) -> bool:
             batch = 5
             for part in pool.map(run_episodes, range(first, first + batch * workers, batch), [batch] * workers):
                 total.merge(part)
+                for fault in part.faults:
+                    print(f"  {fault}", flush=True)
             first += batch * workers
             done = total.hard
             if done // 10_000 > said:

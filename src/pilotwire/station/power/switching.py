@@ -17,6 +17,8 @@ LEAVE_MS = 2_000
 """It may go on delivering for so long after it was turned off."""
 _START_MS = 8_000
 """It must be running so long after it was turned on; a change of the voltage mode takes 4 s of it."""
+_WELDED_MS = 1_000
+"""A module that cannot be disconnected must have said by then that it is off; else nothing but its input is left."""
 _JUST_MS = 400
 """Only readings that are not older tell what others deliver: one of them may have died since ..."""
 _SURE_MS = 600
@@ -60,6 +62,10 @@ def step(stage: Stage, unit: Unit, now: int) -> None:
         stage.out.append(UnitChanged(unit.id, "in service", "tried again"))
     if unit.state == "free" and unit.running and not unit.out and now - max(unit.off_at, unit.since) > _START_MS:
         stage.withdraw(unit, "is on though it was turned off", now)
+    if unit.state == "stuck" and not unit.surely_off(now) and now - unit.since > _WELDED_MS:
+        stage.trip(
+            f"the switch of {unit.id} to output {unit.output} does not open, nor does it say that it is off", now
+        )
     if unit.state == "joined":
         _joined(stage, unit, now)
     elif unit.state == "leaving":
@@ -112,7 +118,7 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
     if nothing and waited >= 150:
         # The whole output gives nothing.
         stage.connect(unit, number, False, now)
-    elif zero and agreed and (unit.obeyed or waited >= 1_000):
+    elif zero and agreed and output.phase == "active" and (unit.obeyed or waited >= 1_000):
         stage.connect(unit, number, False, now)
     elif silent and agreed and output.phase == "active":
         unit.agreed_since = unit.agreed_since or now
