@@ -47,7 +47,7 @@ ledger: setup-test ## Run the tests that show requirements of the standard, and 
 
 timers: setup-test ## Try every timer of the vehicle links at its edges, and make the table of them
 	@rm -rf build/timers
-	@PILOTWIRE_TIMERS=build/timers $(PY) -m pytest -q -k timer tests/protocols tests/station tests/transport --numprocesses auto
+	@PILOTWIRE_TIMERS=build/timers $(PY) -m pytest -q -m timer tests/protocols tests/station tests/transport --numprocesses auto
 	@$(PY) tools/make_timers.py build/timers
 
 bench: setup-test ## Measure throughput, durability, memory and start-up; prints a table

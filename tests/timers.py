@@ -26,15 +26,11 @@ INSIDE, OUTSIDE = "inside", "outside"
 
 
 def every_timer(rules: Sequence[TimerRule]) -> Callable[[Any], Any]:
-    """Parametrizes a test with `rule` and `edge` (`inside`, `outside`)."""
-    return pytest.mark.parametrize(
-        ("rule", "edge"),
-        [
-            pytest.param(rule, edge, id=f"{rule.name}-{rule.side}-{edge}")
-            for rule in rules
-            for edge in (INSIDE, OUTSIDE)
-        ],
-    )
+    """Parametrizes a test with `rule` and `edge` (`inside`, `outside`), and marks it as one of timers."""
+    edges = [(rule, edge) for rule in rules for edge in (INSIDE, OUTSIDE)]
+    cases = [pytest.param(rule, edge, id=f"{rule.name}-{rule.side}-{edge}") for rule, edge in edges]
+    parametrized = pytest.mark.parametrize(("rule", "edge"), cases)
+    return lambda test: pytest.mark.timer(parametrized(test))
 
 
 def just(rule: TimerRule, edge: str) -> int:

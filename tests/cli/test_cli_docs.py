@@ -67,7 +67,8 @@ class Links(HTMLParser):
 def test_every_link_and_picture_of_the_site_leads_somewhere(built: Path):
     pages = {path.name: Links(path.read_text("utf-8")) for path in built.glob("*.html")}
     assert {
-        f"{name}.html" for name in [*ROLES, "index", "console", "commands", "conformance", "reference", "problems"]
+        f"{name}.html"
+        for name in [*ROLES, "index", "console", "vehicles", "timers", "commands", "conformance", "reference", "problems"]
     } == set(pages)
     for name, page in pages.items():
         assert page.inline == [], f"{name} has script or style within it"

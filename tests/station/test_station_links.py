@@ -327,3 +327,23 @@ def test_the_name_of_the_vehicle_stands_beside_the_token(make: Any, version: str
         for info in request.id_token.additional_info or ()
     ]
     assert named == [("020000000001", "MacAddress")]
+
+
+@pytest.mark.parametrize(("version", "waits"), [("1.6", "Preparing"), ("2.1", "EVConnected")])
+def test_cable_check_and_precharge_are_no_pause_of_the_car(make: Any, version: str, waits: str) -> None:
+    world = make(version)
+    car = Car(world)
+    car.arrives()
+    world.station.tap(1, "CARD1")
+    world.run(2)
+    car.charges()
+    if version == "1.6":
+        states = [request.status for request in world.csms.heard("StatusNotification") if request.connector_id == 1]
+    else:
+        states = [request.transaction_info.charging_state for request in world.csms.heard("TransactionEvent")]
+    assert "SuspendedEV" not in states
+    assert states.index(waits) < states.index("Charging")
+    car.say(Requested(mv=400_000))
+    world.run(2)
+    last = world.csms.heard("StatusNotification" if version == "1.6" else "TransactionEvent")[-1]
+    assert (last.status if version == "1.6" else last.transaction_info.charging_state) == "SuspendedEV"

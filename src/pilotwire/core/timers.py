@@ -1,7 +1,7 @@
 """The timers of standards as data: each one is exercised just inside and just outside of its limit by the tests.
 
 Every protocol with timers has a module `timers` with a tuple `TIMERS`; its machines read their limits from there and
-from nowhere else, so that the table in `docs/conformance/timers.md` is the code.
+from nowhere else, so that the table in `docs/guide/timers.md` is the code.
 """
 
 from __future__ import annotations

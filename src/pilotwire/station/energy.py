@@ -122,7 +122,8 @@ class Energy:
                 station.availability.advance(evse, event, quiet=True)
                 station.transactions.flows(evse)
                 station.availability.report(evse)
-            station.availability.advance(evse, event)
+            if event != "ev-pause" or not station.links.preparing(evse):
+                station.availability.advance(evse, event)
             if evse.phase != before:
                 self.rebalance(evse)
         self.rearm(evse, until, again)

@@ -31,6 +31,7 @@ from pilotwire.core.evse_link import (
     Offer,
     Paused,
     ProfileChosen,
+    Requested,
     Schedule,
     Stop,
 )
@@ -63,6 +64,7 @@ class Plugged:
         "evse",
         "fault",
         "outlet",
+        "preparing",
     )
 
     def __init__(self, links: Links, evse: Evse, hardware: Hardware) -> None:
@@ -72,6 +74,8 @@ class Plugged:
         self._refreshing = False
         self._stopped = False
         self.evse = evse
+        self.preparing = False
+        """A conversation has begun, and no energy has flowed in it yet."""
         self.asked: AuthorizationAsked | None = None
         """It waits to be let in."""
         self.fault: Fault | None = None
@@ -103,6 +107,7 @@ class Plugged:
     def _connected(self, event: Connected) -> None:
         self.car.connected = event
         self._stopped = False
+        self.preparing = event.protocol != "iec61851"
         self.look()
 
     def _identified(self, event: Identified) -> None:
@@ -153,6 +158,10 @@ class Plugged:
         if _wish(event) != _wish(before):
             self._links.needs(self)
 
+    def _requested(self, event: Requested) -> None:
+        if event.phase == "charge" and not event.ma and not event.mw:
+            self.preparing = False  # it could, and does not want to
+
     def _profile(self, event: ProfileChosen) -> None:
         self._links.station.smart_charging.planning.chosen(self.evse.id, event.points)
 
@@ -163,6 +172,7 @@ class Plugged:
 
     def _ended(self, event: Ended) -> None:
         self.asked = None
+        self.preparing = False
         self._stopped = True
         station = self._links.station
         if event.by == "ev" and event.ok:
@@ -256,6 +266,7 @@ _HANDLERS: dict[type, Callable[[Plugged, Any], None]] = {
     Limits: Plugged._limits,
     Needs: Plugged._needs,
     ProfileChosen: Plugged._profile,
+    Requested: Plugged._requested,
     Fault: Plugged._faulted,
     Ended: Plugged._ended,
     Paused: Plugged._paused,
@@ -331,6 +342,11 @@ class Links(Part):
             return identity.vin, "VIN"
         return (identity.mac.replace(":", ""), "MacAddress") if identity.mac else ("", "")
 
+    def preparing(self, evse: Evse) -> bool:
+        """The two talk (cable check, precharge, ...) and no energy has flowed yet: it is no pause."""
+        plugged = self._plugged.get(evse.id)
+        return plugged is not None and plugged.preparing
+
     def soc_known(self, evse: Evse) -> bool:
         """The state of charge of the car there is known: it has told it, or the station reads it (DC)."""
         car = self.car(evse)
@@ -363,6 +379,8 @@ class Links(Part):
         plugged = self._plugged.get(evse.id)
         if plugged is None:
             return
+        if evse.meter.power_mw:
+            plugged.preparing = False
         plugged.look()
         session = evse.session
         if session is not None and session.authorized and not session.ending:
