@@ -127,7 +127,8 @@ class Heard(Exchange):
         self._offer_changed(now)
 
     def _on_renegotiate(self, command: Renegotiate, now: int) -> None:
-        self._renegotiating = self.state in self.LOOP or self.state == "MeteringReceipt"
+        if not command.service:  # to choose the service anew is of ISO 15118-20 alone
+            self._renegotiating = self.state in self.LOOP
 
     def _on_receipt(self, command: ReceiptWanted, now: int) -> None:
         self._receipt_wanted = True
