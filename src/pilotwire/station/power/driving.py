@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .limits import QUIET_MA, SAFE_MA
+from .limits import FALL_MA_S, QUIET_MA, SAFE_MA, current_tolerance
 from .messages import OutputOff
 from .output import Output
 from .sharing import Part, share
@@ -13,6 +13,8 @@ from .unit import Unit
 
 _RAISE_MS = 200
 """A module is told more so often at most: the bus is slow."""
+_STOP_DELAY_MS = 350
+"""Until the order has come through, twice if need be, and the meter shows what it has done."""
 _STOP_MS = 1_500
 """Turned off in order it takes no longer; then it is an emergency."""
 
@@ -92,9 +94,17 @@ def _stopping(stage: Stage, output: Output, now: int) -> None:
     _all_off(stage, output, now)
     if measured(output, now) and output.ma <= QUIET_MA and output.measured_at > output.since:
         _off(stage, output, now)
-    elif now - output.since >= _STOP_MS:
+    elif now - output.since >= _STOP_MS or (
+        measured(output, now) and output.ma > _falling(output.stop_ma, now - output.since)
+    ):
         text = f"current does not stop: {output.ma} mA" if measured(output, now) else "nothing is measured"
         stage.fail(output, "", text, now)
+
+
+def _falling(ma: int, waited: int) -> int:
+    """The most that may still flow when so much was turned off."""
+    rest = max(0, ma - FALL_MA_S * max(0, waited - _STOP_DELAY_MS) // 1000)
+    return rest + current_tolerance(rest)
 
 
 def _emergency(stage: Stage, output: Output, now: int) -> None:

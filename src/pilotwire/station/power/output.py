@@ -25,6 +25,8 @@ class Output:
         self.reason = ""
         self.fault = False
         self.ramp_ma = 0
+        self.stop_ma = 0
+        """What flowed when it was told to stop."""
         self.trim_ma = 0
         """Taken off because more is measured than was asked for."""
         self.ceiling_ma = 0
@@ -51,6 +53,7 @@ class Output:
         self.phase = phase
         self.since = now
         self.opened = False
+        self.stop_ma = self.ma
         if reason:
             self.reason = reason
         if phase != "active":

@@ -123,7 +123,8 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
     elif silent and agreed and output.phase == "active":
         unit.agreed_since = unit.agreed_since or now
         if now - unit.agreed_since >= _SURE_MS:
-            stage.connect(unit, number, False, now)
+            # It has not said so itself: for all we know another lies, and current flows. The switch can break it.
+            stage.connect(unit, number, False, now, loaded=True)
     elif output.phase in ("active", "stopping") and waited > LEAVE_MS and (not silent or not unit.present):
         if zero and (hidden is None or hidden < 0):
             return
