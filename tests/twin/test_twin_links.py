@@ -174,3 +174,22 @@ def test_a_car_gives_back_what_a_profile_asks_for_and_the_meter_counts_it(link: 
     over = place.session()
     assert over.status == "ended"
     assert over.energy_wh == pytest.approx(place.vehicle.taken_uj / 3.6e9, abs=1)
+
+
+@pytest.mark.parametrize("link", ["iso2-dc", "din"])
+def test_an_outlet_that_has_let_a_car_not_in_is_as_good_as_before(link: str) -> None:
+    place = Place(link)
+    place.link.plug()
+    place.shop.run(5)
+    assert place.link.plugged is not None and place.link.inside is not None
+    place.link.plugged.refuse("unknown")
+    place.shop.run(10)
+    assert place.link.inside.over is not None and not place.link.inside.over.ok
+    assert place.station.evses[0].fault == ""
+    place.link.pull()
+    place.shop.run(5)
+    place.link.plug()
+    place.shop.run(5)
+    place.station.tap(1, "AA11")
+    place.shop.run(60)
+    assert place.station.evses[0].meter.power_mw > 5_000_000

@@ -43,7 +43,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
     options.add_argument("--pcid", type=_matching(r"[A-Z0-9]{17,18}", "a PCID"), help="of the provisioning certificate")
     options.add_argument("--secc", type=_matching(r".{1,64}", "a name"), help="of the station")
     options.add_argument("--organization", type=_matching(r".{1,64}", "a name"), help="O of all subjects")
-    options.add_argument("--ocsp-url", help="where the status of certificates is told")
+    options.add_argument("--ocsp-url", help="where the status of certificates is told; left out, nobody is asked")
     options.add_argument("--json", action="store_true", help="print one JSON object a line")
     chosen = options.parse_args(arguments)
     return _make(chosen)
@@ -80,7 +80,7 @@ def _make(chosen: Namespace) -> int:
             now=now,
             kind=kind,
             names=names,
-            ocsp_url=chosen.ocsp_url or pki.OCSP_URL,
+            ocsp_url=chosen.ocsp_url or "",
         )
         place = folder / edition
         _write(made, place)

@@ -167,7 +167,7 @@ class Plugged:
 
     def _faulted(self, event: Fault) -> None:
         self.fault = event
-        if event.by == "evse":
+        if event.by == "evse" and event.code not in _NO_DEFECTS:
             self._links.station.break_down(self.evse.id, "OtherError")
 
     def _ended(self, event: Ended) -> None:
@@ -257,6 +257,11 @@ class Plugged:
         """The plug is out."""
         self.outlet.stop()
 
+
+_NO_DEFECTS = frozenset({
+    "AuthorizationTimeout", "CertificateNotTaken", "EVCommunicationError", "NotAuthorized", "NothingInCommon",
+})  # fmt: skip
+"""Faults on our side after which the outlet is as good as before, for the next vehicle."""
 
 _HANDLERS: dict[type, Callable[[Plugged, Any], None]] = {
     Connected: Plugged._connected,
