@@ -29,7 +29,7 @@ sources = st.lists(
 )
 
 
-@settings(max_examples=120, derandomize=True)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(sources, st.integers(200_000, 900_000), st.integers(10, 500))
 def test_a_battery_takes_what_the_sources_give(modules: list[Source], emf: int, milliohm: int):
     mv, flows = solve(modules, Battery(emf, milliohm), 0, 10)
