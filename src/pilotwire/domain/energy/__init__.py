@@ -1,0 +1,41 @@
+"""The energy of a site: who gets how much of what the connection, the transformer and the feeders can carry.
+
+`allocate(topology, policy, demands, signals, state, now)` is a pure function: the same input gives the same set-points,
+reasons and next state, whatever the order of the demands. Currents are mA on each phase of the grid side, power is mW,
+time is ms; everything is an integer. Import (into the site, into the car) is positive.
+
+    tree = SiteTree(nodes=(...), evses=(...))          # model
+    topology = prepare(tree)                           # validation, once for each configuration
+    result = allocate(topology, Policy(), demands, Signals(), State(), Moment(tick_ms=0, utc_ms=...))
+"""
+
+from .allocation import Allocation, SetPoint, allocate
+from .demand import Demand, Moment, Policy, Reading, Signals
+from .model import Evse, Limit, Node, SiteTree, Tenant
+from .reasons import Reason
+from .state import EvseState, State
+from .topology import Topology, prepare
+from .validation import Fault, faults_of
+
+__all__ = [
+    "Allocation",
+    "Demand",
+    "Evse",
+    "EvseState",
+    "Fault",
+    "Limit",
+    "Moment",
+    "Node",
+    "Policy",
+    "Reading",
+    "Reason",
+    "SetPoint",
+    "Signals",
+    "SiteTree",
+    "State",
+    "Tenant",
+    "Topology",
+    "allocate",
+    "faults_of",
+    "prepare",
+]

@@ -1,0 +1,211 @@
+"""One tick: limits, who is let in, fair shares, steps, and what of it may be commanded now."""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any, Literal
+
+import msgspec
+
+from pilotwire.core.errors import LocalError
+
+from .admission import admit
+from .behaviour import observe
+from .cars import Car, rank
+from .demand import Demand, Moment, Policy, Signals
+from .model import Evse
+from .pace import pace
+from .quantise import share
+from .reasons import Reason
+from .room import Room, room
+from .state import EvseState, State, tolerance
+from .topology import ROWS, WHAT, Terms, Topology
+
+
+class SetPoint(msgspec.Struct, frozen=True):
+    """What an EVSE is told: `value` in its unit (AC mA per phase, DC mW at the vehicle), 0 for a pause."""
+
+    evse: str
+    value: int
+    unit: Literal["mA", "mW"]
+    infeed_ma: int
+    """What that loads each of its phases with."""
+    target: int
+    """Its share; `value` is on the way there."""
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """`set_points` of every EVSE of the tree, by id in order; a reason for each; the state for the next tick."""
+
+    set_points: tuple[SetPoint, ...]
+    reasons: Mapping[str, Reason]
+    state: State
+
+
+def allocate(
+    topology: Topology,
+    policy: Policy,
+    demands: Iterable[Demand],
+    signals: Signals,
+    state: State,
+    now: Moment,
+) -> Allocation:
+    """Shares out what the site can carry now. Pure: no clock, no chance, no memory but `state`.
+
+    * No limit in force is ever exceeded by the sum of the set-points and the measured side loads, on any phase of any
+      node; nor by what may still be drawn under set-points that are under way, unless they already were above it.
+    * A set-point is 0 or a step from the minimum to the maximum.
+    * For the cars let in, shares are max-min fair within each rank of the policy, within a step, and no step of any
+      of them is left over. In `value` that holds as soon as all changes are over.
+
+    Raises LocalError for a demand of an EVSE that is not in the tree, and for two of one EVSE.
+    """
+    wanted = _by_evse(topology, demands)
+    voltage = topology.tree.voltage_mv
+    known: dict[str, tuple[Evse, int, EvseState]] = {}
+    for id, evse in topology.evses.items():
+        demand, old = wanted.get(id), state.evses.get(id)
+        seen = observe(old or EvseState(), signals.draws.get(id), now.tick_ms, policy.stale_ms)
+        known[id] = (evse, evse.phases if demand is None else demand.phases, seen)
+    limits = room(topology, policy, signals, known, now)
+    full = list(limits.left)
+    cars: list[Car] = []
+    gone: dict[str, tuple[EvseState, Terms]] = {}
+    for id in sorted(known):
+        evse, used, old = known[id]
+        terms = limits.limited_terms(topology.terms(evse, used))
+        demand = wanted.get(id)
+        if demand is None:
+            gone[id] = (old, terms)
+        else:
+            car = Car(evse, demand, old, terms, voltage)
+            car.rank = rank(car, policy, voltage, topology.count(evse, used), now.utc_ms)
+            cars.append(car)
+        if not old.infeed_ma and old.settled(now.tick_ms) and (old.drawn_ma or 0) > tolerance(0):
+            limits.take(terms, old.drawn_ma or 0)  # against its orders: nothing that we say takes it away
+    admitted = admit(cars, limits, policy, now.tick_ms)
+    groups = [list(group) for _, group in groupby(sorted(admitted, key=lambda car: (car.rank, car.id)), _rank)]
+    _guaranteed(groups, limits)
+    for group in groups:
+        share(group, limits)
+    targets = {car.id: car.level for car in cars}
+    reasons = {car.id: _why(car, topology, limits, policy) for car in cars}
+    for car in cars:
+        car.top = car.level
+    limits.left = full
+    settling = pace(cars, gone, limits, groups, now.tick_ms)
+    for car in cars:
+        if car.level < targets[car.id]:
+            reasons[car.id] = _held(car, topology, limits, policy, now.tick_ms, settling)
+    for id in gone:
+        reasons[id] = Reason(code="no_demand")
+    told = {car.id: (car, targets[car.id]) for car in cars}
+    points: list[SetPoint] = []
+    left: dict[str, EvseState] = {}
+    for id in sorted(known):
+        evse, _, old = known[id]
+        car, target = told.get(id, (None, 0))
+        points.append(_set_point(evse, car, target))
+        left[id] = _next(old, car, target, now.tick_ms, policy.rotate_ms)
+    return Allocation(tuple(points), {id: reasons[id] for id in sorted(reasons)}, State(left))
+
+
+def _by_evse(topology: Topology, demands: Iterable[Demand]) -> dict[str, Demand]:
+    wanted: dict[str, Demand] = {}
+    for demand in demands:
+        if demand.evse not in topology.evses:
+            raise LocalError(f"a demand of EVSE {demand.evse}, which is not in the tree")
+        if demand.evse in wanted:
+            raise LocalError(f"two demands of EVSE {demand.evse}: only one car can be there")
+        wanted[demand.evse] = demand
+    return wanted
+
+
+def _rank(car: Car) -> tuple[int, ...]:
+    return car.rank
+
+
+def _guaranteed(groups: list[list[Car]], limits: Room) -> None:
+    """What was promised comes before anybody gets more than that, by rank where not even that fits."""
+    for group in groups:
+        promised = [car for car in group if car.guaranteed > car.level]
+        tops = [car.top for car in promised]
+        for car in promised:
+            car.top = car.guaranteed
+        share(promised, limits)
+        for car, top in zip(promised, tops, strict=True):
+            car.top = top
+
+
+def _tightest(car: Car, limits: Room, needs_ma: int) -> int | None:
+    """The row that has no room for another `needs_ma`: of several the one with least, and of those the lowest node."""
+    left = limits.left
+    full = [(left[row] // each, at, row) for at, (row, each) in enumerate(car.terms) if left[row] < each * needs_ma]
+    return min(full)[2] if full else None
+
+
+def _limit(
+    code: Literal["limit", "waiting", "under_way"],
+    row: int | None,
+    car: Car,
+    topology: Topology,
+    limits: Room,
+    policy: Policy,
+) -> Reason:
+    if row is None:
+        return Reason(code="unexplained", order=policy.order)
+    return Reason(
+        code="quota" if code == "limit" and topology.is_tenant(row) else code,
+        place=topology.names[row // ROWS],
+        what=WHAT[row % ROWS],
+        source=limits.sources[row],
+        order=policy.order,
+        overdraws=car.excess > 0,
+    )
+
+
+def _why(car: Car, topology: Topology, limits: Room, policy: Policy) -> Reason:
+    if car.low > car.high:
+        return Reason(code="impossible")
+    if car.level:
+        if car.level < car.top:
+            row = _tightest(car, limits, car.infeed(car.level + 1) - car.infeed_ma)
+            return _limit("limit", row, car, topology, limits, policy)
+        if car.top < car.high:
+            return Reason(code="asleep" if car.old.behaviour == "asleep" else "takes_less")
+        return Reason(code="own_maximum", overdraws=car.excess > 0)
+    row = _tightest(car, limits, car.infeed(car.low) + car.excess)
+    return _limit("waiting", row, car, topology, limits, policy)
+
+
+def _held(car: Car, topology: Topology, limits: Room, policy: Policy, now_ms: int, settling: set[str]) -> Reason:
+    if car.id in settling:
+        return Reason(code="settling", wait_ms=(car.old.changed_ms or 0) + car.old.settle_ms - now_ms)
+    needs = car.infeed(car.level + 1) - car.infeed_ma if car.level else car.infeed(car.low) + car.excess
+    row = _tightest(car, limits, needs)
+    return _limit("under_way", row, car, topology, limits, policy)
+
+
+def _set_point(evse: Evse, car: Car | None, target: int) -> SetPoint:
+    level, infeed = (0, 0) if car is None else (car.level, car.infeed_ma)
+    unit = "mW" if evse.current == "DC" else "mA"
+    return SetPoint(evse=evse.id, value=level * evse.step, unit=unit, infeed_ma=infeed, target=target * evse.step)
+
+
+def _next(old: EvseState, car: Car | None, target: int, now_ms: int, rotate_ms: int) -> EvseState:
+    value, infeed = (0, 0) if car is None else (car.level * car.evse.step, car.infeed_ma)
+    changes: dict[str, Any] = {}
+    if value != old.value or infeed != old.infeed_ma:
+        changes |= {"value": value, "infeed_ma": infeed, "before_ma": old.infeed_ma, "changed_ms": now_ms}
+        changes |= {"followed": False}
+        still = max(old.infeed_ma + old.excess_ma, old.burden_ma(now_ms))
+        if infeed < still:
+            changes |= {"ceiling_ma": still, "ceiling_until_ms": now_ms + old.settle_ms}
+    if car is None:
+        # The next car at this EVSE is another one; how soon the EVSE follows is its own.
+        gone = {"since_ms": None, "admitted": False, "behaviour": "follows", "odd_ms": None, "excess_ma": 0}
+        changes |= {name: value for name, value in gone.items() if getattr(old, name) != value}
+    elif old.since_ms is None or old.admitted != (target > 0):
+        changes |= {"since_ms": now_ms, "turn_ms": now_ms, "admitted": target > 0}
+    elif old.admitted and now_ms - old.turn_ms >= rotate_ms:
+        changes |= {"turn_ms": now_ms}
+    return msgspec.structs.replace(old, **changes) if changes else old

@@ -1,0 +1,77 @@
+"""What comes into a tick: who wants to charge, what has been measured, what has been signalled, and the house rules."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from .model import Limit, Phases
+
+Order = Literal["equal", "priority", "first_come", "lowest_soc", "earliest_departure", "least_laxity"]
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """Now: `tick_ms` of a clock that never jumps, for everything that lasts; `utc_ms` for what the calendar says."""
+
+    tick_ms: int
+    utc_ms: int
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """A car that would charge. An EVSE without one gets 0.
+
+    `phases`: how many conductors the car uses (AC); it starts at the EVSE's L1. `maximum` and `minimum` are of the car
+    or its cable, in the EVSE's unit (AC mA, DC mW), and narrow the EVSE's own. `guaranteed` in the same unit comes
+    before anybody gets more than that. `energy_wh` is what it still needs until `departure_ms` (UTC).
+    """
+
+    evse: str
+    phases: Literal[1, 2, 3] = 3
+    maximum: int | None = None
+    minimum: int = 0
+    guaranteed: int = 0
+    priority: int = 0
+    arrived_ms: int = 0
+    soc: int | None = None
+    energy_wh: int | None = None
+    departure_ms: int | None = None
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """Currents measured on the grid's L1, L2, L3 at `at_ms` (of the tick's clock)."""
+
+    phases_ma: Phases
+    at_ms: int
+
+
+_NONE: Mapping[str, Reading] = {}
+_NO_LIMITS: Mapping[str, tuple[Limit, ...]] = {}
+
+
+class Signals(msgspec.Struct, frozen=True):
+    """`meters` by node: all that flows through it. `draws` by EVSE: what it draws from the grid. `limits` by node."""
+
+    meters: Mapping[str, Reading] = _NONE
+    draws: Mapping[str, Reading] = _NONE
+    limits: Mapping[str, tuple[Limit, ...]] = _NO_LIMITS
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The house rules.
+
+    `order` says who comes first. "equal": nobody, all share max-min fair. "priority": higher `Demand.priority` first,
+    fair among equals. The others: by priority, and among equals who came first, who has the lowest state of charge,
+    who leaves first, who has the least time to spare. States of charge and times are compared in grains, so that two
+    cars that are nearly equal share instead of taking turns each second.
+
+    Where not everybody's minimum fits, a car that was let in keeps its place for `hold_ms` and gives way to those who
+    wait after `rotate_ms`.
+    """
+
+    order: Order = "equal"
+    rotate_ms: int = 900_000
+    hold_ms: int = 120_000
+    soc_grain: int = 50
+    time_grain_ms: int = 900_000
+    stale_ms: int = 11_000
+    """A reading older than this is lost."""

@@ -1,0 +1,69 @@
+"""On the way to the shares: lower at once, raise only into room that is really free.
+
+A set-point that has just been lowered still counts with what the car may draw until its time to follow is over. So the
+sum of what is commanded and what is under way never goes above a limit because somebody was raised too early.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from .cars import Car
+from .quantise import share
+from .room import Room
+from .state import EvseState
+from .topology import Terms
+
+
+def pace(
+    cars: Sequence[Car],
+    gone: Mapping[str, tuple[EvseState, Terms]],
+    room: Room,
+    groups: Sequence[Sequence[Car]],
+    now: int,
+) -> set[str]:
+    """Sets each car's level to what it is to be told now; `room` is that of all limits, with nothing taken.
+
+    `cars` come with their share as `level`, `groups` are those let in, by rank. `gone` are EVSEs without a demand that
+    may still draw. Returns who is held back by a change of its own that is not over.
+    """
+    targets = {car.id: car.level for car in cars}
+    for state, terms in gone.values():
+        room.take(terms, state.burden_ma(now))
+    settling: set[str] = set()
+    rising: set[str] = set()
+    for car in cars:
+        old, target = car.old, targets[car.id]
+        told = old.value // car.evse.step
+        level = min(target, told)
+        if level < car.low:
+            level = 0
+        if target > level:
+            if old.settled(now):
+                rising.add(car.id)
+            else:
+                settling.add(car.id)
+        car.set(level)
+        extra = car.excess if level else 0
+        room.take(car.terms, max(car.infeed_ma + extra, old.burden_ma(now)))
+    if not rising:
+        return settling
+    for group in groups:
+        risers = [car for car in group if car.id in rising]
+        if risers:
+            _raise(risers, targets, room, now)
+    return settling
+
+
+def _raise(cars: Sequence[Car], targets: Mapping[str, int], room: Room, now: int) -> None:
+    started: list[Car] = []
+    for car in cars:
+        if not car.level:
+            # What it draws against its orders is counted already.
+            needs = car.infeed(car.low) + car.excess - min(car.excess, car.old.burden_ma(now))
+            if not room.fits(car.terms, needs):
+                continue
+            room.take(car.terms, needs)
+            car.set(car.low)
+        car.top = targets[car.id]
+        started.append(car)
+    if started:
+        share(started, room)

@@ -1,0 +1,64 @@
+"""What a tick leaves to the next."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+Behaviour = Literal["follows", "takes_less", "asleep", "overdraws"]
+
+SETTLE_MS = 10_000
+"""Until it has been learned: a charger needs 3 to 5 s and a car about 5 s to follow."""
+
+
+def tolerance(ma: int) -> int:
+    """How far a car may be from `ma` and still follow it: 5 %, at least 0.5 A."""
+    return max(500, ma // 20)
+
+
+class EvseState(msgspec.Struct, frozen=True):
+    """Of one EVSE. Currents are of the grid side, mA per phase; times are of the tick's clock."""
+
+    value: int = 0
+    """The set-point that it has been given last, in its unit."""
+    infeed_ma: int = 0
+    before_ma: int = 0
+    """What it had been given before the last change."""
+    changed_ms: int | None = None
+    ceiling_ma: int = 0
+    """What it may still draw while a lowered set-point is under way, until `ceiling_until_ms`."""
+    ceiling_until_ms: int = 0
+    settle_ms: int = SETTLE_MS
+    followed: bool = True
+    """Whether the last change has been seen in its current."""
+    since_ms: int | None = None
+    """Since when it has been let in, or has been waiting."""
+    turn_ms: int = 0
+    """Since when it has its turn; it begins anew for those who keep their place when a turn is over."""
+    admitted: bool = False
+    behaviour: Behaviour = "follows"
+    odd_ms: int | None = None
+    """Since when it has drawn noticeably less than it was offered."""
+    drawn_ma: int | None = None
+    """What it draws; None where nothing fresh says so."""
+    excess_ma: int = 0
+    """What it has been seen to draw above its set-point; remembered while it is paused."""
+
+    def settled(self, at_ms: int) -> bool:
+        """Whether the last change is over at that time, as far as has been learned."""
+        return self.changed_ms is None or at_ms >= self.changed_ms + self.settle_ms
+
+    def burden_ma(self, at_ms: int) -> int:
+        """What it may draw whatever it is told now: a lowered set-point under way, or a car that does not follow."""
+        under_way = self.ceiling_ma if at_ms < self.ceiling_until_ms else 0
+        drawn = self.drawn_ma or 0
+        return max(under_way, drawn if drawn > self.infeed_ma + tolerance(self.infeed_ma) else 0)
+
+
+_NOBODY: Mapping[str, EvseState] = {}
+
+
+class State(msgspec.Struct, frozen=True):
+    """All EVSEs with a car, by id. Empty at the start."""
+
+    evses: Mapping[str, EvseState] = _NOBODY
