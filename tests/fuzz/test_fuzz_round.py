@@ -23,6 +23,7 @@ TARGETS = {
     "fuzz_gbt27930.py": "one",
     "fuzz_pnc.py": "one",
     "fuzz_iso20.py": "one",
+    "fuzz_modbus.py": "one",
 }
 """Each target and the name of its function that takes one input."""
 RUNS = {
@@ -38,6 +39,7 @@ RUNS = {
     "fuzz_gbt27930.py": 100,
     "fuzz_pnc.py": 100,
     "fuzz_iso20.py": 50,
+    "fuzz_modbus.py": 200,
 }
 """What a slow machine must still reach in the time, beyond libFuzzer's own first inputs."""
 
