@@ -18,7 +18,10 @@ from . import source
 from .text import Guide, read
 
 _OWN = Path(__file__).parent / "static"
-ORDER = ("index", "operator", "site-owner", "integrator", "developer", "console", "vehicles", "commands", "timers", "conformance")
+ORDER = (
+    "index", "operator", "site-owner", "integrator", "developer", "console", "vehicles", "commands", "timers",
+    "conformance",
+)  # fmt: skip
 """The guides in the order of the navigation; whatever else there is comes behind."""
 
 
