@@ -22,6 +22,7 @@ from tests.netns import ROOT, Namespace, check
 EMAID = "ZZPWRC000000017"
 CHADEMO = "udp_multicast:239.74.163.2:43113"
 GBT = "udp_multicast:239.74.163.2:43114"
+DIES = "udp_multicast:239.74.163.2:43116"
 NOBODY = "udp_multicast:239.74.163.2:43115"
 SAMPLED = json.dumps({
     "setVariableData": [
@@ -31,6 +32,7 @@ SAMPLED = json.dumps({
 STATIONS = {
     "CS-CHADEMO": ["--version", "2.1", "--link", f"chademo:{CHADEMO}"],
     "CS-GBT": ["--version", "2.0.1", "--link", f"gbt27930:{GBT}"],
+    "CS-DEATH": ["--version", "2.1", "--link", f"gbt27930:{DIES}"],
     "CS-PNC": ["--version", "2.1", "--link", "v2g:[::1]:15118", "--pki", "KEYS", "--no-card"],
     "CS-STRICT": ["--version", "2.1", "--link", "v2g:[::1]:15119", "--pki", "WATCHED", "--no-card"],
 }
@@ -78,7 +80,7 @@ class Site:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """What a car has told with --json."""
-        return [json.loads(line) for line in self.said(name, "out").splitlines()]
+        return [json.loads(line) for line in self.said(name, "out").splitlines(keepends=True) if line.endswith("\n")]
 
     def sessions(self) -> dict[str, list[dict[str, Any]]]:
         """Those of each station, as the central system tells of them."""
@@ -138,6 +140,9 @@ def charged(site: Site) -> dict[str, int]:
     site.start("ev-lost", "ev", "--link", "chademo", "--can", NOBODY)
     site.start("ev-strict", "ev", "--json", "--host", "[::1]:15119", "--pki", "WATCHED", "--contract",
                "--protocol", "iso2")  # fmt: skip
+    dying = site.start("ev-dying", "ev", "--json", "--link", "gbt27930", "--can", DIES)
+    loop_until(lambda: any(row.get("ma", 0) > 5_000 for row in site.events("ev-dying")), "it charges")
+    dying.kill()
     ends = {station: site.end(f"ev-{station}") for station in CARS}
     return ends | {name: site.end(f"ev-{name}") for name in ("lost", "strict")}
 
@@ -149,7 +154,7 @@ def sessions(site: Site, charged: dict[str, int]) -> dict[str, list[dict[str, An
 
     def over() -> bool:
         found.update(site.sessions())
-        return all([row["status"] for row in found[name]] == ["ended"] for name in CARS)
+        return all([row["status"] for row in found[name]] == ["ended"] for name in (*CARS, "CS-DEATH"))
 
     loop_until(over, "the sessions are over")
     return found
@@ -202,3 +207,12 @@ def test_a_bus_without_a_station_is_left_with_one_line(site: Site, charged: dict
         f"pilotwire ev: no station answers on {NOBODY} within 10 s: is `pilotwire station --dc --link chademo:{NOBODY}`"
         " there?"
     )
+
+
+def test_a_car_that_dies_while_it_charges_leaves_nothing_on(
+    site: Site, sessions: dict[str, list[dict[str, Any]]]
+) -> None:
+    (session,) = sessions["CS-DEATH"]
+    assert (session["stop_reason"], session["power_w"]) == ("Other", 0)
+    told = site.place.run(sys.executable, "-m", "pilotwire", "stations", "show", "CS-DEATH", "--data", str(site.data))
+    assert "Available" in told and "Faulted" not in told, told
