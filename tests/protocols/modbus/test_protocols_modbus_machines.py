@@ -281,6 +281,27 @@ def test_a_broadcast_has_no_answer():
     assert wire.done[1] == DONE and wire.machine.counts.silent == 0
 
 
+def test_what_nobody_wants_any_more_is_not_sent():
+    wire = Wire()
+    for ticket in range(1, 5):
+        wire.ask(ticket, WriteRegister(ticket, 1))
+    wire.ask(5, read(1))
+    wire.ask(6, read(1))
+    wire.machine.withdraw(1)
+    wire.machine.withdraw(3)
+    wire.machine.withdraw(5)
+    for _ in range(4):
+        wire.answer()
+    assert [request.address for _, request, _ in wire.sent] == [1, 2, 4, 1] and set(wire.done) == {2, 4, 6}
+    wire.ask(7, WriteRegister(1, 1))
+    wire.ask(8, WriteRegister(2, 1))
+    wire.take(wire.machine.lost(wire.now))
+    wire.take(wire.machine.abandon())
+    assert wire.why(7) == "lost" and wire.why(8) == "offline" and wire.machine.queued == 0
+    wire.take(wire.machine.connected(wire.now))
+    assert len(wire.sent) == 5, "a write that was given up is not sent over the next connection"
+
+
 def test_what_cannot_be_asked():
     with pytest.raises(RequestError):
         Wire().ask(1, read(0, 126))

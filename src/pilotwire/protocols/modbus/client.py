@@ -233,6 +233,25 @@ class ModbusClient:
             self._finish(entry, NoAnswer("lost", "the connection was lost before the answer came"), effects)
         return effects
 
+    def abandon(self) -> Sequence[Any]:
+        """Nothing that waits is to be sent any more."""
+        effects: list[Any] = []
+        for _, _, entry in self._waiting:
+            if not entry.gone:
+                self._finish(entry, NoAnswer("offline", "the link was closed"), effects)
+        self._waiting.clear()
+        self._reads.clear()
+        self._queued = 0
+        return effects
+
+    def withdraw(self, ticket: int) -> None:
+        """Nobody wants the outcome of this request any more: it is not sent if it still waits, and has no event."""
+        for _, number, entry in self._deadlines:
+            if number == ticket and entry.tickets.pop(ticket, None) is not None:
+                if not entry.tickets and not entry.sent:
+                    self._drop(entry)
+                return
+
     def _unanswered(self, entry: _Entry, effects: list[Any], now: int) -> None:
         del self._flying[entry.transaction]
         if self.config.framing == "rtu" and entry.unit == 0:

@@ -1,0 +1,6 @@
+"""Modbus on real carriers.
+
+carriers   TCP, RTU on a serial port, RTU over TCP: addresses, and bytes to and from them
+link       the client: one connection to one endpoint, every unit behind it
+registers  register maps, and requests carried out on them
+"""
