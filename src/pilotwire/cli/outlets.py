@@ -13,7 +13,7 @@ from pilotwire.core.evse_link import AuthorizationAsked, Ended, Paused
 if TYPE_CHECKING:
     from pilotwire.core.time import Scheduler
     from pilotwire.protocols.iso15118.config import SeccConfig
-    from pilotwire.station.links import Plugged
+    from pilotwire.station.plugged import Plugged
     from pilotwire.station.program import Station
     from pilotwire.transport.v2g.link import V2gLink
 
@@ -113,12 +113,17 @@ def secc_config(station: Station, evse: int, *, contract: bool) -> SeccConfig:
 
     config = station.config.evses[evse - 1]
     identity = "".join(c for c in station.config.identity.upper() if c.isalnum())
-    services: list[Any] = ["DC" if config.dc else "AC"]
-    if config.bidirectional:
-        services.insert(0, "DC_BPT" if config.dc else "AC_BPT")
+    if config.contactless:
+        kind: Any = "DC_ACDP" if config.dc else "WPT"
+        dialects: Any = ("iso20-acdp" if config.dc else "iso20-wpt",)
+    else:
+        kind, dialects = ("DC", ("iso20-dc", "iso2", "din")) if config.dc else ("AC", ("iso20-ac", "iso2"))
+    services: list[Any] = [kind]
+    if config.bidirectional and kind != "WPT":
+        services.insert(0, f"{kind}_BPT")
     return SeccConfig(
         evse_id=f"ZZ*PWR*E{identity}{evse:02d}"[:37],
-        dialects=("iso20-dc", "iso2", "din") if config.dc else ("iso20-ac", "iso2"),
+        dialects=dialects,
         services=tuple(services),
         connector=config.connector_type,
         payments=("contract", "external") if contract else ("external",),

@@ -20,8 +20,8 @@ from pilotwire.core.runner import Runner
 from pilotwire.core.time import Scheduler
 from pilotwire.protocols.iso15118.config import Dialect, EvccConfig, SeccConfig
 from pilotwire.station.config import EvseConfig
-from pilotwire.station.links import Plugged
 from pilotwire.station.outlet import Hardware
+from pilotwire.station.plugged import Plugged
 from pilotwire.station.program import Station
 from pilotwire.vehicle.car import Vehicle
 from pilotwire.vehicle.inside import Habits, Inside
