@@ -17,6 +17,7 @@ from .pace import pace
 from .quantise import share
 from .reasons import Reason
 from .room import Room, room
+from .sides import side_loads
 from .state import EvseState, State, tolerance
 from .topology import ROWS, WHAT, Terms, Topology
 
@@ -66,7 +67,8 @@ def allocate(
         demand, old = wanted.get(id), state.evses.get(id)
         seen = observe(old or EvseState(), signals.draws.get(id), now.tick_ms, policy.stale_ms)
         known[id] = (evse, evse.phases if demand is None else demand.phases, seen)
-    limits = room(topology, policy, signals, known, now)
+    sides = side_loads(topology, policy, signals, known, state.sides, now)
+    limits = room(topology, signals, sides, now)
     full = list(limits.left)
     cars: list[Car] = []
     gone: dict[str, tuple[EvseState, Terms]] = {}
@@ -106,7 +108,7 @@ def allocate(
         car, target = told.get(id, (None, 0))
         points.append(_set_point(evse, car, target))
         left[id] = _next(old, car, target, now.tick_ms, policy.rotate_ms)
-    return Allocation(tuple(points), {id: reasons[id] for id in sorted(reasons)}, State(left))
+    return Allocation(tuple(points), {id: reasons[id] for id in sorted(reasons)}, State(left, sides))
 
 
 def _by_evse(topology: Topology, demands: Iterable[Demand]) -> dict[str, Demand]:
@@ -196,7 +198,7 @@ def _next(old: EvseState, car: Car | None, target: int, now_ms: int, rotate_ms: 
     changes: dict[str, Any] = {}
     if value != old.value or infeed != old.infeed_ma:
         changes |= {"value": value, "infeed_ma": infeed, "before_ma": old.infeed_ma, "changed_ms": now_ms}
-        changes |= {"followed": False}
+        changes |= {"followed": False, "sure": old.followed or old.settled(now_ms)}
         still = max(old.infeed_ma + old.excess_ma, old.burden_ma(now_ms))
         if infeed < still:
             changes |= {"ceiling_ma": still, "ceiling_until_ms": now_ms + old.settle_ms}

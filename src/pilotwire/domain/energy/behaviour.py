@@ -12,6 +12,8 @@ ASLEEP_MA = 500
 HEADROOM_MA = 1_000
 """Above what a car takes, so that it can show that it wants more again."""
 SETTLE_RANGE_MS = (1_000, 60_000)
+MARGIN = 125
+"""Per cent of the time that was observed: nobody follows always equally fast."""
 
 
 def observe(old: EvseState, reading: Reading | None, now_ms: int, stale_ms: int) -> EvseState:
@@ -19,15 +21,17 @@ def observe(old: EvseState, reading: Reading | None, now_ms: int, stale_ms: int)
     if reading is None or not 0 <= now_ms - reading.at_ms <= stale_ms:
         return old if old.drawn_ma is None else msgspec.structs.replace(old, drawn_ma=None)
     drawn, at, offered = max(reading.phases_ma), reading.at_ms, old.infeed_ma
-    settle, followed, until = old.settle_ms, old.followed, old.ceiling_until_ms
+    settle, followed, ceiling = old.settle_ms, old.followed, old.ceiling_ma
     near = tolerance(offered)
-    if not followed and old.changed_ms is not None and at > old.changed_ms:
-        lowered = offered < old.before_ma
-        if drawn <= offered + near if lowered else drawn >= offered - near:
+    lowered = offered < old.before_ma
+    # A change that is smaller than what a car may be off by cannot be seen: only time tells that it is over.
+    visible = abs(offered - old.before_ma) > 2 * near
+    if visible and not followed and old.changed_ms is not None and at > old.changed_ms:
+        if drawn <= offered + near and (old.sure if lowered else drawn >= offered - near):
             followed = True
-            settle = _learned(settle, at - old.changed_ms)
-            if lowered:
-                until = min(until, now_ms)
+            settle = _learned(settle, (at - old.changed_ms) * MARGIN // 100)
+    if followed and old.sure and lowered:
+        ceiling = min(ceiling, drawn)  # it is down there, or nearly
     behaviour, odd, excess = old.behaviour, old.odd_ms, old.excess_ma
     if offered and old.settled(at):
         behaviour, odd = _behaviour(old, drawn, at)
@@ -36,8 +40,9 @@ def observe(old: EvseState, reading: Reading | None, now_ms: int, stale_ms: int)
         old,
         settle_ms=settle,
         followed=followed,
-        ceiling_until_ms=until,
+        ceiling_ma=ceiling,
         drawn_ma=drawn,
+        drawn_ms=at,
         behaviour=behaviour,
         odd_ms=odd,
         excess_ma=excess,

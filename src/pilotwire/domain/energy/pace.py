@@ -57,8 +57,7 @@ def _raise(cars: Sequence[Car], targets: Mapping[str, int], room: Room, now: int
     started: list[Car] = []
     for car in cars:
         if not car.level:
-            # What it draws against its orders is counted already.
-            needs = car.infeed(car.low) + car.excess - min(car.excess, car.old.burden_ma(now))
+            needs = car.infeed(car.low) + car.excess
             if not room.fits(car.terms, needs):
                 continue
             room.take(car.terms, needs)

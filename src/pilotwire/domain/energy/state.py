@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from .model import Phases
+
 Behaviour = Literal["follows", "takes_less", "asleep", "overdraws"]
 
 SETTLE_MS = 10_000
@@ -31,6 +33,9 @@ class EvseState(msgspec.Struct, frozen=True):
     settle_ms: int = SETTLE_MS
     followed: bool = True
     """Whether the last change has been seen in its current."""
+    sure: bool = True
+    """Whether the change before that had been seen when the last one came. If not, a current that is low now may
+    still be on its way up to what had been given before, and says nothing about the last change."""
     since_ms: int | None = None
     """Since when it has been let in, or has been waiting."""
     turn_ms: int = 0
@@ -40,7 +45,8 @@ class EvseState(msgspec.Struct, frozen=True):
     odd_ms: int | None = None
     """Since when it has drawn noticeably less than it was offered."""
     drawn_ma: int | None = None
-    """What it draws; None where nothing fresh says so."""
+    """What it drew at `drawn_ms`; None where nothing fresh says so."""
+    drawn_ms: int = 0
     excess_ma: int = 0
     """What it has been seen to draw above its set-point; remembered while it is paused."""
 
@@ -49,16 +55,19 @@ class EvseState(msgspec.Struct, frozen=True):
         return self.changed_ms is None or at_ms >= self.changed_ms + self.settle_ms
 
     def burden_ma(self, at_ms: int) -> int:
-        """What it may draw whatever it is told now: a lowered set-point under way, or a car that does not follow."""
+        """What it may draw for a while whatever it is told now: what it has been told, a set-point before that which
+        it may not have left yet, or what it takes by itself."""
         under_way = self.ceiling_ma if at_ms < self.ceiling_until_ms else 0
         drawn = self.drawn_ma or 0
-        return max(under_way, drawn if drawn > self.infeed_ma + tolerance(self.infeed_ma) else 0)
+        return max(self.infeed_ma, under_way, drawn if drawn > self.infeed_ma + tolerance(self.infeed_ma) else 0)
 
 
 _NOBODY: Mapping[str, EvseState] = {}
+_NOWHERE: Mapping[str, Phases] = {}
 
 
 class State(msgspec.Struct, frozen=True):
-    """All EVSEs with a car, by id. Empty at the start."""
+    """All EVSEs, and the side loads of metered nodes as they were understood last, by id. Empty at the start."""
 
     evses: Mapping[str, EvseState] = _NOBODY
+    sides: Mapping[str, Phases] = _NOWHERE
