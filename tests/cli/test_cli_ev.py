@@ -11,6 +11,7 @@ import pytest
 from tests.cli.cli_kit import done, pilotwire
 
 from pilotwire.cli import ev, outlets
+from pilotwire.cli import station as station_command
 from pilotwire.cli.can_ends import NoStation, ev_end, plug_in
 from pilotwire.core.errors import ConfigError
 from pilotwire.protocols.chademo.ev import ChademoEv
@@ -49,6 +50,9 @@ def test_what_is_no_percentage_is_refused_with_its_own_words(text: str) -> None:
         ("din", "dc", ("din",)),
         ("iso2", "ac", ("iso2",)),
         ("iso20", "dc-bpt", ("iso20-dc",)),
+        ("auto", "wpt", ("iso20-wpt",)),
+        ("iso20", "acdp", ("iso20-acdp",)),
+        ("auto", "acdp-bpt", ("iso20-acdp",)),
     ],
 )
 def test_dialects_go_with_protocol_and_service(protocol: str, service: str, dialects: tuple[str, ...]) -> None:
@@ -58,7 +62,9 @@ def test_dialects_go_with_protocol_and_service(protocol: str, service: str, dial
     assert (config.payments, config.install, config.dynamic) == (("external",), False, False)
 
 
-@pytest.mark.parametrize(("protocol", "service"), [("din", "ac"), ("din", "dc-bpt"), ("iso2", "ac-bpt")])
+@pytest.mark.parametrize(
+    ("protocol", "service"), [("din", "ac"), ("din", "dc-bpt"), ("iso2", "ac-bpt"), ("iso2", "wpt"), ("din", "acdp")]
+)
 def test_a_protocol_without_the_service_is_refused(protocol: str, service: str) -> None:
     with pytest.raises(ConfigError, match=f"{protocol} has no service {service}"):
         ev.evcc_config(chosen(protocol=protocol, service=service))
@@ -73,6 +79,8 @@ def test_contract_installation_and_discharge() -> None:
 
 WRONG = {
     ("--host", "[::1]:1", "--contract"): "Plug & Charge needs TLS: give --pki FOLDER",
+    ("--host", "[::1]:1", "--protocol", "iso20"): "ISO 15118-20 is spoken over TLS alone: give --pki FOLDER",
+    ("--interface", "lo", "--service", "wpt"): "ISO 15118-20 is spoken over TLS alone: give --pki FOLDER",
     (): "say where the station is: --interface NAME, --host HOST:PORT, or --link ... --can BUS",
     ("--can", "virtual:a"): "--can needs --link chademo or --link gbt27930",
     ("--interface", "lo", "--edition", "2"): "--edition is of --link chademo or gbt27930",
@@ -177,3 +185,41 @@ def test_the_station_s_secc_offers_what_its_outlet_can() -> None:
     other = outlets.secc_config(station, 2, contract=False)
     assert (other.dialects, other.services) == (("iso20-ac", "iso2"), ("AC",))
     assert other.payments == ("external",) and not other.install
+
+
+@pytest.mark.parametrize(
+    ("built", "dialect", "services"),
+    [
+        (EvseConfig(connector_type="wInductive", max_discharge_w=1), "iso20-wpt", ("WPT",)),
+        (EvseConfig(dc=True, connector_type="Pan"), "iso20-acdp", ("DC_ACDP",)),
+        (EvseConfig(dc=True, connector_type="Pan", max_discharge_w=1), "iso20-acdp", ("DC_ACDP_BPT", "DC_ACDP")),
+    ],
+)
+def test_a_pad_and_a_pantograph_speak_what_is_theirs(built: EvseConfig, dialect: str, services: Any) -> None:
+    station: Any = SimpleNamespace(config=SimpleNamespace(identity="cs-1", evses=(built,)))
+    config = outlets.secc_config(station, 1, contract=False)
+    assert (config.dialects, config.services, config.connector) == ((dialect,), services, built.connector_type)
+
+
+def fleet(*arguments: str) -> Any:
+    seen: list[Any] = []
+
+    async def run(chosen: Any, config: Any) -> int:
+        seen.append(config)
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(station_command, "_run", run)
+        assert station_command.main("station", arguments) == 0
+    return seen[0].evses[0]
+
+
+def test_a_station_with_a_pad_or_a_pantograph() -> None:
+    pad = fleet("--link", "v2g:lo", "--pad")
+    assert (pad.dc, pad.connector_type, pad.contactless) == (False, "wInductive", True)
+    bow = fleet("--link", "v2g:lo", "--pantograph", "--discharge", "20")
+    assert (bow.dc, bow.connector_type, bow.max_discharge_w) == (True, "Pan", 20_000)
+    assert not fleet("--link", "v2g:lo", "--dc").contactless
+    for wrong in (("--pad",), ("--pantograph", "--link", "chademo:virtual:x"), ("--pad", "--dc", "--link", "v2g:lo")):
+        with pytest.raises(ConfigError, match="--pad"):
+            station_command.main("station", wrong)

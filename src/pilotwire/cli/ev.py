@@ -29,7 +29,10 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "iso2": ("iso2",),
     "iso20": ("iso20",),
 }
-SERVICES = {"ac": "AC", "dc": "DC", "ac-bpt": "AC_BPT", "dc-bpt": "DC_BPT"}
+SERVICES = {
+    "ac": "AC", "dc": "DC", "ac-bpt": "AC_BPT", "dc-bpt": "DC_BPT",
+    "wpt": "WPT", "acdp": "DC_ACDP", "acdp-bpt": "DC_ACDP_BPT",
+}  # fmt: skip
 _QUIET = {"Flowing", "Offered"}
 """Events that come several times a second: only a change worth telling is told."""
 
@@ -82,6 +85,10 @@ def check(chosen: argparse.Namespace) -> None:
             raise ConfigError("--edition is of --link chademo or gbt27930; say --protocol instead")
         if chosen.interface is None and chosen.host is None:
             raise ConfigError("say where the station is: --interface NAME, --host HOST:PORT, or --link ... --can BUS")
+        if chosen.pki is None and all(each.startswith("iso20") for each in evcc_config(chosen).dialects):
+            raise ConfigError(
+                "ISO 15118-20 is spoken over TLS alone: give --pki FOLDER (made by `pilotwire pki FOLDER`)"
+            )
         return
     if chosen.can is None:
         raise ConfigError(f"--link {chosen.link} needs the bus: --can udp_multicast:239.74.163.2 or the like")
@@ -105,12 +112,12 @@ def evcc_config(chosen: argparse.Namespace) -> EvccConfig:
     from pilotwire.protocols.iso15118.config import EvccConfig
 
     service = SERVICES[chosen.service]
-    current = chosen.service[:2]
+    current = chosen.service.removesuffix("-bpt")
     dialects: list[Dialect] = []
     for each in PROTOCOLS[chosen.protocol]:
         if each == "iso20":
             dialects.append(f"iso20-{current}")  # type: ignore[arg-type]
-        elif not service.endswith("BPT") and not (each == "din" and current == "ac"):
+        elif service in ("AC", "DC") and not (each == "din" and current == "ac"):
             dialects.append(each)  # type: ignore[arg-type]
     if not dialects:
         raise ConfigError(f"{chosen.protocol} has no service {chosen.service}")
@@ -182,7 +189,7 @@ async def _run(chosen: argparse.Namespace) -> int:
     kind = CATALOGUE.get(chosen.car)
     if kind is None:
         raise ConfigError(f"there is no car {chosen.car!r}; `pilotwire ev --list-cars` names them")
-    dc = chosen.link != "v2g" or chosen.service.startswith("dc")
+    dc = chosen.link != "v2g" or not chosen.service.startswith("ac") or chosen.service.startswith("acdp")
     scheduler = LoopScheduler()
     vehicle = Vehicle(kind, chosen.soc, target_soc=chosen.target, max_taken_wh=chosen.energy)
     voice = Voice(json=chosen.json)

@@ -39,6 +39,8 @@ def main(name: str, arguments: Sequence[str]) -> int:
     )
     options.add_argument("--evses", type=positive, default=1, help="EVSEs per station (%(default)s)")
     options.add_argument("--dc", action="store_true", help="DC outlets instead of AC")
+    options.add_argument("--pad", action="store_true", help="no plug but a pad (WPT), with --link v2g")
+    options.add_argument("--pantograph", action="store_true", help="no plug but a pantograph (ACDP), with --link v2g")
     options.add_argument("--no-cars", action="store_true", help="idle stations")
     options.add_argument(
         "--discharge", type=positive, metavar="KW", help="outlets that take energy back too (ISO 15118-20, CHAdeMO)"
@@ -64,6 +66,10 @@ def main(name: str, arguments: Sequence[str]) -> int:
     chosen = options.parse_args(arguments)
     if chosen.count > 1 and chosen.id and "{n" not in chosen.id:
         raise ConfigError("with --count, --id needs {n} for the number, e.g. --id 'SIM-{n:04d}'")
+    if (chosen.pad or chosen.pantograph) and not (chosen.link or "").startswith("v2g:"):
+        raise ConfigError("--pad and --pantograph need --link v2g:INTERFACE or v2g:HOST:PORT")
+    if chosen.pad and (chosen.dc or chosen.pantograph):
+        raise ConfigError("--pad goes without --dc and --pantograph")
     if chosen.link and chosen.count > 1:
         raise ConfigError("--link is for one station")
     config = fleet_config(chosen)
@@ -87,15 +93,16 @@ def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
     from pilotwire.twin.fleet import FleetConfig
 
     back = (chosen.discharge or 0) * 1000
+    direct = "Pan" if chosen.pantograph else "cCCS2"
     dc = EvseConfig(
-        dc=True, max_ma=300_000, max_w=150_000, connector_type="cCCS2", fixed_cable=True, max_discharge_w=back
+        dc=True, max_ma=300_000, max_w=150_000, connector_type=direct, fixed_cable=True, max_discharge_w=back
     )
-    ac = EvseConfig(max_discharge_w=back)
+    ac = EvseConfig(max_w=11_040, connector_type="wInductive") if chosen.pad else EvseConfig(max_discharge_w=back)
     return FleetConfig(
         count=chosen.count,
         identity=chosen.id or ("CS-{n:05d}" if chosen.count > 1 else "CS-00001"),
         version=chosen.version,
-        evses=(dc if chosen.dc else ac,) * chosen.evses,
+        evses=(dc if chosen.dc or chosen.pantograph else ac,) * chosen.evses,
         ramp_per_s=chosen.ramp,
         cars=not chosen.no_cars and not chosen.link,
         plug_and_charge=chosen.pki is not None,
