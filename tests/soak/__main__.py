@@ -1,9 +1,9 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
 python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,cabinet,certificates,rollout,
-                             watched-certificates,watched-rollout,exi,conversations]
+                             watched-certificates,watched-rollout,exi,conversations,allocation]
                      [--kills 100] [--sessions 10000] [--sets 1000000] [--faults 100000] [--stations 1000]
-                     [--exi 2000] [--spoilt 20000] [--seed 1]
+                     [--exi 2000] [--spoilt 20000] [--trees 1000000] [--seed 1]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.durability.killing import Result, kill_again_and_again
 from tests.durability.postgres import postgres
+from tests.soak.allocation import allocation
 from tests.soak.cabinet import cabinet
 from tests.soak.schedules import schedules
 
@@ -158,6 +159,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "watched-rollout": watched("rollout"),
     "exi": exi,
     "conversations": conversations,
+    "allocation": allocation,
 }
 
 
@@ -171,6 +173,7 @@ def main() -> int:
     parser.add_argument("--stations", type=int, default=1_000, help="that roll over or are updated (%(default)s)")
     parser.add_argument("--exi", type=int, default=2_000, help="EXI messages against the Java codec (%(default)s)")
     parser.add_argument("--spoilt", type=int, default=20_000, help="V2G sessions gone wrong (%(default)s)")
+    parser.add_argument("--trees", type=int, default=1_000_000, help="random sites to share out (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True

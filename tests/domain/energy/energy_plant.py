@@ -10,9 +10,9 @@ import random
 from collections.abc import Mapping
 
 import msgspec
-from tests.domain.energy.energy_worlds import NOW, Oracle, World
+from tests.domain.energy.energy_worlds import NOW, Oracle, World, world
 
-from pilotwire.domain.energy import Allocation, Moment, Reading, State, Topology, allocate, prepare
+from pilotwire.domain.energy import Allocation, Moment, Reading, Signals, State, Topology, allocate, prepare
 
 
 class Plant:
@@ -99,3 +99,34 @@ class Plant:
 def lags(world: World, draw: random.Random, most: int = 8) -> dict[str, int]:
     """Of each EVSE, from nothing to `most` seconds."""
     return {evse.id: draw.randint(0, most) for evse in world.tree.evses}
+
+
+def _still(seed: int) -> World:
+    """A world whose side loads are nothing, without signals: only the cars move."""
+    here = world(seed)
+    nodes = tuple(msgspec.structs.replace(node, metered=False) for node in here.tree.nodes)
+    return here._replace(
+        tree=msgspec.structs.replace(here.tree, nodes=nodes),
+        signals=Signals(),
+        policy=msgspec.structs.replace(here.policy, hold_ms=0),
+    )
+
+
+def faults_in_time(seed: int) -> tuple[int, list[str]]:
+    """Cars that come and go and follow late, then a quiet time: (seconds, what flowed above a limit, what was left)."""
+    draw = random.Random(seed)
+    here = _still(seed)
+    there = Plant(here, lags(here, draw))
+    for _ in range(5):
+        there.world = here._replace(demands=tuple(car for car in here.demands if draw.random() < 0.7))
+        for _ in range(draw.randint(1, 25)):
+            there.second()
+            if over := there.over():
+                return there.seconds, over
+    for _ in range(60):
+        said = there.second()
+        if over := there.over():
+            return there.seconds, over
+    late = [f"{point.evse}: {point.value}, {point.target}" for point in said.set_points if point.value != point.target]
+    values = {point.evse: point.value for point in said.set_points}
+    return there.seconds, late + Oracle(there.world, sides={}).faults(values)

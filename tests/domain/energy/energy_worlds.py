@@ -231,13 +231,13 @@ class Oracle:
                 if a == b:
                     continue
                 # Really, and if all that helps on b were to end.
-                worse = sum(ma[id] for id in cars if self.used(id) < 3 and self._may(id, a, b))
+                worse = sum(ma[id] for id in cars if self.used(id) < 3 and self.may_unbalance(id, a, b))
                 real = sum(ma[id] for id in cars if a in self.on(id)) - sum(ma[id] for id in cars if b in self.on(id))
                 room = max(0, most - (side[a] - side[b]))
                 if worse > room or real > room:
                     yield f"{place}: L{a + 1} above L{b + 1} by {real} (worst {worse}) + {side}, limit {most}"
 
-    def _may(self, id: str, a: int, b: int) -> bool:
+    def may_unbalance(self, id: str, a: int, b: int) -> bool:
         if self.evses[id].rotation is None:
             return True
         return a in self.on(id) and b not in self.on(id)
@@ -325,3 +325,30 @@ def laminar(seed: int) -> World:
         signals=Signals(),
         true=dict.fromkeys((evse.id for evse in evses), "RST"),
     )
+
+
+def raised(here: World, draw: random.Random) -> World:
+    """One node's limits are higher."""
+    at = draw.randrange(len(here.tree.nodes))
+    more = draw.randint(1, 20_000)
+
+    def raise_one(limit: Limit) -> Limit:
+        phases = limit.phases_ma and tuple(ma + more for ma in limit.phases_ma)
+        power = limit.power_mw and limit.power_mw + 690 * more
+        imbalance = None if limit.imbalance_ma is None else limit.imbalance_ma + more
+        return msgspec.structs.replace(limit, phases_ma=phases, power_mw=power, imbalance_ma=imbalance)
+
+    nodes = list(here.tree.nodes)
+    nodes[at] = msgspec.structs.replace(nodes[at], limits=tuple(raise_one(limit) for limit in nodes[at].limits))
+    return here._replace(tree=msgspec.structs.replace(here.tree, nodes=tuple(nodes)))
+
+
+def faults_when_raised(seed: int) -> list[str]:
+    """Whether more limit gives less in total to the same cars, where all load the same phases."""
+    here = laminar(seed)
+    before = {point.evse: point.value for point in here.tick().set_points}
+    after = {point.evse: point.value for point in raised(here, random.Random(seed)).tick().set_points}
+    if [id for id, value in before.items() if value] != [id for id, value in after.items() if value]:
+        return []
+    less, more = sum(before.values()), sum(after.values())
+    return [f"{more} mA in all with more limit, {less} mA before"] if more < less else []

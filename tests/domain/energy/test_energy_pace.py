@@ -2,12 +2,11 @@
 
 import random
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.domain.energy.energy_plant import Plant, lags
-from tests.domain.energy.energy_worlds import Oracle, World, world
+from tests.domain.energy.energy_plant import Plant, faults_in_time
+from tests.domain.energy.energy_worlds import World
 
 from pilotwire.domain.energy import Demand, Evse, Limit, Node, Policy, Signals, SiteTree
 
@@ -173,17 +172,6 @@ def test_side_load_is_answered_within_a_tick_and_the_lag(measured: bool):
     assert sum(here.drawn.values()) > 0
 
 
-def _still(seed: int) -> World:
-    """A world whose side loads are nothing, without signals: only the cars move."""
-    here = world(seed)
-    nodes = tuple(msgspec.structs.replace(node, metered=False) for node in here.tree.nodes)
-    return here._replace(
-        tree=msgspec.structs.replace(here.tree, nodes=nodes),
-        signals=Signals(),
-        policy=msgspec.structs.replace(here.policy, hold_ms=0),
-    )
-
-
 @FEW
 @given(SEEDS)
 def test_nothing_flows_above_a_limit_while_cars_come_and_go(seed: int):
@@ -191,19 +179,4 @@ def test_nothing_flows_above_a_limit_while_cars_come_and_go(seed: int):
 
     Where all has been quiet for long enough, set-points are the shares, with no step left.
     """
-    draw = random.Random(seed)
-    here = _still(seed)
-    there = Plant(here, lags(here, draw))
-    everybody = here.demands
-    for _ in range(5):
-        stay = tuple(car for car in everybody if draw.random() < 0.7)
-        there.world = here._replace(demands=stay)
-        for _ in range(draw.randint(1, 25)):
-            there.second()
-            assert there.over() == []
-    for _ in range(60):
-        said = there.second()
-        assert there.over() == []
-    assert all(point.value == point.target for point in said.set_points)
-    values = {point.evse: point.value for point in said.set_points}
-    assert Oracle(there.world, sides={}).faults(values) == []
+    assert faults_in_time(seed)[1] == []

@@ -26,10 +26,10 @@ def observe(old: EvseState, reading: Reading | None, now_ms: int, stale_ms: int)
     lowered = offered < old.before_ma
     # A change that is smaller than what a car may be off by cannot be seen: only time tells that it is over.
     visible = abs(offered - old.before_ma) > 2 * near
-    if visible and not followed and old.changed_ms is not None and at > old.changed_ms:
-        if drawn <= offered + near and (old.sure if lowered else drawn >= offered - near):
-            followed = True
-            settle = _learned(settle, (at - old.changed_ms) * MARGIN // 100)
+    arrived = drawn <= offered + near and (old.sure if lowered else drawn >= offered - near)
+    if visible and arrived and not followed and old.changed_ms is not None and at > old.changed_ms:
+        followed = True
+        settle = _learned(settle, (at - old.changed_ms) * MARGIN // 100)
     if followed and old.sure and lowered:
         ceiling = min(ceiling, drawn)  # it is down there, or nearly
     behaviour, odd, excess = old.behaviour, old.odd_ms, old.excess_ma

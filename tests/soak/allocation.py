@@ -1,0 +1,62 @@
+"""A million random sites: no limit violated on any phase of any node, no step left over, order means nothing.
+
+Every tenth is also run in time, with cars that follow late and come and go, and every tenth has its limits raised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+from tests.domain.energy.energy_plant import faults_in_time
+from tests.domain.energy.energy_worlds import faults_of_seed, faults_when_raised
+
+_PART = 1_000
+
+
+class Part(NamedTuple):
+    """What one batch of seeds came to."""
+
+    worlds: int
+    seconds: int
+    faults: list[str]
+
+
+def run_part(first: int, count: int) -> Part:
+    """Checks the worlds of the seeds from `first` on."""
+    faults: list[str] = []
+    seconds = 0
+    for seed in range(first, first + count):
+        found = faults_of_seed(seed)
+        if seed % 10 == 0:
+            lasted, late = faults_in_time(seed)
+            seconds += lasted
+            found += late
+        if seed % 10 == 1:
+            found += faults_when_raised(seed)
+        faults += [f"seed {seed}: {fault}" for fault in found[:3]]
+    return Part(count, seconds, faults)
+
+
+def allocation(options: argparse.Namespace) -> bool:
+    """`--trees` worlds from `--seed` on, on every core."""
+    worlds = seconds = 0
+    faults: list[str] = []
+    first = options.seed * 1_000_000_000
+    starts = range(first, first + options.trees, _PART)
+    sizes = [min(_PART, first + options.trees - start) for start in starts]
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for part in pool.map(run_part, starts, sizes):
+            worlds, seconds = worlds + part.worlds, seconds + part.seconds
+            faults += part.faults
+            if worlds % 50_000 == 0:
+                print(f"  {worlds:,} trees, {len(faults)} faults", flush=True)
+    print(
+        f"allocation: {worlds:,} random trees and demands, each in two orders; a tenth of them for {seconds:,} seconds "
+        f"in all with cars that follow late, a tenth with a limit raised: {len(faults)} faults"
+    )
+    for fault in faults[:20]:
+        print(f"  {fault}")
+    return not faults
