@@ -379,13 +379,14 @@ def test_a_tcp_server_answers_in_any_order():
 
 
 def test_what_a_server_refuses_by_itself():
-    served = Served(units=frozenset((1,)), window=2)
+    served = Served(units=frozenset((1,)), window=1, queue=1)
     served.raw(encode_tcp(1, 1, b"\x63"))
     served.raw(encode_tcp(2, 1, encode_request(read(1))[:-1] + b"\x00"))
     served.raw(encode_tcp(3, 9, encode_request(read(1))))
     for transaction in (4, 5, 6):
         served.raw(encode_tcp(transaction, 1, encode_request(read(1))))
     assert [told[-2:].hex() for told in served.told] == ["e301", "8303", "830b", "8306"]
+    assert len(served.asked) == 1, "the second waits behind the first"
     served.reply(0, ServerDeviceBusy())
     served.reply(1, Registers((1, 2)))
     assert [told[-2:].hex() for told in served.told[4:]] == ["8306", "8304"]

@@ -6,6 +6,7 @@ for units that are not its own, and never answers a request after the next has c
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -25,7 +26,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     units: frozenset[int] | None = None
     """The units that there are; None: all. On a bus they have to be named."""
     window: int = 16
-    """TCP: requests of one client that may wait for their answers; what is beyond is answered with "busy" (6)."""
+    """TCP: requests of one client that the application has at once; RTU has 1 always."""
+    queue: int = 64
+    """TCP: requests of one client that wait behind those; what is beyond is answered with "busy" (6)."""
     idle_ms: int = 300_000
     """TCP: a client that says nothing for so long is hung up on. 0: never."""
     partial_ms: int = 2000
@@ -79,6 +82,7 @@ class ModbusServer:
         self._rtu = config.framing == "rtu"
         self._decoder: TcpDecoder | RtuDecoder = RtuDecoder("server") if self._rtu else TcpDecoder()
         self._open: dict[int, tuple[Adu, Request]] = {}
+        self._behind: deque[tuple[Adu, Request]] = deque()
         self._number = 0
         self._heard = now
         self._part_since = now
@@ -124,6 +128,7 @@ class ModbusServer:
     def lost(self, now: int) -> Sequence[Any]:
         self._over = True
         self._open.clear()
+        self._behind.clear()
         return ()
 
     def command(self, command: Reply, now: int) -> Sequence[Any]:
@@ -135,19 +140,23 @@ class ModbusServer:
         frame, request = found
         if self._rtu and frame.unit == 0:
             return ()
-        if isinstance(command.outcome, ModbusException):
-            return [self._refuse(frame, command.outcome.code)]
+        return [self._answer(frame, request, command.outcome), *self._go_on()]
+
+    def _answer(self, frame: Adu, request: Request, outcome: Response | ModbusException) -> Send:
+        if isinstance(outcome, ModbusException):
+            return self._refuse(frame, outcome.code)
         try:
-            pdu = encode_response(request, command.outcome)
+            pdu = encode_response(request, outcome)
         except RequestError:
             self.counts.broken += 1
-            return [self._refuse(frame, 4)]
+            return self._refuse(frame, 4)
         self.counts.answered += 1
-        return [Send(self._wrap(frame, pdu))]
+        return Send(self._wrap(frame, pdu))
 
     def _close(self, reason: str) -> Sequence[Any]:
         self._over = True
         self._open.clear()
+        self._behind.clear()
         return [Close(reason=reason)]
 
     def _wrap(self, frame: Adu, pdu: bytes) -> bytes:
@@ -181,11 +190,22 @@ class ModbusServer:
                 continue
             if self._rtu:
                 self._open.clear()
-            elif len(self._open) >= self.config.window:
+                self._behind.clear()
+            elif len(self._behind) >= self.config.queue:
                 self.counts.busy += 1
                 effects.append(self._refuse(frame, 6))
                 continue
+            self._behind.append((frame, request))
+            effects += self._go_on()
+        return effects
+
+    def _go_on(self) -> list[Any]:
+        """Hand out what may be handed out now."""
+        effects: list[Any] = []
+        window = 1 if self._rtu else self.config.window
+        while self._behind and len(self._open) < window:
+            frame, request = self._behind.popleft()
             self._number += 1
             self._open[self._number] = (frame, request)
-            effects.append(Requested(self._number, frame.unit, request, broadcast))
+            effects.append(Requested(self._number, frame.unit, request, self._rtu and frame.unit == 0))
         return effects

@@ -4,8 +4,8 @@
     rtu+tcp://10.0.0.6:4001                         RTU frames through a TCP connection
     rtu:///dev/ttyUSB0?baud=19200&parity=E&stop=1   a serial port; 9600, N, 1 where nothing is named
 
-A serial port is opened for us alone (a lock that pyserial keeps too) and set to raw bytes by termios. The standard's own
-setting is 19200 with even parity; most devices are delivered with 9600 and none.
+A serial port is opened for us alone (a lock that pyserial keeps too) and set to raw bytes by termios. The standard's
+own setting is 19200 with even parity; most devices are delivered with 9600 and none.
 """
 
 from __future__ import annotations
