@@ -87,13 +87,18 @@ def main(name: str, arguments: Sequence[str]) -> int:
     return uvloop.run(_run(chosen, config))
 
 
+CAN_CONNECTORS = {"chademo": "cG105", "gbt27930": "cGBT-DC"}
+"""By --link: OCPP's names of the plugs, which are all DC."""
+
+
 def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
     from pilotwire.station.config import EvseConfig
     from pilotwire.twin.bays import Traffic
     from pilotwire.twin.fleet import FleetConfig
 
     back = (chosen.discharge or 0) * 1000
-    direct = "Pan" if chosen.pantograph else "cCCS2"
+    on_can = CAN_CONNECTORS.get((chosen.link or "").partition(":")[0])
+    direct = "Pan" if chosen.pantograph else on_can or "cCCS2"
     dc = EvseConfig(
         dc=True, max_ma=300_000, max_w=150_000, connector_type=direct, fixed_cable=True, max_discharge_w=back
     )
@@ -102,7 +107,7 @@ def fleet_config(chosen: argparse.Namespace) -> FleetConfig:
         count=chosen.count,
         identity=chosen.id or ("CS-{n:05d}" if chosen.count > 1 else "CS-00001"),
         version=chosen.version,
-        evses=(dc if chosen.dc or chosen.pantograph else ac,) * chosen.evses,
+        evses=(dc if chosen.dc or chosen.pantograph or on_can else ac,) * chosen.evses,
         ramp_per_s=chosen.ramp,
         cars=not chosen.no_cars and not chosen.link,
         plug_and_charge=chosen.pki is not None,
