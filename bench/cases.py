@@ -425,6 +425,22 @@ def allocation(rounds: int, quick: bool) -> list[Row]:
     return rows
 
 
+def modbus(rounds: int, quick: bool) -> list[Row]:
+    """Reads of 60 registers beside pymodbus: the codecs alone, and client and server over TCP in one process."""
+    from . import modbus as measured
+
+    rows = []
+    for what, goal, measure in (
+        ("the codecs of both ends", "≥ 15,000 per CPU-s", lambda: measured.codecs(1000 if quick else 20_000)),
+        ("client and server over TCP, their CPU together", "", lambda: measured.ends(1000 if quick else 20_000, 50)),
+    ):
+        found = [measure() for _ in range(1 if quick else rounds)]
+        mine, theirs = median(each.ours for each in found), median(each.theirs for each in found)
+        remark = f"{mine / theirs:.1f} times as many as pymodbus ({theirs:,.0f})"
+        rows.append(Row(f"Modbus: reads of 60 registers, {what}", f"{mine:,.0f} per CPU-s", goal, remark))
+    return rows
+
+
 CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "handler": handler,
     "throughput": throughput,
@@ -441,4 +457,5 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "v2g": v2g,
     "cabinet": cabinet,
     "allocation": allocation,
+    "modbus": modbus,
 }
