@@ -39,16 +39,17 @@ async def test_a_session_on_a_virtual_bus_in_real_time():
     assert one.counts.dropped == other.counts.dropped == one.counts.send_errors == 0
 
 
-def test_a_session_of_two_processes_by_multicast():
+@pytest.mark.parametrize("kind", [("1",), ("2",), ("2", "discharge")], ids="-".join)
+def test_a_session_of_two_processes_by_multicast(kind: tuple[str, ...]):
     check()
     space = Namespace("chademo")
     try:
         space.run("ip", "link", "set", "lo", "up", "multicast", "on")
         space.run("ip", "route", "add", "239.0.0.0/8", "dev", "lo")
         script, bus = "tests/protocols/chademo/chademo_process.py", "udp_multicast:239.74.163.31"
-        with space.python(script, "evse", bus) as charger:
+        with space.python(script, "evse", bus, *kind) as charger:
             charger.until(lambda said: said["event"] == "open")
-            with space.python(script, "ev", bus) as vehicle:
+            with space.python(script, "ev", bus, *kind) as vehicle:
                 limits = charger.until(lambda said: said["event"] == "Limits")
                 ended = charger.until(lambda said: said["event"] == "Ended")
                 parted = vehicle.until(lambda said: said["event"] == "Parted")
@@ -57,6 +58,8 @@ def test_a_session_of_two_processes_by_multicast():
     assert limits["max_mv"] == 450_000
     assert ended["ok"] and ended["by"] == "ev"
     assert parted["ok"] and parted["reason"] == "enough (102.5.0)"
+    flowed = [said["ma"] for said in vehicle.said if said["event"] == "Flowing"]
+    assert max(flowed) >= 10_000 and (min(flowed) <= -5_000) == ("discharge" in kind)
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -1,4 +1,4 @@
-"""One end of GB/T 27930 on a real bus: `gbt_process.py evse|ev BUS` says its events as JSON lines, until it is over."""
+"""One end of GB/T 27930 on a real bus: `gbt_process.py evse|ev BUS [EDITION]` says its events as JSON lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def say(event: Any) -> None:
     print(json.dumps({"event": type(event).__name__, **told}, default=str), flush=True)
 
 
-async def evse(bus: CanBus, tell: Any = say, stop_ms: int | None = None) -> None:
+async def evse(bus: CanBus, tell: Any = say, *, edition: Any = "auto") -> None:
     """A charger with a quick outlet, until the session is over."""
     over = asyncio.Event()
     scheduler = SteadyScheduler()
@@ -40,7 +40,9 @@ async def evse(bus: CanBus, tell: Any = say, stop_ms: int | None = None) -> None
             over.set()
 
     supply: list[Supply] = []
-    link = CanLink(bus, GbtEvse(EvseConfig(charger=7)), event=heard, pins=supply.append, scheduler=scheduler)
+    link = CanLink(
+        bus, GbtEvse(EvseConfig(charger=7, edition=edition)), event=heard, pins=supply.append, scheduler=scheduler
+    )
     runner = link.runner
     outlet = Outlet(scheduler, runner.command, QUICK)
     outlet.offering(Offer(max_mv=750_000, min_mv=200_000, max_ma=250_000))
@@ -51,7 +53,7 @@ async def evse(bus: CanBus, tell: Any = say, stop_ms: int | None = None) -> None
     assert supply == [Supply(True), Supply(False)]
 
 
-async def ev(bus: CanBus, tell: Any = say) -> None:
+async def ev(bus: CanBus, tell: Any = say, *, edition: Any = "auto") -> None:
     """A vehicle that charges for a moment, and halts."""
     over = asyncio.Event()
     scheduler = SteadyScheduler()
@@ -66,7 +68,7 @@ async def ev(bus: CanBus, tell: Any = say) -> None:
             over.set()
 
     cells = tuple((3_900, 0) for _ in range(96))
-    machine = GbtEv(EvConfig(vin=VIN, pins=False, cells=cells))
+    machine = GbtEv(EvConfig(vin=VIN, pins=False, cells=cells, edition=edition))
     runner = CanLink(bus, machine, event=heard, scheduler=scheduler).runner
     runner.command(Drive(soc=500, target_ma=100_000, present_mv=380_000, max_mv=450_000, capacity_wh=60_000))
     runner.start()
@@ -74,12 +76,12 @@ async def ev(bus: CanBus, tell: Any = say) -> None:
     runner.stop()
 
 
-async def main(side: str, address: str) -> None:
+async def main(side: str, address: str, edition: str = "auto") -> None:
     bus = open_bus(address)
     print(json.dumps({"event": "open"}), flush=True)
     try:
         async with asyncio.timeout(25):
-            await {"evse": evse, "ev": ev}[side](bus)
+            await {"evse": evse, "ev": ev}[side](bus, edition=edition)
     finally:
         bus.close()
 

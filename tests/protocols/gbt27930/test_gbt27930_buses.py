@@ -39,21 +39,24 @@ async def test_a_session_on_a_virtual_bus_in_real_time():
     assert one.counts.dropped == other.counts.dropped == one.counts.send_errors == 0
 
 
-def test_a_session_of_two_processes_by_multicast():
+@pytest.mark.parametrize("edition", ["2011", "2015"])
+def test_a_session_of_two_processes_by_multicast(edition: str):
     check()
     space = Namespace("gbt")
     try:
         space.run("ip", "link", "set", "lo", "up", "multicast", "on")
         space.run("ip", "route", "add", "239.0.0.0/8", "dev", "lo")
         script, bus = "tests/protocols/gbt27930/gbt_process.py", "udp_multicast:239.74.163.30"
-        with space.python(script, "ev", bus) as vehicle:
+        with space.python(script, "ev", bus, edition) as vehicle:
             vehicle.until(lambda said: said["event"] == "open")
-            with space.python(script, "evse", bus) as charger:
+            with space.python(script, "evse", bus, edition) as charger:
+                connected = charger.until(lambda said: said["event"] == "Connected")
                 identified = charger.until(lambda said: said["event"] == "Identified")
                 ended = charger.until(lambda said: said["event"] == "Ended")
                 parted = vehicle.until(lambda said: said["event"] == "Parted")
     finally:
         space.close()
+    assert connected["protocol"] == f"gbt27930-{edition}"
     assert identified["vin"] == gbt_process.VIN
     assert ended["ok"] and ended["by"] == "ev"
     assert parted["ok"] and parted["reason"] == "enough"
