@@ -172,6 +172,23 @@ def test_side_load_is_answered_within_a_tick_and_the_lag(measured: bool):
     assert sum(here.drawn.values()) > 0
 
 
+@pytest.mark.parametrize("measured", [True, False])
+@pytest.mark.parametrize("lag", [0, 4, 9])
+def test_cars_that_are_rising_are_not_taken_for_side_load(measured: bool, lag: int):
+    """Else they would be lowered because of themselves, again and again."""
+    here = plant("a", "b", a=63, lag=lag, metered=True)
+    here.measured = measured
+    here.side["grid"] = (13_000, 5_000, -4_000)
+    seen: list[tuple[int, ...]] = []
+    for _ in range(60):
+        said = here.second()
+        assert here.over() == []
+        values = tuple(point.value for point in said.set_points)
+        if not seen or seen[-1] != values:
+            seen.append(values)
+    assert seen == [(25_000, 25_000)]
+
+
 @FEW
 @given(SEEDS)
 def test_nothing_flows_above_a_limit_while_cars_come_and_go(seed: int):

@@ -85,5 +85,7 @@ def drawn_between(state: EvseState, at_ms: int) -> tuple[int, int]:
         return drawn, drawn
     known = [state.infeed_ma] if drawn is None else [state.infeed_ma, drawn]
     if not state.settled(at_ms):
-        known += [state.before_ma, state.ceiling_ma if at_ms < state.ceiling_until_ms else 0]
+        known.append(state.before_ma)
+        if at_ms < state.ceiling_until_ms:
+            known.append(state.ceiling_ma)
     return min(known), max(known)
