@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from pilotwire.api import types
@@ -28,7 +29,8 @@ MINUTE = 60_000
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 expect.set_options(timeout=30_000)
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
@@ -49,6 +51,13 @@ SITE: list[tuple[str, str, str, list[_Connector]]] = [
     ("DC-03", "1.6", "Rapid 50", [("Unavailable", "", 0, 0, None, 0)]),
     ("DC-04", "2.1", "Rapid 150", [_FREE]),
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests here share one event loop, as they share one browser."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 class PlainPasswords:
@@ -221,7 +230,7 @@ class Site:
         )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site() -> AsyncIterator[Site]:
     """The dozen, served without login (lab)."""
     made = Site()
@@ -234,7 +243,7 @@ async def site() -> AsyncIterator[Site]:
     await made.server.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def empty_site() -> AsyncIterator[Site]:
     made = Site()
     await made.server.start("127.0.0.1", 0)
@@ -254,7 +263,7 @@ NORTH = ("AC-01", "AC-02", "DC-01")
 """The stations of the site that otto owns."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def locked_site() -> AsyncIterator[Site]:
     """Not a lab: people have to log in. The dozen, three of them at the site north, the others at south."""
     made = Site(lab=False)
@@ -279,8 +288,9 @@ async def locked_site() -> AsyncIterator[Site]:
     await made.server.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for all tests here; what one of them leaves in it goes with its contexts (see `watch`)."""
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield launched
@@ -308,9 +318,9 @@ class Watched:
             self.wrong.append(f"failed: {request.url}")
 
 
-@pytest.fixture
-def watch(browser: Browser) -> Callable[..., Awaitable[Watched]]:
-    """`await watch(url, viewport)`: the page, live."""
+@pytest_asyncio.fixture(loop_scope="session")
+async def watch(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[Watched]]]:
+    """`await watch(url, viewport)`: the page, live, in a context of its own: no cookie, store or cache is another's."""
 
     async def open_page(
         url: str,
@@ -330,7 +340,9 @@ def watch(browser: Browser) -> Callable[..., Awaitable[Watched]]:
             await watched.page.wait_for_selector("#link[data-state=live]", state="attached")
         return watched
 
-    return open_page
+    yield open_page
+    for context in browser.contexts:
+        await context.close()
 
 
 Logged = Callable[..., Awaitable[Watched]]
@@ -356,7 +368,7 @@ def log_in(watch: Callable[..., Awaitable[Watched]]) -> Logged:
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 _FAULTS = """async () => {
   const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-  const found = await axe.run(document, {runOnly: rules});
+  const found = await axe.run(document, {runOnly: rules, resultTypes: ["violations"]});
   return found.violations.filter((one) => ["serious", "critical"].includes(one.impact)).map(
     (one) => `${one.id}: ${one.help}: ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
 }"""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from tests.browser import desk_kit as kit
 
@@ -24,7 +24,7 @@ SHEET = """Karte;Status;Gruppe;gültig bis;Notiz
 """
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def desk(locked_site) -> Any:
     await kit.people_with_tokens(locked_site)
     return locked_site

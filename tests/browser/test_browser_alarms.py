@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiosmtpd.smtp import SMTP
 from playwright.async_api import expect
 from tests.api import happenings_kit
@@ -18,7 +19,7 @@ from pilotwire.domain.alarms_builtin import BUILT_IN
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def running(locked_site) -> Any:
     """The dozen and the workers; AC-08 is faulted, DC-03 has lost its connection."""
     made = await happenings_kit.Running(locked_site).start()

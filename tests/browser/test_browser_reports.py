@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from tests.api import happenings_kit
 from tests.browser import desk_kit as kit
@@ -20,7 +20,7 @@ PHONE = {"width": 390, "height": 844}
 DAY = 86_400_000
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def running(locked_site) -> Any:
     from pilotwire.api.happenings.reporting import Reporting
     from pilotwire.api.workers import Workers

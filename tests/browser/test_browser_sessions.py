@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from tests.browser import desk_kit as kit
 
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def desk(locked_site) -> Any:
     """The dozen, and a session of the past with everything in it."""
     kit.past_session(locked_site)

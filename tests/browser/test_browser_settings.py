@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from tests.api import happenings_kit
 from tests.browser import desk_kit as kit
@@ -16,7 +16,7 @@ PARTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def running(locked_site) -> Any:
     """With the workers that send webhooks, also to this machine."""
     locked_site.context.config = replace(locked_site.context.config, private_targets=True)

@@ -17,7 +17,7 @@ from email import policy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
+import pytest_asyncio
 from aiosmtpd.controller import Controller
 from playwright.async_api import Page, expect
 from tests.api.happenings_kit import Receiver
@@ -57,7 +57,7 @@ class World(NamedTuple):
         return self.server.http
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     server = await asyncio.to_thread(
         csms_process.start, tmp_path / "data", "--no-demo", "--allow-private-webhooks", command="run"
