@@ -4,12 +4,26 @@ The oracle never looks at the cabinet's state. It compares the physics of the pl
 itself has made, and listens to what the cabinet says to the station. Figures of IEC 61851-23 that it takes:
 
 * current: no more than the request by more than 2.5 A (below 50 A) or 5 % (2014, 101.2.1); less must be reached within
-  1 s and then at 100 A/s or faster (101.2.1); a module that breaks its word may be above this for `REACT_MS` in all;
+  1 s and then at 100 A/s or faster (101.2.1);
 * voltage: while current flows no more than the request by more than 2 % of the rated 1000 V (101.2.1), without current
-  no more than the vehicle's maximum, for longer than 400 ms (2023, 6.3.1.106.3, table 104) and the time in which
-  contactors open; never above table 103 for more than 9 ms and that time;
-* off: below 5 A within 1.5 s after an emergency or a fault (2014, CC: 1 s, and two contactors' times), and for as long
-  as nothing is asked for; when it is told that it is off, it is off.
+  no more than the vehicle's maximum, for longer than 400 ms (2023, 6.3.1.106.3, table 104); never above table 103 for
+  more than 9 ms; each and the time in which contactors open;
+* off: below 5 A within 1 s after an emergency or a fault (2014, CC.4), after 1.5 s more where it was stopped in order,
+  and for as long as nothing is asked for; when it is told that it is off, it is off.
+
+What it allows beyond these, and why:
+
+* `REACT_MS`, 1.5 s above the request: the standard says nothing of a module that breaks its word. It is seen after
+  0.5 s (nothing shorter can be told from a battery that has just been switched to), and then it is an emergency: 1 s.
+* `CONTACTORS_MS`: 50 ms until a shutdown begins (6.3.1.106.3), and what follows in the cabinet.
+* `CURRENT_MS`, 0.5 s more of voltage while current flows: contactors first wait for it to fall, within the second of
+  CC.4; a vehicle's battery keeps the voltage where it is anyway.
+* Without current the vehicle's maximum counts and not its request: table 104 is of limits, and a battery stands where
+  it stands; what is above it by less is regulation, of which 101.2.1 speaks for current that flows.
+* Off is told, and the vehicle is there without current: its voltage is that of its battery, not ours.
+* One module lies at a time: of two that lie in opposite directions the meter sees nothing, nor would anyone.
+* Contactors may open with current where that was announced (`loaded`): they can break it, and in an emergency there is
+  nothing better. They are counted.
 
 And ours: no module is ever joined to two outputs, no contactor of the matrix moves with current unless that was said,
 and everything that goes off or down has a reason.
@@ -36,8 +50,13 @@ from pilotwire.station.power.unit import UnitId
 
 FOLLOW_MS = 1_000
 REACT_MS = 1_500
+OFF_MS = 1_000
+STOP_MS = 1_500
 CONTACTORS_MS = 200
 """50 ms until a shutdown begins (6.3.1.106.3), a measurement and a tick of the cabinet, and a contactor."""
+WIRE_MS = 60
+"""The over-voltage monitor opens contactors by wire."""
+CURRENT_MS = 500
 _EPISODE_MS = 40_000
 
 
@@ -125,7 +144,7 @@ class Oracle:
         if isinstance(event, OutputFault):
             if not event.text:
                 self._fault(f"fault of output {event.output} without a word")
-            self.halted(event.output, REACT_MS)
+            self.halted(event.output, OFF_MS)
         elif isinstance(event, OutputOff):
             watch = self.watches[event.output]
             if not event.reason:
@@ -159,13 +178,13 @@ class Oracle:
         else:
             watch.over_ms = 0
         # A battery may stand above what its vehicle asks for: then nothing flows, and it is not our voltage.
-        ours = ma > 1_000 or not (plugged or watch.told_off)
+        ours = ma > 1_000 or not plugged
         most_mv = watch.most_mv + 20_000 if ma > 1_000 else max(watch.most_mv, watch.limit_mv)
         watch.high_ms = watch.high_ms + STEP_MS if ours and most_mv and mv > most_mv else 0
-        if watch.high_ms > 400 + CONTACTORS_MS + (500 if plugged else 0):
+        if watch.high_ms > 400 + CONTACTORS_MS + (CURRENT_MS if plugged else 0):
             self._fault(f"output {number}: {mv} mV for {watch.high_ms} ms, asked {watch.mv} mV")
         watch.extreme_ms = watch.extreme_ms + STEP_MS if watch.extreme_mv and ours and mv > watch.extreme_mv else 0
-        if watch.extreme_ms > 9 + CONTACTORS_MS:
+        if watch.extreme_ms > 9 + WIRE_MS:
             self._fault(f"output {number}: {mv} mV, table 103 says {watch.extreme_mv} mV")
         if watch.off_at is None:
             return
@@ -289,7 +308,7 @@ class Episode:
         if outlet.battery is None and watch.ma:
             # Its contactors have opened under load; the pilot says so to the station, and no one plugs in meanwhile.
             world.tell(Halt(output, emergency=True, reason="the vehicle has gone"))
-            self.oracle.halted(output, REACT_MS)
+            self.oracle.halted(output, OFF_MS)
             self.stopped_at[output] = world.now
             return
         if outlet.battery is None:
@@ -310,7 +329,7 @@ class Episode:
         elif roll < 0.02:
             emergency = draw.random() < 0.5
             world.tell(Halt(output, emergency=emergency, reason="the test stops it"))
-            self.oracle.halted(output, REACT_MS if emergency else 1_500 + REACT_MS)
+            self.oracle.halted(output, OFF_MS if emergency else STOP_MS + OFF_MS)
             self.stopped_at[output] = world.now
         elif roll < 0.5 and watch.ma:
             offer = world.offers[output].max_ma
@@ -507,7 +526,7 @@ class Part:
         self.faults: list[str] = []
         self.longest = self.largest = 0
         self.ms = self.delivering = self.outputs_ms = 0
-        self.trips = self.shutdowns = self.offs = 0
+        self.trips = self.shutdowns = self.offs = self.announced = 0
 
     def add(self, seed: int, episode: Episode) -> None:
         oracle = episode.oracle
@@ -518,6 +537,7 @@ class Part:
         self.ms += episode.world.now - 1_000_000
         self.delivering += oracle.delivering_ms
         self.outputs_ms += oracle.steps_ms
+        self.announced += episode.world.plant.announced
         for event in episode.world.said:
             self.trips += isinstance(event, TripAll)
             self.shutdowns += isinstance(event, OutputFault)
@@ -537,7 +557,7 @@ class Part:
         self.counts += other.counts
         self.faults += other.faults
         self.longest, self.largest = max(self.longest, other.longest), max(self.largest, other.largest)
-        for name in ("ms", "delivering", "outputs_ms", "trips", "shutdowns", "offs"):
+        for name in ("ms", "delivering", "outputs_ms", "trips", "shutdowns", "offs", "announced"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -575,7 +595,8 @@ def cabinet(options: argparse.Namespace) -> bool:
     )
     print(
         f"  delivering {100 * total.delivering // max(1, total.outputs_ms)} % of the time, {total.offs:,} times off, "
-        f"{total.shutdowns:,} of them after a fault, {total.trips} trips; above tolerance for {total.longest} ms "
+        f"{total.shutdowns:,} of them after a fault, {total.trips} trips, "
+        f"{total.announced} contactors opened with current as announced; above tolerance for {total.longest} ms "
         f"at most, by {total.largest / 1000:.1f} A: {len(total.faults)} against the rules"
     )
     for fault in total.faults[:20]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pilotwire.station.power.allocation import Allocation, Candidate, Wanted, allocate
@@ -47,13 +47,15 @@ def apply(plan: Allocation, candidates: list[Candidate]) -> list[Candidate]:
 
 @settings(max_examples=120, derandomize=True, deadline=None)
 @given(wants, cabinets, st.integers(0, 3), st.integers(0, 2))
+@example([Wanted(1, 400_000, 200_000, 1), Wanted(2, 400_000, 200_000)], [candidate(i, 1) for i in range(2)], 1, 0)
+@example([Wanted(1, 400_000, 0), Wanted(2, 400_000, 9_000)], [candidate(0, 1, movable=False)], 0, 0)
 def test_what_always_holds(wanted: list[Wanted], candidates: list[Candidate], moves: int, reserve: int):
-    asked = {want.output: want for want in wanted}
-    idle = [output for output in OUTPUTS if output not in asked]
+    idle = [output for output in OUTPUTS if output not in {want.output for want in wanted}]
+    asked = {want.output: want for want in wanted if want.ma}  # who wants nothing keeps nothing, however short it was
     plan = allocate(wanted, candidates, idle=idle, reserve=reserve, most_moves=moves)
     assert set(plan.assigned) == {unit.id for unit in candidates}
     assert plan.moves <= moves
-    taken = 0
+    moved: set[int] = set()
     for unit in candidates:
         place = plan.assigned[unit.id]
         if place is None:
@@ -65,13 +67,18 @@ def test_what_always_holds(wanted: list[Wanted], candidates: list[Candidate], mo
             assert plan.reasons[unit.id], "every change has a reason"
             if unit.output in asked and unit.usable and unit.capacity(asked[unit.output].mv):
                 assert unit.movable
-                taken += 1
-    assert taken <= moves
+                moved.add(unit.id)
+    assert len(moved) <= moves
     have = Counter(place for place in plan.assigned.values() if place is not None)
     for want in wanted:
         if want.ma and not have[want.output]:
             free = [u for u in candidates if plan.assigned[u.id] is None and want.output in u.reach]
             assert not [unit for unit in free if unit.capacity(want.mv)], "nothing, while one is free"
+            # Or at most as long as moves are left, and no other module may or can come: one that has not been long
+            # enough where it is, that does not reach it or not its voltage, or that has just been moved.
+            others = [u for u in candidates if plan.assigned[u.id] is not None and want.output in u.reach and u.movable]
+            able = [u for u in others if u.capacity(want.mv) and have[plan.assigned[u.id]] >= 2]
+            assert plan.moves == moves or {u.id for u in able} <= moved, "nothing, while another has two"
 
 
 @settings(max_examples=80, derandomize=True, deadline=None)

@@ -234,8 +234,9 @@ class Cabinet:
     def _place(self, unit: Unit, place: int | None, reason: str, now: int) -> None:
         stage = self.stage
         if unit.state == "free":
-            # It must have said that it is off: without current it may still be on, at the voltage of another vehicle.
-            if place is not None and unit.surely_off(now) and unit.read_ma <= 500:
+            # It must have said that it is off, and be it: without current it may still be on, at the voltage of another
+            # vehicle, and one that no longer does what it is told says off and keeps its voltage.
+            if place is not None and unit.dark(now):
                 stage.connect(unit, place, True, now)
                 stage.out.append(UnitChanged(unit.id, f"joins output {place}", reason))
             elif place is not None:

@@ -15,6 +15,8 @@ _RAISE_MS = 200
 """A module is told more so often at most: the bus is slow."""
 _STOP_DELAY_MS = 350
 """Until the order has come through, twice if need be, and the meter shows what it has done."""
+_BLIND_MS = 50
+"""After over-voltage: until a shutdown has to begin (2023, 6.3.1.106.3)."""
 _STOP_MS = 1_500
 """Turned off in order it takes no longer; then it is an emergency."""
 
@@ -114,7 +116,9 @@ def _emergency(stage: Stage, output: Output, now: int) -> None:
     if known and output.ma <= QUIET_MA:
         _off(stage, output, now)
         return
-    if waited >= OFF.ms and not output.opened and (not known or output.ma > SAFE_MA or waited >= 3 * OFF.ms):
+    # Voltage that is too high goes on as long as the contactors are closed, and without a meter nothing else ends it.
+    blind = output.fault and output.over_voltage and not known and waited >= _BLIND_MS
+    if not output.opened and (blind or waited >= OFF.ms) and (not known or output.ma > SAFE_MA or waited >= 3 * OFF.ms):
         output.opened = True
         for unit in list(stage.at(output.number)):
             if unit.state != "stuck":

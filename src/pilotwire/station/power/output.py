@@ -24,6 +24,8 @@ class Output:
         self.since = 0
         self.reason = ""
         self.fault = False
+        self.over_voltage = False
+        """The fault is of voltage: contactors are not to wait for a current that no one measures."""
         self.ramp_ma = 0
         self.stop_ma = 0
         """What flowed when it was told to stop."""

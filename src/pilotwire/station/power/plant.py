@@ -108,6 +108,8 @@ class Plant:
         self.tripped = ""
         self.under_load = 0
         """Contactors that were opened with more than 5 A through them, without the cabinet having said so."""
+        self.announced = 0
+        """The same, but the cabinet had said so."""
         self.joined: dict[UnitId, list[int]] = {id: [] for id in self.modules}
         """Outputs that a module is really joined to."""
         self.heard: list[Any] = []
@@ -168,8 +170,9 @@ class Plant:
         if switch is None:
             return
         loaded = self.modules[effect.unit].rectifier.ma > SAFE_MA
-        if loaded and not effect.closed and not effect.loaded and switch.closed and not switch.welded:
-            self.under_load += 1
+        if loaded and not effect.closed and switch.closed and not switch.welded:
+            self.under_load += not effect.loaded
+            self.announced += effect.loaded
         switch.wanted = effect.closed
         switch.due = now + 60
         if (effect.unit, effect.output) not in self._moving:

@@ -117,7 +117,7 @@ class Stage:
             return
         unit.why = reason
         unit.enter("leaving", now)
-        unit.zero_since = unit.agreed_since = None
+        unit.zero_since = unit.agreed_since = unit.matched_since = None
         self.turn_off(unit, now)
         self.dirty = True
         if unit.output is not None:
@@ -140,6 +140,7 @@ class Stage:
         if output.phase == "emergency" and output.fault:
             return
         output.fault = True
+        output.over_voltage = code == "OverVoltage"
         output.enter("emergency", now, text)
         self.out.append(OutputFault(output.number, code, text))
         self.dirty = True

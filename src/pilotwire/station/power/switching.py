@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .limits import QUIET_MA
+from .limits import QUIET_MA, SAFE_MV
 from .messages import UnitChanged
 from .output import Output
 from .stage import Stage
@@ -60,8 +60,11 @@ def step(stage: Stage, unit: Unit, now: int) -> None:
         unit.out, unit.out_until = "", None
         stage.dirty = True
         stage.out.append(UnitChanged(unit.id, "in service", "tried again"))
-    if unit.state == "free" and unit.running and not unit.out and now - max(unit.off_at, unit.since) > _START_MS:
-        stage.withdraw(unit, "is on though it was turned off", now)
+    if unit.state == "free" and not unit.out and now - max(unit.off_at, unit.since) > _START_MS:
+        if unit.running:
+            stage.withdraw(unit, "is on though it was turned off", now)
+        elif unit.fresh(now) and unit.read_mv > SAFE_MV:
+            stage.withdraw(unit, f"gives {unit.read_mv} mV though it was turned off", now)
     if unit.state == "stuck" and not unit.surely_off(now) and now - unit.since > _WELDED_MS:
         stage.trip(
             f"the switch of {unit.id} to output {unit.output} does not open, nor does it say that it is off", now
@@ -115,11 +118,14 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
     if not agreed or output.phase != "active" or now - output.fallen_at < STALE.ms:
         # While an output goes down, readings are behind what flows.
         unit.agreed_since = None
+    # Where another's current is on its way, what it said is older than what the meter sees: anything agrees then.
+    unit.matched_since = (unit.matched_since or now) if zero and agreed and output.phase == "active" else None
     if nothing and waited >= 150:
         # The whole output gives nothing.
         stage.connect(unit, number, False, now)
-    elif zero and agreed and output.phase == "active" and (unit.obeyed or waited >= 1_000):
-        stage.connect(unit, number, False, now)
+    elif unit.matched_since is not None and (unit.obeyed or waited >= 1_000):
+        if settled(stage, output, unit) or now - unit.matched_since >= _SURE_MS:
+            stage.connect(unit, number, False, now)
     elif silent and agreed and output.phase == "active":
         unit.agreed_since = unit.agreed_since or now
         if now - unit.agreed_since >= _SURE_MS:
@@ -139,6 +145,14 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
 def measured(output: Output, now: int) -> bool:
     """The meter has spoken just now: what it said a second ago may no longer be so."""
     return now - output.measured_at <= _JUST_MS
+
+
+def settled(stage: Stage, output: Output, apart: Unit) -> bool:
+    """None of the other modules has been told of less and not yet shown it."""
+    return not any(
+        unit is not apart and (unit.unseen_ma or (unit.state != "joined" and unit.read_ma > 500))
+        for unit in stage.at(output.number)
+    )
 
 
 def hidden_ma(stage: Stage, output: Output, apart: Unit, now: int) -> int | None:

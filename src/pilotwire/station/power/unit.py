@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from pilotwire.protocols.power_modules import Alarm
 
 from .allocation import Candidate
-from .limits import current_tolerance
+from .limits import SAFE_MV, current_tolerance
 from .timers import STALE
 
 State = Literal["free", "closing", "joined", "leaving", "opening", "stuck"]
@@ -66,6 +66,8 @@ class Unit:
         self.zero_since: int | None = None
         self.agreed_since: int | None = None
         """Since when the meter sees no more than what the others say that they deliver."""
+        self.matched_since: int | None = None
+        """The same while it says itself that nothing flows."""
         self.out = ""
         """Why it is out of service; empty: it serves."""
         self.out_until: int | None = None
@@ -103,6 +105,10 @@ class Unit:
     def surely_off(self, now: int) -> bool:
         """It has answered that it is off, or has been told so often that it must have heard."""
         return not self.sent_on and self.running is not True and (self.obeyed or now - self.off_at >= _HEARD_MS)
+
+    def dark(self, now: int) -> bool:
+        """It is off, and what it has said since it was disconnected shows no voltage at its terminals either."""
+        return self.surely_off(now) and self.read_at > self.since and self.read_ma <= 500 and self.read_mv <= SAFE_MV
 
     def sent(self, mv: int, ma: int, on: bool, now: int) -> None:
         """It has been told so; what was higher before counts until a reading shows otherwise."""

@@ -1,0 +1,128 @@
+"""Modules that say off and are not, readings that are older than what flows, voltage that no one measures."""
+
+from __future__ import annotations
+
+import pytest
+from tests.station.power.cabinet_world import World
+
+from pilotwire.protocols.power_modules import DRIVERS
+from pilotwire.station.power import switching
+from pilotwire.station.power.messages import Connect, Halt, OutputFault, UnitChanged
+from pilotwire.station.power.stage import CabinetConfig, Stage, UnitPlan
+from pilotwire.station.power.unit import UnitId
+
+QUICK = CabinetConfig(rise_ma_s=200_000, hold_ms=2_000)
+
+
+def test_a_module_that_says_off_and_keeps_its_voltage_joins_nothing():
+    """Its output stage no longer follows: off by its word, and 454 V at its terminals for the next vehicle."""
+    world = World(("infy",), 2, config=QUICK)
+    world.run(3_000)
+    victim = UnitId("infy", 1)
+    stage = world.plant.modules[victim].rectifier
+    stage.stuck, stage.reference_mv, stage.limit_ma = True, 454_000, 9_000
+    world.run(500)
+    world.charge(1, 420_000, 140_000)
+    for _ in range(1_000):
+        world.step()
+        assert not world.plant.joined[victim]
+    assert world.ma(1) > 65_000, "the other one delivers"
+    reasons = [event.reason for event in world.said if type(event) is UnitChanged and event.unit == victim]
+    assert "gives 454000 mV though it was turned off" in reasons
+    stage.stuck = False
+    world.run(70_000)
+    assert world.plant.joined[victim] == [1], "mended it serves again"
+
+
+def test_voltage_that_is_too_high_waits_for_no_meter():
+    """The vehicle has gone and the meter is silent: no current is known, but the monitor's word is enough."""
+    world = World(("infy",), 2, config=QUICK)
+    world.run(3_000)
+    world.charge(1, 420_000, 60_000)
+    world.run(4_000)
+    for id, outputs in world.plant.joined.items():
+        if outputs:
+            world.plant.modules[id].rectifier.stuck = True
+            world.plant.modules[id].rectifier.reference_mv = 500_000
+    outlet = world.plant.outlets[1]
+    outlet.meter.silent, outlet.battery = True, None
+    high = 0
+    for _ in range(200):
+        world.step()
+        high += 10 * (outlet.mv > 470_000)
+    assert 400 < high <= 600, "400 ms, and what a shutdown and a contactor take"
+    assert world.faults[1].code == "OverVoltage"
+
+
+class Leaving:
+    """One module leaves an output where three others give; everything as the cabinet has heard it."""
+
+    def __init__(self) -> None:
+        plans = [UnitPlan(bus="infy", address=address, reach=frozenset({1, 2})) for address in (1, 2, 3, 4)]
+        self.stage = Stage({"infy": DRIVERS["infy"]((1, 2, 3, 4))}, plans, {1: 500_000, 2: 500_000}, CabinetConfig())
+        self.units = list(self.stage.units.values())
+        self.now = 10_000
+        output = self.stage.outputs[1]
+        output.enter("active", self.now)
+        for unit in self.units:
+            unit.present = unit.obeyed = True
+            unit.running = unit is not self.units[0]
+            unit.output = 1
+            unit.enter("joined", self.now)
+        self.units[0].enter("leaving", self.now)
+        self.now += 300
+
+    def tick(self, meter: int, *readings: int) -> bool:
+        """True: the switch of the first is told to open."""
+        self.now += 50
+        for unit, ma in zip(self.units, readings, strict=True):
+            unit.read(400_000, ma, self.now)
+        output = self.stage.outputs[1]
+        output.mv, output.ma, output.measured_at = 400_000, meter, self.now
+        self.stage.out.clear()
+        switching.step(self.stage, self.units[0], self.now)
+        return any(type(effect) is Connect for effect in self.stage.out)
+
+
+def test_who_leaves_is_let_go_as_soon_as_the_meter_agrees():
+    assert Leaving().tick(20_000, 0, 5_000, 8_000, 7_000)
+
+
+def test_it_is_not_let_go_on_what_another_gave_a_moment_ago():
+    """It says nothing and gives 5.2 A. Another one falls by 6.8 A, has not said so yet, and the sums agree."""
+    world = Leaving()
+    other = world.units[1]
+    other.sent(400_000, 6_800, True, world.now - 400)
+    other.read(400_000, 6_800, world.now - 300)
+    other.sent(400_000, 0, False, world.now)
+    other.enter("leaving", world.now)
+    assert not world.tick(20_800, 0, 6_800, 8_050, 7_500)
+    assert not any(world.tick(20_800, 0, 0, 8_050, 7_500) for _ in range(30)), "now it is known: 5.2 A are hidden"
+
+
+def test_a_module_that_wavers_keeps_no_other_for_ever():
+    world = Leaving()
+    other = world.units[1]
+    other.sent(400_000, 6_800, True, world.now)
+    other.sent(400_000, 5_000, True, world.now)
+    taken = [world.tick(20_000, 0, 8_500, 8_000, 3_000) for _ in range(16)]
+    assert taken.index(True) >= 11, "what agrees for 0.6 s is so"
+
+
+@pytest.mark.parametrize("emergency", [False, True])
+def test_off_within_a_second(emergency: bool):
+    """A stuck module, a welded switch: the cabinet is tripped, and nothing flows a second after the button."""
+    world = World(("infy",), 2, config=QUICK)
+    world.run(3_000)
+    world.charge(1, 400_000, 140_000)
+    world.run(5_000)
+    for id, outputs in world.plant.joined.items():
+        if outputs:
+            world.plant.modules[id].rectifier.stuck = world.plant.switches[id, 1].welded = True
+    world.tell(Halt(1, emergency=emergency, reason="the button"))
+    begun = world.now
+    while world.ma(1) > 5_000:
+        world.step()
+        assert world.now - begun < (1_000 if emergency else 2_500)
+    assert world.plant.tripped
+    assert [event for event in world.said if type(event) is OutputFault] or emergency
