@@ -7,7 +7,11 @@ from tests.requirement_marks import pytest_addoption, pytest_configure, pytest_i
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_itemcollected"]
 
-LONG = ("tests/browser/test_browser_walk", "tests/browser/", "tests/durability/", "tests/bench/", "tests/cli/")
+LONG = (
+    "tests/browser/test_browser_walk", "tests/browser/", "tests/durability/", "tests/bench/", "tests/cli/",
+    "tests/interop/", "tests/api/test_api_schema", "tests/check/", "tests/fuzz/", "tests/twin/test_twin_with_csms",
+    "tests/simulation/",
+)  # fmt: skip
 
 
 def _rank(item: pytest.Item) -> int:
