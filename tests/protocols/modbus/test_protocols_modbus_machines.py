@@ -258,6 +258,49 @@ def test_a_connection_that_is_dead_is_given_up():
     assert len(wire.sent) == 3 and wire.machine.queued == 1
 
 
+def test_silences_count_in_a_row_only():
+    wire = Wire(answer_ms=100, give_up=3, rest_after=0)
+    for ticket in range(6):
+        wire.ask(ticket, read(ticket))
+        if ticket == 2:
+            wire.answer()
+        else:
+            wire.pass_by(100)
+        assert bool(wire.closed) == (ticket == 5)
+
+
+def test_a_read_that_matters_does_not_wait_behind_an_equal_one_that_does_not():
+    wire = Wire()
+    wire.ask(1, read(1))
+    wire.ask(2, read(7), priority=BACKGROUND)
+    wire.ask(3, read(5), priority=BACKGROUND)
+    wire.ask(4, read(5))
+    wire.ask(5, read(5), priority=BACKGROUND)
+    for _ in range(4):
+        wire.answer()
+    assert [request.address for _, request, _ in wire.sent] == [1, 5, 7, 5] and set(wire.done) == {1, 2, 3, 4, 5}
+
+
+def test_the_beginning_of_an_answer_that_never_ended_does_not_swallow_the_next():
+    wire = Wire(framing="rtu", answer_ms=100, settle_ms=0)
+    wire.ask(1, read(0, 125))
+    wire.raw(b"\x01\x03\xfa")
+    wire.pass_by(100)
+    wire.ask(2, read(5))
+    wire.answer()
+    assert wire.why(1) == "silent" and wire.done[2] == Registers((7,))
+
+
+def test_what_a_former_connection_was_asked_is_foreign_to_the_next():
+    wire = Wire()
+    wire.ask(1, read(1))
+    wire.answer()
+    wire.take(wire.machine.lost(wire.now))
+    wire.take(wire.machine.connected(wire.now))
+    wire.answer(0)
+    assert wire.machine.counts.foreign == 1 and wire.machine.counts.late == 0
+
+
 def test_a_unit_that_is_silent_rests_and_costs_the_others_no_time():
     wire = Wire(framing="rtu", answer_ms=100, settle_ms=0, give_up=0, rest_after=2, rest_ms=1000)
     for ticket in range(3):
@@ -446,6 +489,17 @@ def test_clients_that_hold_a_connection_for_nothing():
     served = Served()
     served.raw(b"GET / HTTP/1.1\r\n\r\n")
     assert served.closed == 1
+
+
+def test_a_frame_has_its_own_time_whatever_came_before_it():
+    served = Served(partial_ms=2000)
+    frame = encode_tcp(1, 1, encode_request(read(1)))
+    served.raw(frame[:6])
+    served.raw(frame[6:] + frame[:6], after=1900)
+    served.take(served.machine.elapse(served.now + 1999))
+    assert not served.closed
+    served.take(served.machine.elapse(served.now + 2000))
+    assert served.closed == 1 and len(served.asked) == 1
 
 
 def test_a_frame_that_drips_is_hung_up_on():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pymodbus import FramerType
@@ -12,7 +14,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import SimScheduler
-from pilotwire.protocols.modbus.adu import TcpDecoder, encode_tcp
+from pilotwire.protocols.modbus.adu import TcpDecoder, encode_rtu, encode_tcp
 from pilotwire.protocols.modbus.client import BACKGROUND, WRITE, ClientConfig, Outcome
 from pilotwire.protocols.modbus.errors import IllegalDataAddress, ModbusException, NoAnswer, RequestError
 from pilotwire.protocols.modbus.pdu import (
@@ -28,6 +30,7 @@ from pilotwire.protocols.modbus.pdu import (
     WriteRegister,
     WriteRegisters,
     decode_request,
+    encode_request,
     encode_response,
 )
 from pilotwire.protocols.modbus.planner import ReadLimits, Want
@@ -269,6 +272,33 @@ async def test_a_caller_that_is_cancelled_takes_its_request_back():
         await task
     far.answer()
     assert link.machine.queued == 0 and len(far.written) == 1
+
+
+async def test_a_port_that_goes_is_opened_anew_when_it_is_back(tmp_path: Path):
+    """A USB adapter that is pulled out and put in again, by a link to pseudo-terminals in its place."""
+    place = tmp_path / "ttyUSB0"
+    link = open_link(f"rtu://{place}?baud=115200", ClientConfig(answer_ms=200), Backoff(first_ms=5, most_ms=20))
+    loop = asyncio.get_running_loop()
+    for turn in range(2):
+        master, slave = os.openpty()
+        place.symlink_to(os.ttyname(slave))
+        os.close(slave)
+
+        def answered(master: int = master) -> None:
+            if os.read(master, 100) == encode_rtu(1, encode_request(READ)):
+                os.write(master, encode_rtu(1, b"\x03\x02\x00\x07"))
+
+        loop.add_reader(master, answered)
+        while not link.online:
+            await asyncio.sleep(0.005)
+        assert await link.request(1, READ) == Registers((7,))
+        loop.remove_reader(master)
+        place.unlink()
+        os.close(master)
+        while link.online:
+            await asyncio.sleep(0.005)
+        assert link.trouble and link.counts.lost == turn + 1
+    link.close()
 
 
 async def test_nobody_is_there():

@@ -140,8 +140,8 @@ def test_a_write_ends_what_was_read_before_it():
     room.ask(ReadRegisters(3, 10, 1))
     room.ask(ReadRegisters(3, 20, 1))
     assert len(room.device.asked) == 6, "neither what was kept nor what was on its way answers for it"
-    room.device.answer(2)
     room.device.answer(3)
+    room.device.answer(2)
     room.device.answer(4)
     room.ask(ReadRegisters(3, 20, 1))
     assert len(room.device.asked) == 7, "what was asked before the write was done is not kept"

@@ -159,7 +159,7 @@ class SerialPort:
         if endpoint.stop_bits == 2:
             control |= termios.CSTOPB
         characters = termios.tcgetattr(self._fd)[6]
-        characters[termios.VMIN], characters[termios.VTIME] = 0, 0
+        characters[termios.VMIN], characters[termios.VTIME] = 1, 0  # with 0, nothing there would look like the end
         checked = termios.INPCK if endpoint.parity != "N" else 0
         termios.tcsetattr(self._fd, termios.TCSANOW, [checked, 0, control, 0, speed, speed, characters])
         termios.tcflush(self._fd, termios.TCIFLUSH)
