@@ -1,6 +1,7 @@
 """A million random sites: no limit violated on any phase of any node, no step left over, order means nothing.
 
-Every tenth is also run in time, with cars that follow late and come and go, and every tenth has its limits raised.
+Every tenth is also run in time, with cars that follow late and come and go, every tenth with limits that are cut and
+side loads that jump, and every tenth has a limit raised.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from tests.domain.energy.energy_plant import faults_in_time
+from tests.domain.energy.energy_plant import faults_in_time, faults_when_lowered
 from tests.domain.energy.energy_worlds import faults_of_seed, faults_when_raised
 
 _PART = 1_000
@@ -36,6 +37,8 @@ def run_part(first: int, count: int) -> Part:
             found += late
         if seed % 10 == 1:
             found += faults_when_raised(seed)
+        if seed % 10 == 2:
+            found += faults_when_lowered(seed)
         faults += [f"seed {seed}: {fault}" for fault in found[:3]]
     return Part(count, seconds, faults)
 
@@ -55,7 +58,7 @@ def allocation(options: argparse.Namespace) -> bool:
                 print(f"  {worlds:,} trees, {len(faults)} faults", flush=True)
     print(
         f"allocation: {worlds:,} random trees and demands, each in two orders; a tenth of them for {seconds:,} seconds "
-        f"in all with cars that follow late, a tenth with a limit raised: {len(faults)} faults"
+        f"in all with cars that follow late, a tenth with limits cut, a tenth with a limit raised: {len(faults)} faults"
     )
     for fault in faults[:20]:
         print(f"  {fault}")

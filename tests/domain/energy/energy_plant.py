@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 from tests.domain.energy.energy_worlds import NOW, Oracle, World, world
 
-from pilotwire.domain.energy import Allocation, Moment, Reading, Signals, State, Topology, allocate, prepare
+from pilotwire.domain.energy import Allocation, Limit, Moment, Reading, Signals, State, Topology, allocate, prepare
 
 
 class Plant:
@@ -79,6 +79,12 @@ class Plant:
                 found.append(f"{self.seconds} s: {place} {flows} above {limit.power_mw} mW")
         return found
 
+    def ours(self, fault: str) -> bool:
+        """Whether any car below that node still draws: what is too much without them is not for us to mend."""
+        place, what = fault.split(": ")[1].split()[:2]
+        phases = {int(what[1]) - 1} if what.startswith("L") else {0, 1, 2}
+        return any(self.drawn[id] and phases & self.oracle.on(id) for id in self.oracle.below(place))
+
     def _meters(self, now: Moment) -> dict[str, Reading]:
         return {
             node.id: Reading(phases_ma=self.flows(node.id), at_ms=now.tick_ms)
@@ -130,3 +136,35 @@ def faults_in_time(seed: int) -> tuple[int, list[str]]:
     late = [f"{point.evse}: {point.value}, {point.target}" for point in said.set_points if point.value != point.target]
     values = {point.evse: point.value for point in said.set_points}
     return there.seconds, late + Oracle(there.world, sides={}).faults(values)
+
+
+def faults_when_lowered(seed: int, slowest: int = 8, bound: int = 9) -> list[str]:
+    """Signals cut nodes again and again: what flows above a limit for more than `bound` seconds.
+
+    The slowest car needs `slowest` seconds to follow.
+
+    With meters and side loads: these jump too, and a jump is answered in the next second.
+    """
+    draw = random.Random(seed)
+    here = world(seed)
+    here = here._replace(signals=Signals(), policy=msgspec.structs.replace(here.policy, hold_ms=0))
+    there = Plant(here, lags(here, draw, slowest))
+    metered = [node.id for node in here.tree.nodes if node.metered]
+    over = 0
+    for _ in range(4):
+        cut = {
+            node.id: (Limit(source="DSO", phases_ma=(draw.randint(0, 80_000),) * 3),)
+            for node in here.tree.nodes
+            if draw.random() < 0.5
+        }
+        there.world = here._replace(signals=Signals(limits=cut))
+        there.oracle = Oracle(there.world, sides={})
+        for id in metered:
+            there.side[id] = (draw.randint(-5_000, 20_000), draw.randint(-5_000, 20_000), draw.randint(0, 20_000))
+        for _ in range(30):
+            there.second()
+            flows = [fault for fault in there.over() if there.ours(fault)]
+            over = over + 1 if flows else 0
+            if over > bound:
+                return flows
+    return []

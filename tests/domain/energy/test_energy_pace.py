@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.domain.energy.energy_plant import Plant, faults_in_time
+from tests.domain.energy.energy_plant import Plant, faults_in_time, faults_when_lowered
 from tests.domain.energy.energy_worlds import World
 
 from pilotwire.domain.energy import Demand, Evse, Limit, Node, Policy, Signals, SiteTree
@@ -197,3 +197,15 @@ def test_nothing_flows_above_a_limit_while_cars_come_and_go(seed: int):
     Where all has been quiet for long enough, set-points are the shares, with no step left.
     """
     assert faults_in_time(seed)[1] == []
+
+
+@FEW
+@given(SEEDS)
+def test_a_cut_is_kept_as_soon_as_the_slowest_car_has_followed(seed: int):
+    """Signals and side loads jump, on any node: never above for longer than a car needs to follow, and a tick."""
+    assert faults_when_lowered(seed) == []
+
+
+def test_cuts_are_felt():
+    """Were cars to need no time, nothing would ever be above for a second: the property before sees something."""
+    assert any(faults_when_lowered(seed, bound=2) for seed in range(10))
