@@ -54,7 +54,7 @@ def allocation(options: argparse.Namespace) -> bool:
         for part in pool.map(run_part, starts, sizes):
             worlds, seconds = worlds + part.worlds, seconds + part.seconds
             faults += part.faults
-            if worlds % 50_000 == 0:
+            if worlds % 10_000 == 0:
                 print(f"  {worlds:,} trees, {len(faults)} faults", flush=True)
     print(
         f"allocation: {worlds:,} random trees and demands, each in two orders; a tenth of them for {seconds:,} seconds "
