@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -134,6 +135,29 @@ async def test_the_client_of_pymodbus(framing: str, cable: tuple[str, str]):
             client.close()
 
 
+@pytest.mark.parametrize("framing", ["tcp", "rtu"])
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is a program of its own")
+async def test_mbpoll(framing: str, cable: tuple[str, str]):
+    async with serving(framing, cable) as (server, address):
+        where = [address[6:].partition("?")[0]] if framing == "rtu" else ["127.0.0.1"]
+        how = ["-m", "rtu", "-b", "115200", "-P", "none"] if framing == "rtu" else ["-p", address.rpartition(":")[2]]
+
+        async def poll(*more: str) -> str:
+            program = await asyncio.create_subprocess_exec(
+                "mbpoll", *how, "-a", "1", "-0", "-q", "-o", "1", "-t", "4", *more, stdout=-1, stderr=-2
+            )
+            async with asyncio.timeout(10):
+                return (await program.communicate())[0].decode()
+
+        told = await poll("-r", "100", "-c", "4", "-1", *where)
+        assert [line.split()[1] for line in told.splitlines() if line.startswith("[")] == ["0", "1", "2", "3"], told
+        assert "Written 2 references" in await poll("-r", "101", *where, "77", "78")
+        assert "Illegal data value" in await poll("-r", "101", *where, "1001")
+        told = await poll("-r", "101", "-c", "2", "-1", *where)
+        assert [line.split()[1] for line in told.splitlines() if line.startswith("[")] == ["77", "78"], told
+        assert server.counts.malformed == 0
+
+
 async def test_many_clients_at_once_and_one_too_many(cable: tuple[str, str]):
     async with serving("tcp", cable) as (server, address):
         server._most = 8
@@ -143,7 +167,8 @@ async def test_many_clients_at_once_and_one_too_many(cable: tuple[str, str]):
         assert found == [Registers((at, at + 1, at + 2)) for at in range(20) for _ in links]
         reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
         with suppress(ConnectionResetError):
-            assert await reader.read() == b"", "hung up on"
+            async with asyncio.timeout(5):
+                assert await reader.read() == b"", "hung up on"
         assert server.totals.connected == 8 and server.totals.refused == 1
         writer.close()
         for link in links:
