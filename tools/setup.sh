@@ -20,6 +20,8 @@ if [ "$goal" = test ]; then
     [ -x /usr/bin/chromium ] || missing="$missing chromium"
     command -v git >/dev/null 2>&1 || missing="$missing git"
     command -v strace >/dev/null 2>&1 || missing="$missing strace"
+    command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+    command -v mbpoll >/dev/null 2>&1 || missing="$missing mbpoll"
     command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
     command -v java >/dev/null 2>&1 || missing="$missing default-jre-headless"
 fi

@@ -24,7 +24,7 @@ def in_own_network(program: str) -> subprocess.CompletedProcess[str]:
     """Runs a Python program where there is only a loopback interface, which carries multicast."""
     can_do = subprocess.run(["unshare", "-n", "sh", "-c", MULTICAST], capture_output=True, text=True)
     if can_do.returncode:
-        pytest.skip(f"no network namespace: {can_do.stderr.strip()}")
+        pytest.fail(f"no network namespace, which needs root: {can_do.stderr.strip()}")
     line = ["unshare", "-n", "sh", "-c", f'{MULTICAST} && exec "$@"', "sh", sys.executable, "-c", program]
     return subprocess.run(line, capture_output=True, text=True, timeout=30)
 

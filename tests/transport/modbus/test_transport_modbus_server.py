@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -136,7 +135,6 @@ async def test_the_client_of_pymodbus(framing: str, cable: tuple[str, str]):
 
 
 @pytest.mark.parametrize("framing", ["tcp", "rtu"])
-@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is a program of its own")
 async def test_mbpoll(framing: str, cable: tuple[str, str]):
     async with serving(framing, cable) as (server, address):
         where = [address[6:].partition("?")[0]] if framing == "rtu" else ["127.0.0.1"]
