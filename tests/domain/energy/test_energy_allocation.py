@@ -165,6 +165,14 @@ def test_own_current_is_not_side_load():
     assert values(tick(tree, *cars("a"), signals=signals, state=state)) == {"a": 27_000}
 
 
+def test_what_an_evse_draws_against_its_orders_is_nobody_elses():
+    """No car is announced at a, and still 10 A flow there."""
+    tree = site(ac("a"), ac("b"), limits=(fuse(32),))
+    signals = Signals(draws={"a": Reading(phases_ma=(10_000, 0, 0), at_ms=NOW.tick_ms)})
+    result = tick(tree, *cars("b"), signals=signals)
+    assert [(point.value, point.target) for point in result.set_points] == [(0, 0), (22_000, 22_000)]
+
+
 def test_priority_comes_before_shares():
     tree = site(ac("a"), ac("b"), ac("c"), limits=(fuse(50),))
     demands = [Demand(evse="a"), Demand(evse="b", priority=1), Demand(evse="c")]
