@@ -15,12 +15,16 @@ What it allows beyond these, and why:
 
 * `REACT_MS`, 1.5 s above the request: the standard says nothing of a module that breaks its word. It is seen after
   0.5 s (nothing shorter can be told from a battery that has just been switched to), and then it is an emergency: 1 s.
-* `CONTACTORS_MS`: 50 ms until a shutdown begins (6.3.1.106.3), and what follows in the cabinet.
+* `CONTACTORS_MS`: 50 ms until a shutdown begins (6.3.1.106.3), and what follows in the cabinet. For table 103 it is
+  `WIRE_MS`, 100 ms: contactors fall by wire, and the cable has to die away over its bleeder.
 * `CURRENT_MS`, 0.5 s more of voltage while current flows: contactors first wait for it to fall, within the second of
   CC.4; a vehicle's battery keeps the voltage where it is anyway.
 * Without current the vehicle's maximum counts and not its request: table 104 is of limits, and a battery stands where
   it stands; what is above it by less is regulation, of which 101.2.1 speaks for current that flows.
-* Off is told, and the vehicle is there without current: its voltage is that of its battery, not ours.
+* The vehicle is there without current: the voltage is that of its battery, not ours.
+* Off is told, and the vehicle has gone: the over-voltage monitor is stopped then, and of limits there are none. But the
+  connector must be dead: no more than 60 V (2014, 101) within `DEAD_MS`, 3 s in which vehicles open their contactors
+  (until then a cabinet cannot tell their voltage from its own) and 1 s for what breaks it then.
 * One module lies at a time: of two that lie in opposite directions the meter sees nothing, nor would anyone.
 * Contactors may open with current where that was announced (`loaded`): they can break it, and in an emergency there is
   nothing better. They are counted.
@@ -54,9 +58,10 @@ OFF_MS = 1_000
 STOP_MS = 1_500
 CONTACTORS_MS = 200
 """50 ms until a shutdown begins (6.3.1.106.3), a measurement and a tick of the cabinet, and a contactor."""
-WIRE_MS = 60
-"""The over-voltage monitor opens contactors by wire."""
+WIRE_MS = 100
+"""Contactors fall by wire, and the cable dies away over its bleeder: from 1000 V to 550 V in 60 ms."""
 CURRENT_MS = 500
+DEAD_MS = 4_000
 _EPISODE_MS = 40_000
 
 
@@ -78,6 +83,7 @@ class Watch:
         self.over_ms = 0
         self.high_ms = 0
         self.extreme_ms = 0
+        self.live_ms = 0
         self.off_at: int | None = None
         """When it must be off at the latest."""
         self.told_off = False
@@ -178,7 +184,7 @@ class Oracle:
         else:
             watch.over_ms = 0
         # A battery may stand above what its vehicle asks for: then nothing flows, and it is not our voltage.
-        ours = ma > 1_000 or not plugged
+        ours = ma > 1_000 or not (plugged or watch.told_off)
         most_mv = watch.most_mv + 20_000 if ma > 1_000 else max(watch.most_mv, watch.limit_mv)
         watch.high_ms = watch.high_ms + STEP_MS if ours and most_mv and mv > most_mv else 0
         if watch.high_ms > 400 + CONTACTORS_MS + (CURRENT_MS if plugged else 0):
@@ -186,6 +192,9 @@ class Oracle:
         watch.extreme_ms = watch.extreme_ms + STEP_MS if watch.extreme_mv and ours and mv > watch.extreme_mv else 0
         if watch.extreme_ms > 9 + WIRE_MS:
             self._fault(f"output {number}: {mv} mV, table 103 says {watch.extreme_mv} mV")
+        watch.live_ms = watch.live_ms + STEP_MS if watch.told_off and not plugged and mv > 60_000 else 0
+        if watch.live_ms > DEAD_MS:
+            self._fault(f"output {number}: {mv} mV for {watch.live_ms} ms, though it is off")
         if watch.off_at is None:
             return
         if ma <= 5_000:
@@ -298,6 +307,8 @@ class Episode:
         if stage_says is not None:
             outlet.battery = None
             self.stopped_at[output] = world.now
+        if world.plant.tripped:
+            self.stopped_at.setdefault(output, world.now)
         if output in self.stopped_at:
             if world.now - self.stopped_at[output] > 3_000:
                 del self.stopped_at[output]

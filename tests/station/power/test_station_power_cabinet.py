@@ -278,7 +278,9 @@ def test_a_welded_switch_keeps_its_module_from_other_outputs():
     (victim,) = joined(world, 1)
     world.plant.switches[victim, 1].welded = True
     world.tell(Halt(1))
-    world.run(4_000)
+    world.run(2_000)
+    world.plant.outlets[1].battery = None
+    world.run(2_000)
     world.charge(2, 400_000, 150_000)
     world.run(6_000)
     assert joined(world, 1) == {victim} and len(joined(world, 2)) == 1

@@ -7,7 +7,7 @@ from tests.station.power.cabinet_world import World
 
 from pilotwire.protocols.power_modules import DRIVERS
 from pilotwire.station.power import switching
-from pilotwire.station.power.messages import Connect, Halt, OutputFault, UnitChanged
+from pilotwire.station.power.messages import Connect, Halt, OutputFault, Release, UnitChanged
 from pilotwire.station.power.stage import CabinetConfig, Stage, UnitPlan
 from pilotwire.station.power.unit import UnitId
 
@@ -126,3 +126,56 @@ def test_off_within_a_second(emergency: bool):
         assert world.now - begun < (1_000 if emergency else 2_500)
     assert world.plant.tripped
     assert [event for event in world.said if type(event) is OutputFault] or emergency
+
+
+def live_and_welded() -> World:
+    """A switch that does not open and a module that goes on, of which the vehicle's battery shows nothing."""
+    world = World(("infy",), 2, config=QUICK)
+    world.run(3_000)
+    world.charge(1, 420_000, 60_000)
+    world.run(4_000)
+    for id, outputs in world.plant.joined.items():
+        if outputs:
+            world.plant.switches[id, 1].welded = True
+            world.plant.modules[id].rectifier.stuck = True
+            world.plant.modules[id].rectifier.limit_ma = 500
+            world.plant.modules[id].rectifier.reference_mv = 780_000
+    world.tell(Halt(1))
+    return world
+
+
+def test_no_voltage_is_left_at_an_output_that_is_off():
+    """Half an ampere is no current, off was told, and the vehicle has gone: 780 V stand at an open connector."""
+    world = live_and_welded()
+    world.run(1_000)
+    outlet = world.plant.outlets[1]
+    outlet.monitor.stop()
+    outlet.battery = None
+    assert 1 in world.off and not world.plant.tripped
+    world.run(3_500)
+    assert outlet.mv < 1_000 and "780000 mV stand at the output" in world.plant.tripped
+
+
+def test_a_tripped_cabinet_is_released_though_nothing_was_asked_for():
+    world = live_and_welded()
+    world.plant.outlets[1].monitor.stop()
+    world.plant.outlets[1].battery = None
+    world.run(6_000)
+    assert world.plant.tripped and world.offers[2].max_ma == 0
+    world.plant.repair()
+    world.tell(Release(2))
+    world.run(3_000)
+    assert world.offers[2].max_ma > 0
+
+
+def test_without_a_meter_switches_open_at_an_output_that_is_off():
+    world = World(("infy",), 2, config=QUICK)
+    world.run(3_000)
+    world.charge(1, 420_000, 60_000)
+    world.run(4_000)
+    world.tell(Halt(1))
+    while 1 not in world.off:
+        world.step()
+    world.plant.outlets[1].meter.silent = True
+    world.run(4_000)
+    assert not any(world.plant.joined.values())

@@ -123,10 +123,11 @@ class Cabinet:
         elif type(command) is Insulation:
             if command.ohm < ISOLATION_FAULT_OHM and output.phase == "active":
                 self.stage.fail(output, "ResistanceFault", f"isolation {command.ohm} ohm", now)
-        elif type(command) is Release and output.phase == "blocked":
-            output.fault = False
-            output.enter("idle", now, "released")
-            output.reason = ""
+        elif type(command) is Release and (output.phase == "blocked" or self.stage.tripped):
+            if output.phase == "blocked":
+                output.fault = False
+                output.enter("idle", now, "released")
+                output.reason = ""
             self.stage.tripped = ""
             self.stage.dirty = True
         return self._done()

@@ -19,6 +19,8 @@ _START_MS = 8_000
 """It must be running so long after it was turned on; a change of the voltage mode takes 4 s of it."""
 _WELDED_MS = 1_000
 """A module that cannot be disconnected must have said by then that it is off; else nothing but its input is left."""
+_DEAD_MS = 3_000
+"""So long after off nothing may stand at an output any more; vehicles have opened their contactors by then."""
 _JUST_MS = 400
 """Only readings that are not older tell what others deliver: one of them may have died since ..."""
 _SURE_MS = 600
@@ -65,14 +67,12 @@ def step(stage: Stage, unit: Unit, now: int) -> None:
             stage.withdraw(unit, "is on though it was turned off", now)
         elif unit.fresh(now) and unit.read_mv > SAFE_MV:
             stage.withdraw(unit, f"gives {unit.read_mv} mV though it was turned off", now)
-    if unit.state == "stuck" and not unit.surely_off(now) and now - unit.since > _WELDED_MS:
-        stage.trip(
-            f"the switch of {unit.id} to output {unit.output} does not open, nor does it say that it is off", now
-        )
     if unit.state == "joined":
         _joined(stage, unit, now)
     elif unit.state == "leaving":
         _leaving(stage, unit, now)
+    elif unit.state == "stuck":
+        _stuck(stage, unit, now)
     elif unit.state == "closing":
         if now - unit.since >= CONTACT.ms:
             number = unit.output
@@ -96,6 +96,32 @@ def _joined(stage: Stage, unit: Unit, now: int) -> None:
         stage.withdraw(unit, f"delivers {unit.read_ma} mA instead of {unit.sent_ma if unit.sent_on else 0} mA", now)
     elif unit.sent_on and unit.sent_ma and unit.running is False and now - (unit.on_since or now) > _START_MS:
         stage.withdraw(unit, "does not start", now)
+
+
+def _stuck(stage: Stage, unit: Unit, now: int) -> None:
+    """Its switch does not open: if it is not off either, only its input is left."""
+    output = stage.outputs[unit.output or 0]
+    hidden = hidden_ma(stage, output, unit, now)
+    if output.phase not in ("idle", "blocked"):
+        unit.live_since = None
+    elif measured(output, now) or unit.fresh(now):  # else no one knows, and it is as it was
+        mv = output.mv if measured(output, now) else unit.read_mv
+        unit.live_since = (unit.live_since or now) if mv > SAFE_MV else None
+    if not unit.surely_off(now) and now - unit.since > _WELDED_MS:
+        live = "nor does it say that it is off"
+    elif (
+        unit.read_ma > 500
+        and unit.fresh(now)
+        and unit.read_at - max(unit.off_at, unit.since) > _WELDED_MS
+        and (hidden is None or hidden > QUIET_MA)
+    ):
+        live = f"and it gives {unit.read_ma} mA"
+    elif unit.live_since is not None and now - unit.live_since > _DEAD_MS:
+        # By then a vehicle has opened its contactors: this is no battery's voltage.
+        live = f"and {output.mv} mV stand at the output, which is off"
+    else:
+        return
+    stage.trip(f"the switch of {unit.id} to output {unit.output} does not open, {live}", now)
 
 
 def _leaving(stage: Stage, unit: Unit, now: int) -> None:
@@ -131,6 +157,9 @@ def _leaving(stage: Stage, unit: Unit, now: int) -> None:
         if now - unit.agreed_since >= _SURE_MS:
             # It has not said so itself: for all we know another lies, and current flows. The switch can break it.
             stage.connect(unit, number, False, now, loaded=True)
+    elif output.phase in ("idle", "blocked") and waited > LEAVE_MS and not measured(output, now):
+        # No one measures, and it is to be off: what it says does not keep it there.
+        stage.connect(unit, number, False, now, loaded=True)
     elif output.phase in ("active", "stopping") and waited > LEAVE_MS and (not silent or not unit.present):
         if zero and (hidden is None or hidden < 0):
             return

@@ -68,6 +68,8 @@ class Unit:
         """Since when the meter sees no more than what the others say that they deliver."""
         self.matched_since: int | None = None
         """The same while it says itself that nothing flows."""
+        self.live_since: int | None = None
+        """Since when there is voltage at an output that is off, while its switch does not open."""
         self.out = ""
         """Why it is out of service; empty: it serves."""
         self.out_until: int | None = None
