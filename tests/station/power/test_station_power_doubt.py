@@ -6,10 +6,11 @@ import pytest
 from tests.station.power.cabinet_world import World
 
 from pilotwire.protocols.power_modules import DRIVERS
-from pilotwire.station.power import switching
+from pilotwire.station.power import driving, switching
 from pilotwire.station.power.messages import Connect, Halt, OutputFault, Release, UnitChanged
+from pilotwire.station.power.output import Phase
 from pilotwire.station.power.stage import CabinetConfig, Stage, UnitPlan
-from pilotwire.station.power.unit import UnitId
+from pilotwire.station.power.unit import Unit, UnitId
 
 QUICK = CabinetConfig(rise_ma_s=200_000, hold_ms=2_000)
 
@@ -34,8 +35,11 @@ def test_a_module_that_says_off_and_keeps_its_voltage_joins_nothing():
     assert world.plant.joined[victim] == [1], "mended it serves again"
 
 
-def test_voltage_that_is_too_high_waits_for_no_meter():
-    """The vehicle has gone and the meter is silent: no current is known, but the monitor's word is enough."""
+@pytest.mark.parametrize("silent", [True, False])
+def test_voltage_that_is_too_high_waits_for_nothing(silent: bool):
+    """The vehicle has gone. Without a meter no current is known, but the monitor's word is enough; with one, whatever
+    is at the output is disconnected as soon as nothing flows, for one of them may not have turned off.
+    """
     world = World(("infy",), 2, config=QUICK)
     world.run(3_000)
     world.charge(1, 420_000, 60_000)
@@ -45,7 +49,7 @@ def test_voltage_that_is_too_high_waits_for_no_meter():
             world.plant.modules[id].rectifier.stuck = True
             world.plant.modules[id].rectifier.reference_mv = 500_000
     outlet = world.plant.outlets[1]
-    outlet.meter.silent, outlet.battery = True, None
+    outlet.meter.silent, outlet.battery = silent, None
     high = 0
     for _ in range(200):
         world.step()
@@ -179,3 +183,57 @@ def test_without_a_meter_switches_open_at_an_output_that_is_off():
     world.plant.outlets[1].meter.silent = True
     world.run(4_000)
     assert not any(world.plant.joined.values())
+
+
+def test_only_a_module_that_is_dark_joins_an_output():
+    """Off by order, by its own word or long enough told, without current and voltage, and said since it is free."""
+    unit = Unit(UnitId("infy", 1), frozenset({1}), max_ma=75_000, max_mw=30_000_000)
+    unit.enter("free", 9_000)
+    unit.sent(400_000, 10_000, True, 9_000)
+    unit.sent(400_000, 0, False, 9_500)
+    unit.running, unit.obeyed = False, True
+    assert not unit.dark(9_600), "nothing said since it is free"
+    unit.read(0, 0, 9_600)
+    assert unit.dark(9_600)
+    unit.obeyed = False
+    assert not unit.dark(10_900) and unit.dark(11_000), "told for 1.5 s, it must have heard"
+    for change in ({"running": True}, {"sent_on": True}, {"read_ma": 600}, {"read_mv": 60_001}):
+        before = {name: getattr(unit, name) for name in change}
+        for name, value in change.items():
+            setattr(unit, name, value)
+        assert not unit.dark(11_000), change
+        for name, value in before.items():
+            setattr(unit, name, value)
+
+
+@pytest.mark.parametrize("phase", ["idle", "blocked"])
+def test_current_at_an_output_that_is_off_turns_it_off_again(phase: Phase):
+    stage = Leaving().stage
+    output = stage.outputs[2]
+    output.enter(phase, 20_000)
+    heard = []
+    for now in range(20_050, 21_000, 50):
+        output.mv, output.ma, output.measured_at = 400_000, 8_000, now
+        driving.step(stage, output, 50, now)
+        heard += [(now, event) for event in stage.out if type(event) is OutputFault]
+        stage.out.clear()
+    ((at, fault),) = heard
+    assert at == 20_550 and fault.code == "OverCurrentFailure" and output.phase == "emergency"
+
+
+@pytest.mark.parametrize("says", ["off", "on", "nothing"])
+def test_a_welded_switch_and_current_behind_it(says: str):
+    """It must say that it is off and be it, or only its input is left."""
+    world = Leaving()
+    stage, unit = world.stage, world.units[0]
+    stage.outputs[1].enter("blocked", 30_000)
+    unit.enter("stuck", 30_000)
+    unit.off_at, unit.running, unit.obeyed = 30_000, says == "on", False
+    for now in range(30_050, 33_000, 50):
+        if says != "nothing":
+            unit.read(50_000, 3_000 if says == "off" else 0, now)
+        stage.outputs[1].mv, stage.outputs[1].ma, stage.outputs[1].measured_at = 50_000, 3_000, now
+        switching.step(stage, unit, now)
+        if stage.tripped:
+            break
+    assert "does not open" in stage.tripped and 31_000 < now <= 31_600
