@@ -173,16 +173,14 @@ def test_a_tripped_cabinet_is_released_though_nothing_was_asked_for():
 
 
 def test_without_a_meter_switches_open_at_an_output_that_is_off():
-    world = World(("infy",), 2, config=QUICK)
-    world.run(3_000)
-    world.charge(1, 420_000, 60_000)
-    world.run(4_000)
-    world.tell(Halt(1))
-    while 1 not in world.off:
-        world.step()
-    world.plant.outlets[1].meter.silent = True
-    world.run(4_000)
-    assert not any(world.plant.joined.values())
+    """What it says itself does not keep it there, and no meter will ever agree."""
+    world = Leaving()
+    output, unit = world.stage.outputs[1], world.units[0]
+    output.enter("idle", 30_000)
+    unit.enter("leaving", 30_000)
+    for now in range(30_050, 33_000, 50):
+        switching.step(world.stage, unit, now)
+    assert [event for event in world.stage.out if type(event) is Connect] == [Connect(unit.id, 1, False, True)]
 
 
 def test_only_a_module_that_is_dark_joins_an_output():
@@ -228,7 +226,7 @@ def test_a_welded_switch_and_current_behind_it(says: str):
     stage, unit = world.stage, world.units[0]
     stage.outputs[1].enter("blocked", 30_000)
     unit.enter("stuck", 30_000)
-    unit.off_at, unit.running, unit.obeyed = 30_000, says == "on", False
+    unit.off_at, unit.running, unit.obeyed = 30_000, says == "on", says == "off"
     for now in range(30_050, 33_000, 50):
         if says != "nothing":
             unit.read(50_000, 3_000 if says == "off" else 0, now)
@@ -237,3 +235,28 @@ def test_a_welded_switch_and_current_behind_it(says: str):
         if stage.tripped:
             break
     assert "does not open" in stage.tripped and 31_000 < now <= 31_600
+
+
+def test_without_a_meter_a_welded_switch_trips_the_cabinet():
+    """An emergency, nothing is measured, and one cannot be disconnected: no one knows that it is off."""
+    stage = Leaving().stage
+    output = stage.outputs[1]
+    output.enter("emergency", 30_000)
+    for now in range(30_050, 31_000, 50):
+        for unit in stage.units.values():
+            switching.step(stage, unit, now)
+        driving.step(stage, output, 50, now)
+        if stage.tripped:
+            break
+    assert "is not measured, and infy:1" in stage.tripped and now <= 30_900
+
+
+def test_a_module_that_is_on_though_it_is_free_is_no_ones():
+    world = Leaving()
+    unit = world.units[0]
+    unit.enter("free", 30_000)
+    for now in range(30_050, 40_000, 50):
+        unit.running = True
+        unit.read(0, 0, now)
+        switching.step(world.stage, unit, now)
+    assert unit.out == "is on though it was turned off"
