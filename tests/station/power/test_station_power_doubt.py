@@ -7,7 +7,7 @@ from tests.station.power.cabinet_world import World
 
 from pilotwire.protocols.power_modules import DRIVERS
 from pilotwire.station.power import driving, switching
-from pilotwire.station.power.messages import Connect, Halt, OutputFault, Release, UnitChanged
+from pilotwire.station.power.messages import Connect, Demand, Halt, OutputFault, Release, UnitChanged
 from pilotwire.station.power.output import Phase
 from pilotwire.station.power.stage import CabinetConfig, Stage, UnitPlan
 from pilotwire.station.power.unit import Unit, UnitId
@@ -260,3 +260,32 @@ def test_a_module_that_is_on_though_it_is_free_is_no_ones():
         unit.read(0, 0, now)
         switching.step(world.stage, unit, now)
     assert unit.out == "is on though it was turned off"
+
+
+def test_current_that_does_not_fall_as_it_must_is_an_emergency_before_the_time_is_up():
+    """100 A/s from 200 A on: after 0.5 s it is no longer 200 A."""
+    stage = Leaving().stage
+    output = stage.outputs[1]
+    output.mv, output.ma = 400_000, 200_000
+    output.enter("stopping", 30_000)
+    for now in range(30_050, 31_400, 50):
+        output.measured_at = now
+        driving.step(stage, output, 50, now)
+    faults = [event.text for event in stage.out if type(event) is OutputFault]
+    assert faults == ["current does not stop: 200000 mA"] and output.since <= 30_550
+
+
+def test_voltage_above_the_request_while_current_flows():
+    """2 % of 1000 V and no more, below what the over-voltage monitor watches."""
+    stage = Leaving().stage
+    output = stage.outputs[1]
+    output.demand = Demand(output=1, mv=400_000, ma=50_000, want_ma=50_000, limit_mv=500_000)
+    output.raise_to(50_000, 1_000_000, 1_000, 30_000)
+    output.enter("active", 30_000)
+    for mv, ma, code in ((420_000, 50_000, None), (421_000, 900, None), (421_000, 50_000, "OverVoltage")):
+        output.mv, output.ma = mv, ma
+        found = None
+        for now in range(30_050, 30_600, 50):
+            output.measured_at = now
+            found = found or output.trouble(now, None)
+        assert (found and found[0]) == code
