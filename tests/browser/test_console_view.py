@@ -29,7 +29,7 @@ def session(charging_state: str) -> Session:
         id="s", station_id="CP", evse=1, connector=1, transaction="t", token="", token_type="", status="active",
         started_at="2026-01-01T00:00:00.000Z", ended_at=None, updated_at=None, energy_wh=0, power_w=0,
         soc_percent=None, meter_start_wh=None, meter_stop_wh=None, charging_state=charging_state, stop_reason=None,
-        ocpp_version="2.1", flags=[], cost=None,
+        ocpp_version="2.1", flags=[], cost=None, vehicle=None,
     )  # fmt: skip
 
 
