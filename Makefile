@@ -7,8 +7,6 @@ unexport PYTHONDONTWRITEBYTECODE
 
 ARGS ?=
 PY := .venv/bin/python
-# One more than there are cores: browsers, vehicles and kills of servers wait a good part of their time.
-WORKERS := $(shell expr $$(nproc) + 1)
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,7 +34,7 @@ lint: setup-test ## ruff, pyright, import rules, generated code
 	@$(PY) tools/make_timers.py --check
 
 pytest: setup-test
-	@$(PY) -m pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 generate: setup-test ## Make the message modules of OCPP and ISO 15118 and the client's operations anew
 	@$(PY) tools/generate_ocpp.py
