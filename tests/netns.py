@@ -28,7 +28,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ("ip", "unshare", "nsenter")
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
+URGENT = -10
+"""Niceness of what speaks in real time: its timers are the standards' own, and the machine may be busy."""
 
 
 class NoNamespaces(RuntimeError):
@@ -57,6 +59,8 @@ class Talker:
             command, cwd=ROOT, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        with contextlib.suppress(OSError):  # it may have ended already, or the right may lack
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, URGENT)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 

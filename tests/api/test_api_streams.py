@@ -34,7 +34,7 @@ class Reader:
 
     async def raw(self) -> dict[str, str]:
         while b"\n\n" not in self._buffer:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(90):
                 self._buffer += await anext(self._chunks)
         head, _, self._buffer = self._buffer.partition(b"\n\n")
         return {k: v.strip() for k, _, v in (line.partition(":") for line in head.decode().split("\n"))}

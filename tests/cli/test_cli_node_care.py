@@ -42,7 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def until(holds: object) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while not holds():  # type: ignore[operator]
             await asyncio.sleep(0.001)
 

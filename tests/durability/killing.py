@@ -58,7 +58,7 @@ class Station:
             try:
                 if self._socket is None:
                     await self._connect()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(90):
                     await self._socket.send(json.dumps([2, message_id, action, payload]))
                     answer = json.loads(await self._socket.recv())
                 if answer[0] == 3 and answer[1] == message_id:
@@ -91,7 +91,7 @@ class Station:
         if self.version == "2.0.1":
             boot = {"reason": "PowerUp", "chargingStation": {"vendorName": "kill", "model": "test"}}
         await self._socket.send(json.dumps([2, self._next_id(), "BootNotification", boot]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await self._socket.recv()
 
     def _tick(self) -> str:

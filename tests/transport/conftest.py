@@ -56,7 +56,7 @@ class End:
 
     async def until(self, condition: Callable[[End], Any]) -> None:
         """Wait for something that this end will be told."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while not condition(self):
                 self.changed.clear()
                 await self.changed.wait()
@@ -112,7 +112,7 @@ class Raw:
 
     async def response(self) -> tuple[int, dict[str, str], str]:
         """(status, headers by lower-case name, body)."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             first, *lines = head.strip().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -149,7 +149,7 @@ class Raw:
 
     async def read_frame(self) -> tuple[int, bytes, int]:
         """(opcode, payload, reserved bits) of the next frame. IncompleteReadError at the end of the stream."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             first, second = await self.reader.readexactly(2)
             assert not second & 0x80, "a server must not mask"
             size = second & 0x7F
@@ -171,7 +171,7 @@ class Raw:
 
     async def ended(self) -> None:
         """The peer ends the TCP connection."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             try:
                 while await self.reader.read(65536):
                     continue

@@ -30,7 +30,7 @@ def in_own_network(program: str) -> subprocess.CompletedProcess[str]:
 
 
 async def until(ready) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(90):
         while not ready():
             await asyncio.sleep(0.005)
 

@@ -39,7 +39,7 @@ class Echo:
 
 
 async def until(ready) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(90):
         while not ready():
             await asyncio.sleep(0.005)
 

@@ -78,7 +78,7 @@ class Dial:
         self.over.set()
 
     async def result(self) -> DialResult:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await self.over.wait()
         await asyncio.sleep(0)
         return self.events[0]

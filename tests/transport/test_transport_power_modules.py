@@ -31,7 +31,7 @@ async def test_a_module_on_a_virtual_bus(family: Family):
         far.subscribe(modules.received)
 
         async def until(ready: Any) -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(90):
                 while not ready():
                     stage = module.rectifier
                     stage.settle(min(stage.reference_mv, 350_000), stage.limit_ma)

@@ -44,7 +44,12 @@ async def evse(interface: str) -> None:
     session.SLAC_SETTLE_TIME = 0
     config = Config(slac_init_timeout=20, slac_atten_results_timeout=None, log_level="ERROR")
     one = session.SlacEvseSession("DE*PYS*E1", interface, config)
-    await one.evse_set_key()
+    while True:
+        try:
+            await asyncio.wait_for(one.evse_set_key(), 3)
+            break
+        except (TimeoutError, asyncio.TimeoutError, ValueError):  # nobody heard it yet: it is said again
+            pass
     say(event="ready", nid=one.nid.hex(), nmk=one.nmk.hex(), mac=one.evse_mac.hex())
     while one.state != session.STATE_MATCHED:
         await one.evse_slac_parm()

@@ -67,7 +67,7 @@ class PlayedModem:
         if isinstance(heard.message, SetKeyReq):
             self.port.send(encode(MmeFrame(heard.src, LOCAL_MODEM, SetKeyCnf())))
         elif isinstance(heard.message, SlacParmCnf):
-            self.evse = heard.src
+            self.evse, self.sounds = heard.src, 0  # a matching begins, perhaps anew
 
     def sent(self, frame: bytes) -> None:
         message = decode(frame).message

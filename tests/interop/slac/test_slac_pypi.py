@@ -50,6 +50,15 @@ def test_messages_are_written_alike():
 
 
 def test_our_vehicle_at_their_evse():
+    # Sounds that a busy machine delivers after the standard's 600 ms are not heard: then it is tried again, from new.
+    for _ in range(4):
+        if match() == 10:
+            return
+    raise AssertionError("never were all ten sounds heard in time")
+
+
+def match() -> int:
+    """A whole matching of new processes; how many sounds were heard."""
     with (
         cable() as (at_evse, at_ev),
         at_ev.python("tests/interop/slac/slac_end.py", "ev", "ev0", "plays-modem") as ev,
@@ -63,10 +72,11 @@ def test_our_vehicle_at_their_evse():
         ours = ev.until(said("Matched"))
         assert theirs["matched"] and theirs["pev_mac"] == asked["pev_mac"] == ev_mac
         assert theirs["run_id"] == ours["run_id"] and ours["mac"] == ready["mac"] and ours["nid"] == ready["nid"]
-        assert theirs["sounds"] == 10
-        totals = [sum(aag_of(sound)[group] for sound in range(10)) for group in range(58)]
-        assert theirs["aag"] == [(2 * total + 10) // 20 for total in totals]
+        heard: int = theirs["sounds"]
+        totals = [sum(aag_of(sound)[group] for sound in range(heard)) for group in range(58)]
+        assert theirs["aag"] == [(2 * total + heard) // (2 * heard) for total in totals]
         assert ours["attenuation"] == sum(theirs["aag"]) // 58
         ev.say({"look": True})
         key = bytes.fromhex(ev.until(said("look"))["key"])
         assert key.hex() == ready["nmk"] and nid_of(key).hex() == ready["nid"]
+        return heard

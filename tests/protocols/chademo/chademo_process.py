@@ -1,5 +1,5 @@
 """One end of CHAdeMO on a real bus: `chademo_process.py evse|ev BUS [VERSION [discharge]]` says its events as lines of
-JSON, until it is over. With `discharge` the charger turns the flow round as soon as ten amperes go into the vehicle.
+JSON, until it is over. With `discharge` the charger turns the flow round as soon as the vehicle asks for ten amperes.
 
 The wires d1, d2, k and the plug are frames with identifiers of their own here, for there is only the bus to carry them.
 """
@@ -119,7 +119,7 @@ async def main(side: str, address: str, version: str = "2", *more: str) -> None:
     bus = open_bus(address)
     print(json.dumps({"event": "open"}), flush=True)
     try:
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(90):
             await {"evse": evse, "ev": ev}[side](bus, version=int(version), discharge="discharge" in more)
     finally:
         bus.close()

@@ -80,7 +80,7 @@ async def main(side: str, address: str, edition: str = "auto") -> None:
     bus = open_bus(address)
     print(json.dumps({"event": "open"}), flush=True)
     try:
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(90):
             await {"evse": evse, "ev": ev}[side](bus, edition=edition)
     finally:
         bus.close()

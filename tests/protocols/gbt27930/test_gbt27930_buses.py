@@ -26,7 +26,7 @@ async def test_a_session_on_a_virtual_bus_in_real_time():
     one, other = open_bus("virtual:gbt-session"), open_bus("virtual:gbt-session")
     told: list[Any] = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(gbt_process.evse(one, told.append))
                 tasks.create_task(gbt_process.ev(other, told.append))

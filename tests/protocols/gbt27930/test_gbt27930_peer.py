@@ -88,7 +88,7 @@ async def test_a_session_with_a_bms_of_another_make():
         bms = Bms(asyncio.get_running_loop(), application)
         talking = asyncio.create_task(bms.talk())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(90):
                 await gbt_process.evse(bus, told.append)
         finally:
             talking.cancel()
