@@ -48,7 +48,7 @@ async def evse(interface: str) -> None:
         try:
             await asyncio.wait_for(one.evse_set_key(), 3)
             break
-        except (TimeoutError, asyncio.TimeoutError, ValueError):  # nobody heard it yet: it is said again
+        except (TimeoutError, ValueError):  # nobody heard it yet: it is said again
             pass
     say(event="ready", nid=one.nid.hex(), nmk=one.nmk.hex(), mac=one.evse_mac.hex())
     while one.state != session.STATE_MATCHED:
