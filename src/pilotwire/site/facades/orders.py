@@ -1,0 +1,194 @@
+"""What energy managers outside have asked for over Modbus, each order until it expires; the control loop reads it.
+
+An order never goes to a charger: it is one limit among others, and the lowest counts. Each register set that can be
+written is a channel; within one the last order stands, as it does in a register, among channels the lowest counts.
+
+    limits = ExternalLimits(fought=print)
+    limits.put(Order(channel="own", client="10.0.0.7", node="grid", power_mw=9_000_000, until_ms=now + 60_000), now)
+    limits.at(now).limits["grid"]       # (Limit(source="modbus 10.0.0.7", power_mw=9_000_000),)
+
+Two clients that take a register from each other, back and forth, or that order different things of the same place by
+different registers, are told as a `Fight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from pilotwire.domain.energy import Limit
+from pilotwire.domain.energy.model import Phases
+
+__all__ = ["EvseOrder", "External", "ExternalLimits", "Fight", "Order"]
+
+FIGHT_WINDOW_MS = 120_000
+"""A register that goes to and fro within this time is fought over."""
+_SAID_AGAIN_MS = 600_000
+_FIGHTS_KEPT = 100
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One order for a node of the tree or for an EVSE, exactly one of the two. None: nothing is said of it."""
+
+    channel: str
+    """Which registers it was written to."""
+    client: str
+    node: str = ""
+    evse: str = ""
+    phases_ma: Phases | None = None
+    power_mw: int | None = None
+    enable: bool | None = None
+    priority: int | None = None
+    phases: Literal[1, 3] | None = None
+    """Conductors that the EVSE is to use."""
+    until_ms: int | None = None
+    """Of the steady clock: it is in force before that. None: until it is replaced."""
+    after_ma: Phases | None = None
+    """What is allowed once it has expired, until the next order; None: it is gone then."""
+    after_mw: int | None = None
+
+    @property
+    def place(self) -> str:
+        return f"evse {self.evse}" if self.evse else f"node {self.node}"
+
+    @property
+    def asks(self) -> tuple[object, ...]:
+        """What it is about, without who and how long."""
+        return self.phases_ma, self.power_mw, self.enable, self.phases
+
+
+class EvseOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is ordered of one EVSE at one moment. `maximum_ma` is per phase; `enable` False: it is to pause."""
+
+    maximum_ma: int | None = None
+    maximum_mw: int | None = None
+    enable: bool = True
+    priority: int | None = None
+    phases: Literal[1, 3] | None = None
+    source: str = ""
+    """Whose the maximum is."""
+
+
+class External(msgspec.Struct, frozen=True):
+    """A moment's orders, for the inputs of a tick: `limits` as `Signals.limits` wants them, `evses` by EVSE."""
+
+    limits: Mapping[str, tuple[Limit, ...]] = msgspec.field(default_factory=dict[str, tuple[Limit, ...]])
+    evses: Mapping[str, EvseOrder] = msgspec.field(default_factory=dict[str, EvseOrder])
+
+
+class Fight(msgspec.Struct, frozen=True, kw_only=True):
+    """Two clients command the same place and do not agree."""
+
+    at_ms: int
+    place: str
+    clients: tuple[str, str]
+    """Sorted."""
+    text: str
+
+
+class _Channel(msgspec.Struct):
+    order: Order
+    since_ms: int
+    before: Order | None = None
+    """The last order of another client."""
+    taken_ms: int = 0
+    """When this client took it over."""
+
+
+class ExternalLimits:
+    """The orders in force. `fought` is told of each fight, and again every ten minutes while it goes on."""
+
+    def __init__(self, fought: Callable[[Fight], None] | None = None) -> None:
+        self.fights: list[Fight] = []
+        """The newest last."""
+        self._fought = fought
+        self._channels: dict[tuple[str, str], _Channel] = {}
+        self._said: dict[tuple[str, tuple[str, str]], int] = {}
+
+    def put(self, order: Order, now: int) -> None:
+        """An order has come. Of its channel it replaces the one before."""
+        key = (order.channel, order.place)
+        old = self._channels.get(key)
+        fresh = _Channel(order, now)
+        if old is not None:
+            if old.order.client != order.client:
+                fresh.before, fresh.taken_ms = old.order, now
+                handed_back = old.before is not None and old.before.client == order.client
+                if handed_back and now - old.taken_ms <= FIGHT_WINDOW_MS and old.order.asks != order.asks:
+                    self._fight(order, old.order, now, "take the same registers from each other")
+            else:
+                fresh.before, fresh.taken_ms = old.before, old.taken_ms
+        for (channel, place), other in self._channels.items():
+            rival = other.order
+            elsewhere = place == order.place and channel != order.channel and rival.client != order.client
+            if elsewhere and _alive(rival, now) and rival.asks != order.asks:
+                self._fight(order, rival, now, f"order different things by {rival.channel} and {order.channel}")
+        self._channels[key] = fresh
+
+    def drop(self, channel: str, place: str) -> None:
+        """Nothing is ordered by this channel any more."""
+        self._channels.pop((channel, place), None)
+
+    def order(self, channel: str, place: str) -> Order | None:
+        """The last one of a channel, expired or not."""
+        found = self._channels.get((channel, place))
+        return found.order if found is not None else None
+
+    def at(self, now: int) -> External:
+        """What is in force at `now` of the steady clock. The order of what came does not matter."""
+        limits: dict[str, list[Limit]] = {}
+        evses: dict[str, EvseOrder] = {}
+        for _, each in sorted(self._channels.items()):
+            order = each.order
+            alive = _alive(order, now)
+            amps = order.phases_ma if alive else order.after_ma
+            power = order.power_mw if alive else order.after_mw
+            source = f"modbus {order.client}" if alive else f"modbus {order.client}, expired"
+            if order.node:
+                if amps is not None or power is not None:
+                    limits.setdefault(order.node, []).append(Limit(source=source, phases_ma=amps, power_mw=power))
+                continue
+            if not alive and amps is None and power is None:
+                continue
+            evses[order.evse] = _merged(evses.get(order.evse, EvseOrder()), order, amps, power, alive, source)
+        return External({node: tuple(found) for node, found in limits.items()}, evses)
+
+    def _fight(self, one: Order, other: Order, now: int, how: str) -> None:
+        clients = (min(one.client, other.client), max(one.client, other.client))
+        said = self._said.get((one.place, clients))
+        if said is not None and now - said < _SAID_AGAIN_MS:
+            return
+        self._said[one.place, clients] = now
+        text = f"{clients[0]} and {clients[1]} {how} ({one.place})"
+        fight = Fight(at_ms=now, place=one.place, clients=clients, text=text)
+        self.fights = [*self.fights[-_FIGHTS_KEPT + 1 :], fight]
+        if self._fought is not None:
+            self._fought(fight)
+
+
+def _alive(order: Order, now: int) -> bool:
+    return order.until_ms is None or now < order.until_ms
+
+
+def _merged(
+    had: EvseOrder, order: Order, amps: Phases | None, power: int | None, alive: bool, source: str
+) -> EvseOrder:
+    ma = min(amps) if amps is not None else None
+    lower = (ma is not None and (had.maximum_ma is None or ma < had.maximum_ma)) or (
+        power is not None and (had.maximum_mw is None or power < had.maximum_mw)
+    )
+    priorities = [each for each in (had.priority, order.priority if alive else None) if each is not None]
+    return EvseOrder(
+        maximum_ma=_least(had.maximum_ma, ma),
+        maximum_mw=_least(had.maximum_mw, power),
+        enable=had.enable and not (alive and order.enable is False),
+        priority=max(priorities) if priorities else None,
+        phases=1 if 1 in (had.phases, order.phases) else had.phases or order.phases,
+        source=source if lower or not had.source else had.source,
+    )
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)
