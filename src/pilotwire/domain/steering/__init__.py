@@ -1,0 +1,64 @@
+"""Steering a site: contracts, sun, batteries, prices and telecontrol become limits, pools, shaped demands and orders.
+
+Pure functions of integers: what comes in says all, what comes out can be replayed. `pilotwire.domain.energy.allocate`
+always comes afterwards and holds the hard limits on every phase, so nothing here can overload anything.
+"""
+
+from .config import (
+    Battery,
+    Config,
+    Contracted,
+    DemandWindow,
+    FeedIn,
+    Inverter,
+    Load,
+    Rate,
+    ScheduledLimit,
+    Span,
+    Steuve,
+    Surplus,
+    Weight,
+)
+from .inputs import Car, Cell, Control, Course, External, Measured, Meter, Mode, Plan, Power, Price, Slot, Wish
+from .outputs import BatterySetPoint, InverterLimit, LoadLimit, Steering, WindowView
+from .reasons import Reason
+from .state import Intervention, Month, SteeringState, WindowSummary
+
+__all__ = [
+    "Battery",
+    "BatterySetPoint",
+    "Car",
+    "Cell",
+    "Config",
+    "Contracted",
+    "Control",
+    "Course",
+    "DemandWindow",
+    "External",
+    "FeedIn",
+    "Intervention",
+    "Inverter",
+    "InverterLimit",
+    "Load",
+    "LoadLimit",
+    "Measured",
+    "Meter",
+    "Mode",
+    "Month",
+    "Plan",
+    "Power",
+    "Price",
+    "Rate",
+    "Reason",
+    "ScheduledLimit",
+    "Slot",
+    "Span",
+    "Steering",
+    "SteeringState",
+    "Steuve",
+    "Surplus",
+    "Weight",
+    "WindowSummary",
+    "WindowView",
+    "Wish",
+]
