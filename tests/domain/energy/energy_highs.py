@@ -3,7 +3,7 @@
 In a process of its own: `highspy` and whatever brings `ortools` cannot share one, and nobody who imports a test module
 should get either by accident.
 
-    python -m tests.domain.energy.energy_highs  <  [{"low": [...], "high": [...], "rows": [[cap, {car: factor}], ...]}]
+    python tests/domain/energy/energy_highs.py  <  [{"low": [...], "high": [...], "rows": [[cap, {car: factor}], ...]}]
     >  [[share, ...], ...]
 """
 

@@ -11,14 +11,16 @@ from tests.domain.energy.energy_worlds import Oracle, World, world
 
 from pilotwire.domain.energy import Policy
 
-ROOT = Path(__file__).resolve().parents[3]
+SOLVER = Path(__file__).with_name("energy_highs.py")
 COUNT = 150
 
 
 def _optima(cases: list[dict[str, Any]]) -> list[list[float]]:
     """In a process of its own: HiGHS does not share one with whatever else tests import."""
-    command = [sys.executable, "-m", "tests.domain.energy.energy_highs"]
-    told = subprocess.run(command, cwd=ROOT, input=json.dumps(cases), capture_output=True, text=True, check=True)
+    # By its path: an installed package may bring a top-level `tests` of its own, which then comes first.
+    told = subprocess.run(
+        [sys.executable, str(SOLVER)], input=json.dumps(cases), capture_output=True, text=True, check=True
+    )
     return json.loads(told.stdout)
 
 

@@ -19,8 +19,8 @@ def admit(cars: Sequence[Car], room: Room, policy: Policy, now_ms: int) -> list[
         if car.low > car.top:
             continue
         ma = car.infeed(car.low)
-        if room.fits(car.terms, ma + car.excess):
-            room.take(car.terms, ma + car.excess)
+        if car.fits(room, ma):
+            car.take(room, ma)
             car.set(car.low)
             admitted.append(car)
     return admitted

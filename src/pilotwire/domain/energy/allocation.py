@@ -15,7 +15,7 @@ from .demand import Demand, Moment, Policy, Signals
 from .model import Evse
 from .pace import pace
 from .quantise import share
-from .reasons import Reason
+from .reasons import Code, Reason
 from .room import Room, room
 from .sides import side_loads
 from .state import EvseState, State, tolerance
@@ -68,7 +68,8 @@ def allocate(
         seen = observe(old or EvseState(), signals.draws.get(id), now.tick_ms, policy.stale_ms)
         known[id] = (evse, evse.phases if demand is None else demand.phases, seen)
     sides = side_loads(topology, policy, signals, known, state.sides, now)
-    limits = room(topology, signals, sides, now)
+    pools = sorted({demand.pool for demand in wanted.values() if demand.pool is not None})
+    limits = room(topology, signals, sides, now, pools)
     full = list(limits.left)
     cars: list[Car] = []
     gone: dict[str, tuple[EvseState, Terms]] = {}
@@ -79,7 +80,8 @@ def allocate(
         if demand is None:
             gone[id] = (old, terms)
         else:
-            car = Car(evse, demand, old, terms, voltage)
+            pool_terms = () if demand.pool is None else limits.pool_terms(demand.pool, topology.kinds(evse, used))
+            car = Car(evse, demand, old, terms, pool_terms, voltage)
             car.rank = rank(car, policy, voltage, topology.count(evse, used), now.utc_ms)
             cars.append(car)
         if not old.infeed_ma and old.settled(now.tick_ms) and (old.drawn_ma or 0) > tolerance(0):
@@ -132,16 +134,23 @@ def _guaranteed(groups: list[list[Car]], limits: Room) -> None:
         promised = [car for car in group if car.guaranteed > car.level]
         tops = [car.top for car in promised]
         for car in promised:
-            car.top = car.guaranteed
+            car.top, car.terms = car.guaranteed, car.tree_terms
         share(promised, limits)
         for car, top in zip(promised, tops, strict=True):
-            car.top = top
+            car.top, car.terms = top, car.all_terms
 
 
-def _tightest(car: Car, limits: Room, needs_ma: int) -> int | None:
-    """The row that has no room for another `needs_ma`: of several the one with least, and of those the lowest node."""
+def _tightest(car: Car, limits: Room) -> int | None:
+    """The row that has no room for another step: of several the one with least, and of those the lowest node."""
     left = limits.left
-    full = [(left[row] // each, at, row) for at, (row, each) in enumerate(car.terms) if left[row] < each * needs_ma]
+    after = car.infeed(car.level + 1 if car.level else car.low)
+    needs, pool_needs = after - car.infeed_ma, car.pooled(after) - car.pooled(car.infeed_ma)
+    if not car.level:
+        needs, pool_needs = needs + car.excess, pool_needs + car.excess
+    full = [(left[row] // each, at, row) for at, (row, each) in enumerate(car.tree_terms) if left[row] < each * needs]
+    if pool_needs:
+        pool = enumerate(car.pool_terms, start=len(car.tree_terms))
+        full += [(left[row] // each, at, row) for at, (row, each) in pool if left[row] < each * pool_needs]
     return min(full)[2] if full else None
 
 
@@ -155,12 +164,18 @@ def _limit(
 ) -> Reason:
     if row is None:
         return Reason(code="unexplained", order=policy.order)
+    kind: Code = code
+    if code != "under_way" and limits.is_pool(row):
+        kind = "pool"
+    elif code == "limit" and topology.is_tenant(row):
+        kind = "quota"
     return Reason(
-        code="quota" if code == "limit" and topology.is_tenant(row) else code,
-        place=topology.names[row // ROWS],
+        code=kind,
+        place=limits.names[row // ROWS],
         what=WHAT[row % ROWS],
         source=limits.sources[row],
         order=policy.order,
+        waits=code == "waiting",
         overdraws=car.excess > 0,
     )
 
@@ -170,21 +185,17 @@ def _why(car: Car, topology: Topology, limits: Room, policy: Policy) -> Reason:
         return Reason(code="impossible")
     if car.level:
         if car.level < car.top:
-            row = _tightest(car, limits, car.infeed(car.level + 1) - car.infeed_ma)
-            return _limit("limit", row, car, topology, limits, policy)
+            return _limit("limit", _tightest(car, limits), car, topology, limits, policy)
         if car.top < car.high:
             return Reason(code="asleep" if car.old.behaviour == "asleep" else "takes_less")
         return Reason(code="own_maximum", overdraws=car.excess > 0)
-    row = _tightest(car, limits, car.infeed(car.low) + car.excess)
-    return _limit("waiting", row, car, topology, limits, policy)
+    return _limit("waiting", _tightest(car, limits), car, topology, limits, policy)
 
 
 def _held(car: Car, topology: Topology, limits: Room, policy: Policy, now_ms: int, settling: set[str]) -> Reason:
     if car.id in settling:
         return Reason(code="settling", wait_ms=(car.old.changed_ms or 0) + car.old.settle_ms - now_ms)
-    needs = car.infeed(car.level + 1) - car.infeed_ma if car.level else car.infeed(car.low) + car.excess
-    row = _tightest(car, limits, needs)
-    return _limit("under_way", row, car, topology, limits, policy)
+    return _limit("under_way", _tightest(car, limits), car, topology, limits, policy)
 
 
 def _set_point(evse: Evse, car: Car | None, target: int) -> SetPoint:

@@ -3,6 +3,7 @@
 from .behaviour import HEADROOM_MA
 from .demand import Demand, Policy
 from .model import Evse
+from .room import Room
 from .state import EvseState
 from .topology import Terms
 
@@ -14,12 +15,18 @@ class Car:
     """Set-points are whole levels of the EVSE's step; `infeed` is what a level loads each phase of the grid with."""
 
     __slots__ = (
-        "demand", "evse", "excess", "fair", "guaranteed", "high", "id", "infeed_ma", "level", "low", "old", "over",
-        "rank", "terms", "top", "under",
+        "all_terms", "demand", "evse", "excess", "fair", "free_ma", "guaranteed", "high", "id", "infeed_ma", "level",
+        "low", "old", "over", "pool_terms", "rank", "terms", "top", "tree_terms", "under",
     )  # fmt: skip
 
-    def __init__(self, evse: Evse, demand: Demand, old: EvseState, terms: Terms, voltage_mv: int) -> None:
-        self.id, self.evse, self.demand, self.old, self.terms = evse.id, evse, demand, old, terms
+    def __init__(
+        self, evse: Evse, demand: Demand, old: EvseState, terms: Terms, pool_terms: Terms, voltage_mv: int
+    ) -> None:
+        self.id, self.evse, self.demand, self.old = evse.id, evse, demand, old
+        self.tree_terms, self.pool_terms = terms, pool_terms
+        self.all_terms = terms + pool_terms if pool_terms else terms
+        self.terms = self.all_terms
+        """The rows that it rises in now."""
         # infeed = ⌈level × over / under⌉: mA are mA, and mW at the vehicle are µW / mV of three phases, with losses.
         self.over, self.under = evse.step, 1
         if evse.current == "DC":
@@ -38,6 +45,8 @@ class Car:
             wanted = -(-(old.drawn_ma + HEADROOM_MA) * self.under // self.over)
             self.top = min(self.top, max(self.low, wanted))
         self.guaranteed = min(demand.guaranteed // evse.step, self.top)
+        self.free_ma = self.infeed(demand.guaranteed // evse.step) if pool_terms else 0
+        """So much of its infeed does not count against its pool."""
         self.excess = old.excess_ma
         self.level = 0
         self.infeed_ma = 0
@@ -51,6 +60,25 @@ class Car:
     def level_at(self, ma: int) -> int:
         """The highest level that loads each phase with no more than `ma`."""
         return ma * self.under // self.over
+
+    def pooled(self, infeed_ma: int) -> int:
+        """What of an infeed counts against its pool."""
+        return max(0, infeed_ma - self.free_ma)
+
+    def fits(self, room: Room, infeed_ma: int) -> bool:
+        """Whether there is room for it to begin with this infeed, and for what it takes beyond."""
+        pooled = self.pooled(infeed_ma) + self.excess
+        # A pool may be less than empty: that keeps nobody from what does not count against it.
+        return room.fits(self.tree_terms, infeed_ma + self.excess) and (
+            not pooled or room.fits(self.pool_terms, pooled)
+        )
+
+    def take(self, room: Room, infeed_ma: int, least_ma: int = 0) -> None:
+        """Uses the room of this infeed and of what it takes beyond, and of no less than `least_ma` in all."""
+        extra = self.excess if infeed_ma else 0
+        room.take(self.tree_terms, max(infeed_ma + extra, least_ma))
+        if self.pool_terms:
+            room.take(self.pool_terms, max(self.pooled(infeed_ma) + extra, least_ma - self.free_ma))
 
     def set(self, level: int) -> None:
         """Has this level; whoever calls has taken the room for it."""

@@ -23,6 +23,9 @@ class Demand(msgspec.Struct, frozen=True):
     `phases`: how many conductors the car uses (AC); it starts at the EVSE's L1. `maximum` and `minimum` are of the car
     or its cable, in the EVSE's unit (AC mA, DC mW), and narrow the EVSE's own. `guaranteed` in the same unit comes
     before anybody gets more than that. `energy_wh` is what it still needs until `departure_ms` (UTC).
+
+    `pool` names a budget that several cars share wherever they are, such as a surplus of PV; how much is in it comes
+    with `Signals.pools`. What is guaranteed does not count against it.
     """
 
     evse: str
@@ -35,6 +38,7 @@ class Demand(msgspec.Struct, frozen=True):
     soc: int | None = None
     energy_wh: int | None = None
     departure_ms: int | None = None
+    pool: str | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -49,11 +53,16 @@ _NO_LIMITS: Mapping[str, tuple[Limit, ...]] = {}
 
 
 class Signals(msgspec.Struct, frozen=True):
-    """`meters` by node: all that flows through it. `draws` by EVSE: what it draws from the grid. `limits` by node."""
+    """`meters` by node: all that flows through it. `draws` by EVSE: what it draws from the grid. `limits` by node.
+
+    `pools` by name: what the cars of a pool may take together beyond what is guaranteed to each. A pool that has no
+    limit of current or power in force gives nothing.
+    """
 
     meters: Mapping[str, Reading] = _NONE
     draws: Mapping[str, Reading] = _NONE
     limits: Mapping[str, tuple[Limit, ...]] = _NO_LIMITS
+    pools: Mapping[str, tuple[Limit, ...]] = _NO_LIMITS
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -42,8 +42,7 @@ def pace(
             else:
                 settling.add(car.id)
         car.set(level)
-        extra = car.excess if level else 0
-        room.take(car.terms, max(car.infeed_ma + extra, old.burden_ma(now)))
+        car.take(room, car.infeed_ma, old.burden_ma(now))
     if not rising:
         return settling
     for group in groups:
@@ -57,12 +56,18 @@ def _raise(cars: Sequence[Car], targets: Mapping[str, int], room: Room, now: int
     started: list[Car] = []
     for car in cars:
         if not car.level:
-            needs = car.infeed(car.low) + car.excess
-            if not room.fits(car.terms, needs):
+            needs = car.infeed(car.low)
+            if not car.fits(room, needs):
                 continue
-            room.take(car.terms, needs)
+            car.take(room, needs)
             car.set(car.low)
-        car.top = targets[car.id]
         started.append(car)
+    promised = [car for car in started if car.pool_terms and car.level < min(car.guaranteed, targets[car.id])]
+    for car in promised:
+        car.top, car.terms = min(car.guaranteed, targets[car.id]), car.tree_terms
+    if promised:
+        share(promised, room)
+    for car in started:
+        car.top, car.terms = targets[car.id], car.all_terms
     if started:
         share(started, room)

@@ -12,6 +12,7 @@ Code = Literal[
     "impossible",
     "limit",
     "quota",
+    "pool",
     "waiting",
     "settling",
     "under_way",
@@ -28,6 +29,7 @@ class Reason(msgspec.Struct, frozen=True):
     asleep        it draws nothing; it keeps its minimum, for many cars do not wake up from 0
     impossible    no set-point lies between the car's minimum and maximum
     limit, quota  `what` (L1, L2, L3, power, L1 above L2 …) of `place`, by the limit of `source`; `order` shared it out
+    pool          as limit, by the budget of the pool `place`; `waits` if not even its minimum is in it
     waiting       as limit, and not even the minimum fits; others come first by `order`
     settling      its last change is not over; it is raised `wait_ms` from now
     under_way     as limit: others have been lowered and may not have followed yet
@@ -40,17 +42,21 @@ class Reason(msgspec.Struct, frozen=True):
     source: str = ""
     order: str = ""
     wait_ms: int = 0
+    waits: bool = False
     overdraws: bool = False
     """Whether it is counted with more than its set-point because it draws more."""
 
     @property
     def words(self) -> str:
         """A sentence in plain English."""
-        return _WORDS[self.code].format(self=self) + (_OVER if self.overdraws else "")
+        words = _POOL_WAITS if self.code == "pool" and self.waits else _WORDS[self.code]
+        return words.format(self=self) + (_OVER if self.overdraws else "")
 
 
 _OVER = "; it draws more than it is given and is counted with what it draws"
 _WHERE = "{self.what} of {self.place} ({self.source})"
+_POOL = "its pool {self.place} ({self.what}, {self.source})"
+_POOL_WAITS = f"it waits: {_POOL} has no room for its minimum"
 _WORDS: dict[Code, str] = {
     "no_demand": "no car wants energy here",
     "own_maximum": "it gets all that the car, its cable and the EVSE can take",
@@ -59,6 +65,7 @@ _WORDS: dict[Code, str] = {
     "impossible": "no set-point lies between the minimum and the maximum of car and EVSE",
     "limit": f"{_WHERE} has no room for another step, shared by {{self.order}}",
     "quota": "the quota of {self.place} ({self.what}, {self.source}) is used up, shared by {self.order}",
+    "pool": f"{_POOL} has no room for another step, shared by {{self.order}}",
     "waiting": f"it waits: {_WHERE} has no room for its minimum, and others come first by {{self.order}}",
     "settling": "it is raised when its last change is over, in {self.wait_ms} ms",
     "under_way": f"it is raised when others have let go: {_WHERE} is still loaded",

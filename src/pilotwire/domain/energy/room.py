@@ -1,6 +1,6 @@
 """How much each node can carry now beside what flows there anyway."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .demand import Moment, Signals
 from .model import Limit, Phases
@@ -8,9 +8,15 @@ from .topology import PAIRS, POWER, ROWS, Terms, Topology
 
 
 class Room:
-    """What is left in each row that has a limit (mA; µW for power), and who set that limit."""
+    """What is left in each row that has a limit (mA; µW for power), and who set that limit.
 
-    def __init__(self, rows: int) -> None:
+    The rows are those of the topology's places, then those of the pools by name.
+    """
+
+    def __init__(self, topology: Topology, pools: Sequence[str]) -> None:
+        self.names: tuple[str, ...] = (*topology.names, *pools)
+        self._pools = {pool: at for at, pool in enumerate(pools, start=len(topology.names))}
+        rows = len(self.names) * ROWS
         self.left: list[int] = [0] * rows
         self.limited: list[bool] = [False] * rows
         self.sources: dict[int, str] = {}
@@ -31,6 +37,15 @@ class Room:
             known = self._known[id(terms)] = (terms, tuple(term for term in terms if limited[term[0]]))
         return known[1]
 
+    def pool_terms(self, pool: str, kinds: Terms) -> Terms:
+        """The rows of a pool that have a limit; `kinds` says what each mA takes at a place."""
+        base = self._pools[pool] * ROWS
+        return tuple((base + kind, each) for kind, each in kinds if self.limited[base + kind])
+
+    def is_pool(self, row: int) -> bool:
+        """Whether the row is of a pool."""
+        return row // ROWS >= len(self.names) - len(self._pools)
+
     def take(self, terms: Terms, ma: int) -> None:
         """`ma` of infeed per phase are used up, or given back."""
         if ma:
@@ -49,9 +64,11 @@ class Room:
         return min((left[row] // each for row, each in terms), default=None)
 
 
-def room(topology: Topology, signals: Signals, sides: Mapping[str, Phases], now: Moment) -> Room:
-    """The limits in force less the side loads of the nodes."""
-    found = Room(len(topology.names) * ROWS)
+def room(
+    topology: Topology, signals: Signals, sides: Mapping[str, Phases], now: Moment, pools: Sequence[str] = ()
+) -> Room:
+    """The limits in force less the side loads of the nodes. `pools`: those that are asked for, sorted."""
+    found = Room(topology, pools)
     tree = topology.tree
     for place, node in enumerate(tree.nodes):
         for limit in (*node.limits, *signals.limits.get(node.id, ())):
@@ -59,6 +76,11 @@ def room(topology: Topology, signals: Signals, sides: Mapping[str, Phases], now:
     for place, tenant in enumerate(tree.tenants, start=len(tree.nodes)):
         for limit in tenant.limits:
             _lower(found, place, limit, now.utc_ms)
+    for place, pool in enumerate(pools, start=len(topology.names)):
+        for limit in signals.pools.get(pool, ()):
+            _lower(found, place, limit, now.utc_ms)
+        if not any(found.limited[place * ROWS : place * ROWS + POWER + 1]):
+            found.lower(place * ROWS + POWER, 0, "nothing is known of it")
     for id, side in sides.items():
         base = topology.places[id] * ROWS
         for phase, ma in enumerate(side):

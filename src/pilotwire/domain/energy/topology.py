@@ -43,6 +43,7 @@ class Topology:
         )
         """All nodes, each after those below it."""
         self._terms: dict[tuple[str, int], Terms] = {}
+        self._kinds: dict[tuple[str, int], Terms] = {}
 
     def is_tenant(self, row: int) -> bool:
         """Whether the row is of a tenant's quota, not of a node."""
@@ -67,7 +68,15 @@ class Topology:
             known = self._terms[key] = self._make_terms(evse, used)
         return known
 
-    def _make_terms(self, evse: Evse, used: int) -> Terms:
+    def kinds(self, evse: Evse, used: int) -> Terms:
+        """What each mA of infeed per phase takes at one place: (kind of the constraint, how much)."""
+        key = (evse.id, used)
+        known = self._kinds.get(key)
+        if known is None:
+            known = self._kinds[key] = self._make_kinds(evse, used)
+        return known
+
+    def _make_kinds(self, evse: Evse, used: int) -> Terms:
         count, phases = self.count(evse, used), self.phases(evse, used)
         kinds = [(phase, 1) for phase in phases]
         kinds.append((POWER, count * self.tree.voltage_mv))
@@ -79,6 +88,10 @@ class Topology:
             for at, (a, b) in enumerate(PAIRS, start=POWER + 1):
                 if unknown or (a in phases and b not in phases):
                     kinds.append((at, 1))
+        return tuple(kinds)
+
+    def _make_terms(self, evse: Evse, used: int) -> Terms:
+        kinds = self.kinds(evse, used)
         places = list(self.above[evse.node])
         if evse.tenant is not None:
             places.append(self._tenants[evse.tenant])
