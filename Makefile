@@ -66,6 +66,11 @@ fuzz: setup-test ## Fuzz the RPC machine and the decoders for a minute each
 	@$(PY) fuzz/fuzz_slac.py -max_total_time=60
 	@$(PY) fuzz/fuzz_pnc.py -max_total_time=60
 	@$(PY) fuzz/fuzz_power_modules.py -max_total_time=60
+	@$(PY) fuzz/fuzz_j1939.py -max_total_time=60
+	@$(PY) fuzz/fuzz_gbt27930.py -max_total_time=60
+	@$(PY) fuzz/fuzz_iso20.py -max_total_time=60
+	@$(PY) fuzz/fuzz_modbus.py -max_total_time=60
+	@$(PY) fuzz/fuzz_sparkplug.py -max_total_time=60
 
 lock: setup-test ## Make the lock files anew
 	@PATH=$(CURDIR)/.venv/bin:$$PATH tools/lock.sh

@@ -22,6 +22,7 @@ if [ "$goal" = test ]; then
     command -v strace >/dev/null 2>&1 || missing="$missing strace"
     command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
     command -v mbpoll >/dev/null 2>&1 || missing="$missing mbpoll"
+    [ -x /usr/sbin/mosquitto ] || missing="$missing mosquitto"
     command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
     command -v java >/dev/null 2>&1 || missing="$missing default-jre-headless"
 fi
@@ -44,17 +45,25 @@ stamp=.venv/.$goal-$(cat "$lock" requirements/iso15118.lock requirements/pyslac.
 [ -e "$stamp" ] && exit 0
 
 echo "pilotwire: setting up .venv ($goal); the first time takes a minute or two"
+install() { # of a virtual environment, from a lock file
+    [ -x "$1/bin/python" ] || "$python" -m venv "$1"
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$2"
+}
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
+under_way=
 if [ "$goal" = test ]; then
-    # Their pins clash with ours, and with one another's.
+    # Beside one another, for most of it is waiting. The pins of these packages clash with ours, and with one another's.
     for peer in iso15118 pyslac; do
-        [ -x ".venv/$peer/bin/python" ] || "$python" -m venv ".venv/$peer"
-        ".venv/$peer/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-            --requirement "requirements/$peer.lock"
+        install ".venv/$peer" "requirements/$peer.lock" &
+        under_way="$under_way $!"
     done
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error &
+    under_way="$under_way $!"
 fi
+install .venv "$lock"
+for one in $under_way; do
+    wait "$one"
+done
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 rm -f .venv/."$goal"-*
 touch "$stamp"
