@@ -1,0 +1,551 @@
+"""A device behind a Modbus link as the control loop sees it: `site.ports.Device`.
+
+    driver = DeviceDriver("grid", load_device(...), link, scheduler)
+    driver.listeners.append(loop.sampled)       # called after each fast cycle that brought something
+    driver.start()
+    driver.points()["power_mw"].value
+
+Nothing here waits: requests go to the link, and what is known grows when the answers come. Fast points are read each
+cycle, slow ones each ten seconds, names once a connection. A cycle that is not over when the next is due is left
+to end. Commands are carried out one after the other; of two that wait for the same register only the later is written. Each is
+read back where its file says how. A unit that is silent costs its bus no more than the link's own rests allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, cast
+
+import msgspec
+
+from pilotwire.core.errors import ConfigError, PilotwireError
+from pilotwire.core.time import Scheduler, Timer
+from pilotwire.protocols.modbus.client import BACKGROUND, READ, WRITE, ClientConfig, Outcome
+from pilotwire.protocols.modbus.errors import (
+    IllegalDataAddress,
+    IllegalDataValue,
+    IllegalFunction,
+    NoAnswer,
+    RequestError,
+)
+from pilotwire.protocols.modbus.pdu import (
+    Bits,
+    ReadRegisters,
+    Registers,
+    Request,
+    WriteCoil,
+    WriteCoils,
+    WriteRegister,
+    WriteRegisters,
+)
+from pilotwire.protocols.modbus.planner import Block, Want, plan
+from pilotwire.protocols.sunspec.walk import Walk
+from pilotwire.site.ports import Points, Told, Value
+from pilotwire.transport.modbus.link import Link
+
+from .layout import Layout, Order, Reading, Write, decode_cell, inputs, resolve
+from .schema import DeviceFile
+
+Done = Callable[[Told], None]
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a device is asked."""
+
+    fast_ms: int = 1000
+    slow_ms: int = 10_000
+    offline_after: int = 3
+    """So many cycles in a row without any answer: the device is offline."""
+    again_ms: int = 60_000
+    """What the device has refused is asked for again after so long."""
+    verify_ms: int = 300
+    verify_tries: int = 4
+    """A device that takes a moment to take a command is read back so often, so far apart."""
+    first_ms: int = 0
+    """The first cycle begins so much later, so that the devices of a bus do not all begin at once."""
+
+
+class DriverCounts(msgspec.Struct):
+    """What has happened since the driver was made."""
+
+    cycles: int = 0
+    failed: int = 0
+    """Cycles without any answer."""
+    skipped: int = 0
+    """Cycles that were not begun because the last was not over."""
+    refused: int = 0
+    """Reads that the device answered with an exception."""
+    written: int = 0
+    """Registers or groups of registers that were written."""
+    unverified: int = 0
+    """Commands that were written and read back otherwise."""
+    replaced: int = 0
+    """Commands that were not written because a later one took their place."""
+
+
+class _Job:
+    """A command that waits or is being carried out."""
+
+    __slots__ = ("done", "name", "tries", "value", "writes")
+
+    def __init__(self, name: str, value: int, done: Done) -> None:
+        self.name = name
+        self.value = value
+        self.done = done
+        self.writes: list[Write] = []
+        self.tries = 0
+
+
+class DeviceDriver:
+    """See the module's head. Not for several threads."""
+
+    def __init__(
+        self,
+        id: str,
+        device: DeviceFile,
+        link: Link,
+        scheduler: Scheduler,
+        *,
+        unit: int | None = None,
+        outlet: int = 1,
+        pace: Pace | None = None,
+    ) -> None:
+        self._id = id
+        self.device = device
+        self.pace = pace or Pace()
+        self.counts = DriverCounts()
+        self.trouble = "not asked yet"
+        """Why there is nothing to be had of it, in words; "" while all is well."""
+        self.texts: dict[str, str] = {}
+        """serial, model, firmware, id_token and state, as the device has said them last."""
+        self.listeners: list[Callable[[], None]] = []
+        self._link = link
+        self._scheduler = scheduler
+        self._outlet = outlet
+        self._unit = unit
+        self._layout = resolve(device, outlet=outlet, unit=unit)
+        self._walk: Walk | None = Walk(device.sunspec.base) if device.sunspec else None
+        self._raw: dict[str, tuple[Reading, int]] = {}
+        self._values: dict[str, Value] = {}
+        self._sf: dict[Want, Sequence[int]] = {}
+        self._blocks: dict[str, list[Block]] = {}
+        self._gone: dict[Want, int] = {}
+        self._alone: set[Want] = set()
+        self._online = False
+        self._missed = 0
+        self._open = 0
+        self._heard = False
+        self._got: dict[Want, Sequence[int] | PilotwireError] = {}
+        self._slow_at = 0
+        self._once = True
+        self._timer: Timer | None = None
+        self._running = False
+        self._jobs: list[_Job] = []
+        self._job: _Job | None = None
+        self._plan()
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def online(self) -> bool:
+        return self._online
+
+    @property
+    def layout(self) -> Layout:
+        """The file's points and commands; a SunSpec device has none until its models are found."""
+        return self._layout
+
+    def points(self) -> Points:
+        return self._values
+
+    def start(self) -> None:
+        """Ask from now on."""
+        if not self._running:
+            self._running = True
+            self._timer = self._scheduler.call_later(self.pace.first_ms, self._tick)
+
+    def stop(self) -> None:
+        """Ask no more; commands that wait are told so."""
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+        jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            job.done(Told(False, "the driver was stopped"))
+
+    def command(self, name: str, value: int, done: Done) -> None:
+        if name not in self._layout.orders:
+            missing = self.device.sunspec is not None and name in self.device.commands
+            done(Told(False, f"{self.device.id} {'has not shown its models yet' if missing else f'has no {name}'}"))
+            return
+        if not self._running:
+            done(Told(False, "the driver is not started"))
+            return
+        for at, waiting in enumerate(self._jobs):
+            if waiting.name == name:
+                self.counts.replaced += 1
+                self._jobs[at] = _Job(name, value, done)
+                waiting.done(Told(False, "a later one took its place"))
+                return
+        self._jobs.append(_Job(name, value, done))
+        self._next()
+
+    # reading
+
+    def _plan(self) -> None:
+        """Reads by pace; what the device has refused to give jointly is asked for alone."""
+        by_poll: dict[str, set[Want]] = {"fast": set(), "slow": set(), "once": set()}
+        now = self._now()
+        self._gone = {want: until for want, until in self._gone.items() if until > now}
+        for cell in self._layout.cells.values():
+            for want in cell.wants:
+                by_poll[cell.poll].add(want)
+        for order in self._layout.orders.values():
+            if order.verify == "self" and not order.command.magnitude:
+                by_poll["slow"].add(order.want)
+            if order.sf is not None:
+                by_poll["once"].add(order.sf)
+        by_poll["slow"] -= by_poll["fast"]
+        by_poll["once"] -= by_poll["fast"] | by_poll["slow"]
+        self._blocks = {}
+        for poll, wants in by_poll.items():
+            usable = {want for want in wants if want not in self._gone}
+            joint = plan(usable - self._alone, self._layout.limits)
+            alone = [block for want in sorted(usable & self._alone) for block in plan([want], self._layout.limits)]
+            self._blocks[poll] = joint + alone
+
+    def _tick(self) -> None:
+        if not self._running:
+            return
+        self._timer = self._scheduler.call_later(self.pace.fast_ms, self._tick)
+        if self._open:
+            self.counts.skipped += 1
+            return
+        self.counts.cycles += 1
+        self._heard = False
+        self._got = {}
+        if self._walk is not None:
+            self._step()
+            return
+        now = self._now()
+        if self._gone and min(self._gone.values()) <= now:
+            self._plan()
+        blocks = [(block, self._rank()) for block in self._blocks["fast"]]
+        if now >= self._slow_at:
+            self._slow_at = now + self.pace.slow_ms
+            blocks += [(block, BACKGROUND) for block in self._blocks["slow"]]
+            if self._once:
+                self._once = False
+                blocks += [(block, BACKGROUND) for block in self._blocks["once"]]
+        if not blocks:
+            blocks = [(block, BACKGROUND) for block in self._blocks["slow"][:1]]
+        self._open = len(blocks)
+        for block, rank in blocks:
+            self._read(block, rank)
+        if not blocks:
+            self._cycle_over()
+
+    def _rank(self) -> int:
+        """A meter is what the loop waits for: it comes before the state of chargers."""
+        return READ if self.device.kind == "meter" else BACKGROUND
+
+    def _patience(self) -> int:
+        return max(2 * self.device.modbus.timeout_ms, 3 * self.pace.fast_ms)
+
+    def _read(self, block: Block, rank: int) -> None:
+        self._ask(block.request, lambda outcome: self._answered(block, outcome), rank)
+
+    def _ask(self, request: Request, done: Callable[[Outcome], None], rank: int) -> None:
+        try:
+            self._link.ask(self._layout.unit, request, done, priority=rank, timeout_ms=self._patience())
+        except RequestError as error:
+            done(NoAnswer("refused", str(error)))
+
+    def _answered(self, block: Block, outcome: Outcome) -> None:
+        if isinstance(outcome, Registers | Bits):
+            self._heard = True
+            for want in block.wants:
+                self._got[want] = [int(each) for each in block.take(want, outcome.values)]
+        elif isinstance(outcome, IllegalDataAddress | IllegalDataValue) and len(block.wants) > 1:
+            self._heard = True
+            self.counts.refused += 1
+            self._alone.update(block.wants)
+            parts = block.parts()
+            self._open += len(parts)
+            for part in parts:
+                self._read(part, BACKGROUND)
+        else:
+            if isinstance(outcome, IllegalDataAddress | IllegalDataValue | IllegalFunction):
+                self._heard = True
+                self.counts.refused += 1
+                self._gone |= dict.fromkeys(block.wants, self._now() + self.pace.again_ms)
+            elif not isinstance(outcome, NoAnswer):
+                self._heard = True
+            error = cast(PilotwireError, outcome)
+            self.trouble = str(error)
+            self._got |= dict.fromkeys(block.wants, error)
+        self._open -= 1
+        if self._open == 0:
+            self._cycle_over()
+
+    def _cycle_over(self) -> None:
+        if self._gone:
+            self._plan()
+        if self._heard:
+            self._missed = 0
+            if not self._online:
+                self._online = True
+            if not any(isinstance(each, PilotwireError) for each in self._got.values()):
+                self.trouble = ""
+            self._take()
+        else:
+            self.counts.failed += 1
+            self._missed += 1
+            if self._missed >= self.pace.offline_after and (self._online or self._missed == self.pace.offline_after):
+                self._online = False
+                self._once = True
+                self._slow_at = 0
+                self._values = {
+                    name: msgspec.structs.replace(each, quality="bad") for name, each in self._values.items()
+                }
+        for listener in self.listeners:
+            listener()
+
+    def _take(self) -> None:
+        """What this cycle has brought becomes what is known. A read without an answer leaves its value as it was: the
+        value's own time says how old it is."""
+        now = self._now()
+        silent = {want for want, got in self._got.items() if isinstance(got, NoAnswer)}
+        for name, cell in self._layout.cells.items():
+            wants = cell.wants
+            if all(want in self._got or want in self._sf for want in wants) and any(
+                want in self._got for want in wants
+            ):
+                if silent.intersection(wants):
+                    continue
+                self._raw[name] = (decode_cell(cell, {**self._sf, **self._got}), now)
+        for order in self._layout.orders.values():
+            if order.sf is not None and not isinstance(got := self._got.get(order.sf, ()), PilotwireError) and got:
+                self._sf[order.sf] = got
+            if order.verify == "self" and not isinstance(got := self._got.get(order.want, ()), PilotwireError) and got:
+                self._standing(order, got, now)
+        made = self._layout.derive({name: value for name, (value, _) in self._raw.items()})
+        for name in self._layout.derived:
+            if name in made:
+                oldest = min(
+                    (self._raw[each][1] for each in inputs(self.device.points[name]) if each in self._raw), default=now
+                )
+                self._raw[name] = (made[name], oldest)
+        values = dict(self._values)
+        for name, (value, at) in self._raw.items():
+            if name.startswith("_"):
+                continue
+            if isinstance(value, str):
+                self.texts[name] = value
+            elif value is None:
+                last = values.get(name)
+                values[name] = Value(last.value if last else 0, at, "bad")
+                self.texts.pop(name, None)
+            else:
+                values[name] = Value(value, at)
+        self._values = values
+
+    def _standing(self, order: Order, registers: Sequence[int], at: int) -> None:
+        """What a command's own register says is a value like any other, where the file has no point of that name."""
+        if order.name not in self.device.points:
+            try:
+                value = self._layout.told(order.name, lambda want: registers if want == order.want else self._sf[want])
+            except (PilotwireError, KeyError):
+                value = None
+            self._raw[order.name] = (value, at)
+
+    # SunSpec
+
+    def _step(self) -> None:
+        """One more step of the walk along the models; when it is over, the file's points have their places."""
+        assert self._walk is not None
+        want = self._walk.want
+        if want is None:
+            chain, self._walk = self._walk.chain, None
+            if chain is None:
+                assert self.device.sunspec is not None
+                self._walk = Walk(self.device.sunspec.base)
+                self.trouble = "there is no SunSpec marker: " + self.trouble
+            else:
+                self._layout = resolve(self.device, outlet=self._outlet, unit=self._unit, chain=chain)
+                self._once, self._slow_at = True, 0
+                self._plan()
+                self.trouble = ""
+            self._open = 0
+            self._cycle_over()
+            return
+        self._open = 1
+
+        def answered(outcome: Outcome) -> None:
+            if isinstance(outcome, NoAnswer):
+                assert self.device.sunspec is not None
+                self._walk = Walk(self.device.sunspec.base)
+                self.trouble = str(outcome)
+                self._open = 0
+                self._cycle_over()
+                return
+            self._heard = True
+            assert self._walk is not None
+            self._walk.answer(outcome.values if isinstance(outcome, Registers) else None)
+            self._step()
+
+        self._ask(ReadRegisters(3, want.address, want.count), answered, BACKGROUND)
+
+    # writing
+
+    def _next(self) -> None:
+        if self._job is not None or not self._jobs or not self._running:
+            return
+        job = self._job = self._jobs.pop(0)
+        try:
+            job.writes = self._layout.writes(job.name, job.value, self._peek)
+        except (PilotwireError, KeyError) as error:
+            self._finish(Told(False, str(error)))
+            return
+        self._write()
+
+    def _peek(self, want: Want) -> Sequence[int]:
+        got = self._sf.get(want)
+        if got is None:
+            raise RequestError("the device's scale factor has not been read yet")
+        return got
+
+    def _write(self) -> None:
+        job = self._job
+        assert job is not None
+        if not job.writes:
+            self._verify()
+            return
+        write = job.writes.pop(0)
+        self._ask(request_of(write), self._wrote, WRITE)
+
+    def _wrote(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Exception):
+            self._finish(Told(False, str(outcome)))
+            return
+        self.counts.written += 1
+        self._write()
+
+    def _verify(self) -> None:
+        job = self._job
+        assert job is not None
+        order = self._layout.orders[job.name]
+        if order.verify is None:
+            self._finish(Told(True))
+            return
+        wants = self._verify_wants(order)
+        try:
+            blocks = plan([want for want in wants if want not in self._sf], self._layout.limits)
+        except RequestError as error:
+            self._finish(Told(False, f"it cannot be read back: {error}"))
+            return
+        got: dict[Want, Sequence[int] | PilotwireError] = {}
+
+        def answered(block: Block, outcome: Outcome) -> None:
+            for want in block.wants:
+                if isinstance(outcome, Registers | Bits):
+                    got[want] = [int(each) for each in block.take(want, outcome.values)]
+                else:
+                    got[want] = cast(PilotwireError, outcome)
+            if len(got) == sum(len(each.wants) for each in blocks):
+                self._compare(order, got)
+
+        for block in blocks:
+            self._ask(block.request, lambda outcome, block=block: answered(block, outcome), WRITE)
+
+    def _verify_wants(self, order: Order) -> list[Want]:
+        if order.verify == "self":
+            sides = [side.want for side in (*order.before, *order.after)] if order.command.magnitude else []
+            return [order.want, *sides]
+        names, wants = [order.verify or ""], list[Want]()
+        while names:
+            name = names.pop()
+            if name in self._layout.cells:
+                wants += self._layout.cells[name].wants
+            elif name in self.device.points:
+                names += inputs(self.device.points[name])
+        return wants
+
+    def _compare(self, order: Order, got: Mapping[Want, Sequence[int] | PilotwireError]) -> None:
+        job = self._job
+        if job is None:
+            return
+        failed = next((each for each in got.values() if isinstance(each, PilotwireError)), None)
+        if failed is not None:
+            self._finish(Told(False, f"it cannot be read back: {failed}"))
+            return
+        found = self._found(order, got)
+        wanted = self._wanted(order, job.value)
+        if isinstance(found, int) and abs(found - wanted) <= order.command.tolerance:
+            name = order.name if order.verify == "self" else order.verify or order.name
+            if name in self._layout.names or order.verify == "self":
+                self._raw[name] = (found, self._now())
+                self._values = {**self._values, name: Value(found, self._now())}
+            self._finish(Told(True))
+            return
+        job.tries += 1
+        if job.tries < self.pace.verify_tries:
+            self._scheduler.call_later(self.pace.verify_ms, lambda: self._verify() if self._job is job else None)
+            return
+        self.counts.unverified += 1
+        self._finish(Told(False, f"{job.name} was told {wanted}, and reads {found}"))
+
+    def _found(self, order: Order, got: Mapping[Want, Sequence[int] | PilotwireError]) -> Reading:
+        registers: dict[Want, Sequence[int] | PilotwireError] = {**self._sf, **got}
+        if order.verify == "self":
+            return self._layout.told(
+                order.name, lambda want: cast(Sequence[int], registers[want]) if want in registers else ()
+            )
+        return self._layout.decode(registers).get(order.verify or "")
+
+    def _wanted(self, order: Order, value: int) -> int:
+        """The value as the register could take it: a limit between two steps is lowered to the step."""
+        writes = self._layout.writes(order.name, value, self._peek)
+        own = next(each for each in writes if each.address == order.want.address)
+
+        def peek(want: Want) -> Sequence[int]:
+            if want == order.want:
+                return own.values
+            side = next((each for each in writes if each.address == want.address), None)
+            return side.values if side else self._sf.get(want, ())
+
+        told = self._layout.told(order.name, peek)
+        return told if isinstance(told, int) else value
+
+    def _finish(self, told: Told) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            job.done(told)
+        self._next()
+
+    def _now(self) -> int:
+        return int(self._scheduler.now())
+
+
+def request_of(write: Write) -> Request:
+    """A write as a Modbus request."""
+    if write.function == 5:
+        return WriteCoil(write.address, bool(write.values[0]))
+    if write.function == 6:
+        return WriteRegister(write.address, write.values[0])
+    if write.function == 15:
+        return WriteCoils(write.address, tuple(bool(each) for each in write.values))
+    return WriteRegisters(write.address, write.values)
+
+
+def client_config(devices: Sequence[DeviceFile], framing: Literal["tcp", "rtu"] = "tcp") -> ClientConfig:
+    """The settings of a link behind which these devices are: the slowest of them says how fast."""
+    if not devices:
+        raise ConfigError("a link without devices")
+    return ClientConfig(
+        framing=framing,
+        answer_ms=max(device.modbus.timeout_ms for device in devices),
+        gap_ms=max(device.modbus.pause_ms for device in devices),
+    )
