@@ -1,0 +1,281 @@
+"""A configuration made ready for ticks: integers in base units, the tree prepared, and what it means checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from pilotwire.core.errors import ConfigError
+from pilotwire.core.time import from_rfc3339
+from pilotwire.domain.energy import Evse, Limit, Node, Policy, SiteTree, Tenant, Topology, faults_of, prepare
+from pilotwire.domain.energy import model as energy
+
+from .config import EvseEntry, LimitEntry, Phases, SiteConfig, zone
+from .typed import Finding
+
+
+class Outlet(msgspec.Struct, frozen=True):
+    """What a tick needs to know of an EVSE beside its place in the tree. Figures are in the EVSE's unit."""
+
+    id: str
+    failsafe: int
+    """What it is told when nothing else is certain, and what its registers are set to."""
+    watchdog_ms: int | None
+    """None: it never falls back by itself."""
+    has_failsafe: bool
+    in_service: bool
+    priority: int
+    guaranteed: int
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Somebody outside who sets limits at a node."""
+
+    id: str
+    node: str
+    lost_after_ms: int
+    lost_limit: Limit | None
+
+
+class Site(msgspec.Struct, frozen=True):
+    """All that `decide` needs of the configuration."""
+
+    id: str
+    topology: Topology
+    policy: Policy
+    outlets: Mapping[str, Outlet]
+    meters: Mapping[str, str]
+    """Node to the device that measures it."""
+    sources: Mapping[str, Source]
+    command_ms: int
+
+
+def compile_site(config: SiteConfig) -> Site:
+    """Raises ConfigError with everything that is wrong in what the file says."""
+    wrong = [finding for finding in findings(config) if finding.severity == "error"]
+    if wrong:
+        raise ConfigError("the site cannot be used:\n" + "\n".join(f"  {finding}" for finding in wrong))
+    return _compile(config)
+
+
+def findings(config: SiteConfig) -> list[Finding]:
+    """What is wrong, and what is worth knowing, in a configuration whose form is right."""
+    found = list(_own(config))
+    if not any(finding.severity == "error" for finding in found):
+        found += [Finding(fault.where, fault.text) for fault in faults_of(_tree(config))]
+    return found
+
+
+def _compile(config: SiteConfig) -> Site:
+    safe = config.failsafe
+    policy = Policy(
+        order=config.policy.order,
+        rotate_ms=_milli(config.policy.rotate_s),
+        hold_ms=_milli(config.policy.hold_s),
+        stale_ms=_milli(safe.meter_s),
+    )
+    return Site(
+        id=config.site.id,
+        topology=prepare(_tree(config)),
+        policy=policy,
+        outlets={entry.id: outlet(config, entry) for entry in config.evses},
+        meters={node.id: node.meter for node in config.nodes if node.meter is not None},
+        sources={
+            source.id: Source(
+                id=source.id,
+                node=source.node,
+                lost_after_ms=_milli(source.lost_after_s),
+                lost_limit=None if source.lost_limit is None else _limit(source.lost_limit),
+            )
+            for source in config.sources
+        },
+        command_ms=_milli(safe.command_s),
+    )
+
+
+def outlet(config: SiteConfig, entry: EvseEntry) -> Outlet:
+    """With the site's fail-safe values where the entry has none of its own."""
+    safe = config.failsafe
+    if entry.current == "DC":
+        failsafe = _micro(safe.power_kw if entry.failsafe_kw is None else entry.failsafe_kw)
+        guaranteed = _micro(entry.guaranteed_kw)
+    else:
+        failsafe = _milli(safe.current_a if entry.failsafe_a is None else entry.failsafe_a)
+        guaranteed = _milli(entry.guaranteed_a)
+    return Outlet(
+        id=entry.id,
+        failsafe=failsafe,
+        watchdog_ms=_milli(safe.watchdog_s if entry.watchdog_s is None else entry.watchdog_s)
+        if entry.has_failsafe
+        else None,
+        has_failsafe=entry.has_failsafe,
+        in_service=entry.in_service,
+        priority=entry.priority,
+        guaranteed=guaranteed,
+    )
+
+
+def _tree(config: SiteConfig) -> SiteTree:
+    return SiteTree(
+        nodes=tuple(
+            Node(
+                id=node.id,
+                kind=node.kind,
+                parent=node.parent,
+                limits=tuple(_limit(limit) for limit in node.limits),
+                metered=node.meter is not None,
+                side_lost_ma=None if node.side_lost_a is None else _phases(node.side_lost_a),
+            )
+            for node in config.nodes
+        ),
+        evses=tuple(evse(entry) for entry in config.evses),
+        tenants=tuple(
+            Tenant(id=tenant.id, limits=tuple(_limit(limit) for limit in tenant.limits)) for tenant in config.tenants
+        ),
+        voltage_mv=_milli(config.site.voltage_v),
+    )
+
+
+def evse(entry: EvseEntry) -> Evse:
+    """As the allocation sees it."""
+    if entry.current == "DC":
+        assert entry.maximum_kw is not None  # `findings` has seen to it
+        return Evse(
+            id=entry.id,
+            node=entry.node,
+            current="DC",
+            maximum=_micro(entry.maximum_kw),
+            minimum=_micro(Decimal(5) if entry.minimum_kw is None else entry.minimum_kw),
+            step=_micro(Decimal("0.1") if entry.step_kw is None else entry.step_kw),
+            efficiency=int(entry.efficiency_percent * 10),
+            tenant=entry.tenant,
+        )
+    return Evse(
+        id=entry.id,
+        node=entry.node,
+        maximum=_milli(Decimal(32) if entry.maximum_a is None else entry.maximum_a),
+        minimum=_milli(Decimal(6) if entry.minimum_a is None else entry.minimum_a),
+        step=_milli(Decimal(1) if entry.step_a is None else entry.step_a),
+        phases=entry.phases,
+        rotation=entry.rotation,
+        tenant=entry.tenant,
+    )
+
+
+def _own(config: SiteConfig) -> Iterator[Finding]:
+    """What the tree itself does not know."""
+    if zone(config) is None:
+        yield Finding("site.time_zone", f"there is no time zone {config.site.time_zone!r}; e.g. Europe/Berlin")
+    for what, ids in (
+        ("devices", [each.id for each in config.devices]),
+        ("sources", [each.id for each in config.sources]),
+    ):
+        for id, count in Counter(ids).items():
+            if count > 1:
+                yield Finding(f"{what}[{id}]", f"is there {count} times; give each an id of its own")
+    devices = {device.id: device for device in config.devices}
+    nodes = {node.id for node in config.nodes}
+    for node in config.nodes:
+        if node.meter is not None and node.meter not in devices:
+            yield Finding(f"nodes[{node.id}].meter", f"there is no device {node.meter}; enter it below `devices:`")
+        elif node.meter is not None and devices[node.meter].kind != "meter":
+            yield Finding(f"nodes[{node.id}].meter", f"device {node.meter} is a {devices[node.meter].kind}, no meter")
+        for limit in node.limits:
+            yield from _times(f"nodes[{node.id}].limits[{limit.source}]", limit)
+    for tenant in config.tenants:
+        for limit in tenant.limits:
+            yield from _times(f"tenants[{tenant.id}].limits[{limit.source}]", limit)
+    for source in config.sources:
+        if source.node not in nodes:
+            yield Finding(f"sources[{source.id}].node", f"there is no node {source.node}")
+        if source.lost_limit is not None:
+            yield from _times(f"sources[{source.id}].lost_limit", source.lost_limit)
+    for entry in config.evses:
+        yield from _evse(config, entry)
+
+
+def _times(where: str, limit: LimitEntry) -> Iterator[Finding]:
+    for name, text in (("from", limit.from_), ("until", limit.until)):
+        try:
+            _instant(text)
+        except ValueError:
+            yield Finding(f"{where}.{name}", f"{text!r} is no time with an offset; e.g. 2026-01-31T06:00:00+01:00")
+
+
+_OF: Mapping[Literal["AC", "DC"], tuple[str, ...]] = {
+    "AC": ("maximum_a", "minimum_a", "step_a", "failsafe_a"),
+    "DC": ("maximum_kw", "minimum_kw", "step_kw", "failsafe_kw"),
+}
+
+
+def _evse(config: SiteConfig, entry: EvseEntry) -> Iterator[Finding]:
+    where = f"evses[{entry.id}]"
+    other: Literal["AC", "DC"] = "DC" if entry.current == "AC" else "AC"
+    for name in _OF[other]:
+        if getattr(entry, name) is not None:
+            yield Finding(f"{where}.{name}", f"is for {other}; this EVSE is {entry.current}: set {_twin(name)}")
+    if entry.current == "DC" and entry.maximum_kw is None:
+        yield Finding(f"{where}.maximum_kw", "is missing; a DC EVSE needs it")
+        return
+    charger = entry.charger
+    if (charger.file is None) == (charger.ocpp is None):
+        yield Finding(
+            f"{where}.charger", "needs either `file` and `endpoint` (Modbus) or `ocpp` (a station's identity)"
+        )
+    elif charger.file is not None and charger.endpoint is None:
+        yield Finding(f"{where}.charger.endpoint", "is missing; e.g. tcp://192.168.1.20:502 or rtu:///dev/ttyUSB0")
+    if not entry.has_failsafe and (entry.failsafe_a or entry.failsafe_kw or entry.watchdog_s):
+        yield Finding(where, "has a fail-safe value or a watchdog though has_failsafe is false; drop one of them")
+    made, out = evse(entry), outlet(config, entry)
+    if out.failsafe > made.maximum:
+        yield Finding(where, "its fail-safe value is above its maximum; lower failsafe_a or failsafe_kw")
+    elif 0 < out.failsafe < made.minimum:
+        yield Finding(
+            where, "its fail-safe value is between 0 and its minimum, where no car charges; set one of the two"
+        )
+    if out.watchdog_ms is not None and out.watchdog_ms < 5_000:
+        yield Finding(f"{where}.watchdog_s", "is under 5 s; a busy network would trip it. 30 to 60 s is usual")
+    if entry.rotation is None and entry.phases < 3:
+        yield Finding(
+            f"{where}.rotation", "is not known: the EVSE counts on each of the three phases until it is", "warning"
+        )
+
+
+def _twin(name: str) -> str:
+    stem, _, unit = name.rpartition("_")
+    return f"{stem}_{'kw' if unit == 'a' else 'a'}"
+
+
+def _limit(entry: LimitEntry) -> Limit:
+    return Limit(
+        source=entry.source,
+        phases_ma=None if entry.current_a is None else _phases(entry.current_a),
+        power_mw=None if entry.power_kw is None else _micro(entry.power_kw),
+        imbalance_ma=None if entry.imbalance_a is None else _milli(entry.imbalance_a),
+        from_ms=_instant(entry.from_),
+        until_ms=_instant(entry.until),
+    )
+
+
+def _instant(text: str | None) -> int | None:
+    return None if text is None else int(from_rfc3339(text))
+
+
+def _phases(value: Phases) -> energy.Phases:
+    if isinstance(value, tuple):
+        return _milli(value[0]), _milli(value[1]), _milli(value[2])
+    ma = _milli(value)
+    return ma, ma, ma
+
+
+def _milli(value: Decimal) -> int:
+    return int(value * 1_000)
+
+
+def _micro(value: Decimal) -> int:
+    """kW to mW."""
+    return int(value * 1_000_000)

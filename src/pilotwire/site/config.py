@@ -1,0 +1,248 @@
+"""The configuration of a site: one YAML file, in the units that people use. `docs/examples/site.yaml` explains it.
+
+Figures are decimal and carry their unit in their name (`maximum_a: 16`, `power_kw: 43.5`, `watchdog_s: 60`); they
+become the integers of the rest of the program in `pilotwire.site.compiled`. Nothing is guessed: a key that is not known
+is a mistake, and all mistakes are told at once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from pilotwire.core.errors import ConfigError
+from pilotwire.domain.energy.demand import Order
+from pilotwire.domain.energy.model import Kind, Rotation
+
+from .typed import Finding, typed
+
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
+"""Letters, digits and `_.:-`: it stands in file names, topics and addresses."""
+Positive = Annotated[Decimal, msgspec.Meta(extra={"above": 0})]
+NotNegative = Annotated[Decimal, msgspec.Meta(extra={"least": 0})]
+Phases = tuple[NotNegative, NotNegative, NotNegative] | NotNegative
+"""One figure for all three phases, or three."""
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class About(_Section, frozen=True):
+    id: Id
+    name: str = ""
+    time_zone: str = "UTC"
+    """Of the calendar: windows, tariffs, schedules."""
+    voltage_v: Positive = Decimal(230)
+    """From phase to neutral."""
+
+
+class LimitEntry(_Section, frozen=True):
+    source: str
+    """Who says so, in a word or two: it stands in the reasons."""
+    current_a: Phases | None = None
+    power_kw: Positive | None = None
+    imbalance_a: NotNegative | None = None
+    from_: str | None = msgspec.field(default=None, name="from")
+    until: str | None = None
+    """RFC 3339 with an offset; in force from `from` until before `until`."""
+
+
+class NodeEntry(_Section, frozen=True):
+    id: Id
+    kind: Kind
+    parent: Id | None = None
+    limits: tuple[LimitEntry, ...] = ()
+    meter: Id | None = None
+    """The device that measures all that flows through this node."""
+    side_lost_a: Phases | None = None
+    """What to assume beside the EVSEs while that meter is lost: the most that the building ever takes."""
+
+
+class TenantEntry(_Section, frozen=True):
+    id: Id
+    limits: tuple[LimitEntry, ...]
+
+
+class ChargerEntry(_Section, frozen=True):
+    """How an EVSE is reached: a device file with its endpoint, or an OCPP station that connects to us."""
+
+    file: str | None = None
+    endpoint: str | None = None
+    unit: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
+    connector: Annotated[int, msgspec.Meta(ge=1)] = 1
+    ocpp: str | None = None
+    """Identity of the station."""
+
+
+class EvseEntry(_Section, frozen=True):
+    id: Id
+    node: Id
+    charger: ChargerEntry
+    current: Literal["AC", "DC"] = "AC"
+    phases: Literal[1, 2, 3] = 3
+    rotation: Rotation | None = None
+    maximum_a: Positive | None = None
+    minimum_a: NotNegative | None = None
+    step_a: Positive | None = None
+    maximum_kw: Positive | None = None
+    minimum_kw: NotNegative | None = None
+    step_kw: Positive | None = None
+    efficiency_percent: Annotated[Decimal, msgspec.Meta(extra={"above": 0, "most": 100})] = Decimal(95)
+    tenant: Id | None = None
+    priority: int = 0
+    guaranteed_a: NotNegative = Decimal(0)
+    guaranteed_kw: NotNegative = Decimal(0)
+    failsafe_a: NotNegative | None = None
+    failsafe_kw: NotNegative | None = None
+    """Instead of the site's."""
+    watchdog_s: Positive | None = None
+    has_failsafe: bool = True
+    """Whether the charger has a fail-safe value and a watchdog; if not, it keeps what it was told last for ever."""
+    in_service: bool = True
+    """false: it is switched off or not there. Nothing is kept free for it, and it is told nothing but 0."""
+
+
+class DeviceEntry(_Section, frozen=True):
+    id: Id
+    kind: Literal["meter", "inverter", "battery", "load", "contacts"]
+    file: str
+    endpoint: str
+    unit: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
+
+
+class SourceEntry(_Section, frozen=True):
+    """Somebody outside who sets limits: a cloud, a broker, an EMS, a grid operator's box."""
+
+    id: Id
+    node: Id
+    lost_after_s: Positive
+    """After this long without a word it is lost."""
+    lost_limit: LimitEntry | None = None
+    """What counts while it is lost; nothing: its last limit just ends."""
+
+
+class FailsafeEntry(_Section, frozen=True):
+    """What happens when somebody falls silent."""
+
+    current_a: NotNegative = Decimal(6)
+    power_kw: NotNegative = Decimal(0)
+    """Of DC EVSEs."""
+    watchdog_s: Positive = Decimal(60)
+    command_s: Positive = Decimal(3)
+    """A charger that has not confirmed a command after this long is counted with the most that it may draw."""
+    meter_s: Positive = Decimal(11)
+    """A meter that has not been read for this long is lost."""
+
+
+class PolicyEntry(_Section, frozen=True):
+    order: Order = "equal"
+    rotate_s: Positive = Decimal(900)
+    hold_s: NotNegative = Decimal(120)
+
+
+class LogEntry(_Section, frozen=True):
+    """The record of all decisions."""
+
+    megabytes: Annotated[int, msgspec.Meta(ge=1)] = 200
+    flush_s: Positive = Decimal(60)
+    """How much is lost at most when the power goes; less wears small boxes' memory out."""
+
+
+class SiteConfig(_Section, frozen=True):
+    """The whole file."""
+
+    site: About
+    nodes: tuple[NodeEntry, ...]
+    evses: tuple[EvseEntry, ...] = ()
+    devices: tuple[DeviceEntry, ...] = ()
+    tenants: tuple[TenantEntry, ...] = ()
+    sources: tuple[SourceEntry, ...] = ()
+    policy: PolicyEntry = PolicyEntry()
+    failsafe: FailsafeEntry = FailsafeEntry()
+    log: LogEntry = LogEntry()
+
+
+def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:
+    """The configuration in a YAML text, or every mistake in its form; `compiled.findings` checks what it means."""
+    import yaml
+
+    try:
+        data = yaml.load(text, Loader=_loader())  # noqa: S506 - derived from the safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
+        what = getattr(error, "problem", None) or "is not YAML"
+        return None, [Finding(where, f"{what}; indent with blanks and put texts with `: ` or `#` into quotes")]
+    except RecursionError:
+        return None, [Finding("the file", "is nested too deeply")]
+    if not isinstance(data, dict):
+        return None, [Finding("the file", "has to be a mapping that begins with `site:`; `pilotwire site init`")]
+    return typed(data, SiteConfig)
+
+
+def load(path: Path) -> SiteConfig:
+    """Raises ConfigError that names every mistake in the form of the file."""
+    config, findings = read(text_of(path))
+    if config is None:
+        raise ConfigError(f"{path} cannot be used:\n" + "\n".join(f"  {finding}" for finding in findings))
+    return config
+
+
+def text_of(path: Path) -> str:
+    """Raises ConfigError where it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; `pilotwire site init {path}` makes one") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
+
+
+def zone(config: SiteConfig) -> ZoneInfo | None:
+    """None where there is no such zone."""
+    try:
+        return ZoneInfo(config.site.time_zone)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+_LOADERS: list[Any] = []
+
+
+def _loader() -> Any:
+    """YAML without floats (0.1 stays 0.1) and without keys that are there twice."""
+    if _LOADERS:
+        return _LOADERS[0]
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def number(loader: Any, node: Any) -> Decimal:
+        try:
+            value = Decimal(node.value.replace("_", ""))
+        except ArithmeticError:
+            value = Decimal("NaN")
+        if not value.is_finite():
+            raise yaml.constructor.ConstructorError(None, None, f"{node.value} is not a number", node.start_mark)
+        return value
+
+    def mapping(loader: Any, node: Any, deep: bool = True) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
+            seen.add(key.value)
+        return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+    Loader.add_constructor("tag:yaml.org,2002:float", number)
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    # A time stays the text that it is: it is parsed where it is needed, with its offset.
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: node.value)
+    _LOADERS.append(Loader)
+    return Loader

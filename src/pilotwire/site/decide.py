@@ -1,0 +1,349 @@
+"""One decision: what has been measured, heard and answered in, what everybody is told out. Pure, deterministic.
+
+    decide(site, inputs, state) -> Decision
+
+In order: who can be heard, and what those who cannot may be drawing (`lost`); which readings count; who wants to
+charge; whose limits are in force; then `domain.energy.allocate`, which is always last and knows no exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from pilotwire.domain.energy import (
+    Demand,
+    Evse,
+    EvseState,
+    Limit,
+    Reading,
+    Reason,
+    Signals,
+    State,
+    allocate,
+)
+
+from .compiled import Site
+from .inputs import DeviceInput, EvseInput, Heard, TickInputs
+from .lost import Charger, follow, safe
+from .ports import EvseStatus, Points
+
+Code = Literal[
+    "offline",
+    "unanswered",
+    "unknown",
+    "unverified",
+    "meter_lost",
+    "meter_suspect",
+    "source_lost",
+    "out_of_service",
+    "safe_state",
+]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Something that is not as it should be; it is there as long as it is so."""
+
+    where: str
+    code: Code
+    words: str
+
+
+class SetPoint(msgspec.Struct, frozen=True):
+    """What an EVSE is told: 0 for a pause. `target` is its share, `value` is on the way there."""
+
+    evse: str
+    value: int
+    unit: Literal["mA", "mW"]
+    target: int
+    phases: Literal[1, 3] | None = None
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What a device is told, by the name of a point."""
+
+    device: str
+    name: str
+    value: int
+
+
+class SiteState(msgspec.Struct, frozen=True):
+    """What a decision leaves to the next. Empty at the very first start."""
+
+    energy: State = State()
+    chargers: Mapping[str, Charger] = msgspec.field(default_factory=dict[str, Charger])
+    meters: Mapping[str, Reading] = msgspec.field(default_factory=dict[str, Reading])
+    """By node: the last reading that was good."""
+    heard: Mapping[str, Heard] = msgspec.field(default_factory=dict[str, Heard])
+    """By source: its last word, so that a restart forgets no limit."""
+    seq: int = 0
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """`set_points` of all EVSEs, by id in order, and why; what devices are told; what is wrong; and the next state."""
+
+    seq: int
+    set_points: tuple[SetPoint, ...]
+    commands: tuple[Command, ...]
+    reasons: Mapping[str, Reason]
+    marks: tuple[Mark, ...]
+    limits: Mapping[str, tuple[Limit, ...]]
+    """From outside, in force, by node."""
+    state: SiteState
+
+
+def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
+    """See the module. Raises nothing for what is measured or heard, however wrong; LocalError for a fault of ours."""
+    now = inputs.now
+    seen = {entry.id: entry for entry in inputs.evses}
+    topology = site.topology
+    chargers = {
+        id: follow(
+            state.chargers.get(id, Charger()), seen.get(id), evse, site.outlets[id], now.tick_ms, site.command_ms
+        )
+        for id, evse in sorted(topology.evses.items())
+    }
+    marks: list[Mark] = [mark for id, each in chargers.items() for mark in _charger_marks(site, id, each)]
+    meters, readings = _meters(site, inputs, state, marks)
+    limits, heard = _limits(site, inputs, state, marks)
+    energy, draws = _believed(site, chargers, seen, state, now.tick_ms)
+    demands = [
+        demand
+        for id, charger in chargers.items()
+        if not charger.lost and (demand := _demand(site, topology.evses[id], seen[id].status)) is not None
+    ]
+    said = allocate(topology, site.policy, demands, Signals(meters, draws, limits), energy, now)
+    points = tuple(
+        SetPoint(
+            evse=point.evse,
+            value=safe(chargers[point.evse], site.outlets[point.evse]) if chargers[point.evse].lost else point.value,
+            unit=point.unit,
+            target=point.target,
+        )
+        for point in said.set_points
+    )
+    # Nobody shares out what a lost one may be drawing: its mark says what is kept free.
+    reasons = {id: reason for id, reason in said.reasons.items() if not chargers[id].lost}
+    return Decision(
+        seq=inputs.seq,
+        set_points=points,
+        commands=(),
+        reasons=reasons,
+        marks=tuple(sorted(marks, key=lambda mark: (mark.where, mark.code))),
+        limits=limits,
+        state=SiteState(energy=said.state, chargers=chargers, meters=readings, heard=heard, seq=inputs.seq),
+    )
+
+
+def _charger_marks(site: Site, id: str, charger: Charger) -> list[Mark]:
+    out = site.outlets[id]
+    unit = site.topology.evses[id].current
+    if not out.in_service:
+        return [Mark(id, "out_of_service", "is out of service by the configuration: nothing is kept free for it")]
+    found: list[Mark] = []
+    kept = f"{figure(charger.may, unit)} are kept free for it"
+    if charger.why == "offline":
+        text = "has never been heard" if charger.heard_ms is None else "is not heard"
+        found.append(Mark(id, "offline", f"{text}: {kept}"))
+    elif charger.why == "unanswered":
+        found.append(Mark(id, "unanswered", f"does not confirm what it is told: {kept}"))
+    elif charger.why == "unknown":
+        found.append(Mark(id, "unknown", f"has not confirmed anything yet: {kept}"))
+    if out.has_failsafe and not charger.verified:
+        found.append(Mark(id, "unverified", "its fail-safe registers have not been read back: it may keep its maximum"))
+    return found
+
+
+def figure(value: int, current: Literal["AC", "DC"]) -> str:
+    """For people: `16 A`, `43.5 kW`."""
+    scale, unit = (1_000, "A") if current == "AC" else (1_000_000, "kW")
+    whole, rest = divmod(value, scale)
+    digits = str(rest).rjust(len(str(scale)) - 1, "0").rstrip("0") if rest else ""
+    return f"{whole}{'.' + digits if digits else ''} {unit}"
+
+
+def _meters(
+    site: Site, inputs: TickInputs, state: SiteState, marks: list[Mark]
+) -> tuple[dict[str, Reading], dict[str, Reading]]:
+    """What counts now, and the last good ones, by node.
+
+    A reading that is in doubt gives no room: of it and the last good one the higher counts on each phase, and only
+    as long as the good one would have.
+    """
+    devices = {device.id: device for device in inputs.devices}
+    used: dict[str, Reading] = {}
+    good: dict[str, Reading] = {}
+    now = inputs.now.tick_ms
+    for node, device in sorted(site.meters.items()):
+        last = state.meters.get(node)
+        new, doubt = _reading(devices.get(device))
+        if new is not None and new.at_ms > now:
+            new = msgspec.structs.replace(new, at_ms=now)
+        if new is not None and not doubt and (last is None or new.at_ms >= last.at_ms):
+            last = new
+            used[node] = new
+        elif last is not None:
+            used[node] = last
+            if new is not None:
+                used[node] = Reading(_higher(last, new), last.at_ms)
+        if last is not None:
+            good[node] = last
+        if doubt:
+            marks.append(Mark(node, "meter_suspect", f"meter {device} says something that cannot be; it gives no room"))
+        if last is None or now - last.at_ms > site.policy.stale_ms:
+            side = next((each.side_lost_ma for each in site.topology.tree.nodes if each.id == node), None) or (0, 0, 0)
+            amps = " / ".join(figure(ma, "AC") for ma in side)
+            marks.append(Mark(node, "meter_lost", f"meter {device} is lost: {amps} are assumed beside the EVSEs"))
+    return used, good
+
+
+def _higher(one: Reading, other: Reading) -> tuple[int, int, int]:
+    a, b = one.phases_ma, other.phases_ma
+    return max(a[0], b[0]), max(a[1], b[1]), max(a[2], b[2])
+
+
+def _reading(device: DeviceInput | None) -> tuple[Reading | None, bool]:
+    """The currents of a meter, export negative, and whether they are in doubt."""
+    if device is None:
+        return None, False
+    found: list[int] = []
+    at: list[int] = []
+    doubt = False
+    for phase in (1, 2, 3):
+        value = device.points.get(f"current_l{phase}_ma")
+        if value is None or value.quality == "bad":
+            return None, False
+        doubt = doubt or value.quality == "suspect"
+        ma = value.value
+        power = device.points.get(f"power_l{phase}_mw")
+        if power is not None and power.quality == "good" and power.value < 0 < ma:
+            ma = -ma  # a meter whose currents have no sign
+        found.append(ma)
+        at.append(value.at_ms)
+    return Reading(phases_ma=(found[0], found[1], found[2]), at_ms=min(at)), doubt
+
+
+def _limits(
+    site: Site, inputs: TickInputs, state: SiteState, marks: list[Mark]
+) -> tuple[dict[str, tuple[Limit, ...]], dict[str, Heard]]:
+    """From outside, by node; and the last word of each source."""
+    words = {**state.heard, **{heard.source: heard for heard in inputs.heard}}
+    found: dict[str, list[Limit]] = {}
+    kept: dict[str, Heard] = {}
+    for id, source in sorted(site.sources.items()):
+        word = words.get(id)
+        if word is not None:
+            kept[id] = word
+        if word is None or inputs.now.tick_ms - word.at_ms >= source.lost_after_ms:
+            limit = source.lost_limit
+            then = "its last limit has ended" if limit is None else "the limit for its loss is in force"
+            marks.append(Mark(id, "source_lost", f"has said nothing for too long: {then}"))
+        else:
+            limit = word.limit
+        if limit is not None:
+            found.setdefault(source.node, []).append(limit)
+    return {node: tuple(limits) for node, limits in sorted(found.items())}, kept
+
+
+def _believed(
+    site: Site, chargers: Mapping[str, Charger], seen: Mapping[str, EvseInput], state: SiteState, now_ms: int
+) -> tuple[State, dict[str, Reading]]:
+    """The allocation's memory, and what is drawn, corrected by who is lost.
+
+    A lost EVSE is one that nobody commands and that draws what it may be drawing. One that is back begins with what
+    it confirmed, and until it has had time to follow it may still draw what it might have drawn before.
+    """
+    evses = dict(state.energy.evses)
+    draws: dict[str, Reading] = {}
+    voltage = site.topology.tree.voltage_mv
+    for id, charger in chargers.items():
+        evse = site.topology.evses[id]
+        old = evses.get(id) or EvseState()
+        was = state.chargers.get(id)
+        if charger.lost:
+            evses[id] = EvseState(settle_ms=old.settle_ms)
+            if charger.may:
+                ma = infeed(evse, charger.may, voltage)
+                draws[id] = Reading(phases_ma=(ma, ma, ma), at_ms=now_ms)
+            continue
+        entry = seen.get(id)
+        if was is None or was.lost:
+            before = infeed(evse, evse.maximum if was is None else max(was.may, charger.may), voltage)
+            value = charger.base or 0
+            evses[id] = EvseState(
+                value=value,
+                infeed_ma=infeed(evse, value, voltage),
+                before_ma=before,
+                changed_ms=now_ms,
+                ceiling_ma=before,
+                ceiling_until_ms=now_ms + old.settle_ms,
+                settle_ms=old.settle_ms,
+                followed=False,
+                sure=False,
+            )
+        if entry is not None and (reading := _draw(evse, entry.status, voltage)) is not None:
+            draws[id] = reading
+    return State(evses, state.energy.sides), draws
+
+
+def infeed(evse: Evse, value: int, voltage_mv: int) -> int:
+    """mA on each phase of the grid that a value in the EVSE's unit loads it with, rounded up."""
+    if evse.current == "AC":
+        return value
+    return -(-value * 1_000_000 // (3 * voltage_mv * evse.efficiency))
+
+
+def _draw(evse: Evse, status: EvseStatus, voltage_mv: int) -> Reading | None:
+    """What it draws from the grid, of what is good among its measured values."""
+    points = status.points
+    if evse.current == "DC":
+        power = points.get("power_mw")
+        if power is None or power.quality != "good":
+            return None
+        ma = infeed(evse, max(0, power.value), voltage_mv)
+        return Reading((ma, ma, ma), power.at_ms)
+    found = [value for phase in (1, 2, 3) if (value := points.get(f"current_l{phase}_ma")) is not None]
+    if found and all(value.quality == "good" for value in found):
+        ma = [max(0, value.value) for value in found] + [0, 0]
+        return Reading((ma[0], ma[1], ma[2]), min(value.at_ms for value in found))
+    value = points.get("current_ma")
+    if not found and value is not None and value.quality == "good":
+        drawn = max(0, value.value)
+        return Reading((drawn, drawn, drawn), value.at_ms)
+    return None
+
+
+def _demand(site: Site, evse: Evse, status: EvseStatus) -> Demand | None:
+    """What the car there wants; None where there is none, or nothing to be had."""
+    out = site.outlets[evse.id]
+    if not out.in_service or not _wants(status):
+        return None
+    phases: Any = min(status.phases or evse.phases, evse.phases)
+    energy = status.target_energy_wh
+    if energy is not None and (charged := _good(status.points, "session_wh")) is not None:
+        energy = max(0, energy - charged)
+    return Demand(
+        evse=evse.id,
+        phases=3 if evse.current == "DC" else phases,
+        guaranteed=out.guaranteed,
+        priority=out.priority,
+        arrived_ms=status.arrived_ms or 0,
+        soc=status.soc,
+        energy_wh=energy,
+        departure_ms=status.departure_ms,
+    )
+
+
+def _wants(status: EvseStatus) -> bool:
+    if status.ended or status.fault:
+        return False
+    if status.pilot is not None:
+        return status.pilot in ("B", "C", "D")
+    return bool(status.session) or (_good(status.points, "power_mw") or 0) > 0
+
+
+def _good(points: Points, name: str) -> int | None:
+    value = points.get(name)
+    return value.value if value is not None and value.quality == "good" else None
