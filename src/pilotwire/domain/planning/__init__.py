@@ -1,0 +1,36 @@
+"""The next day of a site: `plan(problem, previous) -> Plan`, which the one-second loop reads but never waits for.
+
+    problem = Problem(topology=prepare(tree), now_ms=..., needs=(Need(...), ...), prices=Prices(...), ...)
+    made = plan(problem, previous)          # heavy: beside the loop, in a thread or a process
+    targets(made, topology, utc_ms, {...})  # light: each tick
+
+HiGHS (`highspy`) and NumPy are loaded by the first plan, not by this import.
+"""
+
+from .horizon import Horizon, local_hours
+from .model import Battery, Load, Need, Options, Prices, Problem, Window
+from .planner import plan
+from .reference import Target, battery_mw, step_at, targets
+from .result import BatteryPlan, CarPlan, Plan, Shortfall, WindowPlan
+
+__all__ = [
+    "Battery",
+    "BatteryPlan",
+    "CarPlan",
+    "Horizon",
+    "Load",
+    "Need",
+    "Options",
+    "Plan",
+    "Prices",
+    "Problem",
+    "Shortfall",
+    "Target",
+    "Window",
+    "WindowPlan",
+    "battery_mw",
+    "local_hours",
+    "plan",
+    "step_at",
+    "targets",
+]
