@@ -7,8 +7,9 @@
 
 Nothing here waits: requests go to the link, and what is known grows when the answers come. Fast points are read each
 cycle, slow ones each ten seconds, names once a connection. A cycle that is not over when the next is due is left
-to end. Commands are carried out one after the other; of two that wait for the same register only the later is written. Each is
-read back where its file says how. A unit that is silent costs its bus no more than the link's own rests allow.
+to end. Commands are carried out one after the other; of two that wait for the same register only the later is
+written. Each is read back where its file says how. A unit that is silent costs its bus no more than the link's own
+rests allow.
 """
 
 from __future__ import annotations

@@ -134,6 +134,10 @@ class Layout:
         """All points, helpers not among them."""
         return tuple(name for name in (*self.cells, *self.derived) if not name.startswith("_"))
 
+    def may_touch(self, address: int) -> bool:
+        """Whether an address is none of the forbidden."""
+        return not any(first <= address <= last for first, last in self.limits.forbidden)
+
     def decode(self, registers: Registers) -> dict[str, Reading]:
         """Every point whose registers are all there; a failed read is None, and so is what it goes into."""
         found: dict[str, Reading] = {}
