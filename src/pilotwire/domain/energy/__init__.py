@@ -10,8 +10,8 @@ time is ms; everything is an integer. Import (into the site, into the car) is po
 """
 
 from .allocation import Allocation, SetPoint, allocate
-from .demand import Demand, Moment, Policy, Reading, Signals
-from .model import Evse, Limit, Node, SiteTree, Tenant
+from .demand import Demand, Lost, Moment, Policy, Reading, Signals
+from .model import Evse, Limit, Load, Node, Resource, SiteTree, Tenant
 from .reasons import Reason
 from .state import EvseState, State
 from .topology import Topology, prepare
@@ -24,11 +24,14 @@ __all__ = [
     "EvseState",
     "Fault",
     "Limit",
+    "Load",
+    "Lost",
     "Moment",
     "Node",
     "Policy",
     "Reading",
     "Reason",
+    "Resource",
     "SetPoint",
     "Signals",
     "SiteTree",

@@ -1,9 +1,12 @@
 """A car in the middle of a tick."""
 
+from bisect import bisect_left, bisect_right
+
 from .behaviour import HEADROOM_MA
 from .demand import Demand, Policy
-from .model import Evse
+from .model import Load, Member
 from .room import Room
+from .scale import ratio
 from .state import EvseState
 from .topology import Terms
 
@@ -12,53 +15,104 @@ _LAST = 1 << 62
 
 
 class Car:
-    """Set-points are whole levels of the EVSE's step; `infeed` is what a level loads each phase of the grid with."""
+    """A car at its EVSE, or a load.
+
+    Set-points are whole levels: of the step, or one by one those that a load has. `infeed` is what a level loads each
+    phase of the grid with.
+    """
 
     __slots__ = (
         "all_terms", "demand", "evse", "excess", "fair", "free_ma", "guaranteed", "high", "id", "infeed_ma", "level",
-        "low", "old", "over", "pool_terms", "rank", "terms", "top", "tree_terms", "under",
+        "low", "old", "over", "pool_terms", "rank", "resting_ms", "stays", "table", "terms", "top", "tree_terms",
+        "under",
     )  # fmt: skip
 
     def __init__(
-        self, evse: Evse, demand: Demand, old: EvseState, terms: Terms, pool_terms: Terms, voltage_mv: int
+        self,
+        evse: Member,
+        demand: Demand,
+        old: EvseState,
+        terms: Terms,
+        pool_terms: Terms,
+        voltage_mv: int,
+        now_ms: int,
     ) -> None:
         self.id, self.evse, self.demand, self.old = evse.id, evse, demand, old
         self.tree_terms, self.pool_terms = terms, pool_terms
         self.all_terms = terms + pool_terms if pool_terms else terms
         self.terms = self.all_terms
         """The rows that it rises in now."""
-        # infeed = ⌈level × over / under⌉: mA are mA, and mW at the vehicle are µW / mV of three phases, with losses.
-        self.over, self.under = evse.step, 1
-        if evse.current == "DC":
-            self.over, self.under = evse.step * 1_000_000, 3 * voltage_mv * evse.efficiency
+        over, self.under = ratio(evse, voltage_mv)
+        self.over = over * evse.step
+        self.table: tuple[int, ...] = ()
+        """What each level from 0 on loads a phase with, where the levels are no multiples of a step."""
         least, most = max(evse.minimum, demand.minimum), evse.maximum
         if demand.maximum is not None:
             most = min(most, demand.maximum)
-        self.low = max(1, -(-least // evse.step))
-        self.high = most // evse.step
+        guaranteed = demand.guaranteed
+        if isinstance(evse, Load):
+            guaranteed = max(guaranteed, evse.floor)
+            if evse.levels:
+                self.table = (0, *(-(-level * over // self.under) for level in evse.levels))
+        self.low = max(1, self._level(least, up=True))
+        self.high = self._level(most)
         """The highest level that it can use at all; below `low` it cannot charge."""
         self.top = self.high
         """The highest level that it is to have in this tick."""
         if old.behaviour == "asleep":
             self.top = min(self.top, self.low)
         elif old.behaviour == "takes_less" and old.drawn_ma is not None:
-            wanted = -(-(old.drawn_ma + HEADROOM_MA) * self.under // self.over)
+            wanted = self.level_at(old.drawn_ma + HEADROOM_MA)
+            if self.infeed(wanted) < old.drawn_ma + HEADROOM_MA:
+                wanted += 1
             self.top = min(self.top, max(self.low, wanted))
-        self.guaranteed = min(demand.guaranteed // evse.step, self.top)
-        self.free_ma = self.infeed(demand.guaranteed // evse.step) if pool_terms else 0
+        self.guaranteed = min(self._level(guaranteed), self.top)
+        self.free_ma = self.infeed(self._level(guaranteed)) if pool_terms else 0
         """So much of its infeed does not count against its pool."""
         self.excess = old.excess_ma
         self.level = 0
         self.infeed_ma = 0
         self.fair = 0
         self.rank: Rank = ()
+        self.stays = False
+        """Whether it may not be switched off yet."""
+        self.resting_ms = 0
+        """For so long it may not be switched on yet."""
+        if isinstance(evse, Load) and old.switched_ms is not None:
+            since = now_ms - old.switched_ms
+            if old.value:
+                self.stays = since < evse.min_on_ms
+            elif since < evse.min_off_ms:
+                self.resting_ms = evse.min_off_ms - since
+                self.top = 0
+
+    def _level(self, value: int, *, up: bool = False) -> int:
+        """The highest level of no more than `value`, or the lowest of no less."""
+        if self.table and isinstance(self.evse, Load):
+            levels = self.evse.levels
+            return bisect_left(levels, value) + 1 if up else bisect_right(levels, value)
+        return -(-value // self.evse.step) if up else value // self.evse.step
+
+    def value(self, level: int) -> int:
+        """The set-point of a level, in its unit."""
+        if self.table and isinstance(self.evse, Load):
+            return self.evse.levels[level - 1] if level else 0
+        return level * self.evse.step
+
+    def told(self) -> int:
+        """The level that it has been given last."""
+        return self._level(self.old.value)
 
     def infeed(self, level: int) -> int:
         """mA on each phase at a level."""
+        if self.table:
+            return self.table[level]
         return -(-level * self.over // self.under)
 
     def level_at(self, ma: int) -> int:
         """The highest level that loads each phase with no more than `ma`."""
+        if self.table:
+            return bisect_right(self.table, ma) - 1
         return ma * self.under // self.over
 
     def pooled(self, infeed_ma: int) -> int:

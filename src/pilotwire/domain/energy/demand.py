@@ -18,7 +18,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """A car that would charge. An EVSE without one gets 0.
+    """A car that would charge, or a load that would run: `evse` is its id then. Who has none gets 0.
 
     `phases`: how many conductors the car uses (AC); it starts at the EVSE's L1. `maximum` and `minimum` are of the car
     or its cable, in the EVSE's unit (AC mA, DC mW), and narrow the EVSE's own. `guaranteed` in the same unit comes
@@ -48,7 +48,19 @@ class Reading(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+class Lost(msgspec.Struct, frozen=True):
+    """An EVSE that is not heard, or does not answer.
+
+    `since_ms`: when it was last certain to have taken a command or a keep-alive; None: never. `possible`: what it may
+    be drawing, in its unit, where whoever commands it knows that better than the allocation.
+    """
+
+    since_ms: int | None = None
+    possible: int | None = None
+
+
 _NONE: Mapping[str, Reading] = {}
+_HEARD: Mapping[str, Lost] = {}
 _NO_LIMITS: Mapping[str, tuple[Limit, ...]] = {}
 
 
@@ -57,12 +69,15 @@ class Signals(msgspec.Struct, frozen=True):
 
     `pools` by name: what the cars of a pool may take together beyond what is guaranteed to each. A pool that has no
     limit of current or power in force gives nothing.
+
+    `lost` by EVSE: it gets no share; what it may be drawing is kept free for it at every node above.
     """
 
     meters: Mapping[str, Reading] = _NONE
     draws: Mapping[str, Reading] = _NONE
     limits: Mapping[str, tuple[Limit, ...]] = _NO_LIMITS
     pools: Mapping[str, tuple[Limit, ...]] = _NO_LIMITS
+    lost: Mapping[str, Lost] = _HEARD
 
 
 class Policy(msgspec.Struct, frozen=True):

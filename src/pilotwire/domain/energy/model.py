@@ -7,6 +7,7 @@ import msgspec
 Phases = tuple[int, int, int]
 """One figure for each of L1, L2, L3 of the grid, in mA."""
 
+Unit = Literal["mA", "mW"]
 Kind = Literal["connection", "transformer", "feeder", "group"]
 Rotation = Literal["RST", "RTS", "SRT", "STR", "TRS", "TSR"]
 """Which phase of the grid (R = L1, S = L2, T = L3) is wired to the EVSE's terminals L1, L2, L3, as OCPP writes it."""
@@ -57,6 +58,9 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Evse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An EVSE. AC: figures are mA per phase. DC: figures are mW at the vehicle, drawn from three phases.
 
+    `failsafe`, in its unit, is what it falls back to by itself when it has not been told anything for `watchdog_ms`.
+    Without one it may do anything up to `maximum` then; without a watchdog it keeps what it was told last.
+
     `rotation` None is unknown: whatever loads fewer than three phases then counts on each of the three.
     `efficiency` is per mille from the grid to the vehicle (DC). Set-points are 0 or multiples of `step` from `minimum`
     to `maximum`.
@@ -72,6 +76,64 @@ class Evse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     current: Literal["AC", "DC"] = "AC"
     efficiency: int = 950
     tenant: str | None = None
+    failsafe: int | None = None
+    watchdog_ms: int | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """Of its set-points."""
+        return "mW" if self.current == "DC" else "mA"
+
+
+class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A heat pump, an air conditioner, a boiler: something else that can be told how much it may take. In mW.
+
+    Dimmable: 0 or multiples of `step` from `minimum` to `maximum`. With `levels`: 0 or one of these, ascending; one
+    level is on and off, three are those of a heat pump with contacts. `floor` comes before every car and every share,
+    as §14a EnWG wants it for 4.2 kW; only what carries the load comes before that. Once on it stays on for `min_on_ms`
+    if there is any room for it, and once off it stays off for `min_off_ms`.
+
+    `rotation` as of an EVSE. `failsafe`: the most that it takes when nobody tells it anything; None: `maximum`.
+    """
+
+    id: str
+    node: str
+    maximum: int
+    minimum: int = 0
+    step: int = 100_000
+    levels: tuple[int, ...] = ()
+    floor: int = 0
+    min_on_ms: int = 0
+    min_off_ms: int = 0
+    phases: Literal[1, 2, 3] = 3
+    rotation: Rotation | None = None
+    tenant: str | None = None
+    failsafe: int | None = None
+    watchdog_ms: int | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """Of its set-points."""
+        return "mW"
+
+
+Member = Evse | Load
+"""What the allocation gives a share to."""
+
+
+class Resource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A battery or a generator: nothing is shared out to it here, but what it draws flows through all nodes above it.
+
+    What it really draws comes with `Signals.draws`, feeding in negative. Below a meter that is a part of what the meter
+    shows; without a meter it counts by itself, with `lost_ma` where nothing says what it draws. `feeds_ma` is the most
+    that it can feed in: a meter above that shows more than that coming back is not to be believed.
+    """
+
+    id: str
+    node: str
+    kind: Literal["battery", "generator"]
+    lost_ma: Phases = (0, 0, 0)
+    feeds_ma: Phases = (0, 0, 0)
 
 
 class SiteTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,4 +142,6 @@ class SiteTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: tuple[Node, ...]
     evses: tuple[Evse, ...] = ()
     tenants: tuple[Tenant, ...] = ()
+    loads: tuple[Load, ...] = ()
+    resources: tuple[Resource, ...] = ()
     voltage_mv: int = 230_000

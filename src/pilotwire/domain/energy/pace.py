@@ -32,7 +32,7 @@ def pace(
     rising: set[str] = set()
     for car in cars:
         old, target = car.old, targets[car.id]
-        told = old.value // car.evse.step
+        told = car.told()
         level = min(target, told)
         if level < car.low:
             level = 0

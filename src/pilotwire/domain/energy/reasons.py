@@ -16,6 +16,8 @@ Code = Literal[
     "waiting",
     "settling",
     "under_way",
+    "resting",
+    "lost",
     "unexplained",
 ]
 
@@ -33,6 +35,8 @@ class Reason(msgspec.Struct, frozen=True):
     waiting       as limit, and not even the minimum fits; others come first by `order`
     settling      its last change is not over; it is raised `wait_ms` from now
     under_way     as limit: others have been lowered and may not have followed yet
+    resting       a load that has been switched off lately; it may be switched on again in `wait_ms`
+    lost          it is not heard; `kept_ma` per phase is kept free for what it may be drawing
     unexplained   none of these: the allocation has a fault, which belongs into a report
     """
 
@@ -42,6 +46,7 @@ class Reason(msgspec.Struct, frozen=True):
     source: str = ""
     order: str = ""
     wait_ms: int = 0
+    kept_ma: int = 0
     waits: bool = False
     overdraws: bool = False
     """Whether it is counted with more than its set-point because it draws more."""
@@ -69,5 +74,7 @@ _WORDS: dict[Code, str] = {
     "waiting": f"it waits: {_WHERE} has no room for its minimum, and others come first by {{self.order}}",
     "settling": "it is raised when its last change is over, in {self.wait_ms} ms",
     "under_way": f"it is raised when others have let go: {_WHERE} is still loaded",
+    "resting": "it has been switched off lately and stays off for another {self.wait_ms} ms",
+    "lost": "it is not heard: {self.kept_ma} mA on each of its phases are kept free for what it may be drawing",
     "unexplained": "nothing explains it; please report this",
 }

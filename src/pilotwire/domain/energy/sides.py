@@ -8,11 +8,11 @@ site does not take its own cars, which are just rising, for somebody else's load
 from collections.abc import Iterable, Mapping
 
 from .demand import Moment, Policy, Reading, Signals
-from .model import Evse, Phases
+from .model import Member, Phases, Resource
 from .state import EvseState
 from .topology import Topology
 
-Cars = Mapping[str, tuple[Evse, int, EvseState]]
+Cars = Mapping[str, tuple[Member, int, EvseState]]
 """EVSE, conductors in use, and what is known of it, by id."""
 
 TOGETHER_MS = 1_000
@@ -28,7 +28,7 @@ def side_loads(
     in may be used by something that nobody measures. A metered node whose reading is lost carries `side_lost_ma`.
     """
     nodes = topology.tree.nodes
-    if not any(node.metered for node in nodes):
+    if not topology.tree.resources and not any(node.metered for node in nodes):
         return {}
     below = _below(topology, cars)
     sides: list[Phases] = [(0, 0, 0)] * len(nodes)
@@ -37,6 +37,7 @@ def side_loads(
         reading = signals.meters.get(node.id)
         if not node.metered:
             known = [sides[child] for child in topology.children[place]]
+            known += [_drawn(resource, policy, signals, now) for resource in topology.resources[place]]
             l1, l2, l3 = (max(0, sum(side[phase] for side in known)) for phase in range(3))
             sides[place] = (l1, l2, l3)
         elif reading is None or not 0 <= now.tick_ms - reading.at_ms <= policy.stale_ms:
@@ -46,17 +47,24 @@ def side_loads(
     return {node.id: side for node, side in zip(nodes, sides, strict=True) if node.metered or side != (0, 0, 0)}
 
 
+def _drawn(resource: Resource, policy: Policy, signals: Signals, now: Moment) -> Phases:
+    reading = signals.draws.get(resource.id)
+    if reading is None or not 0 <= now.tick_ms - reading.at_ms <= policy.stale_ms:
+        return resource.lost_ma
+    return reading.phases_ma
+
+
 def _below(topology: Topology, cars: Cars) -> list[list[str]]:
     below: list[list[str]] = [[] for _ in topology.tree.nodes]
     for id, (evse, _, state) in cars.items():
-        if state.infeed_ma or state.before_ma or state.drawn_ma:
+        if state.infeed_ma or state.before_ma or state.drawn_ma or state.lost_ma:
             for place in topology.above[evse.node]:
                 below[place].append(id)
     return below
 
 
 def _metered(
-    topology: Topology, reading: Reading, cars: Iterable[tuple[Evse, int, EvseState]], before: Phases | None
+    topology: Topology, reading: Reading, cars: Iterable[tuple[Member, int, EvseState]], before: Phases | None
 ) -> Phases:
     least, most = [0, 0, 0], [0, 0, 0]
     guessed = False
@@ -81,6 +89,8 @@ def _metered(
 def drawn_between(state: EvseState, at_ms: int) -> tuple[int, int]:
     """The least and the most that an EVSE may have drawn when a meter was read."""
     drawn = state.drawn_ma
+    if state.lost_ma:
+        return 0, state.lost_ma
     if drawn is not None and abs(state.drawn_ms - at_ms) <= TOGETHER_MS:
         return drawn, drawn
     known = [state.infeed_ma] if drawn is None else [state.infeed_ma, drawn]

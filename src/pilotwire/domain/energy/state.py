@@ -47,6 +47,12 @@ class EvseState(msgspec.Struct, frozen=True):
     drawn_ma: int | None = None
     """What it drew at `drawn_ms`; None where nothing fresh says so."""
     drawn_ms: int = 0
+    switched_ms: int | None = None
+    """When it last began or ended to have anything at all."""
+    told: tuple[tuple[int, int], ...] = ()
+    """Higher set-points before this one: (mA, until when it was the last word), the highest and oldest first."""
+    lost_ma: int = 0
+    """What has been kept free for it while it was not heard; 0 while it is."""
     excess_ma: int = 0
     """What it has been seen to draw above its set-point; remembered while it is paused."""
 

@@ -2,7 +2,7 @@
 
 from pilotwire.core.errors import ConfigError
 
-from .model import Evse, SiteTree
+from .model import Evse, Load, Member, Resource, SiteTree
 from .validation import faults_of
 
 ROWS = 10
@@ -22,6 +22,8 @@ class Topology:
     def __init__(self, tree: SiteTree) -> None:
         self.tree = tree
         self.evses: dict[str, Evse] = {evse.id: evse for evse in tree.evses}
+        self.loads: dict[str, Load] = {load.id: load for load in tree.loads}
+        self.members: dict[str, Member] = {**self.evses, **self.loads}
         self.places: dict[str, int] = {node.id: at for at, node in enumerate(tree.nodes)}
         self.names: tuple[str, ...] = (*(node.id for node in tree.nodes), *(tenant.id for tenant in tree.tenants))
         self._tenants = {tenant.id: len(tree.nodes) + at for at, tenant in enumerate(tree.tenants)}
@@ -44,23 +46,30 @@ class Topology:
         """All nodes, each after those below it."""
         self._terms: dict[tuple[str, int], Terms] = {}
         self._kinds: dict[tuple[str, int], Terms] = {}
+        self._worst: dict[str, Terms] = {}
+        self.resources: tuple[tuple[Resource, ...], ...] = tuple(
+            tuple(each for each in tree.resources if each.node == node.id) for node in tree.nodes
+        )
+        """At each node."""
 
     def is_tenant(self, row: int) -> bool:
         """Whether the row is of a tenant's quota, not of a node."""
         return row // ROWS >= len(self.tree.nodes)
 
-    def phases(self, evse: Evse, used: int) -> tuple[int, ...]:
+    def phases(self, evse: Member, used: int) -> tuple[int, ...]:
         """The phases of the grid (0, 1, 2) that a car with `used` conductors loads; all where that is not known."""
-        count = 3 if evse.current == "DC" else min(used, evse.phases)
+        count = self.count(evse, used)
         if count == 3 or evse.rotation is None:
             return (0, 1, 2)
         return tuple(sorted(_ON[letter] for letter in evse.rotation[:count]))
 
-    def count(self, evse: Evse, used: int) -> int:
+    def count(self, evse: Member, used: int) -> int:
         """How many phases it really loads."""
+        if isinstance(evse, Load):
+            return evse.phases
         return 3 if evse.current == "DC" else min(used, evse.phases)
 
-    def terms(self, evse: Evse, used: int) -> Terms:
+    def terms(self, evse: Member, used: int) -> Terms:
         """What each mA of infeed per phase takes of which rows, from the EVSE's node upwards, the quota last."""
         key = (evse.id, used)
         known = self._terms.get(key)
@@ -68,7 +77,18 @@ class Topology:
             known = self._terms[key] = self._make_terms(evse, used)
         return known
 
-    def kinds(self, evse: Evse, used: int) -> Terms:
+    def worst(self, evse: Member) -> Terms:
+        """As `terms`, the most of each row that any car there could take, with as many conductors as it likes."""
+        known = self._worst.get(evse.id)
+        if known is None:
+            most: dict[int, int] = {}
+            for used in range(1, evse.phases + 1):
+                for row, each in self.terms(evse, used):
+                    most[row] = max(each, most.get(row, 0))
+            known = self._worst[evse.id] = tuple(most.items())
+        return known
+
+    def kinds(self, evse: Member, used: int) -> Terms:
         """What each mA of infeed per phase takes at one place: (kind of the constraint, how much)."""
         key = (evse.id, used)
         known = self._kinds.get(key)
@@ -76,7 +96,7 @@ class Topology:
             known = self._kinds[key] = self._make_kinds(evse, used)
         return known
 
-    def _make_kinds(self, evse: Evse, used: int) -> Terms:
+    def _make_kinds(self, evse: Member, used: int) -> Terms:
         count, phases = self.count(evse, used), self.phases(evse, used)
         kinds = [(phase, 1) for phase in phases]
         kinds.append((POWER, count * self.tree.voltage_mv))
@@ -90,7 +110,7 @@ class Topology:
                     kinds.append((at, 1))
         return tuple(kinds)
 
-    def _make_terms(self, evse: Evse, used: int) -> Terms:
+    def _make_terms(self, evse: Member, used: int) -> Terms:
         kinds = self.kinds(evse, used)
         places = list(self.above[evse.node])
         if evse.tenant is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from .model import Evse, Limit, Node, SiteTree
+from .model import Evse, Limit, Load, Node, SiteTree
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -28,6 +28,9 @@ def _faults(tree: SiteTree) -> Iterator[Fault]:
         yield Fault("site", f"voltage_mv is {tree.voltage_mv}, it has to be positive")
     yield from _twice("node", (node.id for node in tree.nodes))
     yield from _twice("EVSE", (evse.id for evse in tree.evses))
+    # One name space: `Signals.draws` names all of them.
+    others = [*(load.id for load in tree.loads), *(resource.id for resource in tree.resources)]
+    yield from _twice("member", [*others, *{evse.id for evse in tree.evses}])
     yield from _twice("tenant", (tenant.id for tenant in tree.tenants))
     nodes = {node.id: node for node in tree.nodes}
     roots = [node.id for node in tree.nodes if node.parent is None]
@@ -44,6 +47,14 @@ def _faults(tree: SiteTree) -> Iterator[Fault]:
             yield from _limit(f"tenant {tenant.id}", limit)
     for evse in tree.evses:
         yield from _evse(evse, nodes, tenants)
+    for load in tree.loads:
+        yield from _load(load, nodes, tenants)
+    for resource in tree.resources:
+        where = f"{resource.kind} {resource.id}"
+        if resource.node not in nodes:
+            yield Fault(where, f"its node {resource.node} does not exist")
+        if min(resource.lost_ma) < 0 or min(resource.feeds_ma) < 0:
+            yield Fault(where, "lost_ma and feeds_ma are amounts, they cannot be negative")
 
 
 def _twice(what: str, ids: Iterable[str]) -> Iterator[Fault]:
@@ -94,6 +105,29 @@ def _limit(where: str, limit: Limit) -> Iterator[Fault]:
         yield Fault(where, "ends before it begins")
 
 
+def _load(load: Load, nodes: dict[str, Node], tenants: set[str]) -> Iterator[Fault]:
+    where = f"load {load.id}"
+    if load.node not in nodes:
+        yield Fault(where, f"its node {load.node} does not exist")
+    if load.tenant is not None and load.tenant not in tenants:
+        yield Fault(where, f"its tenant {load.tenant} does not exist")
+    if load.step <= 0:
+        yield Fault(where, f"step is {load.step}, it has to be positive")
+        return
+    if load.levels:
+        if load.levels[0] <= 0 or list(load.levels) != sorted(set(load.levels)):
+            yield Fault(where, f"levels are {load.levels}: they have to be positive and ascending")
+        if load.levels[-1] != load.maximum:
+            yield Fault(where, f"its highest level {load.levels[-1]} is not its maximum {load.maximum}")
+    elif max(1, -(-load.minimum // load.step)) > load.maximum // load.step:
+        text = f"no multiple of its step {load.step} from its minimum {load.minimum} to its maximum {load.maximum}"
+        yield Fault(where, text)
+    if min(load.minimum, load.floor, load.min_on_ms, load.min_off_ms) < 0:
+        yield Fault(where, "minimum, floor, min_on_ms and min_off_ms cannot be negative")
+    if load.failsafe is not None and not 0 <= load.failsafe <= load.maximum:
+        yield Fault(where, f"its fail-safe {load.failsafe} is not between 0 and its maximum {load.maximum}")
+
+
 def _evse(evse: Evse, nodes: dict[str, Node], tenants: set[str]) -> Iterator[Fault]:
     where = f"EVSE {evse.id}"
     if evse.node not in nodes:
@@ -111,5 +145,9 @@ def _evse(evse: Evse, nodes: dict[str, Node], tenants: set[str]) -> Iterator[Fau
         yield Fault(where, text)
     if evse.current == "DC" and not 0 < evse.efficiency <= 1000:
         yield Fault(where, f"efficiency is {evse.efficiency} per mille")
+    if evse.failsafe is not None and not 0 <= evse.failsafe <= evse.maximum:
+        yield Fault(where, f"its fail-safe {evse.failsafe} is not between 0 and its maximum {evse.maximum}")
+    if evse.watchdog_ms is not None and evse.watchdog_ms <= 0:
+        yield Fault(where, f"watchdog_ms is {evse.watchdog_ms}, it has to be positive")
     if evse.current == "DC" and evse.phases != 3:
         yield Fault(where, f"a DC EVSE is fed from three phases, not {evse.phases}")
