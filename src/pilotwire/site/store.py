@@ -1,0 +1,178 @@
+"""What a restart needs, in a small SQLite file: what each charger has been told, and what has been learned and agreed.
+
+What is told is written down before it is told, and only when it changes; the whole state now and then. A file that is
+torn, too old or of another version is not believed: the site then begins as if for the first time, in the safe state,
+and says so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pilotwire.domain.energy import EvseState, Moment, State
+
+from .decide import SiteState
+from .lost import Charger
+
+FORMAT = 1
+OLD_MS = 86_400_000
+"""A state from before this is history: cars have come and gone, nothing in it says what chargers do now."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    format: int
+    now: Moment
+    state: SiteState
+
+
+class Loaded(NamedTuple):
+    """`state` None: nothing usable, and `why`; `why` is "" at the very first start."""
+
+    state: SiteState | None
+    why: str
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_KEPT = msgspec.msgpack.Decoder(_Kept)
+_TOLD = msgspec.msgpack.Decoder(dict[str, Charger])
+
+
+class SiteStore:
+    """The file. One process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises sqlite3.Error where no file can be made there; a damaged one is put aside as `.damaged`."""
+        self.set_aside = ""
+        """Why an older file was put aside."""
+        self._path = path
+        self._told: bytes = b""
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if not path.exists() or isinstance(error, sqlite3.OperationalError):
+                raise
+            self.set_aside = f"{path} is damaged ({error}) and was put aside"
+            path.replace(path.with_name(path.name + ".damaged"))
+            for ending in ("-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            # No fsync at each commit: after a power cut the file is whole, and a few seconds older. Chargers without
+            # a word from us have fallen back by then.
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value BLOB, sum BLOB) WITHOUT ROWID")
+            if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("its pages do not fit together")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        self._db.close()
+
+    def told(self, chargers: Mapping[str, Charger]) -> None:
+        """See `loop.Memory`."""
+        data = _ENCODER.encode(dict(chargers))
+        if data != self._told:
+            self._write("told", data)
+            self._told = data
+
+    def keep(self, state: SiteState, now: Moment) -> None:
+        """See `loop.Memory`."""
+        self._write("state", _ENCODER.encode(_Kept(FORMAT, now, state)))
+
+    def load(self, now: Moment) -> Loaded:
+        """The state as it was kept, with its times moved onto the clock of this process, or why there is none."""
+        data, why = self._read("state")
+        if data is None:
+            return Loaded(None, why)
+        try:
+            kept = _KEPT.decode(data)
+            told_data, why = self._read("told")
+            if why:
+                return Loaded(None, why)
+            told = {} if told_data is None else _TOLD.decode(told_data)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            return Loaded(None, f"the stored state is of another version ({error})")
+        if kept.format != FORMAT:
+            return Loaded(None, f"the stored state has format {kept.format}, this program writes {FORMAT}")
+        away = now.utc_ms - kept.now.utc_ms
+        if away > OLD_MS:
+            return Loaded(None, f"the stored state is {away // 3_600_000} h old")
+        # How long we were away is known by the time of the day alone; if that was set back, no time has passed.
+        shift = now.tick_ms - kept.now.tick_ms - max(0, away)
+        return Loaded(_merged(moved(kept.state, shift), told), "")
+
+    def _write(self, key: str, data: bytes) -> None:
+        self._db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", (key, data, _sum(key, data)))
+
+    def _read(self, key: str) -> tuple[bytes | None, str]:
+        try:
+            row = self._db.execute("SELECT value, sum FROM memory WHERE key = ?", (key,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            return None, f"the stored state cannot be read ({error})"
+        if row is None:
+            return None, ""
+        if not isinstance(row[0], bytes) or row[1] != _sum(key, row[0]):
+            return None, "the stored state is damaged: its checksum does not fit"
+        return row[0], ""
+
+
+def _sum(key: str, data: bytes) -> bytes:
+    return blake2b(data, digest_size=16, person=key.encode()).digest()
+
+
+def _merged(state: SiteState, told: Mapping[str, Charger]) -> SiteState:
+    """`told` is the younger: it was written before each command."""
+    chargers = dict(state.chargers)
+    for id, charger in told.items():
+        old = chargers.get(id, charger)
+        chargers[id] = msgspec.structs.replace(
+            old, base=charger.base, verified=charger.verified, lost=charger.lost, may=max(old.may, charger.base or 0)
+        )
+    return msgspec.structs.replace(state, chargers=chargers)
+
+
+def moved(state: SiteState, by_ms: int) -> SiteState:
+    """With all times of the steady clock moved by so much."""
+    if not by_ms:
+        return state
+
+    def at(value: int | None) -> Any:
+        return None if value is None else value + by_ms
+
+    def of(evse: EvseState) -> EvseState:
+        return msgspec.structs.replace(
+            evse,
+            changed_ms=at(evse.changed_ms),
+            ceiling_until_ms=at(evse.ceiling_until_ms),
+            since_ms=at(evse.since_ms),
+            turn_ms=at(evse.turn_ms),
+            odd_ms=at(evse.odd_ms),
+            drawn_ms=at(evse.drawn_ms),
+        )
+
+    energy = msgspec.structs.replace(state.energy, evses={id: of(evse) for id, evse in state.energy.evses.items()})
+    return msgspec.structs.replace(
+        state,
+        energy=energy if isinstance(energy, State) else state.energy,
+        chargers={
+            id: msgspec.structs.replace(charger, heard_ms=at(charger.heard_ms))
+            for id, charger in state.chargers.items()
+        },
+        meters={
+            id: msgspec.structs.replace(reading, at_ms=reading.at_ms + by_ms) for id, reading in state.meters.items()
+        },
+        heard={id: msgspec.structs.replace(heard, at_ms=heard.at_ms + by_ms) for id, heard in state.heard.items()},
+    )
