@@ -11,6 +11,8 @@ time is ms; everything is an integer. Import (into the site, into the car) is po
 
 from .allocation import Allocation, SetPoint, allocate
 from .demand import Demand, Lost, Moment, Policy, Reading, Signals
+from .failsafe import Overload, Part, check
+from .losses import STATES, Deadlines, InForce, Remote, Substitution, Written, substitute
 from .model import Evse, Limit, Load, Node, Resource, SiteTree, Tenant
 from .reasons import Reason
 from .state import EvseState, State
@@ -18,27 +20,37 @@ from .topology import Topology, prepare
 from .validation import Fault, faults_of
 
 __all__ = [
+    "STATES",
     "Allocation",
+    "Deadlines",
     "Demand",
     "Evse",
     "EvseState",
     "Fault",
+    "InForce",
     "Limit",
     "Load",
     "Lost",
     "Moment",
     "Node",
+    "Overload",
+    "Part",
     "Policy",
     "Reading",
     "Reason",
+    "Remote",
     "Resource",
     "SetPoint",
     "Signals",
     "SiteTree",
     "State",
+    "Substitution",
     "Tenant",
     "Topology",
+    "Written",
     "allocate",
+    "check",
     "faults_of",
     "prepare",
+    "substitute",
 ]

@@ -27,3 +27,10 @@ def value_below(member: Member, value: int) -> int:
         return max((level for level in member.levels if member.minimum <= level <= value), default=0)
     found = value // member.step * member.step
     return found if found >= max(member.minimum, 1) else 0
+
+
+def thousandth(value: int) -> str:
+    """mA in A, mW in W, mV in V: for people, without a fraction where there is none."""
+    whole, rest = divmod(abs(value), 1_000)
+    figure = f"{whole}.{rest:03}".rstrip("0") if rest else str(whole)
+    return f"-{figure}" if value < 0 else figure
