@@ -1,0 +1,114 @@
+"""The controller on real sockets: the only part of it that knows asyncio.
+
+    live = LiveController(config, "forwarding.sqlite")
+    await live.start("0.0.0.0", 9000)
+    ...
+    await live.stop()
+
+Stations come to `{prefix}/{identity}`, and the box goes to `{upstream.url}/{identity}` in their name, with the same
+tenant segment. Basic credentials upstream are the station's own, as it came with them, unless others are configured:
+they are kept in memory alone, so after a restart an upstream hears of the queue as soon as the station is back, or at
+once where a password is configured. Each side has its own TLS: `ssl` for stations, `upstream_ssl` towards upstreams.
+"""
+
+from __future__ import annotations
+
+import ssl as ssl_module
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+from pilotwire.storage.forwarding import SqliteForwarding
+from pilotwire.transport.ocpp.client import LoopDialer
+from pilotwire.transport.ocpp.handshake import station_url
+from pilotwire.transport.ocpp.limits import EdgeLimits
+from pilotwire.transport.ocpp.picows_server import PicowsServer
+from pilotwire.transport.ocpp.tls import ServerTls
+from pilotwire.transport.port import DialResult, Receiver
+from pilotwire.transport.runtime import LoopScheduler, SystemIds
+
+from .config import ControllerConfig, KnownStation, Upstream
+from .controller import LocalController
+from .seat import Seat
+
+UpstreamTls = Callable[[Upstream, KnownStation], ssl_module.SSLContext | None]
+"""The client's TLS for one station at one upstream: with its certificate where the upstream wants one."""
+
+
+def no_tls(upstream: Upstream, station: KnownStation) -> ssl_module.SSLContext | None:
+    """What the URL says with the system's trust: plain for ws://, the default context for wss://."""
+    return ssl_module.create_default_context() if upstream.url.startswith("wss:") else None
+
+
+class UpstreamDialer:
+    """`Dialer` in a station's name. Who it is there is looked up at each attempt."""
+
+    def __init__(self, upstream: Upstream, seat: Seat, tls: UpstreamTls, *, compress: bool) -> None:
+        self._upstream = upstream
+        self._seat = seat
+        known = seat.known
+        url = station_url(upstream.url, known.identity, known.tenant)
+        self._dialer = LoopDialer(url, ssl=tls(upstream, known), compress=compress)
+
+    def dial(self, receiver: Receiver, offered: Sequence[str], done: Callable[[DialResult], None]) -> None:
+        """See `Dialer.dial`."""
+        upstream, seat, dialer = self._upstream, self._seat, self._dialer
+        password = seat.known.passwords.get(upstream.name, upstream.password)
+        if password is not None:
+            dialer.user, dialer.password = upstream.user or seat.known.identity, password.encode()
+        elif seat.credential is not None:
+            dialer.user, dialer.password = upstream.user or seat.credential[0], seat.credential[1]
+        else:
+            dialer.user = dialer.password = None
+        dialer.dial(receiver, offered, done)
+
+
+class LiveController:
+    """A `LocalController` with its listener, dialers and store. Made and used on one event loop."""
+
+    def __init__(
+        self,
+        config: ControllerConfig,
+        path: Path | str,
+        *,
+        prefix: str = "/ocpp",
+        upstream_ssl: UpstreamTls = no_tls,
+        compress: bool = True,
+        prepare: Callable[[LocalController], None] = lambda controller: None,
+    ) -> None:
+        """`path`: the store's file. `prepare` is called before the controller starts. Raises ConfigError where the
+        store cannot be opened."""
+        self.store = SqliteForwarding(path)
+        self.server = PicowsServer(prefix=prefix)
+        self.controller = LocalController(
+            config,
+            LoopScheduler(),
+            SystemIds(),
+            Random(),
+            self.store,
+            lambda upstream, seat: UpstreamDialer(upstream, seat, upstream_ssl, compress=compress),
+        )
+        self._prepare = prepare
+
+    async def start(
+        self,
+        host: str,
+        port: int,
+        *,
+        ssl: ssl_module.SSLContext | ServerTls | None = None,
+        limits: EdgeLimits | None = None,
+    ) -> None:
+        """Listen. Raises OSError when the address cannot be bound."""
+        self._prepare(self.controller)
+        self.controller.start()
+        await self.server.start(host, port, self.controller, ssl=ssl, limits=limits)
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    async def stop(self, grace_s: float = 1.0) -> None:
+        """Stations are sent away with 1012, what was given is committed, the store is closed."""
+        self.controller.stop()
+        await self.server.drain(grace_s)
+        await self.store.close()
