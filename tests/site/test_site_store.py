@@ -9,7 +9,7 @@ import pytest
 from tests.site.site_kit import Small
 
 from pilotwire.domain.energy import Limit, Moment
-from pilotwire.site.decide import SiteState
+from pilotwire.site.decide import SiteState, resumed
 from pilotwire.site.store import OLD_MS, SiteStore, moved
 
 
@@ -46,9 +46,9 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     loaded = store.load(now(small))
     assert loaded.why == "" and loaded.state is not None
     small.options["memory"] = store
-    small.begin(loaded.state)
+    small.begin(resumed(small.site, loaded.state))
     dips: list[dict[str, int]] = []
-    for _ in range(40):
+    for _ in range(10):
         small.run(0.5)
         dips.append(small.set_points())
     assert all(each == before for each in dips), "no set-point moves because we were away for a moment"
@@ -68,6 +68,18 @@ def test_what_was_told_last_is_known_even_if_the_state_is_older(tmp_path: Path) 
     loaded = store.load(now(small)).state
     assert loaded is not None
     assert all((loaded.chargers[id].base or 0) >= value for id, value in told.items())
+    # And the allocation begins with it: room is not given away a second time.
+    energy = resumed(small.site, loaded).energy
+    assert {id: energy.evses[id].value for id in told} == told
+
+
+def test_a_limit_from_outside_is_kept_at_once(tmp_path: Path) -> None:
+    small, store = running(tmp_path, 31)
+    small.loop.hear("cloud", Limit(source="cloud", power_mw=7_000_000))
+    small.run(1.2)
+    killed(small)
+    loaded = store.load(now(small)).state
+    assert loaded is not None and loaded.heard["cloud"].limit == Limit(source="cloud", power_mw=7_000_000)
 
 
 def test_times_are_moved_onto_the_new_clock(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import from_rfc3339
 from pilotwire.domain.energy import Evse, Limit, Node, Policy, SiteTree, Tenant, Topology, faults_of, prepare
 from pilotwire.domain.energy import model as energy
+from pilotwire.domain.energy.failsafe import Overload, check
 
 from .config import EvseEntry, LimitEntry, Phases, SiteConfig, zone
 from .typed import Finding
@@ -67,7 +68,14 @@ def findings(config: SiteConfig) -> list[Finding]:
     found = list(_own(config))
     if not any(finding.severity == "error" for finding in found):
         found += [Finding(fault.where, fault.text) for fault in faults_of(_tree(config))]
+    if not any(finding.severity == "error" for finding in found):
+        found += [Finding(f"nodes[{each.node}]", f"fail-safe: {each.words}") for each in overloads(config)]
     return found
+
+
+def overloads(config: SiteConfig) -> tuple[Overload, ...]:
+    """Which limits could be exceeded when everybody falls back at once; none: the site may run."""
+    return check(_tree(config, proof=True))
 
 
 def _compile(config: SiteConfig) -> Site:
@@ -119,7 +127,8 @@ def outlet(config: SiteConfig, entry: EvseEntry) -> Outlet:
     )
 
 
-def _tree(config: SiteConfig) -> SiteTree:
+def _tree(config: SiteConfig, *, proof: bool = False) -> SiteTree:
+    """`proof`: without what is out of service, for the sum of the fail-safe values."""
     return SiteTree(
         nodes=tuple(
             Node(
@@ -132,12 +141,18 @@ def _tree(config: SiteConfig) -> SiteTree:
             )
             for node in config.nodes
         ),
-        evses=tuple(evse(entry) for entry in config.evses),
+        evses=tuple(_with_failsafe(config, entry) for entry in config.evses if entry.in_service or not proof),
         tenants=tuple(
             Tenant(id=tenant.id, limits=tuple(_limit(limit) for limit in tenant.limits)) for tenant in config.tenants
         ),
         voltage_mv=_milli(config.site.voltage_v),
     )
+
+
+def _with_failsafe(config: SiteConfig, entry: EvseEntry) -> Evse:
+    out = outlet(config, entry)
+    failsafe = out.failsafe if entry.has_failsafe else None
+    return msgspec.structs.replace(evse(entry), failsafe=failsafe, watchdog_ms=out.watchdog_ms)
 
 
 def evse(entry: EvseEntry) -> Evse:

@@ -18,6 +18,7 @@ from pilotwire.domain.energy import (
     Evse,
     EvseState,
     Limit,
+    Lost,
     Reading,
     Reason,
     Signals,
@@ -114,23 +115,17 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
         for id, charger in chargers.items()
         if not charger.lost and (demand := _demand(site, topology.evses[id], seen[id].status)) is not None
     ]
-    said = allocate(topology, site.policy, demands, Signals(meters, draws, limits), energy, now)
+    lost = {id: Lost(since_ms=each.heard_ms, possible=each.may) for id, each in chargers.items() if each.lost}
+    signals = Signals(meters=meters, draws=draws, limits=limits, lost=lost)
+    said = allocate(topology, site.policy, demands, signals, energy, now)
     points = tuple(
-        SetPoint(
-            evse=point.evse,
-            value=safe(chargers[point.evse], site.outlets[point.evse]) if chargers[point.evse].lost else point.value,
-            unit=point.unit,
-            target=point.target,
-        )
-        for point in said.set_points
+        SetPoint(evse=point.evse, value=point.value, unit=point.unit, target=point.target) for point in said.set_points
     )
-    # Nobody shares out what a lost one may be drawing: its mark says what is kept free.
-    reasons = {id: reason for id, reason in said.reasons.items() if not chargers[id].lost}
     return Decision(
         seq=inputs.seq,
         set_points=points,
         commands=(),
-        reasons=reasons,
+        reasons=said.reasons,
         marks=tuple(sorted(marks, key=lambda mark: (mark.where, mark.code))),
         limits=limits,
         state=SiteState(energy=said.state, chargers=chargers, meters=readings, heard=heard, seq=inputs.seq),
@@ -250,42 +245,42 @@ def _limits(
 def _believed(
     site: Site, chargers: Mapping[str, Charger], seen: Mapping[str, EvseInput], state: SiteState, now_ms: int
 ) -> tuple[State, dict[str, Reading]]:
-    """The allocation's memory, and what is drawn, corrected by who is lost.
+    """The allocation's memory, and what is drawn by those who are heard.
 
-    A lost EVSE is one that nobody commands and that draws what it may be drawing. One that is back begins with what
-    it confirmed, and until it has had time to follow it may still draw what it might have drawn before.
+    An EVSE of which nothing is known, not even from before a restart, is told its fail-safe value until it has said
+    something: that much fits, whatever the others do.
     """
     evses = dict(state.energy.evses)
     draws: dict[str, Reading] = {}
     voltage = site.topology.tree.voltage_mv
     for id, charger in chargers.items():
         evse = site.topology.evses[id]
-        old = evses.get(id) or EvseState()
-        was = state.chargers.get(id)
         if charger.lost:
-            evses[id] = EvseState(settle_ms=old.settle_ms)
-            if charger.may:
-                ma = infeed(evse, charger.may, voltage)
-                draws[id] = Reading(phases_ma=(ma, ma, ma), at_ms=now_ms)
-            continue
-        entry = seen.get(id)
-        if was is None or was.lost:
-            before = infeed(evse, evse.maximum if was is None else max(was.may, charger.may), voltage)
-            value = charger.base or 0
-            evses[id] = EvseState(
-                value=value,
-                infeed_ma=infeed(evse, value, voltage),
-                before_ma=before,
-                changed_ms=now_ms,
-                ceiling_ma=before,
-                ceiling_until_ms=now_ms + old.settle_ms,
-                settle_ms=old.settle_ms,
-                followed=False,
-                sure=False,
-            )
-        if entry is not None and (reading := _draw(evse, entry.status, voltage)) is not None:
+            if id not in evses:
+                value = safe(charger, site.outlets[id])
+                ma = infeed(evse, value, voltage)
+                evses[id] = EvseState(value=value, infeed_ma=ma, before_ma=ma, changed_ms=now_ms)
+        elif (reading := _draw(evse, seen[id].status, voltage) if id in seen else None) is not None:
             draws[id] = reading
     return State(evses, state.energy.sides), draws
+
+
+def resumed(site: Site, state: SiteState) -> SiteState:
+    """A stored state as a new process begins with it: what each was told last is younger than the rest."""
+    evses = dict(state.energy.evses)
+    voltage = site.topology.tree.voltage_mv
+    for id, charger in state.chargers.items():
+        evse, old = site.topology.evses.get(id), evses.get(id)
+        if evse is None or old is None or charger.base is None or charger.base == old.value:
+            continue
+        ma = infeed(evse, charger.base, voltage)
+        high = max(ma, old.infeed_ma)
+        evses[id] = msgspec.structs.replace(
+            old, value=charger.base, infeed_ma=ma, before_ma=high, ceiling_ma=high, followed=False, sure=False
+        )
+    evses = {id: each for id, each in evses.items() if id in site.topology.evses}
+    chargers = {id: each for id, each in state.chargers.items() if id in site.topology.evses}
+    return msgspec.structs.replace(state, energy=msgspec.structs.replace(state.energy, evses=evses), chargers=chargers)
 
 
 def infeed(evse: Evse, value: int, voltage_mv: int) -> int:

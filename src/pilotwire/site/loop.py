@@ -115,6 +115,7 @@ class Loop:
         self._samples: tuple[int, ...] = ()
         self._last_ms: int | None = None
         self._kept_ms: int | None = None
+        self._kept: list[Limit | None] = []
         self._timer: Timer | None = None
         self._running = False
         self._in_tick = False
@@ -286,8 +287,9 @@ class Loop:
         if self._memory is not None:
             try:
                 self._memory.told(_about_to_be_told(decision))
-                if self._kept_ms is None or now.tick_ms - self._kept_ms >= self._keep_ms:
-                    self._kept_ms = now.tick_ms
+                limits = [heard.limit for heard in inputs.heard]
+                if self._kept_ms is None or now.tick_ms - self._kept_ms >= self._keep_ms or limits != self._kept:
+                    self._kept_ms, self._kept = now.tick_ms, limits
                     self._memory.keep(decision.state, now)
             except Exception as error:
                 self._cannot_write("what a restart needs", error)
