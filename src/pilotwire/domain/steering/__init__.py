@@ -2,6 +2,10 @@
 
 Pure functions of integers: what comes in says all, what comes out can be replayed. `pilotwire.domain.energy.allocate`
 always comes afterwards and holds the hard limits on every phase, so nothing here can overload anything.
+
+    site = prepare(Config(tree=tree, windows=(...), surplus=Surplus(node="grid"), batteries=(...)))
+    found = steer(site, wishes, measured, External(), plan, SteeringState(), Moment(tick_ms=0, utc_ms=...))
+    allocate(site.topology, policy, found.demands, Signals(meters, draws, found.limits, found.pools), state, now)
 """
 
 from .config import (
@@ -22,7 +26,9 @@ from .config import (
 from .inputs import Car, Cell, Control, Course, External, Measured, Meter, Mode, Plan, Power, Price, Slot, Wish
 from .outputs import BatterySetPoint, InverterLimit, LoadLimit, Steering, WindowView
 from .reasons import Reason
+from .site import Site, prepare, steering_faults
 from .state import Intervention, Month, SteeringState, WindowSummary
+from .steer import resumed, steer
 
 __all__ = [
     "Battery",
@@ -51,6 +57,7 @@ __all__ = [
     "Rate",
     "Reason",
     "ScheduledLimit",
+    "Site",
     "Slot",
     "Span",
     "Steering",
@@ -61,4 +68,8 @@ __all__ = [
     "WindowSummary",
     "WindowView",
     "Wish",
+    "prepare",
+    "resumed",
+    "steer",
+    "steering_faults",
 ]

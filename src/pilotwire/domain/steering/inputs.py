@@ -31,7 +31,8 @@ class Wish(msgspec.Struct, frozen=True):
 class Meter(msgspec.Struct, frozen=True):
     """A node's meter: what flows through it, import positive, sampled at `at_ms` of the tick's clock.
 
-    `energy_wh` is its import register, which only ever counts up, read at `energy_at_ms`.
+    `energy_wh` is its import register, which only ever counts up, read at `energy_at_ms`. `voltage_mv` is the mean of
+    its phases.
     """
 
     power_mw: int
@@ -39,6 +40,7 @@ class Meter(msgspec.Struct, frozen=True):
     phases_ma: Phases | None = None
     energy_wh: int | None = None
     energy_at_ms: int | None = None
+    voltage_mv: int | None = None
 
 
 class Car(msgspec.Struct, frozen=True):

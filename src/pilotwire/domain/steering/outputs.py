@@ -12,10 +12,10 @@ from .state import Intervention, SteeringState, WindowSummary
 
 
 class BatterySetPoint(msgspec.Struct, frozen=True):
-    """Charging positive. None: let it do what it does by itself (it is lost)."""
+    """Charging positive; 0 for one that has not been heard of."""
 
     id: str
-    power_mw: int | None
+    power_mw: int
 
 
 class InverterLimit(msgspec.Struct, frozen=True):

@@ -24,9 +24,15 @@ class Tracker(msgspec.Struct, frozen=True):
     register_wh: int | None = None
     register_at_ms: int = 0
     edge_wh: int | None = None
-    """The register when it was last seen to step, None before; at that moment the total was `edge_uj`."""
+    """The register when it was last seen to step (or first read); at that moment the total was `edge_uj`."""
     edge_uj: int = 0
     edge_known_uj: int = 0
+    anchored: bool = False
+    """Whether it has been seen to step."""
+    step_wh: int | None = None
+    """The smallest step that has been seen."""
+    away_ms: int = 0
+    """For how long we were away since the register was read."""
 
 
 class WindowSummary(msgspec.Struct, frozen=True):
@@ -108,11 +114,11 @@ class SurplusState(msgspec.Struct, frozen=True):
 
 
 class BatteryState(msgspec.Struct, frozen=True):
-    """`told_mw` at `told_ms`, `changed_ms` when that last moved by more than it may be off."""
+    """`told_mw` at `told_ms`. `astray_ms`: since when it gives less than it was told; None while it follows."""
 
     told_mw: int = 0
     told_ms: int | None = None
-    changed_ms: int = 0
+    astray_ms: int | None = None
     turned_ms: int | None = None
     """When it last stopped charging or discharging."""
     before: Literal[-1, 0, 1] = 0

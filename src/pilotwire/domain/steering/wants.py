@@ -1,0 +1,35 @@
+"""What the cars would draw if nothing limited them: a battery gives before they are throttled.
+
+A car that takes less than it was offered wants that and a little more; one that takes all of it, or of which nothing
+is known, wants all it can. Cars that follow the surplus want their minimum and what they draw.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from .flows import Flows
+from .inputs import Measured
+from .site import Site
+from .wishes import Shaped, least, most
+
+HEADROOM_MW = 1_000_000
+FOLLOWS_PERMILLE = 900
+
+
+def wants(
+    site: Site, now_cars: Iterable[Shaped], pool_on: Mapping[str, int], flow: Flows, measured: Measured
+) -> dict[str, int]:
+    """mW by EVSE. `pool_on`: conductors of the cars of the pool that charge."""
+    found: dict[str, int] = {}
+    for shaped in now_cars:
+        evse, demand = shaped.evse, shaped.demand
+        cap = site.draws_mw(evse, most(evse, demand), demand.phases)
+        drawn = flow.cars[evse.id]
+        car = measured.cars.get(evse.id)
+        offered = 0 if car is None else car.offered_mw or 0
+        if drawn is not None and drawn * 1_000 < offered * FOLLOWS_PERMILLE:
+            cap = min(cap, drawn + HEADROOM_MW)
+        found[evse.id] = cap
+    for id, phases in pool_on.items():
+        evse, wish = site.evses[id], flow.wishes[id]
+        found[id] = max(site.draws_mw(evse, least(evse, wish.demand), phases), flow.cars[id] or 0)
+    return found
