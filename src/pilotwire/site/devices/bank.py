@@ -11,14 +11,14 @@ and more registers at once than it allows are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from pilotwire.core.errors import PilotwireError
 from pilotwire.protocols.modbus.errors import IllegalDataAddress, IllegalDataValue
 from pilotwire.protocols.modbus.planner import Want
 from pilotwire.protocols.sunspec.chain import Built, ModelValues, build_chain
-from pilotwire.protocols.sunspec.models import model
+from pilotwire.protocols.sunspec.models import GroupDef, PointDef, model
 from pilotwire.transport.modbus.guard import LOOPBACK, SERIAL, Access, Writable
 from pilotwire.transport.modbus.registers import Table
 
@@ -179,11 +179,17 @@ def models_of(device: DeviceFile) -> list[ModelValues]:
             identify = device.identify
             values |= {"Mn": (identify and identify.manufacturer) or device.vendor, "DA": 1}
             values |= {"Md": ((identify and identify.model) or device.models[0])[:32], "SN": "SIM00001", "Vr": "1.0"}
-        for point in definition.points.values():
-            if isinstance(point.sf, str):
+        for point in _points(definition):
+            if isinstance(point.sf, str) and point.sf in definition.points:
                 values[point.sf] = _POWERS.get(point.units, 0)
         found.append(ModelValues(number, values, counts))
     return found
+
+
+def _points(group: GroupDef) -> Iterator[PointDef]:
+    yield from group.points.values()
+    for inner in group.groups:
+        yield from _points(inner)
 
 
 def access_of(bank: DeviceBank, clients: tuple[str, ...] = (*LOOPBACK, SERIAL)) -> Access:

@@ -44,7 +44,7 @@ from pilotwire.protocols.sunspec.walk import Walk
 from pilotwire.site.ports import Points, Told, Value
 from pilotwire.transport.modbus.link import Link
 
-from .layout import Layout, Order, Reading, Write, decode_cell, inputs, resolve
+from .layout import TEXTS, Layout, Order, Reading, Write, decode_cell, inputs, resolve
 from .schema import DeviceFile
 
 Done = Callable[[Told], None]
@@ -139,6 +139,9 @@ class DeviceDriver:
         self._got: dict[Want, Sequence[int] | PilotwireError] = {}
         self._slow_at = 0
         self._once = True
+        self._later: list[Block] = []
+        """Slow reads that are due."""
+        self._asked = 0
         self._timer: Timer | None = None
         self._running = False
         self._jobs: list[_Job] = []
@@ -166,6 +169,10 @@ class DeviceDriver:
         if not self._running:
             self._running = True
             self._timer = self._scheduler.call_later(self.pace.first_ms, self._tick)
+
+    def refresh(self) -> None:
+        """Let the next cycle read everything, what is slow with it."""
+        self._once, self._slow_at, self._later = True, 0, []
 
     def stop(self) -> None:
         """Ask no more; commands that wait are told so."""
@@ -236,12 +243,16 @@ class DeviceDriver:
         blocks = [(block, self._rank()) for block in self._blocks["fast"]]
         if now >= self._slow_at:
             self._slow_at = now + self.pace.slow_ms
-            blocks += [(block, BACKGROUND) for block in self._blocks["slow"]]
-            if self._once:
-                self._once = False
-                blocks += [(block, BACKGROUND) for block in self._blocks["once"]]
+            self._later = [*self._blocks["slow"], *(self._blocks["once"] if self._once else [])]
+            self._once = False
+        # A device that wants long pauses is not asked for everything at once: what is fast would wait for the rest.
+        pause = self.device.modbus.pause_ms
+        room = len(self._later) if not pause else max(1, self.pace.fast_ms // pause - len(blocks))
+        blocks += [(block, BACKGROUND) for block in self._later[:room]]
+        del self._later[:room]
         if not blocks:
             blocks = [(block, BACKGROUND) for block in self._blocks["slow"][:1]]
+        self._asked = len(blocks)
         self._open = len(blocks)
         for block, rank in blocks:
             self._read(block, rank)
@@ -253,7 +264,9 @@ class DeviceDriver:
         return READ if self.device.kind == "meter" else BACKGROUND
 
     def _patience(self) -> int:
-        return max(2 * self.device.modbus.timeout_ms, 3 * self.pace.fast_ms)
+        """A request waits for those before it: each takes the device's pause, and now and then a time-out."""
+        modbus = self.device.modbus
+        return max(2 * modbus.timeout_ms, 3 * self.pace.fast_ms) + self._asked * (modbus.pause_ms + 50)
 
     def _read(self, block: Block, rank: int) -> None:
         self._ask(block.request, lambda outcome: self._answered(block, outcome), rank)
@@ -343,12 +356,14 @@ class DeviceDriver:
         for name, (value, at) in self._raw.items():
             if name.startswith("_"):
                 continue
-            if isinstance(value, str):
-                self.texts[name] = value
-            elif value is None:
+            if name in TEXTS:
+                if value is None:
+                    self.texts.pop(name, None)
+                else:
+                    self.texts[name] = str(value)
+            elif not isinstance(value, int):
                 last = values.get(name)
                 values[name] = Value(last.value if last else 0, at, "bad")
-                self.texts.pop(name, None)
             else:
                 values[name] = Value(value, at)
         self._values = values

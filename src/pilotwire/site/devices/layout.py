@@ -33,7 +33,8 @@ Peek: TypeAlias = Callable[[Want], Sequence[int]]
 """What stands in a server's own registers."""
 
 TABLES: dict[int, Table] = {1: "coils", 2: "discrete", 3: "holding", 4: "input"}
-_TEXT = frozenset({"serial", "model", "firmware", "id_token", "state"})
+TEXTS = frozenset({"serial", "model", "firmware", "id_token", "state"})
+"""Points that are text, whatever their registers are."""
 _SLOW = (
     "energy_",
     "temperature",
@@ -265,7 +266,7 @@ def decode_cell(cell: Cell, registers: Registers) -> Reading:
     whole = _whole(-number if point.invert else number)
     if point.valid is not None and not point.valid[0] <= whole <= point.valid[1]:
         return None
-    return str(whole) if cell.name in _TEXT else whole
+    return str(whole) if cell.name in TEXTS else whole
 
 
 def encode_cell(cell: Cell, value: int | str, peek: Peek) -> list[tuple[Table, int, list[int]]]:
@@ -278,6 +279,8 @@ def encode_cell(cell: Cell, value: int | str, peek: Peek) -> list[tuple[Table, i
         return [(table, cell.want.address, _masked(cell, raw, peek))]
     if cell.field.kind == "string":
         return [(table, cell.want.address, encode_value(cell.field, str(value)))]
+    if point.type == "bit" and value not in (0, 1):
+        raise RequestError(f"{cell.name} is 0 or 1, not {value}")
     number = Decimal(value)
     if point.invert:
         number = -number
