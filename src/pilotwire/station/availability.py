@@ -113,7 +113,8 @@ class Availability(Part):
             self._station.dialect.lock_failed(evse)
 
     def _wanted(self, evse: Evse) -> bool:
-        return not self._station.maintenance.shuts and self._out.isdisjoint((STATION, (evse.id, 0), (evse.id, 1)))
+        shut = evse.broken or self._station.maintenance.shuts
+        return not shut and self._out.isdisjoint((STATION, (evse.id, 0), (evse.id, 1)))
 
     def _set(self, evse: Evse, available: bool) -> None:
         evse.available = available

@@ -14,19 +14,22 @@ _TOLERANCE_MS = 1_000
 class StationClock:
     """`offset_ms` is what the station shows minus what is true."""
 
-    __slots__ = ("_deaf", "_scheduler", "offset_ms", "synchronized")
+    __slots__ = ("_deaf", "_scheduler", "looking_back", "offset_ms", "synchronized")
 
     def __init__(self, scheduler: Scheduler, quirks: Quirks) -> None:
         self._scheduler = scheduler
         self._deaf = quirks.clock_offset_ms != 0
         self.synchronized = False
+        self.looking_back: int | None = None
+        """True time (ms) of what is being told though it happened earlier."""
         self.offset_ms = quirks.clock_offset_ms
         if quirks.clock_at_epoch:
             self.offset_ms = -int(scheduler.now())
 
     def now(self) -> int:
         """What the station believes, ms since the epoch."""
-        return int(self._scheduler.now()) + self.offset_ms
+        true = int(self._scheduler.now()) if self.looking_back is None else self.looking_back
+        return true + self.offset_ms
 
     def wall(self) -> datetime:
         return to_datetime(self.now())

@@ -52,6 +52,10 @@ class Dialect(Protocol):
         """The plug of a session that has begun is not held (G05.FR.02)."""
         ...
 
+    def fault_told(self, evse: Evse, *, gone: bool) -> None:
+        """A real charger's fault has come, or is gone: what its status does not say."""
+        ...
+
     def started(self, evse: Evse, session: Session, trigger: str, reading: Reading) -> None: ...
 
     def state_changed(self, evse: Evse, session: Session) -> None:

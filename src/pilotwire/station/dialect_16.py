@@ -100,8 +100,12 @@ class Dialect16:
         if not evse.fault and evse.session is not None and evse.unlocked:
             error = "ConnectorLockFailure"
         pulled = evse.car is None and status in ("Finishing", "SuspendedEV")
-        info = "EV side disconnected" if pulled else None
-        self._status(evse.id, status, error, self._station.availability.told(evse, status), info)
+        info = "EV side disconnected" if pulled else evse.fault_text[:50] or None
+        done = self._station.availability.told(evse, status)
+        self._status(evse.id, status, error, done, info, evse.fault_code[:50] or None)
+
+    def fault_told(self, evse: Evse, *, gone: bool) -> None:
+        """StatusNotification says all of it, see `report_status`."""
 
     def lock_failed(self, evse: Evse) -> None:
         self._status(evse.id, self.status(evse), "ConnectorLockFailure")
@@ -111,7 +115,13 @@ class Dialect16:
         self._station.availability.report(evse)
 
     def _status(
-        self, connector: int, status: str, error: str, on_answer: OnAnswer | None = None, info: str | None = None
+        self,
+        connector: int,
+        status: str,
+        error: str,
+        on_answer: OnAnswer | None = None,
+        info: str | None = None,
+        vendor_code: str | None = None,
     ) -> None:
         self._station.conversation.call(
             "StatusNotification",
@@ -121,6 +131,7 @@ class Dialect16:
                 error_code=error,  # type: ignore[arg-type]
                 timestamp=self._station.clock.wall(),
                 info=info,
+                vendor_error_code=vendor_code,
             ),
             on_answer,
         )

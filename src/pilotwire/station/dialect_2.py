@@ -103,11 +103,25 @@ class Dialect2:
         done = self._station.availability.told(evse, status)
         self._hard_wired(evse, "Connector", "AvailabilityState", status, 8, done)
 
+    def fault_told(self, evse: Evse, *, gone: bool) -> None:
+        """What is wrong, beside the status that says that something is."""
+        code, text = evse.fault_code or evse.fault, evse.fault_text
+        self._hard_wired(evse, "Connector", "Problem", "false" if gone else "true", 3, code=code, text=text)
+
     def lock_failed(self, evse: Evse) -> None:
         self._hard_wired(evse, "ConnectorPlugRetentionLock", "Problem", "true", 1)
 
     def _hard_wired(
-        self, evse: Evse, component: str, variable: str, value: str, severity: int, done: OnAnswer | None = None
+        self,
+        evse: Evse,
+        component: str,
+        variable: str,
+        value: str,
+        severity: int,
+        done: OnAnswer | None = None,
+        *,
+        code: str = "",
+        text: str = "",
     ) -> None:
         """An event of no monitor, about the connector of `evse`. 2.0.1 has no severity here."""
         m, station = self.m, self._station
@@ -118,6 +132,8 @@ class Dialect2:
             timestamp=wall,
             trigger="Delta",
             actual_value=value,
+            tech_code=code[:50] or None,
+            tech_info=text[:500] or None,
             component=m.ComponentType(name=component, evse=m.EVSEType(id=evse.id, connector_id=1)),
             variable=m.VariableType(name=variable),
             event_notification_type="HardWiredNotification",

@@ -122,7 +122,7 @@ class Energy:
                 station.availability.advance(evse, event, quiet=True)
                 station.transactions.flows(evse)
                 station.availability.report(evse)
-            if event != "ev-pause" or not station.links.preparing(evse):
+            if event != "ev-pause" or not (station.links.preparing(evse) or evse.meter.preparing):
                 station.availability.advance(evse, event)
             if evse.phase != before:
                 self.rebalance(evse)

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 from pilotwire.domain.schedules.model import Limits
 
 from .config import EvseConfig
-from .meter import Meter
 from .sessions import Sampled, Session
 from .states import Phase
 
 if TYPE_CHECKING:
     from pilotwire.core.time import Timer
 
-    from .ports import Car
+    from .ports import Car, EnergyMeter
 
 MIN_AC_MA = 6_000
 _LEAST_MA = 250
@@ -35,9 +34,12 @@ class Evse:
     __slots__ = (
         "available",
         "bay",
+        "broken",
         "car",
         "config",
         "fault",
+        "fault_code",
+        "fault_text",
         "id",
         "jammed",
         "lock_fails",
@@ -52,7 +54,7 @@ class Evse:
         "timer",
     )
 
-    def __init__(self, id_: int, config: EvseConfig, meter: Meter) -> None:
+    def __init__(self, id_: int, config: EvseConfig, meter: EnergyMeter) -> None:
         self.id = id_
         self.config = config
         self.meter = meter
@@ -65,7 +67,12 @@ class Evse:
         """Somebody is let in, the cable is awaited."""
         self.available = True
         """Operative; what the CSMS wants takes effect when no session runs (`availability`)."""
+        self.broken = False
+        """The charger that the station stands for says that it cannot be used."""
         self.fault = ""
+        self.fault_code = ""
+        """Which one, in the words of the hardware's maker or an industry's list."""
+        self.fault_text = ""
         self.jammed = False
         """The lock of the connector does not open (for tests)."""
         self.lock_fails = False
@@ -162,6 +169,9 @@ class Evse:
         self.offered_mw = min(offer * 230 * phases, self.max_mw)
         currents = self.car.draw_ac(offer, phases, least_ma=least) if self.car is not None else ()
         self.meter.load_ac(currents, config.phases)
+        if self.meter.measures:
+            # A real charger holds the limit by itself; what it measures does not follow what is tried out here.
+            return True if currents else None if self.meter.withheld else False
         lowered = currents[0] if currents else 0
         while currents and limit.mw is not None and self.meter.power_mw > limit.mw:
             # The grid is above nominal: give way, so that the limit is held and not merely nominally so. Less current
@@ -205,6 +215,10 @@ class Evse:
     ) -> tuple[Sampled, ...]:
         """The asked measurands, as far as the meter has them now. Settle first."""
         meter = self.meter
+        if meter.shows == "nothing":
+            return ()
+        if meter.shows == "energy":
+            measurands = tuple(name for name in measurands if name.startswith("Energy."))
         rows: list[Sampled] = []
         for name in measurands:
             if name == "Energy.Active.Import.Register":

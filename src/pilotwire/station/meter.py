@@ -8,6 +8,7 @@ power, and counted in a register of its own.
 from __future__ import annotations
 
 from random import Random
+from typing import Literal
 
 MICROJOULES_PER_WH = 3_600_000_000
 
@@ -20,6 +21,9 @@ _DRIFT_LIMIT_MV = 4_000
 class Meter:
     """`energy_uj` (to the car) and `export_uj` (from it) since the meter was made; neither ever goes back."""
 
+    measures = withheld = preparing = False
+    shows: Literal["all", "energy", "nothing"] = "all"
+    """It is simulated: see `ports.EnergyMeter`."""
     __slots__ = ("_drift", "_since", "currents", "energy_uj", "export_uj", "power_mw", "supply_mv", "volts")
 
     def __init__(self, energy_uj: int, now: int, export_uj: int = 0) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple, Protocol, runtime_checkable
+from random import Random
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from pilotwire.domain.schedules.model import Composite
 
@@ -66,6 +67,81 @@ class Car(Protocol):
     def give(self, energy_uj: int, *, dc: bool) -> None: ...
 
     def until_change(self, power_mw: int, *, dc: bool) -> int | None: ...
+
+
+class EnergyMeter(Protocol):
+    """The energy meter of one EVSE. `station.meter.Meter` is simulated: what is loaded on it, it shows. A real one
+    shows what it measures, whatever is loaded on it; `pilotwire.site.gateway.meter.RegisterMeter` fits."""
+
+    supply_mv: int
+
+    @property
+    def measures(self) -> bool:
+        """It is a real one."""
+        ...
+
+    @property
+    def shows(self) -> Literal["all", "energy", "nothing"]:
+        """What of it is a reading now: "energy" of a moment of which nothing else is known, "nothing" while it is out
+        of reach and what it shows is old."""
+        ...
+
+    @property
+    def withheld(self) -> bool:
+        """Nothing flows because somebody else at the site wants it so."""
+        ...
+
+    @property
+    def preparing(self) -> bool:
+        """Nothing flows because it has been offered only just now."""
+        ...
+
+    @property
+    def energy_uj(self) -> int: ...
+
+    @property
+    def export_uj(self) -> int: ...
+
+    @property
+    def power_mw(self) -> int: ...
+
+    @property
+    def currents(self) -> tuple[int, ...]:
+        """mA per phase (AC), or the one of the outlet (DC); negative: from the car."""
+        ...
+
+    @property
+    def volts(self) -> tuple[int, ...]: ...
+
+    @property
+    def register_wh(self) -> int: ...
+
+    @property
+    def export_wh(self) -> int: ...
+
+    def advance(self, now: int) -> int:
+        """Up to `now`; returns the energy since, in µJ, negative from the car."""
+        ...
+
+    def wander(self, random: Random) -> None: ...
+
+    def load_ac(self, currents: tuple[int, ...], phases: int) -> None: ...
+
+    def load_dc(self, millivolts: int, milliamperes: int) -> None: ...
+
+
+class Outlets(Protocol):
+    """The outlets of a real charger, that the station stands for."""
+
+    def meter(self, evse_id: int) -> EnergyMeter: ...
+
+    def unlock(self, evse_id: int) -> None:
+        """Open the lock of a connector whose cable is not fixed."""
+        ...
+
+    def reset(self) -> None:
+        """The station is about to restart: so may the charger."""
+        ...
 
 
 @runtime_checkable

@@ -58,7 +58,7 @@ from .outbox import Queued, TransactionQueue
 from .parts import Part
 from .payment import Payments
 from .points import BAY, CONNECTED, SIGNED, Points
-from .ports import Car, Files, Terminal
+from .ports import Car, Files, Outlets, Terminal
 from .publishing import Publishing
 from .reservations import Reservations
 from .security import Security
@@ -86,6 +86,7 @@ class Station:
         "_changes",
         "_offline_since",
         "_on_password",
+        "_outlets",
         "_powered",
         "_reboot_timer",
         "_storage",
@@ -147,6 +148,7 @@ class Station:
         terminal: Terminal | None = None,
         on_identity: Callable[[Identity], None] | None = None,
         truth_limit: int = 100_000,
+        outlets: Outlets | None = None,
     ) -> None:
         """`dialer` knows where to connect and as whom. `on_password` is told a new password that the CSMS has set;
         whoever owns the dialer puts it there (1.6 AuthorizationKey as hexadecimal, 2.x BasicAuthPassword as text).
@@ -156,6 +158,8 @@ class Station:
         `terminal` takes cards, where the configuration says that there is one.
         `on_identity` is told, before an attempt to connect, the security profile, certificate and roots to use.
         `truth_limit`: how many sessions `truth` remembers.
+        `outlets`: the station stands for a real charger that measures by itself, and charges on while the station's
+        program is not running (see `bridge`).
         """
         self.config = config
         self.features = config.features
@@ -174,6 +178,10 @@ class Station:
         self.evses = tuple(
             Evse(number, evse, Meter(0, int(scheduler.now()))) for number, evse in enumerate(config.evses, 1)
         )
+        self._outlets = outlets
+        if outlets is not None:
+            for evse in self.evses:
+                evse.meter = outlets.meter(evse.id)
         self._changes: dict[str, bytes | None] = {}
         self._powered = False
         self._announced = False
@@ -256,6 +264,11 @@ class Station:
         return self.transactions.truth
 
     @property
+    def real(self) -> bool:
+        """It stands for a charger that goes on without it."""
+        return self._outlets is not None
+
+    @property
     def online(self) -> bool:
         """Connected and accepted by the CSMS."""
         return self._powered and self.conversation.online
@@ -325,6 +338,8 @@ class Station:
 
     def reboot(self, reason: str) -> None:
         """Restart now; `reason` is a 2.x BootReasonEnumType for the next BootNotification."""
+        if self._outlets is not None:
+            self._outlets.reset()
         self.store({"boot-reason": reason.encode()})
         self._halt(1001)
         self._reboot_timer = self.scheduler.call_later(self.config.reboot_ms, self.power_on)
@@ -345,6 +360,8 @@ class Station:
         self.boot_reason = stored.get("boot-reason", b"PowerUp").decode()
         self.dialect.load(stored)
         for evse in self.evses:
+            if self._outlets is not None:
+                continue
             supply = evse.meter.supply_mv
             evse.meter = Meter(
                 int(stored.get(f"meter.{evse.id}", b"0")), now, int(stored.get(f"export.{evse.id}", b"0"))
@@ -517,6 +534,12 @@ class Station:
         if not 1 <= evse_id <= len(self.evses):
             raise LocalError(f"{self.config.identity} has no EVSE {evse_id}")
         return self.evses[evse_id - 1]
+
+    def unlock(self, evse: Evse) -> None:
+        """The CSMS wants the plug to be free."""
+        self.availability.unlock(evse)
+        if self._outlets is not None:
+            self._outlets.unlock(evse.id)
 
     # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -63,12 +63,22 @@ class Transactions:
             if left is None:
                 continue
             evse.session = _session_decoder.decode(left)
+            if station.real:
+                self._keep(evse, evse.session)
+                continue
             if (resuming or (away <= timeout * 1000 and timeout)) and evse.session.begun:
                 self._resume(evse, evse.session)
                 continue
             evse.phase = "Charging"
             self.end(evse, "PowerLoss" if station.boot_reason == "PowerUp" else "Reboot", "AbnormalCondition")
             evse.phase = "Finishing" if evse.car is not None else "Idle"
+
+    def _keep(self, evse: Evse, session: Session) -> None:
+        """A real charger did not stop when the program did: whether the session goes on is for `bridge` to say."""
+        for part in self._station.parts:
+            part.session_began(session)
+        evse.phase = _PHASE.get(session.last_state, "Ready") if session.authorized else "Plugged"
+        self.plan_samples(session, int(self._station.scheduler.now()))
 
     def _resume(self, evse: Evse, session: Session) -> None:
         """E17.FR.10 to .18: the session goes on, in the state it had, as far as that is allowed."""

@@ -62,7 +62,7 @@ def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply:
     def then() -> None:
         if evse.session is not None:
             station.transactions.stop(evse.session.key, "UnlockCommand", "UnlockCommand")
-        station.availability.unlock(evse)
+        station.unlock(evse)
 
     return Reply(v16.UnlockConnectorResponse(status="Unlocked"), then)
 
@@ -132,7 +132,7 @@ def unlock(station: Station, request: Any) -> Reply:
 
     def then() -> None:
         if status == "Unlocked" and evse is not None:
-            station.availability.unlock(evse)
+            station.unlock(evse)
 
     return Reply(station.messages.UnlockConnectorResponse(status=status), then)
 

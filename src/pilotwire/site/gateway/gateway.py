@@ -1,0 +1,123 @@
+"""A charger's driver below a station program: polls it, and joins both.
+
+gateway = Gateway(config, drivers, scheduler, storage, tell)
+station = Station(..., outlets=gateway)           # the composition root's
+gateway.attach(Bridge(station), station.power_on)
+gateway.stop()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pilotwire.core.errors import ConfigError
+from pilotwire.core.time import Scheduler, Timer
+from pilotwire.site.ports import EvseDriver, Told
+
+from .config import GatewayConfig
+from .meter import RegisterMeter
+from .outlet import Outlet
+from .ports import Memory, SetPoint, StationSide
+
+__all__ = ["Gateway", "to_driver"]
+
+
+class Gateway:
+    """All outlets of one station. Fits `pilotwire.station.ports.Outlets`."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        drivers: Mapping[str, EvseDriver],
+        scheduler: Scheduler,
+        memory: Memory,
+        tell: SetPoint,
+        *,
+        told: Callable[[str], None] = lambda text: None,
+        unlock: Callable[[str], None] | None = None,
+        reset: Callable[[], None] | None = None,
+    ) -> None:
+        """`tell` is given the set-points: `to_driver(...)`, or the control loop's limits. `told` hears in words what an
+        operator should know. `unlock` opens the lock of an EVSE by its driver's id, where the charger can do that,
+        `reset` restarts it. Raises ConfigError for an EVSE without a driver."""
+        missing = [each for each in config.evses if each not in drivers]
+        if missing:
+            raise ConfigError(f"station {config.identity}: there is no EVSE {missing[0]!r}")
+        self.config = config
+        self.outlets: Sequence[Outlet] = tuple(
+            Outlet(number, config, drivers[each], tell, self._later, told)
+            for number, each in enumerate(config.evses, 1)
+        )
+        self._scheduler = scheduler
+        self._memory = memory
+        self._unlock = unlock
+        self._reset = reset
+        self._timer: Timer | None = None
+        self._soon: list[Timer] = []
+
+    # ── for the station ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def meter(self, evse_id: int) -> RegisterMeter:
+        """See `pilotwire.station.ports.Outlets`."""
+        return self.outlets[evse_id - 1].meter
+
+    def unlock(self, evse_id: int) -> None:
+        """See `pilotwire.station.ports.Outlets`."""
+        if self._unlock is not None:
+            self._unlock(self.outlets[evse_id - 1].driver.id)
+
+    def reset(self) -> None:
+        """See `pilotwire.station.ports.Outlets`."""
+        if self._reset is not None:
+            self._reset()
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def attach(self, station: StationSide, power_on: Callable[[], None]) -> None:
+        """The station is there: take up what was stored, switch it on, and look at the charger from now on."""
+        stored = dict(self._memory.load())
+        for each in self.outlets:
+            running = f"session.{each.number}" in stored
+            each.restore(stored.get(f"gateway.{each.number}"), station, running=running)
+        power_on()
+        self._poll()
+
+    def stop(self) -> None:
+        """Look no more. The charger goes on as it was told last."""
+        for timer in (*self._soon, *([self._timer] if self._timer is not None else ())):
+            timer.cancel()
+        self._soon.clear()
+        self._timer = None
+
+    def _poll(self) -> None:
+        self._timer = self._scheduler.call_later(self.config.poll_ms, self._poll)
+        now = int(self._scheduler.now())
+        for each in self.outlets:
+            each.look(now)
+
+    def _later(self, then: Callable[[], None]) -> None:
+        def due() -> None:
+            self._soon.remove(timer)
+            then()
+
+        if len(self._soon) < 2 * len(self.outlets):  # one that waits sees all that has changed before it
+            timer = self._scheduler.call_later(0, due)
+            self._soon.append(timer)
+
+
+def to_driver(drivers: Mapping[str, EvseDriver], failed: Callable[[str], None] = lambda text: None) -> SetPoint:
+    """Set-points straight to the chargers, where no control loop stands between."""
+
+    def tell(evse: str, value: int, valid_ms: int) -> None:
+        def done(told: Told) -> None:
+            if not told.ok:
+                failed(f"{evse} did not take {value}: {told.error}")
+
+        abilities = drivers[evse].abilities
+        least = abilities.minimum
+        held = (
+            0 if value < least else min(abilities.maximum, least + (value - least) // abilities.step * abilities.step)
+        )
+        drivers[evse].offer(held, None, valid_ms, done)
+
+    return tell

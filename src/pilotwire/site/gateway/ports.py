@@ -1,0 +1,63 @@
+"""What the gateway needs of a station: `pilotwire.station.bridge.Bridge` fits. Apps never import one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
+
+__all__ = ["Memory", "SetPoint", "StationSide"]
+
+SetPoint = Callable[[str, int, int], None]
+"""(EVSE id, value in the driver's unit, valid for ms): what the station offers to the car there."""
+
+
+class Memory(Protocol):
+    """What outlives a restart; the station's own storage fits."""
+
+    def load(self) -> Mapping[str, bytes]: ...
+
+
+class StationSide(Protocol):
+    """One station; EVSEs are counted from 1. See `pilotwire.station.bridge.Bridge`."""
+
+    @property
+    def online(self) -> bool: ...
+
+    @property
+    def powered(self) -> bool: ...
+
+    def session(self, evse: int) -> str | None: ...
+
+    def token(self, evse: int) -> str: ...
+
+    def expected(self, evse: int) -> bool: ...
+
+    def plugged(self, evse: int) -> bool: ...
+
+    def offered(self, evse: int) -> int: ...
+
+    def plug(self, evse: int, car: Any) -> None: ...
+
+    def unplug(self, evse: int) -> None: ...
+
+    def tap(self, evse: int, token: str) -> None: ...
+
+    def begin(self, evse: int, token: str, token_type: str = "") -> bool: ...
+
+    def end(self, evse: int, reason: str, trigger: str) -> None: ...
+
+    def looking_back(self, at_ms: int) -> AbstractContextManager[None]: ...
+
+    def fault(self, evse: int, error: str, code: str, text: str) -> None: ...
+
+    def repair(self, evse: int) -> None: ...
+
+    def out_of_service(self, evse: int, out: bool) -> None: ...
+
+    def touch(self, evse: int) -> None: ...
+
+    def store(self, key: str, value: bytes) -> None: ...
+
+
+Shows = Literal["all", "energy", "nothing"]
