@@ -84,8 +84,12 @@ class Limits(Protocol):
 
     def handles(self, action: str) -> bool: ...
 
-    def asked(self, upstream: str, action: str, payload: bytes) -> bytes:
-        """The response; RpcError for what cannot be read or is not served."""
+    def asked(self, upstream: str, action: str, payload: bytes, reply: Callable[[bytes | RpcError], None]) -> None:
+        """`reply` gets the response, or the error for what cannot be read or is not served, once."""
+        ...
+
+    def without_profile(self, upstream: str, action: str, payload: bytes) -> bytes:
+        """A remote start without the profile that came with it, which is kept."""
         ...
 
 
@@ -135,7 +139,9 @@ class Seat:
         self._boxes = boxes
         self._make_north = north
         self.box = f"{known.tenant}\n{known.identity}"
-        stored = boxes.get(self.box, EMPTY).notes.get("seat")
+        self.kept_notes: Mapping[str, bytes] = boxes.get(self.box, EMPTY).notes
+        """What a restart left beside the seat's own notes."""
+        stored = self.kept_notes.get("seat")
         self.notes = Notes() if stored is None else _NOTES.decode(stored)
         self.names = Renaming(self.notes.links)
         self.credential: tuple[str, bytes] | None = None
@@ -149,6 +155,11 @@ class Seat:
         self._stopped = False
         if stored is not None:
             self._prepare()
+            around.scheduler.call_later(0, self._drain)
+
+    def _drain(self) -> None:
+        """After a restart: what waits is told, whether the station is there or not."""
+        if not self._stopped:
             for forwarder in self.forwarders:
                 if forwarder.depth:
                     forwarder.uplink.want()
@@ -772,19 +783,31 @@ class Seat:
         elif self.north is not None:
             self._ask_through_north(forwarder, frame, self.north)
         elif self.limits is not None and self.limits.handles(frame.action):
-            try:
-                response = self.limits.asked(forwarder.upstream.name, frame.action, self._incoming(forwarder, frame))
-            except RpcError as error:
-                self._refuse_up(forwarder, frame, error)
-                return
-            forwarder.answer(write_result(frame.id, response))
+            self.limits.asked(
+                forwarder.upstream.name,
+                frame.action,
+                self._incoming(forwarder, frame),
+                partial(self._limits_say, forwarder, frame),
+            )
         else:
             self._hand_down(forwarder, frame)
+
+    def _limits_say(self, forwarder: Forwarder, frame: Frame, response: bytes | RpcError) -> None:
+        if isinstance(response, RpcError):
+            self._refuse_up(forwarder, frame, response)
+        else:
+            forwarder.answer(write_result(frame.id, response))
 
     def _hand_down(self, forwarder: Forwarder, frame: Frame) -> None:
         downlink = self.downlink
         assert downlink is not None
         payload = self._incoming(forwarder, frame)
+        if self.limits is not None:
+            try:
+                payload = self.limits.without_profile(forwarder.upstream.name, frame.action, payload)
+            except RpcError as error:
+                self._refuse_up(forwarder, frame, error)
+                return
         same = forwarder is self.authority and not frame.id.startswith(OWN)
         message_id = frame.id if same else self.around.own_id()
         if payload is not frame.payload:
@@ -869,11 +892,13 @@ class Seat:
         self.around.counters.own_down += 1
         return True
 
-    def say(self, action: str, payload: bytes) -> None:
-        """A message of ours to the authority in the station's name (an answer that comes as a message of its own)."""
-        authority = self.authority
-        entry = Stored(authority.position(), action, self.around.own_id(), payload.decode(), self.around.now())
-        authority.keep([entry], [], _unheard)
+    def say(self, upstream: str, action: str, payload: bytes) -> None:
+        """A message of ours in the station's name (an answer that comes as a message of its own)."""
+        for forwarder in self.forwarders:
+            if forwarder.upstream.name == upstream:
+                message_id = self.around.own_id()
+                entry = Stored(forwarder.position(), action, message_id, payload.decode(), self.around.now())
+                forwarder.keep([entry], [], _unheard)
 
     # ── answers to the station ───────────────────────────────────────────────────────────────────────────────────
 
