@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pilotwire.domain.energy import Evse, Limit, Moment, Node, Policy, Reading, Signals, SiteTree, State, allocate
 from pilotwire.domain.steering import (
@@ -37,9 +38,9 @@ def tree(*evses: Evse, grid_ma: int = 250_000, power_mw: int | None = None) -> S
     )
 
 
-def evse(id: str, **changes: object) -> Evse:
-    """Three phases, 6 to 32 A."""
-    return Evse(id=id, node="grid", maximum=32_000, rotation="RST", **changes)  # type: ignore[arg-type]
+def evse(id: str, **changes: Any) -> Evse:
+    """At the connection, three phases, 6 to 32 A, unless told otherwise."""
+    return Evse(**({"id": id, "node": "grid", "maximum": 32_000, "rotation": "RST"} | changes))
 
 
 @dataclass

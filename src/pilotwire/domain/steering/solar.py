@@ -18,6 +18,9 @@ from .state import SurplusCar, SurplusState
 from .surplus import Sun
 from .wishes import Shaped, least
 
+TRIAL_MS = 900_000
+"""How often a car is started to see whether a throttled inverter has more."""
+
 
 class Pool(NamedTuple):
     """Demands of those that charge, the pool's limit, conductors to use by EVSE, reasons by EVSE, the next state."""
@@ -66,6 +69,10 @@ def share(site: Site, config: Surplus, members: Sequence[Shaped], found: Sun, ol
     soc = found.soc_permille
     keeps = boost or (soc is not None and soc >= config.buffer_permille < 1_000)
     starts = boost or (soc is not None and soc >= config.buffer_start_permille < 1_000)
+    tried = old.tried_ms
+    trial = found.curtailed and (tried is None or now.tick_ms - tried >= TRIAL_MS)
+    # Calmed, the surplus is the least of some time; a car stops only while it is really missing.
+    here = max(free, (found.raw_mw or 0) + (found.boost_mw if boost else 0))
     for car in cars:
         if car.switchable and car.phases is None:
             car.phases = 3 if free >= car.least_mw(3) else 1
@@ -80,7 +87,7 @@ def share(site: Site, config: Surplus, members: Sequence[Shaped], found: Sun, ol
         others = sum(mw for id, mw in taken.items() if id != car.id)
         since: int | None = None
         if car.on and not car.always:
-            short = free - sum(taken.values()) < 0
+            short = here - sum(taken.values()) < 0
             figures = {"surplus_mw": free, "minimum_mw": car.least_mw(car.phases)}
             if not short:
                 reasons.append(Reason(car.id, "surplus_on", config.node, figures))
@@ -110,13 +117,15 @@ def share(site: Site, config: Surplus, members: Sequence[Shaped], found: Sun, ol
                 if each.on and not each.always and each.shaped.demand.priority < car.shaped.demand.priority
             )
             figures = {"surplus_mw": free - others, "minimum_mw": car.smallest_mw}
-            enough = free - others + lower >= car.smallest_mw or starts
+            carried = free - others + lower >= car.smallest_mw or starts
+            enough = carried or trial
             if enough and car is starter:
                 since = now.tick_ms if car.old.since_ms is None else car.old.since_ms
                 wait = max(config.enable_ms - (now.tick_ms - since), 0)
                 if wait == 0 and calm:
                     changed, since, calm = now.tick_ms, None, False
                     car.on = True
+                    tried = tried if carried else now.tick_ms
                     car.phases = (3 if free - others >= car.least_mw(3) else 1) if car.switchable else None
                     taken[car.id] = car.least_mw(car.phases)
                     reasons.append(Reason(car.id, "surplus_on", config.node, figures))
@@ -141,7 +150,7 @@ def share(site: Site, config: Surplus, members: Sequence[Shaped], found: Sun, ol
         reasons.append(Reason(config.pool, "surplus_share", config.node, figures))
     if boost:
         reasons.append(Reason(config.pool, "boost", "battery", {"soc_permille": soc or 0, "limit_mw": found.boost_mw}))
-    state = msgspec.structs.replace(old, cars=next_cars, changed_ms=changed)
+    state = msgspec.structs.replace(old, cars=next_cars, changed_ms=changed, tried_ms=tried)
     demands = tuple(_demand(config, car) for car in cars if next_cars[car.id].on)
     phases: dict[str, Literal[1, 3]] = {car.id: car.phases for car in cars if car.phases is not None}
     return Pool(demands, limits, phases, tuple(reasons), state)

@@ -109,8 +109,8 @@ class SurplusState(msgspec.Struct, frozen=True):
     given_mw: int = 0
     low_mw: int | None = None
     low_since_ms: int = 0
-    probe_mw: int = 0
-    probe_ms: int = 0
+    tried_ms: int | None = None
+    """When a car was last started to see whether a throttled inverter has more."""
 
 
 class BatteryState(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ class Sun(NamedTuple):
     boost_mw: int
     phases_ma: tuple[int, int, int] | None
     voltage_mv: int
+    curtailed: bool = False
 
 
 def sun(
@@ -63,7 +64,7 @@ def sun(
     state = msgspec.structs.replace(old, given_mw=given, low_mw=low, low_since_ms=since)
     phases = _phases(site, config, flow, pool, raw - given) if config.balance == "phase" else None
     volts = site.voltage_mv if node.meter is None else node.meter.voltage_mv or site.voltage_mv
-    return Sun(given, raw, soc, boost, phases, volts), state
+    return Sun(given, raw, soc, boost, phases, volts, curtailed), state
 
 
 def _phases(site: Site, config: Surplus, flow: Flows, pool: Iterable[str], held_mw: int) -> tuple[int, int, int] | None:
