@@ -97,6 +97,10 @@ class DeviceBank:
         cells = self._cells.setdefault((unit, table), {})
         cells.update(zip(range(address, address + len(registers)), registers, strict=True))
 
+    def cells(self, unit: int, table: Table) -> dict[int, int]:
+        """A copy of all that a table has."""
+        return dict(self._cells.get((unit, table), {}))
+
     def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
         if table in ("holding", "input") and count > self._most.get(unit, 125):
             raise IllegalDataValue()

@@ -6,12 +6,15 @@ of `site.ports.POINTS`. Quantities are integers in base units; every figure fits
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isqrt
 from typing import Literal, Protocol
 
 from .schema import DeviceFile
 
 VOLT_MV = 230_000
+VOLTS = (231_200, 229_400, 232_700)
+"""Of a simulated grid: not the same on each phase, that a mixed up phase is seen."""
 _HOUR = 3_600_000
 _PHASES = (1, 2, 3)
 
@@ -46,17 +49,22 @@ class _Energy:
         return self._sum // (_HOUR * 1000)
 
 
-def phase_points(
-    powers: tuple[int, int, int], volts: tuple[int, int, int] = (VOLT_MV, VOLT_MV, VOLT_MV)
-) -> dict[str, int | str]:
-    """The electrical points of three phases at a power factor of 1."""
-    found: dict[str, int | str] = {"frequency_mhz": 50_000, "power_factor_permille": 1000, "reactive_mvar": 0}
+def phase_points(powers: Sequence[int], volts: Sequence[int] = VOLTS, pf: int = 1000) -> dict[str, int | str]:
+    """The electrical points of three phases: mW and mV of each, and the power factor in 0.1 %."""
+    found: dict[str, int | str] = {"frequency_mhz": 50_020, "power_factor_permille": pf}
     currents: list[int] = []
     for phase, power, volt in zip(_PHASES, powers, volts, strict=True):
-        currents.append(abs(power) * 1000 // volt if volt else 0)
+        currents.append(abs(power) * 1_000_000 // (volt * pf))
         found |= {f"voltage_l{phase}_mv": volt, f"power_l{phase}_mw": power, f"current_l{phase}_ma": currents[-1]}
     total = sum(powers)
-    return found | {"power_mw": total, "apparent_mva": abs(total), "current_ma": max(currents), "current_n_ma": 0}
+    apparent = abs(total) * 1000 // pf
+    return found | {
+        "power_mw": total,
+        "apparent_mva": apparent,
+        "reactive_mvar": isqrt(max(0, apparent**2 - total**2)),
+        "current_ma": max(currents),
+        "current_n_ma": max(currents) - min(currents),
+    }
 
 
 class MeterBehaviour:
@@ -79,7 +87,7 @@ class MeterBehaviour:
         total = sum(self.loads)
         self._import.add(total, ms)
         self._export.add(-total, ms)
-        found = phase_points(self.loads)
+        found = phase_points(self.loads, pf=960)
         return found | {"energy_import_wh": self._import.wh, "energy_export_wh": self._export.wh}
 
 
@@ -165,8 +173,9 @@ class ChargerBehaviour:
         used = min(self.phases, self.car_phases)
         if not self.plugged:
             self._session, self._since = _Energy(0), now
-        powers = tuple(self._current * VOLT_MV // 1000 if phase <= used else 0 for phase in _PHASES)
-        assert len(powers) == 3
+        powers = [
+            self._current * volt // 1000 if phase <= used else 0 for phase, volt in zip(_PHASES, VOLTS, strict=True)
+        ]
         self._energy.add(sum(powers), ms)
         self._session.add(sum(powers), ms)
         state = "F" if self.fault else "A" if not self.plugged else "C" if charging else "B"

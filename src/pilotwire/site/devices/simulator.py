@@ -23,7 +23,7 @@ from pilotwire.transport.modbus.registers import MapHandler, Table
 from pilotwire.transport.modbus.server import SerialServer, Server
 
 from .bank import DeviceBank, access_of
-from .behaviour import Behaviour, behaviour_of
+from .behaviour import VOLTS, Behaviour, behaviour_of
 from .layout import Layout, inputs
 from .schema import DeviceFile
 
@@ -79,6 +79,10 @@ class Simulator:
         self.bank.describe(layout.unit, _objects(device))
         for name, text in _IDENTITY.items():
             self._put(inside, name, text)
+        for point in device.points.values():
+            for helper in point.product:
+                if helper.startswith("_") and "volt" in helper:
+                    self._put(inside, helper, sum(VOLTS))  # of a DC side: the power fits that of three phases
         self._say(inside, now)
         for name, value in device.simulate.items():
             self._put(inside, name, value)
@@ -154,14 +158,24 @@ class Simulator:
         layout = inside.layout
         if name in inside.broken or (name not in layout.cells and name not in layout.derived):
             return
-        point = layout.device.points[name]
-        if name in layout.derived and all(not each.startswith("_") for each in inputs(point)):
-            return  # made of points that are put themselves
+        if name in layout.derived and _follows_by_itself(layout, name):
+            return
         try:
             self.bank.put(layout, name, value)
         except (RequestError, ValueError) as error:
             inside.broken.add(name)
             self.unsayable.append(f"{layout.device.id}: {name} = {value}: {error}")
+
+
+def _follows_by_itself(layout: Layout, name: str) -> bool:
+    """Whether a derived point is made of points that are put themselves, or of a product, which cannot be undone."""
+    point = layout.device.points[name]
+    helpers = [each for each in inputs(point) if each.startswith("_")]
+    return (
+        not helpers
+        or bool(point.product)
+        or any(_follows_by_itself(layout, each) for each in helpers if each in layout.derived)
+    )
 
 
 def _objects(device: DeviceFile) -> dict[int, bytes]:
