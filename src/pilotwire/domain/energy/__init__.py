@@ -13,9 +13,9 @@ from .allocation import Allocation, SetPoint, allocate
 from .demand import Demand, Lost, Moment, Policy, Reading, Signals
 from .failsafe import Overload, Part, check
 from .losses import STATES, Deadlines, InForce, Remote, Substitution, Written, substitute
-from .model import Evse, Limit, Load, Node, Resource, SiteTree, Tenant
+from .model import Evse, Limit, Load, Node, Resource, SiteTree, Switching, Tenant
 from .reasons import Reason
-from .state import EvseState, State
+from .state import EvseState, Phasing, State
 from .topology import Topology, prepare
 from .validation import Fault, faults_of
 
@@ -35,6 +35,7 @@ __all__ = [
     "Node",
     "Overload",
     "Part",
+    "Phasing",
     "Policy",
     "Reading",
     "Reason",
@@ -45,6 +46,7 @@ __all__ = [
     "SiteTree",
     "State",
     "Substitution",
+    "Switching",
     "Tenant",
     "Topology",
     "Written",

@@ -20,7 +20,11 @@ def admit(cars: Sequence[Car], room: Room, policy: Policy, now_ms: int) -> list[
         if car.low > car.top:
             continue
         ma = car.infeed(car.low)
-        if car.fits(room, ma):
+        fits = car.fits(room, ma)
+        if not fits and car.instead is not None:
+            car.use(car.instead)
+            fits = car.fits(room, ma)
+        if fits:
             car.take(room, ma)
             car.set(car.low)
             admitted.append(car)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Any, Literal
 
 import msgspec
 
@@ -10,30 +9,20 @@ from pilotwire.core.errors import LocalError
 
 from .admission import admit
 from .behaviour import observe
-from .cars import Car, rank
+from .cars import Car, Lines, rank
 from .demand import Demand, Moment, Policy, Signals
-from .lost import come_back, lost_value, may_draw_ma, remember
-from .model import Member, Unit
+from .explain import held, why
+from .lost import come_back, may_draw_ma
+from .model import Evse, Member, Switching
+from .outcome import SetPoint, next_state, point_of_lost, set_point, told
 from .pace import pace
-from .quantise import share
-from .reasons import Code, Reason
+from .quantise import hand_out, share
+from .reasons import Reason
 from .room import Room, room
-from .scale import infeed
 from .sides import side_loads
 from .state import EvseState, State, tolerance
-from .topology import ROWS, WHAT, Terms, Topology
-
-
-class SetPoint(msgspec.Struct, frozen=True):
-    """What an EVSE, or a load, is told: `value` in its unit (AC mA per phase, DC mW at the vehicle), 0 for a pause."""
-
-    evse: str
-    value: int
-    unit: Unit
-    infeed_ma: int
-    """What that loads each of its phases with."""
-    target: int
-    """Its share; `value` is on the way there."""
+from .switching import advance, aims, begin, has_waited, may_go_up
+from .topology import Terms, Topology
 
 
 class Allocation(msgspec.Struct, frozen=True):
@@ -82,7 +71,14 @@ def allocate(
         if old.lost_ma:
             old = come_back(old, now.tick_ms)
         seen = observe(old, signals.draws.get(id), now.tick_ms, policy.stale_ms)
-        known[id] = (evse, evse.phases if demand is None else demand.phases, seen)
+        used = evse.phases if demand is None else demand.phases
+        if isinstance(evse, Evse) and evse.switching is not None:
+            phasing = advance(seen, evse.switching, demand, now.tick_ms)
+            if phasing is not seen.phasing:
+                seen = msgspec.structs.replace(seen, phasing=phasing)
+            if demand is not None:
+                used = min(used, phasing.now)
+        known[id] = (evse, used, seen)
     sides = side_loads(topology, policy, signals, known, state.sides, now)
     pools = sorted({demand.pool for demand in wanted.values() if demand.pool is not None})
     limits = room(topology, signals, sides, now, pools)
@@ -96,48 +92,60 @@ def allocate(
         evse, used, old = known[id]
         if id in signals.lost:
             continue
-        terms = limits.limited_terms(topology.terms(evse, used))
         demand = wanted.get(id)
+        lines = _lines(topology, limits, evse, used, None if demand is None else demand.pool)
         if demand is None:
-            gone[id] = (old, terms)
+            gone[id] = (old, lines.tree)
         else:
-            pool_terms = () if demand.pool is None else limits.pool_terms(demand.pool, topology.kinds(evse, used))
-            car = Car(evse, demand, old, terms, pool_terms, voltage, now.tick_ms)
+            car = Car(evse, demand, old, lines, voltage, now.tick_ms)
+            if isinstance(evse, Evse) and evse.switching is not None:
+                _aim(car, evse.switching, topology, limits, now.tick_ms)
             car.rank = rank(car, policy, voltage, topology.count(evse, used), now.utc_ms)
             cars.append(car)
         if not old.infeed_ma and old.settled(now.tick_ms) and (old.drawn_ma or 0) > tolerance(0):
-            limits.take(terms, old.drawn_ma or 0)  # against its orders: nothing that we say takes it away
+            limits.take(lines.tree, old.drawn_ma or 0)  # against its orders: nothing that we say takes it away
     admitted = admit(cars, limits, policy, now.tick_ms)
     groups = [list(group) for _, group in groupby(sorted(admitted, key=lambda car: (car.rank, car.id)), _rank)]
     _guaranteed(groups, limits)
     for group in groups:
         share(group, limits)
+    freed = False
+    for car in cars:
+        if isinstance(car.evse, Evse) and car.evse.switching is not None:
+            aim = car.aim
+            _switch(car, car.evse.switching, topology, limits, now.tick_ms)
+            freed = freed or car.aim is not aim
+    if freed:
+        hand_out(admitted, limits)  # what one that goes up to three phases has left on its one
     targets = {car.id: car.level for car in cars}
-    reasons = {car.id: _why(car, topology, limits, policy) for car in cars}
+    reasons = {car.id: why(car, topology, limits, policy) for car in cars}
     for car in cars:
         car.top = car.level
     limits.left = full
     settling = pace(cars, gone, limits, groups, now.tick_ms)
     for car in cars:
         if car.level < targets[car.id]:
-            reasons[car.id] = _held(car, topology, limits, policy, now.tick_ms, settling)
+            reasons[car.id] = held(car, topology, limits, policy, now.tick_ms, settling)
+    for car in cars:
+        if car.phasing.now == 1 and not car.paused and car.demand.phases > 1:
+            reasons[car.id] = msgspec.structs.replace(reasons[car.id], phases=1)
     for id in signals.lost:
         if id in known:
             reasons[id] = Reason(code="lost", kept_ma=known[id][2].lost_ma)
     for id in gone:
         reasons[id] = Reason(code="no_demand")
-    told = {car.id: (car, targets[car.id]) for car in cars}
+    shares = {car.id: (car, targets[car.id]) for car in cars}
     points: list[SetPoint] = []
     left: dict[str, EvseState] = {}
     for id in sorted(known):
         evse, _, old = known[id]
         if id in signals.lost:
-            points.append(_point_of_lost(evse, old, voltage))
-            left[id] = _told(old, points[-1].value, points[-1].infeed_ma, now.tick_ms)
+            points.append(point_of_lost(evse, old, voltage))
+            left[id] = told(old, points[-1].value, points[-1].infeed_ma, now.tick_ms)
             continue
-        car, target = told.get(id, (None, 0))
-        points.append(_set_point(evse, car, target))
-        left[id] = _next(old, car, target, now.tick_ms, policy.rotate_ms)
+        car, target = shares.get(id, (None, 0))
+        points.append(set_point(evse, old, car, target))
+        left[id] = next_state(old, car, target, now.tick_ms, policy.rotate_ms)
     return Allocation(
         tuple(point for point in points if point.evse in topology.evses),
         {id: reasons[id] for id in sorted(reasons)},
@@ -157,6 +165,75 @@ def _by_evse(topology: Topology, demands: Iterable[Demand]) -> dict[str, Demand]
     return wanted
 
 
+def _lines(topology: Topology, limits: Room, evse: Member, used: int, pool: str | None) -> Lines:
+    return Lines(
+        used,
+        limits.limited_terms(topology.terms(evse, used)),
+        () if pool is None else limits.pool_terms(pool, topology.kinds(evse, used)),
+    )
+
+
+def _aim(car: Car, config: Switching, topology: Topology, limits: Room, now_ms: int) -> None:
+    """On how many phases it is to have its share."""
+    aim, instead = aims(car.old, config, car.demand, now_ms)
+    for count in (aim, instead):
+        if count is None:
+            continue
+        used = min(count, car.demand.phases)
+        lines = car.on
+        if used != lines.phases:
+            lines = _lines(topology, limits, car.evse, used, car.demand.pool)
+        if count is aim:
+            car.use(lines)
+        else:
+            car.instead = lines
+
+
+def _switch(car: Car, config: Switching, topology: Topology, limits: Room, now_ms: int) -> None:
+    """Begins to switch it, to what it has its share on, or to three phases that have had room for long enough."""
+    demand, phasing = car.demand, car.phasing
+    aim = 1 if car.aim.phases == 1 else 3
+    if demand.phases == 1:
+        return
+    meant = phasing.now if phasing.stage == "" else phasing.to
+    if car.level and phasing.stage != "switching" and aim != meant:
+        car.phasing = begin(phasing, aim, now_ms)
+    elif may_go_up(car.old, config, demand, now_ms):
+        three = _lines(topology, limits, car.evse, min(3, demand.phases), demand.pool)
+        level = _level_on(car, three, config, limits)
+        if not level:
+            if phasing.room_ms is not None:
+                car.phasing = msgspec.structs.replace(phasing, room_ms=None)
+        elif not has_waited(phasing, config, demand, now_ms):
+            if phasing.room_ms is None:
+                car.phasing = msgspec.structs.replace(phasing, room_ms=now_ms)
+        else:
+            car.give_back(limits)
+            car.use(three)
+            car.take(limits, car.infeed(level))
+            car.set(level)
+            car.phasing = begin(phasing, 3, now_ms)
+    elif phasing.room_ms is not None:
+        car.phasing = msgspec.structs.replace(phasing, room_ms=None)
+
+
+def _level_on(car: Car, three: Lines, config: Switching, limits: Room) -> int:
+    """The level that it could have there beside what all others have; 0 if that is not worth a change."""
+    car.give_back(limits)
+    tree, pool = limits.most(three.tree), limits.most(three.pool)
+    car.take(limits, car.infeed_ma)
+    most = car.infeed(car.top)
+    if tree is not None:
+        most = min(most, tree - car.excess)
+    if pool is not None:
+        most = min(most, pool - car.excess + car.free_ma)
+    level = min(car.top, car.level_at(max(0, most)))
+    infeed_ma = car.infeed(level)
+    enough = infeed_ma >= car.infeed(car.low) + config.up_ma
+    gain = infeed_ma * three.phases - car.infeed_ma * car.aim.phases
+    return level if level >= car.low and enough and gain * car.voltage_mv >= config.up_mw * 1_000 else 0
+
+
 def _rank(car: Car) -> tuple[int, ...]:
     return car.rank
 
@@ -171,110 +248,3 @@ def _guaranteed(groups: list[list[Car]], limits: Room) -> None:
         share(promised, limits)
         for car, top in zip(promised, tops, strict=True):
             car.top, car.terms = top, car.all_terms
-
-
-def _tightest(car: Car, limits: Room) -> int | None:
-    """The row that has no room for another step: of several the one with least, and of those the lowest node."""
-    left = limits.left
-    after = car.infeed(car.level + 1 if car.level else car.low)
-    needs, pool_needs = after - car.infeed_ma, car.pooled(after) - car.pooled(car.infeed_ma)
-    if not car.level:
-        needs, pool_needs = needs + car.excess, pool_needs + car.excess
-    full = [(left[row] // each, at, row) for at, (row, each) in enumerate(car.tree_terms) if left[row] < each * needs]
-    if pool_needs:
-        pool = enumerate(car.pool_terms, start=len(car.tree_terms))
-        full += [(left[row] // each, at, row) for at, (row, each) in pool if left[row] < each * pool_needs]
-    return min(full)[2] if full else None
-
-
-def _limit(
-    code: Literal["limit", "waiting", "under_way"],
-    row: int | None,
-    car: Car,
-    topology: Topology,
-    limits: Room,
-    policy: Policy,
-) -> Reason:
-    if row is None:
-        return Reason(code="unexplained", order=policy.order)
-    kind: Code = code
-    if code != "under_way" and limits.is_pool(row):
-        kind = "pool"
-    elif code == "limit" and topology.is_tenant(row):
-        kind = "quota"
-    return Reason(
-        code=kind,
-        place=limits.names[row // ROWS],
-        what=WHAT[row % ROWS],
-        source=limits.sources[row],
-        order=policy.order,
-        waits=code == "waiting",
-        overdraws=car.excess > 0,
-    )
-
-
-def _why(car: Car, topology: Topology, limits: Room, policy: Policy) -> Reason:
-    if car.low > car.high:
-        return Reason(code="impossible")
-    if car.resting_ms:
-        return Reason(code="resting", wait_ms=car.resting_ms)
-    if car.level:
-        if car.level < car.top:
-            return _limit("limit", _tightest(car, limits), car, topology, limits, policy)
-        if car.top < car.high:
-            return Reason(code="asleep" if car.old.behaviour == "asleep" else "takes_less")
-        return Reason(code="own_maximum", overdraws=car.excess > 0)
-    return _limit("waiting", _tightest(car, limits), car, topology, limits, policy)
-
-
-def _held(car: Car, topology: Topology, limits: Room, policy: Policy, now_ms: int, settling: set[str]) -> Reason:
-    if car.id in settling:
-        return Reason(code="settling", wait_ms=(car.old.changed_ms or 0) + car.old.settle_ms - now_ms)
-    return _limit("under_way", _tightest(car, limits), car, topology, limits, policy)
-
-
-def _set_point(evse: Member, car: Car | None, target: int) -> SetPoint:
-    if car is None:
-        return SetPoint(evse.id, 0, evse.unit, 0, 0)
-    return SetPoint(evse.id, car.value(car.level), evse.unit, car.infeed_ma, car.value(target))
-
-
-def _point_of_lost(evse: Member, old: EvseState, voltage_mv: int) -> SetPoint:
-    value = lost_value(evse, old)
-    return SetPoint(evse.id, value, evse.unit, infeed(evse, value, voltage_mv), value)
-
-
-def _told(old: EvseState, value: int, infeed_ma: int, now_ms: int) -> EvseState:
-    """`old` after it has been told `value`."""
-    if value == old.value and infeed_ma == old.infeed_ma:
-        return old
-    still = max(old.infeed_ma + old.excess_ma, old.burden_ma(now_ms))
-    below = infeed_ma < still
-    return msgspec.structs.replace(
-        old,
-        value=value,
-        infeed_ma=infeed_ma,
-        before_ma=old.infeed_ma,
-        changed_ms=now_ms,
-        followed=False,
-        sure=old.followed or old.settled(now_ms),
-        told=remember(old, infeed_ma, now_ms),
-        ceiling_ma=still if below else old.ceiling_ma,
-        ceiling_until_ms=now_ms + old.settle_ms if below else old.ceiling_until_ms,
-        switched_ms=old.switched_ms if bool(value) == bool(old.value) else now_ms,
-    )
-
-
-def _next(old: EvseState, car: Car | None, target: int, now_ms: int, rotate_ms: int) -> EvseState:
-    value, ma = (0, 0) if car is None else (car.value(car.level), car.infeed_ma)
-    old = _told(old, value, ma, now_ms)
-    changes: dict[str, Any] = {}
-    if car is None:
-        # The next car at this EVSE is another one; how soon the EVSE follows is its own.
-        gone = {"since_ms": None, "admitted": False, "behaviour": "follows", "odd_ms": None, "excess_ma": 0}
-        changes |= {name: value for name, value in gone.items() if getattr(old, name) != value}
-    elif old.since_ms is None or old.admitted != (target > 0):
-        changes |= {"since_ms": now_ms, "turn_ms": now_ms, "admitted": target > 0}
-    elif old.admitted and now_ms - old.turn_ms >= rotate_ms:
-        changes |= {"turn_ms": now_ms}
-    return msgspec.structs.replace(old, **changes) if changes else old

@@ -1,6 +1,7 @@
 """A car in the middle of a tick."""
 
 from bisect import bisect_left, bisect_right
+from typing import NamedTuple
 
 from .behaviour import HEADROOM_MA
 from .demand import Demand, Policy
@@ -11,6 +12,16 @@ from .state import EvseState
 from .topology import Terms
 
 Rank = tuple[int, ...]
+
+
+class Lines(NamedTuple):
+    """What a car loads with a number of phases: rows of the tree, and of its pool."""
+
+    phases: int
+    tree: Terms
+    pool: Terms
+
+
 _LAST = 1 << 62
 
 
@@ -22,9 +33,9 @@ class Car:
     """
 
     __slots__ = (
-        "all_terms", "demand", "evse", "excess", "fair", "free_ma", "guaranteed", "high", "id", "infeed_ma", "level",
-        "low", "old", "over", "pool_terms", "rank", "resting_ms", "stays", "table", "terms", "top", "tree_terms",
-        "under",
+        "aim", "all_terms", "demand", "evse", "excess", "fair", "free_ma", "guaranteed", "high", "id", "infeed_ma",
+        "instead", "level", "low", "old", "on", "over", "phasing", "pool_terms", "rank", "resting_ms", "stays", "table",
+        "terms", "top", "tree_terms", "under", "voltage_mv",
     )  # fmt: skip
 
     def __init__(
@@ -32,16 +43,20 @@ class Car:
         evse: Member,
         demand: Demand,
         old: EvseState,
-        terms: Terms,
-        pool_terms: Terms,
+        lines: Lines,
         voltage_mv: int,
         now_ms: int,
     ) -> None:
         self.id, self.evse, self.demand, self.old = evse.id, evse, demand, old
-        self.tree_terms, self.pool_terms = terms, pool_terms
-        self.all_terms = terms + pool_terms if pool_terms else terms
-        self.terms = self.all_terms
-        """The rows that it rises in now."""
+        self.on = lines
+        """What it is on now, whatever it is to be on."""
+        self.aim = lines
+        """What it has its share on."""
+        self.instead: Lines | None = None
+        """What its minimum may be tried on where `aim` has no room for it."""
+        self.phasing = old.phasing
+        self.voltage_mv = voltage_mv
+        self.use(lines)
         over, self.under = ratio(evse, voltage_mv)
         self.over = over * evse.step
         self.table: tuple[int, ...] = ()
@@ -67,7 +82,7 @@ class Car:
                 wanted += 1
             self.top = min(self.top, max(self.low, wanted))
         self.guaranteed = min(self._level(guaranteed), self.top)
-        self.free_ma = self.infeed(self._level(guaranteed)) if pool_terms else 0
+        self.free_ma = self.infeed(self._level(guaranteed)) if lines.pool else 0
         """So much of its infeed does not count against its pool."""
         self.excess = old.excess_ma
         self.level = 0
@@ -85,6 +100,19 @@ class Car:
             elif since < evse.min_off_ms:
                 self.resting_ms = evse.min_off_ms - since
                 self.top = 0
+
+    def use(self, lines: Lines) -> None:
+        """Has its share on these from now on; it has none yet."""
+        self.aim = lines
+        self.tree_terms, self.pool_terms = lines.tree, lines.pool
+        self.all_terms = lines.tree + lines.pool if lines.pool else lines.tree
+        self.terms = self.all_terms
+        """The rows that it rises in now."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is being switched from one phase to three or back."""
+        return self.phasing.stage != ""
 
     def _level(self, value: int, *, up: bool = False) -> int:
         """The highest level of no more than `value`, or the lowest of no less."""
@@ -126,6 +154,17 @@ class Car:
         return room.fits(self.tree_terms, infeed_ma + self.excess) and (
             not pooled or room.fits(self.pool_terms, pooled)
         )
+
+    def give_back(self, room: Room) -> None:
+        """All that it has taken with its level."""
+        if self.infeed_ma:
+            room.take(self.tree_terms, -(self.infeed_ma + self.excess))
+            room.take(self.pool_terms, -(self.pooled(self.infeed_ma) + self.excess))
+
+    def still_draws(self, room: Room, ma: int) -> None:
+        """Uses the room of what it may draw without being told to, on what it is on now."""
+        room.take(self.on.tree, ma)
+        room.take(self.on.pool, max(0, ma - self.free_ma))
 
     def take(self, room: Room, infeed_ma: int, least_ma: int = 0) -> None:
         """Uses the room of this infeed and of what it takes beyond, and of no less than `least_ma` in all."""

@@ -24,6 +24,10 @@ class Demand(msgspec.Struct, frozen=True):
     or its cable, in the EVSE's unit (AC mA, DC mW), and narrow the EVSE's own. `guaranteed` in the same unit comes
     before anybody gets more than that. `energy_wh` is what it still needs until `departure_ms` (UTC).
 
+    Where the EVSE can be switched to one phase `phases` stays what the car uses on three; `connected` is how many the
+    EVSE confirms now, and `prefers` what whoever plans would rather have: 1 keeps it there, 3 need not wait for room to
+    last.
+
     `pool` names a budget that several cars share wherever they are, such as a surplus of PV; how much is in it comes
     with `Signals.pools`. What is guaranteed does not count against it.
     """
@@ -39,6 +43,8 @@ class Demand(msgspec.Struct, frozen=True):
     energy_wh: int | None = None
     departure_ms: int | None = None
     pool: str | None = None
+    connected: Literal[1, 2, 3] | None = None
+    prefers: Literal[1, 3] | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):

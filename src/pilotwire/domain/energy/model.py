@@ -55,6 +55,24 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: tuple[Limit, ...]
 
 
+class Switching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an EVSE goes from three phases to one and back.
+
+    `pause_ms` without current before its relay may move, `relay_ms` until it surely has where nobody confirms it.
+    It goes back to three phases when these have had room for its minimum and `up_ma` more on each, and for `up_mw`
+    more than it has on one, for `up_ms`; never sooner than `up_ms` after the last change. It falls to one phase no
+    sooner than `down_ms` after it. `most` changes in one session; the last of them is to one phase.
+    """
+
+    pause_ms: int = 5_000
+    relay_ms: int = 5_000
+    up_ma: int = 1_000
+    up_mw: int = 200_000
+    up_ms: int = 600_000
+    down_ms: int = 60_000
+    most: int = 10
+
+
 class Evse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An EVSE. AC: figures are mA per phase. DC: figures are mW at the vehicle, drawn from three phases.
 
@@ -78,6 +96,8 @@ class Evse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: str | None = None
     failsafe: int | None = None
     watchdog_ms: int | None = None
+    switching: Switching | None = None
+    """None: it always has `phases`."""
 
     @property
     def unit(self) -> Unit:

@@ -31,7 +31,7 @@ def pace(
     settling: set[str] = set()
     rising: set[str] = set()
     for car in cars:
-        old, target = car.old, targets[car.id]
+        old, target = car.old, 0 if car.paused else targets[car.id]
         told = car.told()
         level = min(target, told)
         if level < car.low:
@@ -42,7 +42,10 @@ def pace(
             else:
                 settling.add(car.id)
         car.set(level)
-        car.take(room, car.infeed_ma, old.burden_ma(now))
+        if level:
+            car.take(room, car.infeed_ma, old.burden_ma(now))
+        else:
+            car.still_draws(room, old.burden_ma(now))
     if not rising:
         return settling
     for group in groups:

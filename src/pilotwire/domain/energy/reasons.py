@@ -17,6 +17,7 @@ Code = Literal[
     "settling",
     "under_way",
     "resting",
+    "switching",
     "lost",
     "unexplained",
 ]
@@ -36,6 +37,7 @@ class Reason(msgspec.Struct, frozen=True):
     settling      its last change is not over; it is raised `wait_ms` from now
     under_way     as limit: others have been lowered and may not have followed yet
     resting       a load that has been switched off lately; it may be switched on again in `wait_ms`
+    switching     it is paused to be switched to `phases` phases
     lost          it is not heard; `kept_ma` per phase is kept free for what it may be drawing
     unexplained   none of these: the allocation has a fault, which belongs into a report
     """
@@ -47,6 +49,8 @@ class Reason(msgspec.Struct, frozen=True):
     order: str = ""
     wait_ms: int = 0
     kept_ma: int = 0
+    phases: int = 0
+    """How many it is on, or is being switched to, where that can be chosen."""
     waits: bool = False
     overdraws: bool = False
     """Whether it is counted with more than its set-point because it draws more."""
@@ -55,10 +59,12 @@ class Reason(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """A sentence in plain English."""
         words = _POOL_WAITS if self.code == "pool" and self.waits else _WORDS[self.code]
-        return words.format(self=self) + (_OVER if self.overdraws else "")
+        one = _ONE if self.phases == 1 and self.code not in ("switching", "no_demand", "lost") else ""
+        return words.format(self=self) + one + (_OVER if self.overdraws else "")
 
 
 _OVER = "; it draws more than it is given and is counted with what it draws"
+_ONE = "; it is on one phase, because three have not had room for long enough"
 _WHERE = "{self.what} of {self.place} ({self.source})"
 _POOL = "its pool {self.place} ({self.what}, {self.source})"
 _POOL_WAITS = f"it waits: {_POOL} has no room for its minimum"
@@ -75,6 +81,7 @@ _WORDS: dict[Code, str] = {
     "settling": "it is raised when its last change is over, in {self.wait_ms} ms",
     "under_way": f"it is raised when others have let go: {_WHERE} is still loaded",
     "resting": "it has been switched off lately and stays off for another {self.wait_ms} ms",
+    "switching": "it is paused for a moment to be switched to {self.phases} phase(s)",
     "lost": "it is not heard: {self.kept_ma} mA on each of its phases are kept free for what it may be drawing",
     "unexplained": "nothing explains it; please report this",
 }

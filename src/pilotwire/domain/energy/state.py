@@ -18,6 +18,27 @@ def tolerance(ma: int) -> int:
     return max(500, ma // 20)
 
 
+class Phasing(msgspec.Struct, frozen=True):
+    """Of an EVSE that can be switched between one phase and three; see `switching`."""
+
+    now: Literal[1, 3] = 3
+    to: Literal[1, 3] | None = None
+    stage: Literal["", "pausing", "switching"] = ""
+    since_ms: int = 0
+    """Of the stage."""
+    quiet_ms: int | None = None
+    """Since when nothing flows, while it pauses."""
+    last_ms: int | None = None
+    """When it was switched last."""
+    count: int = 0
+    """How often in this session."""
+    room_ms: int | None = None
+    """Since when three phases have had room."""
+
+
+THREE = Phasing()
+
+
 class EvseState(msgspec.Struct, frozen=True):
     """Of one EVSE. Currents are of the grid side, mA per phase; times are of the tick's clock."""
 
@@ -53,6 +74,7 @@ class EvseState(msgspec.Struct, frozen=True):
     """Higher set-points before this one: (mA, until when it was the last word), the highest and oldest first."""
     lost_ma: int = 0
     """What has been kept free for it while it was not heard; 0 while it is."""
+    phasing: Phasing = THREE
     excess_ma: int = 0
     """What it has been seen to draw above its set-point; remembered while it is paused."""
 

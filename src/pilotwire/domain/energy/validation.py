@@ -149,5 +149,10 @@ def _evse(evse: Evse, nodes: dict[str, Node], tenants: set[str]) -> Iterator[Fau
         yield Fault(where, f"its fail-safe {evse.failsafe} is not between 0 and its maximum {evse.maximum}")
     if evse.watchdog_ms is not None and evse.watchdog_ms <= 0:
         yield Fault(where, f"watchdog_ms is {evse.watchdog_ms}, it has to be positive")
+    if evse.switching is not None:
+        if evse.current == "DC" or evse.phases != 3:
+            yield Fault(where, "only an AC EVSE with three phases can be switched to one")
+        if min(msgspec.structs.astuple(evse.switching)) < 0:
+            yield Fault(where, f"a figure of its switching is negative: {evse.switching}")
     if evse.current == "DC" and evse.phases != 3:
         yield Fault(where, f"a DC EVSE is fed from three phases, not {evse.phases}")
