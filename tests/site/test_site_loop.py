@@ -9,7 +9,6 @@ import pytest
 from tests.site.site_kit import TEXT, Small
 
 from pilotwire.domain.energy import Limit
-from pilotwire.site import loop as loop_module
 from pilotwire.site.ports import EvseStatus, Told
 
 
@@ -144,20 +143,20 @@ def test_clock_steps_change_nothing() -> None:
         assert small.drawn() == other.drawn()
 
 
-def test_a_tick_that_fails_commands_the_safe_state_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_that_fails_commands_the_safe_state_and_the_next_goes_on() -> None:
     small = filled()
 
     def fails(*arguments: object) -> None:
         raise ZeroDivisionError("a fault of ours")
 
-    real = loop_module.decide
-    monkeypatch.setattr(loop_module, "decide", fails)
+    real = small.loop._decide
+    small.loop._decide = fails  # type: ignore[assignment]
     small.run(10)
     assert small.loop.counts.failures >= 9
     assert set(small.drawn().values()) == {6_000}
     assert ("site", "safe_state") in small.marks()
     assert "a fault of ours" in small.said[0]
-    monkeypatch.setattr(loop_module, "decide", real)
+    small.loop._decide = real
     small.run(60)
     assert small.marks() == {("cloud", "source_lost")}
     assert max(small.drawn().values()) > 6_000

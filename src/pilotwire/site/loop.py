@@ -105,6 +105,7 @@ class Loop:
                 failsafe=site.outlets[driver.id].failsafe,
                 watchdog_ms=site.outlets[driver.id].watchdog_ms,
                 valid_ms=valid_ms,
+                command_ms=site.command_ms,
             )
             for driver in self.evses
         }
@@ -117,6 +118,7 @@ class Loop:
         self._kept_ms: int | None = None
         self._kept: list[Limit | None] = []
         self._timer: Timer | None = None
+        self._decide = decide
         self._running = False
         self._in_tick = False
 
@@ -199,7 +201,7 @@ class Loop:
         self._in_tick = True
         try:
             inputs = self.look()
-            decision = decide(self.site, inputs, self.state)
+            decision = self._decide(self.site, inputs, self.state)
             self.inputs, self.decision, self.state = inputs, decision, decision.state
             self.safe_state = ""
         except Exception as error:

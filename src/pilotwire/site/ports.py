@@ -9,7 +9,7 @@ positive: into the site at a meter, into the car, into a battery that charges; a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -101,6 +101,19 @@ class EvseDriver(Protocol):
 
     def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
         """Set what it falls back to, and read it back: `ok` says that it stands there."""
+        ...
+
+
+@runtime_checkable
+class Restful(Protocol):
+    """An `EvseDriver` that can leave its charger alone.
+
+    A charger that answers when it is read and takes no command keeps what it has for ever, for each reading feeds its
+    watchdog. Left alone it falls back by itself.
+    """
+
+    def rest(self, ms: int) -> None:
+        """Say nothing to it for so long, not even to read; then begin with what it was told last."""
         ...
 
 

@@ -54,6 +54,8 @@ class SimCharger:
         self.wants = 0
         """The most that the car takes; 0: no car, or it is full."""
         self.phases: Literal[1, 2, 3] = evse.phases
+        self.rotation: str = evse.rotation or "RST"
+        """How it is wired, whether the configuration knows it or not."""
         self.energy_mwms = 0
         self.arrived_ms: int | None = None
         # --- faults
@@ -64,9 +66,13 @@ class SimCharger:
         self.mute = False
         """It takes commands, and its answers are lost."""
         self.powered = True
+        self.host = True
+        """Whether the process with its driver lives: if not, nobody reads it either."""
         self._seen = EvseStatus()
         self._seen_ms = int(scheduler.now())
         self._watch = 0
+        self._rests_until = 0
+        self._offers = 0
         self._since_ms = int(scheduler.now())
         self._feed()
         scheduler.call_later(0, self._poll)
@@ -95,14 +101,26 @@ class SimCharger:
         return self._seen
 
     def offer(self, value: int, phases: Literal[1, 3] | None, valid_ms: int, done: Callable[[Told], None]) -> None:
+        self._offers += 1
+        number = self._offers
+
         def arrive() -> None:
-            if self.link and self.powered and not self.deaf:
-                self.setpoint = value
-                self._feed()
-                self._obey()
-            self._answer(done, self.link and self.powered and not self.deaf and not self.mute)
+            self._answer(done, self._write(value) and not self.mute)
+
+        def lapse() -> None:
+            if number == self._offers and self.host and self.has_failsafe:
+                self._write(self.failsafe_value)  # the driver's own: nobody has told it anything for too long
 
         self.scheduler.call_later(self.latency_ms // 2, arrive)
+        self.scheduler.call_later(valid_ms, lapse)
+
+    def _write(self, value: int) -> bool:
+        if not (self.link and self.powered and self.host) or self.deaf:
+            return False
+        self.setpoint = value
+        self._feed()
+        self._obey()
+        return True
 
     def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
         def arrive() -> None:
@@ -114,6 +132,9 @@ class SimCharger:
 
         self.scheduler.call_later(self.latency_ms // 2, arrive)
 
+    def rest(self, ms: int) -> None:
+        self._rests_until = int(self.scheduler.now()) + ms
+
     def _answer(self, done: Callable[[Told], None], arrives: bool) -> None:
         if arrives:
             self.scheduler.call_later(self.latency_ms // 2, lambda: done(Told(True)))
@@ -122,7 +143,7 @@ class SimCharger:
 
     def _poll(self) -> None:
         self.scheduler.call_later(self.poll_ms, self._poll)
-        if not (self.link and self.powered):
+        if not (self.link and self.powered and self.host) or int(self.scheduler.now()) < self._rests_until:
             return
         now = int(self.scheduler.now())
         self._feed()
@@ -307,11 +328,10 @@ class SimSite:
         return total[0], total[1], total[2]
 
     def on(self, charger: SimCharger) -> tuple[int, ...]:
-        """The phases of the grid that its car is really on; who has no known rotation is wired straight."""
-        evse = charger.evse
-        if evse.current == "DC" or charger.phases == 3:
+        """The phases of the grid that its car is really on."""
+        if charger.evse.current == "DC" or charger.phases == 3:
             return (0, 1, 2)
-        return tuple("RST".index(letter) for letter in (evse.rotation or "RST")[: charger.phases])
+        return tuple("RST".index(letter) for letter in charger.rotation[: charger.phases])
 
     def meter(self, id: str, node: str, **options: int) -> SimMeter:
         """A meter at a node."""

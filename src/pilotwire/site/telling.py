@@ -11,12 +11,14 @@ from collections.abc import Callable
 from typing import Literal
 
 from .inputs import Link
-from .ports import EvseDriver, Told
+from .ports import EvseDriver, Restful, Told
 
 RETRY_MS = 2_000
 """After a command that failed, and after one that nobody has answered."""
 FAILSAFE_RETRY_MS = 30_000
 """Registers that many chargers write into flash are not tried each second."""
+REST_MARGIN_MS = 5_000
+REST_MOST_MS = 600_000
 SILENT_MS = 10_000
 """A command without any answer for this long has failed, whatever its driver thinks."""
 
@@ -25,7 +27,14 @@ class Teller:
     """The commands to one driver. All times are of the loop's steady clock, which is handed in."""
 
     def __init__(
-        self, driver: EvseDriver, *, now: Callable[[], int], failsafe: int, watchdog_ms: int | None, valid_ms: int
+        self,
+        driver: EvseDriver,
+        *,
+        now: Callable[[], int],
+        failsafe: int,
+        watchdog_ms: int | None,
+        valid_ms: int,
+        command_ms: int = 3_000,
     ) -> None:
         self.driver = driver
         self.sent = 0
@@ -34,8 +43,14 @@ class Teller:
         self.error = ""
         """What the last failure said."""
         self._now = now
-        self._failsafe, self._watchdog_ms, self._valid_ms = failsafe, watchdog_ms, valid_ms
-        self._refresh_ms = min(valid_ms, watchdog_ms or valid_ms) // 3
+        self._failsafe, self._watchdog_ms = failsafe, watchdog_ms
+        # No offer outlives the watchdog: drivers that go on without us let go when chargers would.
+        self._valid_ms = min(valid_ms, watchdog_ms or valid_ms)
+        self._command_ms = command_ms
+        self.rests = 0
+        """How often it had to be left alone since it last confirmed anything."""
+        self._rests_until: int | None = None
+        self._refresh_ms = self._valid_ms // 3
         self._confirmed: int | None = None
         self._confirmed_ms = 0
         self._open: dict[int, tuple[int, int]] = {}
@@ -65,6 +80,8 @@ class Teller:
         """What it may do now. True if that made a command necessary."""
         now = self._now()
         self._presence(now)
+        if self._starved(value, now):
+            return False
         new = self._last != (value, phases)
         waits = now - self._last_ms
         if not new:
@@ -77,6 +94,29 @@ class Teller:
             if not due:
                 return False
         self._send(value, phases, now)
+        return True
+
+    def _starved(self, value: int, now: int) -> bool:
+        """Whether it is left alone until its watchdog fires: it has more than it should, and takes no command."""
+        if self._rests_until is not None:
+            if now < self._rests_until:
+                return True
+            self._rests_until, self._last = None, None
+        link = self.link
+        has = max(link.confirmed or 0, link.open or 0)
+        if link.open is None or now - link.open_ms < self._command_ms or value >= has or not self._was_online:
+            return False
+        if self._watchdog_ms is None or not isinstance(self.driver, Restful):
+            return False
+        # Each time for longer: while it is spoken to it may go back to what it had.
+        rest = min((self._watchdog_ms + REST_MARGIN_MS) << min(self.rests, 8), REST_MOST_MS)
+        rest = max(rest, self._watchdog_ms + REST_MARGIN_MS)
+        self.rests += 1
+        self._rests_until = now + rest
+        try:
+            self.driver.rest(rest)
+        except Exception as error:
+            self.error = f"{type(error).__name__}: {error}"
         return True
 
     def _send(self, value: int, phases: Literal[1, 3] | None, now: int) -> None:
@@ -97,6 +137,7 @@ class Teller:
                 return
             answered = True
             if told.ok:
+                self.rests = 0
                 if number in self._open or not self._open or number > max(self._open):
                     self._confirmed, self._confirmed_ms = value, self._now()
                 self._open = {each: sent for each, sent in self._open.items() if each > number}

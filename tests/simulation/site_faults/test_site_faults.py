@@ -1,0 +1,30 @@
+"""A slice of the failure simulation; all of it: `make soak ARGS="--only site-faults"`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from tests.simulation.site_faults.world import COMPONENTS, World, box_switched_off
+from tests.simulation.site_faults.worlds import configuration
+
+from pilotwire.site.compiled import overloads
+
+ACCEPTED = [seed for seed in range(1_000, 1_030) if configuration(seed)[1]]
+
+
+def test_whatever_fails_nothing_is_above_a_limit_for_longer_than_a_watchdog_and_a_car_need() -> None:
+    injected: Counter[str] = Counter()
+    for seed in ACCEPTED[:8]:
+        world = World(seed).run(30)
+        assert not world.faults, world.faults[:5]
+        injected += world.injected
+    assert set(injected) == set(COMPONENTS)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 28, 41, 48])
+def test_the_checkers_verdict_is_what_happens_when_the_box_is_switched_off(seed: int) -> None:
+    accepted, found = box_switched_off(seed)
+    said = {(each.node, "imbalance" if " " in each.what else each.what) for each in overloads(configuration(seed)[0])}
+    assert found == said
+    assert accepted == (not found)
