@@ -1,9 +1,9 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
 python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,cabinet,certificates,rollout,
-                             watched-certificates,watched-rollout,exi,conversations,allocation]
+                             watched-certificates,watched-rollout,exi,conversations,allocation,site-faults]
                      [--kills 100] [--sessions 10000] [--sets 1000000] [--faults 100000] [--stations 1000]
-                     [--exi 2000] [--spoilt 20000] [--trees 1000000] [--seed 1]
+                     [--exi 2000] [--spoilt 20000] [--trees 1000000] [--failures 10000] [--seed 1]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.durability.postgres import postgres
 from tests.soak.allocation import allocation
 from tests.soak.cabinet import cabinet
 from tests.soak.schedules import schedules
+from tests.soak.site_faults import site_faults
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,6 +161,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "exi": exi,
     "conversations": conversations,
     "allocation": allocation,
+    "site-faults": site_faults,
 }
 
 
@@ -174,6 +176,9 @@ def main() -> int:
     parser.add_argument("--exi", type=int, default=2_000, help="EXI messages against the Java codec (%(default)s)")
     parser.add_argument("--spoilt", type=int, default=20_000, help="V2G sessions gone wrong (%(default)s)")
     parser.add_argument("--trees", type=int, default=1_000_000, help="random sites to share out (%(default)s)")
+    parser.add_argument(
+        "--failures", type=int, default=10_000, help="failures of each component of a site (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True
