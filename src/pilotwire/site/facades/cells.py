@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ from pilotwire.protocols.modbus.values import Field, Value, decode_value, encode
 from pilotwire.transport.modbus.guard import Writable
 from pilotwire.transport.modbus.registers import Caller, Outcome, Table, serve
 
-__all__ = ["Cell", "Context", "FacadeHandler", "Unit", "text", "u16", "writable"]
+__all__ = ["ABSENT", "Cell", "Context", "FacadeHandler", "Served", "Unit", "text", "u16"]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +64,23 @@ Wrote = Callable[[Context, Mapping[str, int | Decimal | str]], None]
 """All values of one request, by name. Raises ModbusException, and has then done nothing."""
 
 
+class Served(Protocol):
+    """One unit of a server, whatever it is made of."""
+
+    @property
+    def objects(self) -> Mapping[int, bytes]:
+        """Its identification (function 43/14)."""
+        ...
+
+    def read(self, context: Context, table: Table, address: int, count: int) -> Sequence[int]: ...
+
+    def write(self, context: Context, table: Table, address: int, values: Sequence[int]) -> None: ...
+
+    def rules(self, unit: int) -> tuple[Writable, ...]:
+        """What of it can be written, for a guard."""
+        ...
+
+
 class Unit:
     """One unit. `shown(context)` is asked once for each request and gives the values of that moment.
 
@@ -81,7 +98,7 @@ class Unit:
     ) -> None:
         """Raises ConfigError for cells that overlap."""
         self.cells = tuple(cells)
-        self.objects = dict(objects or {})
+        self.objects: Mapping[int, bytes] = dict(objects or {})
         self._shown = shown
         self._wrote = wrote
         self._gaps = tuple(gaps)
@@ -138,6 +155,23 @@ class Unit:
         if self._wrote is not None:
             self._wrote(context, found)
 
+    def rules(self, unit: int) -> tuple[Writable, ...]:
+        """The cells that may be written."""
+        return tuple(
+            Writable(
+                address=cell.address,
+                table="coils" if table == "coils" else "holding",
+                unit=unit,
+                field=cell.field,
+                low=cell.low if not cell.field.absent else None,
+                high=cell.high if not cell.field.absent else None,
+            )
+            for cell in self.cells
+            if cell.write
+            for table in cell.tables
+            if table in ("coils", "holding")
+        )
+
 
 ABSENT = -1
 """What `wrote` is given for a value that says "none": no value of ours that can be written is negative."""
@@ -178,28 +212,10 @@ def _nearest(field: Field, value: Any) -> list[int]:
     return registers if field.words == "big" else registers[::-1]
 
 
-def writable(unit: int, cells: Sequence[Cell]) -> tuple[Writable, ...]:
-    """The cells that may be written, as a guard wants them."""
-    return tuple(
-        Writable(
-            address=cell.address,
-            table="coils" if table == "coils" else "holding",
-            unit=unit,
-            field=cell.field,
-            low=cell.low if not cell.field.absent else None,
-            high=cell.high if not cell.field.absent else None,
-        )
-        for cell in cells
-        if cell.write
-        for table in cell.tables
-        if table in ("coils", "holding")
-    )
-
-
 class _Asked:
     """One request's `RegisterMap`: the units, as one client sees them."""
 
-    def __init__(self, units: Mapping[int, Unit], context: Context) -> None:
+    def __init__(self, units: Mapping[int, Served], context: Context) -> None:
         self._units = units
         self._context = context
 
@@ -216,7 +232,7 @@ class _Asked:
 class FacadeHandler:
     """A `Handler` over units; goes behind a `Guard`, which lets nobody write by itself."""
 
-    def __init__(self, units: Mapping[int, Unit], now: Callable[[], int]) -> None:
+    def __init__(self, units: Mapping[int, Served], now: Callable[[], int]) -> None:
         self._units = units
         self._now = now
 

@@ -21,7 +21,7 @@ import msgspec
 from pilotwire.domain.energy import Limit
 from pilotwire.domain.energy.model import Phases
 
-__all__ = ["EvseOrder", "External", "ExternalLimits", "Fight", "Order"]
+__all__ = ["EvseOrder", "External", "ExternalLimits", "Fight", "Order", "each"]
 
 FIGHT_WINDOW_MS = 120_000
 """A register that goes to and fro within this time is fought over."""
@@ -57,6 +57,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def asks(self) -> tuple[object, ...]:
         """What it is about, without who and how long."""
         return self.phases_ma, self.power_mw, self.enable, self.phases
+
+
+def each(ma: int) -> Phases:
+    """The same on each phase."""
+    return ma, ma, ma
 
 
 class EvseOrder(msgspec.Struct, frozen=True, kw_only=True):

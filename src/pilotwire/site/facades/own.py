@@ -21,7 +21,7 @@ from pilotwire.site.ports import EvseDriver
 
 from .cells import ABSENT, Cell, Context, Unit
 from .figures import OCPP_STATUS, Figures, SiteStatus, figures_of
-from .orders import FIGHT_WINDOW_MS, ExternalLimits, Order
+from .orders import FIGHT_WINDOW_MS, ExternalLimits, Order, each
 from .own_table import (
     COMMAND_END,
     EVSE,
@@ -171,7 +171,7 @@ class _Own:
                 phases_ma=_phases(asked["set_l1"], asked["set_l2"], asked["set_l3"]),
                 power_mw=None if asked["set_power"] == ABSENT else asked["set_power"],
                 until_ms=context.now + 1000 * asked["validity"],
-                after_ma=None if fallback == ABSENT else (fallback,) * 3,
+                after_ma=None if fallback == ABSENT else each(fallback),
             ),
             context.now,
         )
@@ -190,7 +190,7 @@ class _Own:
                 channel=channel,
                 client=context.client,
                 evse=driver.id,
-                phases_ma=None if most == ABSENT else (most,) * 3,
+                phases_ma=None if most == ABSENT else each(most),
                 power_mw=None if power == ABSENT else power,
                 enable=None if enable is None else bool(enable),
                 priority=asked.get("set_priority"),

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import Scheduler
 from pilotwire.protocols.modbus.server import ServerConfig
+from pilotwire.site.devices.load import LIBRARY, load_device
 from pilotwire.site.ports import EvseDriver
 from pilotwire.transport.modbus.guard import LOOPBACK, Access, Audit, Guard
 from pilotwire.transport.modbus.server import Server
 
-from .cells import FacadeHandler, Unit, writable
+from .cells import FacadeHandler, Served
 from .figures import SiteStatus
+from .group import GroupConfig, alfen_station_unit, single_register_unit
 from .orders import ExternalLimits
 from .own import OwnConfig, own_unit
+from .product import ProductConfig, product_units
+from .sunspec import SunSpecUnit, of_evse, of_site
 
 __all__ = ["FacadeServer", "FacadesConfig", "MapConfig", "ServerOf", "serve_facades"]
 
@@ -25,11 +30,19 @@ class MapConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One map at a server."""
 
     map: str
-    """`own`."""
-    unit: int = 1
+    """`own`; `sunspec`; `single` (one register for a group); `alfen-station` (unit 200); or a product of the device
+    library by its id (`keba-p30`) or by a short name: keba, alfen, charx, heidelberg, sdm630."""
+    unit: int | None = None
+    """The first unit; None: the map's own."""
     evses: tuple[str, ...] = ()
-    """The EVSEs' ids, in the order of their blocks; none: all."""
+    """The EVSEs' ids, in the order of their blocks or units; none: all."""
+    site: bool = False
+    """`sunspec`: the connection to the grid instead of EVSEs."""
+    models: tuple[Literal[103, 203], ...] = (203,)
+    """`sunspec`: the models behind model 1."""
     own: OwnConfig = OwnConfig()
+    product: ProductConfig = ProductConfig()
+    group: GroupConfig = GroupConfig()
 
 
 class ServerOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +80,20 @@ class FacadeServer:
             await server.close()
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """All that the units of a map are made of."""
+
+    config: MapConfig
+    drivers: tuple[EvseDriver, ...]
+    site: Callable[[], SiteStatus]
+    limits: ExternalLimits
+    started: int
+    channel: str
+
+    def first(self, default: int) -> int:
+        return default if self.config.unit is None else self.config.unit
+
+
 def units_of(
     config: ServerOf,
     drivers: Mapping[str, EvseDriver],
@@ -74,18 +101,16 @@ def units_of(
     limits: ExternalLimits,
     started: int,
     name: str,
-) -> dict[int, Unit]:
+) -> dict[int, Served]:
     """The units of one server. Raises ConfigError."""
-    units: dict[int, Unit] = {}
-    for each in config.maps:
+    units: dict[int, Served] = {}
+    for number, each in enumerate(config.maps, 1):
         for evse in each.evses:
             if evse not in drivers:
                 raise ConfigError(f"map {each.map}: there is no EVSE {evse!r}")
-        chosen = [drivers[evse] for evse in (each.evses or drivers)]
-        made = _MAPS.get(each.map)
-        if made is None:
-            raise ConfigError(f"there is no map {each.map!r}: there are {', '.join(sorted(_MAPS))}")
-        for unit, served in made(each, chosen, site, limits, started, f"{name}/{each.map}:{each.unit}").items():
+        chosen = tuple(drivers[evse] for evse in (each.evses or drivers))
+        made = _Made(each, chosen, site, limits, started, f"{name}, map {number} ({each.map})")
+        for unit, served in _MAPS.get(each.map, _product)(made).items():
             if unit in units:
                 raise ConfigError(f"unit {unit} is served twice")
             if not 0 <= unit <= 255:
@@ -94,18 +119,58 @@ def units_of(
     return units
 
 
-def _own(
-    config: MapConfig,
-    drivers: Sequence[EvseDriver],
-    site: Callable[[], SiteStatus],
-    limits: ExternalLimits,
-    started: int,
-    channel: str,
-) -> dict[int, Unit]:
-    return {config.unit: own_unit(config.own, drivers, site, limits, started, channel=channel)}
+def _own(made: _Made) -> Mapping[int, Served]:
+    unit = own_unit(made.config.own, made.drivers, made.site, made.limits, made.started, channel=made.channel)
+    return {made.first(1): unit}
 
 
-_MAPS = {"own": _own}
+def _sunspec(made: _Made) -> Mapping[int, Served]:
+    first, models = made.first(1), made.config.models
+    if made.config.site:
+        return {first: SunSpecUnit(of_site(made.site), "site", first, models)}
+    return {
+        first + at: SunSpecUnit(of_evse(driver), driver.id, first + at, models)
+        for at, driver in enumerate(made.drivers)
+    }
+
+
+def _single(made: _Made) -> Mapping[int, Served]:
+    return {made.first(255): single_register_unit(made.config.group, made.limits, channel=made.channel)}
+
+
+def _alfen_station(made: _Made) -> Mapping[int, Served]:
+    unit = alfen_station_unit(
+        made.config.group, len(made.drivers), made.site, made.limits, made.started, channel=made.channel
+    )
+    return {made.first(200): unit}
+
+
+def _product(made: _Made) -> Mapping[int, Served]:
+    wanted = _SHORT.get(made.config.map, made.config.map)
+    found = (
+        next((path for path in LIBRARY.glob(f"*/{wanted}.yaml")), None) if wanted.replace("-", "").isalnum() else None
+    )
+    if found is None:
+        raise ConfigError(f"there is no map {wanted!r}: there are {', '.join((*_MAPS, *_SHORT))} and all devices")
+    device = load_device(found)
+    if device.sunspec is not None:
+        raise ConfigError(f"{wanted} is walked by SunSpec models: serve the map sunspec")
+    return product_units(device, made.config.unit, made.drivers, made.limits, made.channel, made.config.product)
+
+
+_MAPS: Mapping[str, Callable[[_Made], Mapping[int, Served]]] = {
+    "own": _own,
+    "sunspec": _sunspec,
+    "single": _single,
+    "alfen-station": _alfen_station,
+}
+_SHORT = {
+    "keba": "keba-p30",
+    "alfen": "alfen-ng9xx",
+    "charx": "phoenix-charx-sec",
+    "heidelberg": "heidelberg-energy-control",
+    "sdm630": "eastron-sdm630",
+}
 
 
 async def serve_facades(
@@ -129,7 +194,7 @@ async def serve_facades(
             access = Access(
                 clients=each.clients,
                 writers=each.writers,
-                writable=tuple(rule for unit, served in units.items() for rule in writable(unit, served.cells)),
+                writable=tuple(rule for unit, served in units.items() for rule in served.rules(unit)),
                 writes_per_minute=each.writes_per_minute,
             )
             guard = Guard(FacadeHandler(units, lambda: int(scheduler.now())), access, scheduler, audit)

@@ -1,0 +1,127 @@
+"""What drivers of a product read and write beside the points of its device file: names, spare registers, switches.
+
+Facts of the makers' register lists, as far as they are public; each product's file names its sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+import msgspec
+
+from pilotwire.protocols.modbus.values import Field, encode_value
+from pilotwire.transport.modbus.registers import Table
+
+from .figures import Figures
+
+__all__ = ["NO_QUIRKS", "QUIRKS", "Fill", "Quirks", "Switch"]
+
+Placed = tuple[Table, int, list[int]]
+More = Callable[[Figures, int | None, int | None, int], list[Placed]]
+"""(the EVSE, the set-point in force in mA, until when it holds, now) → registers of the first outlet."""
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """Registers from `first` to before `end` that can be read and say nothing."""
+
+    table: Table
+    first: int
+    end: int
+    value: int = 0
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """A holding register that is told something, by name of `site.ports.POINTS`; other names are kept only."""
+
+    address: int
+    name: str
+    values: Mapping[int, int]
+    first: int = 0
+    """What it says before it was written."""
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one product."""
+
+    fills: tuple[Fill, ...] = ()
+    commands: tuple[Switch, ...] = ()
+    more: More = lambda figures, force, until, now: []
+
+
+NO_QUIRKS = Quirks()
+_F32 = Field(kind="f32")
+_U32 = Field(kind="u32")
+_ANY = {value: value for value in range(65_536)}
+
+
+def _float(value_ma: int) -> list[int]:
+    return encode_value(_F32, Decimal(value_ma) / 1000)
+
+
+def _seconds_left(until: int | None, now: int) -> int:
+    return 0 if until is None else max(0, -(-(until - now) // 1000))
+
+
+def _keba(figures: Figures, force: int | None, until: int | None, now: int) -> list[Placed]:
+    token = figures.status.id_token
+    card = int(token[:8], 16) if token and all(each in "0123456789abcdefABCDEF" for each in token[:8]) else 0
+    return [
+        ("holding", 1016, encode_value(_U32, 322_022)),  # product type: P30, 22 kW, with energy metering
+        ("holding", 1018, encode_value(_U32, 30_130_000)),
+        ("holding", 1500, encode_value(_U32, card)),
+    ]
+
+
+def _alfen(figures: Figures, force: int | None, until: int | None, now: int) -> list[Placed]:
+    return [
+        ("holding", 1200, [int(figures.status.pilot != "F")]),
+        ("holding", 1208, encode_value(_U32, _seconds_left(until, now))),
+        ("holding", 1214, [int(force is not None and _seconds_left(until, now) > 0)]),
+    ]
+
+
+def _heidelberg(figures: Figures, force: int | None, until: int | None, now: int) -> list[Placed]:
+    session = encode_value(_U32, figures.session_wh or 0)
+    return [
+        ("input", 4, [0x0108]),  # layout of the register list
+        ("input", 13, [1]),  # the external lock is open
+        ("input", 15, session),  # energy since power-on
+        ("input", 100, [16]),
+        ("input", 101, [6]),
+    ]
+
+
+QUIRKS: Mapping[str, Quirks] = {
+    "keba-p30": Quirks(
+        fills=(Fill("holding", 1016, 1020), Fill("holding", 1500, 1502), Fill("holding", 1550, 1554)),
+        commands=(Switch(5012, "unlock", {0: 0}),),
+        more=_keba,
+    ),
+    "keba-p40": Quirks(
+        fills=(Fill("holding", 1016, 1020), Fill("holding", 1500, 1502), Fill("holding", 1550, 1552)),
+        commands=(Switch(5012, "unlock", {0: 0}), Switch(5014, "enable", {0: 0, 1: 1}, 1)),
+        more=_keba,
+    ),
+    # What is not measured is not a number, of all bits.
+    "alfen-ng9xx": Quirks(fills=(Fill("holding", 300, 426, 0xFFFF), Fill("holding", 1200, 1216)), more=_alfen),
+    "heidelberg-energy-control": Quirks(
+        fills=(Fill("input", 4, 19), Fill("input", 100, 102)),
+        commands=(Switch(258, "standby", _ANY, 4), Switch(259, "enable", {0: 0, 1: 1}, 1)),
+        more=_heidelberg,
+    ),
+    "heidelberg-connect": Quirks(
+        fills=(Fill("input", 4, 19), Fill("input", 100, 102)),
+        commands=(Switch(258, "standby", _ANY, 4), Switch(259, "enable", {0: 0, 1: 1}, 1)),
+        more=_heidelberg,
+    ),
+    "phoenix-charx-sec": Quirks(
+        fills=(Fill("holding", 1232, 1310),),
+        commands=(
+            Switch(1300, "enable", {0: 0, 1: 1}, 1),
+            Switch(1303, "lock", {0: 0, 1: 1}),
+            Switch(1304, "available", {0: 0, 1: 1}, 1),
+        ),
+    ),
+    "eastron-sdm630": Quirks(fills=(Fill("input", 0, 382),)),
+}
