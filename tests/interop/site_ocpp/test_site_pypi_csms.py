@@ -13,8 +13,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from ocpp.v16 import call as call16
-from ocpp.v201 import call as call201
+from ocpp.v16 import call as _call16
+from ocpp.v201 import call as _call201
 
 from pilotwire.site.ocpp.config import ControllerConfig, KnownStation, Upstream
 from pilotwire.site.ocpp.live import LiveController
@@ -28,6 +28,9 @@ from pilotwire.vehicle.catalogue import CATALOGUE
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pypi_central import Seen, served
+
+call16: Any = _call16
+call201: Any = _call201
 
 PASSWORD = b"secret-of-station"
 VERSIONS = ("1.6", "2.0.1")
@@ -218,6 +221,40 @@ async def test_custom_messages_byte_for_byte(version: str, tmp_path: Path) -> No
         receiver.link.send(answer.encode())
         assert (await asking).data == "A"
         assert seen.frames[-1] == answer
+
+
+async def test_a_station_of_16_at_a_central_system_of_201(tmp_path: Path) -> None:
+    """PyPI `ocpp` validates every message against the schemas of 2.0.1; the station speaks 1.6."""
+    async with site("1.6", tmp_path, "2.0.1", present_as="2.0.1") as (station, seen, _, _):
+        station.plug(1, _car())
+        started = await seen.csms.call(
+            call201.RequestStartTransaction(
+                evse_id=1, remote_start_id=5, id_token={"id_token": "REMOTE", "type": "Central"}
+            )
+        )
+        assert started.status == "Accepted"
+        await seen.until(lambda: len(seen.of("TransactionEvent")) >= 4, "readings")
+        begun = seen.of("TransactionEvent")[0]
+        assert (begun["event_type"], begun["transaction_info"]["remote_start_id"]) == ("Started", 5)
+        schedule = {"id": 1, "charging_rate_unit": "A", "charging_schedule_period": [{"start_period": 0, "limit": 8.1}]}
+        profile = {
+            "id": 1, "stack_level": 1, "charging_profile_purpose": "TxDefaultProfile",
+            "charging_profile_kind": "Relative", "charging_schedule": [schedule],
+        }  # fmt: skip
+        limited = await seen.csms.call(call201.SetChargingProfile(evse_id=1, charging_profile=profile))
+        assert limited.status == "Accepted"
+        composite = await seen.csms.call(call201.GetCompositeSchedule(evse_id=1, duration=600))
+        assert composite.schedule["charging_schedule_period"][0]["limit"] == 8.1
+        variable = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
+        read = await seen.csms.call(call201.GetVariables(get_variable_data=[variable]))
+        assert read.get_variable_result[0]["attribute_value"] == "300"
+        await seen.csms.call(call201.GetBaseReport(request_id=1, report_base="FullInventory"))
+        await seen.until(lambda: seen.of("NotifyReport") and not seen.of("NotifyReport")[-1].get("tbc"), "it all")
+        name = begun["transaction_info"]["transaction_id"]
+        stopped = await seen.csms.call(call201.RequestStopTransaction(transaction_id=name))
+        assert stopped.status == "Accepted"
+        await seen.until(lambda: seen.of("TransactionEvent")[-1]["event_type"] == "Ended", "the end")
+        assert [row["seq_no"] for row in seen.of("TransactionEvent")] == list(range(len(seen.of("TransactionEvent"))))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

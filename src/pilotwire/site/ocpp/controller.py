@@ -25,7 +25,7 @@ from pilotwire.transport.port import Handshake, Link, Receiver, Refuse
 from .around import Around
 from .config import ControllerConfig, KnownStation
 from .counters import Counters
-from .seat import Dial, Seat
+from .seat import Dial, North, Seat
 from .tokens import TokenBook
 from .uplink import State
 
@@ -104,7 +104,9 @@ class LocalController:
         boxes = self.around.store.boxes()
         self.book.load(boxes.get(_SITE, EMPTY).notes)
         for key, known in self._known.items():
-            self.seats[key] = Seat(self.around, known, self._dial, self.book, boxes, save_book=self._save_book)
+            self.seats[key] = Seat(
+                self.around, known, self._dial, self.book, boxes, save_book=self._save_book, north=_north
+            )
 
     def stop(self) -> None:
         """Nothing more is done; connections are closed."""
@@ -227,3 +229,9 @@ class _NoCommonVersion:
 
 def _unheard(_: object) -> None:
     """What could not be remembered is learned again."""
+
+
+def _north(seat: Seat, kept: msgspec.Raw) -> North:
+    from .north import North201
+
+    return North201(seat, kept)

@@ -21,7 +21,13 @@ import msgspec
 
 from pilotwire.core.time import to_rfc3339
 from pilotwire.protocols.ocpp.rpc.envelope import write_call, write_error, write_result
-from pilotwire.protocols.ocpp.rpc.errors import INTERNAL_ERROR, RPC_FRAMEWORK_ERROR, SECURITY_ERROR, RpcError
+from pilotwire.protocols.ocpp.rpc.errors import (
+    INTERNAL_ERROR,
+    RPC_FRAMEWORK_ERROR,
+    SECURITY_ERROR,
+    RpcError,
+    canonical_code,
+)
 from pilotwire.protocols.ocpp.version import VersionName
 from pilotwire.storage.forwarding import EMPTY, Box, Change
 from pilotwire.transport.port import Dialer
@@ -30,7 +36,7 @@ from . import frames, rules
 from .around import OWN, Around
 from .config import KnownStation, Upstream
 from .downlink import Ask, Downlink
-from .forwarder import Forwarder, Live, Stored
+from .forwarder import Forwarder, Live, Stored, error_code
 from .frames import Frame
 from .renaming import UNKNOWN, Link, Renaming
 from .tokens import ACCEPTED, TokenBook
@@ -38,6 +44,7 @@ from .tokens import ACCEPTED, TokenBook
 _SUBPROTOCOL: Mapping[VersionName, str] = {"1.6": "ocpp1.6", "2.0.1": "ocpp2.0.1", "2.1": "ocpp2.1"}
 _RECENT = 24
 _encode = msgspec.json.encode
+_numbers = msgspec.json.Encoder(decimal_format="number").encode
 
 Told = Callable[[Frame | None], None]
 """Gets the answer to a call of ours; None: there is none."""
@@ -468,7 +475,7 @@ class Seat:
                 self._keep_here(downlink, frame, mark, station_id, said)
                 return
             self._learn(frame, answer)
-            self._kept_live(downlink, frame, mark, answer, station_id)
+            self._kept_live(downlink, frame, mark, answer, station_id, said)
 
         try:
             said = self._said(frame, station_id, away=False)
@@ -478,6 +485,8 @@ class Seat:
         if not said:
             self._kept(mark, downlink, frame, b"{}")
             return
+        if self.north is not None:
+            self.save()  # the seqNo that it has is given away
         action, payload = said[0]
         self.authority.ask(self._call(frame, action, payload, answered, durable=True))
         for action, payload in said[1:]:
@@ -492,13 +501,21 @@ class Seat:
                 entry = Stored(authority.position(), action, self.around.own_id(), payload.decode(), self.around.now())
                 authority.keep([entry], [], _unheard)
 
-        self.authority.ask(Live(self.around.own_id(), action, payload, None, answered, durable=True, own=True))
+        self.authority.ask(Live(self.around.own_id(), action, payload, None, answered, durable=True))
 
-    def _kept_live(self, downlink: Downlink, frame: Frame, mark: str, answer: Frame, station_id: int | None) -> None:
+    def _kept_live(
+        self,
+        downlink: Downlink,
+        frame: Frame,
+        mark: str,
+        answer: Frame,
+        station_id: int | None,
+        said: Sequence[tuple[str, bytes]],
+    ) -> None:
         """The authority has answered: so is the station."""
         if answer.kind != frames.CALLRESULT:
             for each, message_id in self._waiting.pop(mark, [(downlink, frame.id)]):
-                each.send(answer.raw if message_id == answer.id else frames.with_id(answer, message_id))
+                each.send(self._refusal(answer, message_id))
             return
         payload = answer.payload
         if self.north is not None:
@@ -513,7 +530,7 @@ class Seat:
                 self.around.counters.passed_back += 1
                 each.send(answer.raw)
         self._session(frame, station_id)
-        self._mirror(frame, station_id)
+        self._mirror(frame, station_id, said)
         if station_id is not None or self.north is not None:
             self.save()
         self.settle()
@@ -614,7 +631,7 @@ class Seat:
             around.counters.answered_here += 1
             for each, message_id in self._replies(mark, downlink, frame, response):
                 each.send(write_result(message_id, response))
-            self._mirror(frame, station_id)
+            self._mirror(frame, station_id, said)
 
         authority.keep(entries, [self.noted()], written)
 
@@ -680,10 +697,13 @@ class Seat:
         for each, message_id in self._waiting.pop(mark, [(downlink, frame.id)]):
             each.send(write_error(frames.CALLERROR, message_id, error, self.version))
 
-    def _mirror(self, frame: Frame, station_id: int | None) -> None:
+    def _mirror(self, frame: Frame, station_id: int | None, said: Sequence[tuple[str, bytes]]) -> None:
         """Copies for the other upstreams, after the station has its answer."""
         for mirror in self.forwarders[1:]:
-            if self.north is not None or not mirror.upstream.rights.hears(frame.action):
+            if not mirror.upstream.rights.hears(frame.action):
+                continue
+            if self.north is not None:
+                self._mirror_said(mirror, said)
                 continue
             start = frame.action == "StartTransaction"
             if mirror.upstream.durable and mirror.depth < self.around.config.queue_limit:
@@ -702,6 +722,20 @@ class Seat:
                 mirror.ask(self._call(frame, frame.action, frame.payload, partial(self._mirrored, mirror, station_id)))
             else:
                 self.around.counters.dropped += 1
+
+    def _mirror_said(self, mirror: Forwarder, said: Sequence[tuple[str, bytes]]) -> None:
+        """What was said in the words of another version."""
+        entries = [
+            Stored(mirror.position(), action, self.around.own_id(), payload.decode(), self.around.now())
+            for action, payload in said
+        ]
+        if mirror.upstream.durable and mirror.depth < self.around.config.queue_limit:
+            mirror.keep(entries, [], _unheard)
+        elif mirror.uplink.is_open:
+            for each in entries:
+                mirror.ask(Live(each.message_id, each.action, each.payload.encode(), None, _unheard))
+        else:
+            self.around.counters.dropped += len(entries)
 
     def _mirrored(self, mirror: Forwarder, station_id: int | None, answer: Frame | None) -> None:
         if station_id is not None and answer is not None:
@@ -864,14 +898,25 @@ class Seat:
 
     def _ask_through_north(self, forwarder: Forwarder, frame: Frame, north: North) -> None:
         def call(action: str, payload: Any, told: Told) -> None:
-            if not self.tell(action, _encode(payload), told):
+            request = _numbers(payload)
+            limits = self.limits
+            if limits is not None and limits.handles(action):
+                limits.asked(forwarder.upstream.name, action, request, lambda said: told(_as_frame(said)))
+                return
+            if limits is not None:
+                try:
+                    request = limits.without_profile(forwarder.upstream.name, action, request)
+                except RpcError:
+                    told(None)
+                    return
+            if not self.tell(action, request, told):
                 told(None)
 
         def done(response: Any, error: RpcError | None) -> None:
             if error is not None:
                 self._refuse_up(forwarder, frame, error)
             else:
-                forwarder.answer(write_result(frame.id, _encode(response)))
+                forwarder.answer(write_result(frame.id, _numbers(response)))
 
         self.around.counters.down += 1
         north.down(frame.action, frame.payload, call, done)
@@ -915,7 +960,19 @@ class Seat:
             downlink.send(write_result(frame.id, self.north.answer(frame.action, frame.payload, answer.payload, None)))
             return
         self.around.counters.passed_back += 1
-        downlink.send(answer.raw)
+        downlink.send(answer.raw if answer.kind == frames.CALLRESULT else self._refusal(answer, frame.id))
+
+    def _refusal(self, answer: Frame, message_id: str) -> bytes:
+        """The authority's CALLERROR: as it came, or with the code as the station's version spells it."""
+        if self.north is not None:
+            error = RpcError(canonical_code(error_code(answer)), "the central system refuses it")
+            return write_error(frames.CALLERROR, message_id, error, self.version)
+        return answer.raw if message_id == answer.id else frames.with_id(answer, message_id)
+
+
+def _as_frame(said: bytes | RpcError) -> Frame | None:
+    """An answer that is given here, as the station's would be."""
+    return None if isinstance(said, RpcError) else Frame(frames.CALLRESULT, "", "", said, said)
 
 
 def _clock(now: int) -> bytes:
