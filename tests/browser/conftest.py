@@ -31,7 +31,7 @@ PHONE = {"width": 390, "height": 844}
 expect.set_options(timeout=30_000)
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium-headless-shell")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 # station, version, model, connectors as (status, charging state, W, Wh, SoC in 0.1 %, minutes)

@@ -171,7 +171,7 @@ def test_the_signature_of_the_guide_is_ours():
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium-headless-shell")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser.new_page(viewport={"width": 1280, "height": 800})
         browser.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
+from functools import cache, partial
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
@@ -19,14 +19,18 @@ from .view import STATIC, compile_templates, missing_libraries
 log = logging.getLogger(__name__)
 
 
+@cache
+def _files() -> Router:
+    return create_static_files_router(
+        path="/static", directories=[STATIC], include_in_schema=False, cache_control=None, send_as_attachment=False
+    )
+
+
 def create_app(context: ApiContext) -> Litestar:
     """What `pilotwire run` serves over HTTP."""
     if missing := missing_libraries():
         log.warning("the console lacks %s: run python tools/build_frontend.py", ", ".join(missing))
-    files = create_static_files_router(
-        path="/static", directories=[STATIC], include_in_schema=False, cache_control=None, send_as_attachment=False
-    )
-    app = create_api(context, extra=[*HANDLERS, files])
+    app = create_api(context, extra=[*HANDLERS, _files()])
     app.exception_handlers[HTTPException] = unrouted
     app.state.first.append(partial(compile_templates, "overview/index.html"))
     app.state.warm.insert(0, compile_templates)
