@@ -161,6 +161,11 @@ class DeviceDriver:
         """The file's points and commands; a SunSpec device has none until its models are found."""
         return self._layout
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still to be read of what is read seldom."""
+        return self._walk is not None or self._once or bool(self._later)
+
     def points(self) -> Points:
         return self._values
 
@@ -241,7 +246,7 @@ class DeviceDriver:
         if self._gone and min(self._gone.values()) <= now:
             self._plan()
         blocks = [(block, self._rank()) for block in self._blocks["fast"]]
-        if now >= self._slow_at:
+        if now >= self._slow_at and not self._later:
             self._slow_at = now + self.pace.slow_ms
             self._later = [*self._blocks["slow"], *(self._blocks["once"] if self._once else [])]
             self._once = False
