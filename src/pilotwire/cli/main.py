@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tail": ("tail", "watch frames as they pass"),
     "decode": ("decode", "explain OCPP frames, EXI (`decode exi`), captures (`decode v2g`), CAN logs (`decode can`)"),
     "explain": ("explain", "say why a charging session ended, from a capture or a CAN log"),
+    "device": ("device", "Modbus chargers, meters, inverters, batteries: list, show, find, test, simulate"),
     "dbc": ("dbc", "print the messages of CHAdeMO or GB/T 27930 as a DBC file"),
     "encode": ("encode", "write an EXI stream (`encode exi`)"),
     "pki": ("pki", "make a whole test PKI of Plug & Charge"),
