@@ -48,21 +48,13 @@ class Central:
         self.subprotocols: list[str] = []
         self.more: dict[str, dict[str, Any]] = {}
         self.opened_times = 0
+        self.started: dict[str, int] = {}
 
     def admit(self, handshake: Any) -> Any:
         self.handshakes.append(handshake)
-        return self
+        return Line(self)
 
-    def opened(self, link: Any) -> None:
-        self.link = link
-        self.opened_times += 1
-
-    def closed(self, code: int, reason: str) -> None:
-        self.link = None
-
-    def pong(self) -> None: ...
-
-    def frame(self, data: bytes) -> None:
+    def frame(self, line: Line, data: bytes) -> None:
         self.raw.append(data)
         parts = json.loads(data)
         if parts[0] != 2:
@@ -72,10 +64,10 @@ class Central:
         self.calls.append((int(self.scheduler.now()), message_id, action, payload))
         if self.refuse.get(action, 0) > 0:
             self.refuse[action] -= 1
-            self.link.send(json.dumps([4, message_id, "InternalError", "scripted", {}]).encode())
+            line.link.send(json.dumps([4, message_id, "InternalError", "scripted", {}]).encode())
         elif action not in self.silent:
             answer = self.answer(action, payload) | self.more.get(action, {})
-            self.link.send(json.dumps([3, message_id, answer]).encode())
+            line.link.send(json.dumps([3, message_id, answer]).encode())
 
     def answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         now = to_rfc3339(int(self.scheduler.now()))
@@ -86,8 +78,11 @@ class Central:
         if action == "Authorize":
             return {"idTagInfo" if self.version == "1.6" else "idTokenInfo": {"status": self.status}}
         if action == "StartTransaction":
-            self.next_transaction += 1
-            return {"transactionId": self.next_transaction, "idTagInfo": {"status": self.status}}
+            key = json.dumps(payload)
+            if key not in self.started:  # a repetition is no second transaction
+                self.next_transaction += 1
+                self.started[key] = self.next_transaction
+            return {"transactionId": self.started[key], "idTagInfo": {"status": self.status}}
         if action == "TransactionEvent" and "idToken" in payload:
             return {"idTokenInfo": {"status": self.status}}
         if action == "DataTransfer":
@@ -104,6 +99,27 @@ class Central:
 
     def answered(self, message_id: str) -> list[Any]:
         return next(parts for parts in self.answers if parts[1] == message_id)
+
+
+class Line:
+    """One connection to a central system; an old one may look open to it for a while."""
+
+    def __init__(self, central: Central) -> None:
+        self.central = central
+        self.link: Any = None
+
+    def opened(self, link: Any) -> None:
+        self.link = self.central.link = link
+        self.central.opened_times += 1
+
+    def frame(self, data: bytes) -> None:
+        self.central.frame(self, data)
+
+    def pong(self) -> None: ...
+
+    def closed(self, code: int, reason: str) -> None:
+        if self.central.link is self.link:
+            self.central.link = None
 
 
 class Raw:

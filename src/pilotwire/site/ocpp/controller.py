@@ -8,7 +8,7 @@ controller.status()               for pages and metrics
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 from random import Random
@@ -128,8 +128,9 @@ class LocalController:
         """Known stations only, credentials before the upgrade."""
         key = StationKey(handshake.tenant, handshake.identity)
         known = self._known.get(key)
-        refusal = judge(known, handshake)
         seat = self.seats.get(key)
+        set_later, moved = ((), False) if seat is None else (seat.notes.passwords, seat.notes.moved)
+        refusal = judge(known, handshake, set_later, moved=moved)
         if refusal is not None or seat is None:
             self.counters.refused += 1
             return refusal or UNKNOWN
@@ -142,6 +143,7 @@ class LocalController:
         self.counters.admitted += 1
         if handshake.user is not None and handshake.password is not None:
             seat.credential = (handshake.identity, handshake.password)
+            seat.came_with(handshake.password)
         return seat.receiver(version, handshake.peer)
 
     # ── looking on ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,11 +186,18 @@ def _shown(seat: Seat) -> StationStatus:
     )
 
 
-def judge(known: KnownStation | None, handshake: Handshake) -> Refuse | None:
-    """Why a station is not let in; None: it is. An unknown one takes as long as a wrong password."""
-    given = handshake.password or b""
+def judge(
+    known: KnownStation | None, handshake: Handshake, set_later: Sequence[str] = (), *, moved: bool = False
+) -> Refuse | None:
+    """Why a station is not let in; None: it is. An unknown one takes as long as a wrong password.
+
+    `set_later`: hashes of the password that an upstream has set since; `moved`: it alone counts.
+    """
+    given = sha256(handshake.password or b"").hexdigest()
     expected = "" if known is None else known.password_sha256
-    right = compare_digest(sha256(given).hexdigest(), expected.lower())
+    right = compare_digest(given, expected.lower()) and not moved
+    for each in set_later:
+        right = compare_digest(given, each) or right
     if known is None:
         return UNKNOWN
     profile = known.security_profile

@@ -54,7 +54,7 @@ class UpstreamDialer:
         """See `Dialer.dial`."""
         upstream, seat, dialer = self._upstream, self._seat, self._dialer
         password = seat.known.passwords.get(upstream.name, upstream.password)
-        if password is not None:
+        if password is not None and not (seat.notes.moved and upstream is seat.around.config.upstreams[0]):
             dialer.user, dialer.password = upstream.user or seat.known.identity, password.encode()
         elif seat.credential is not None:
             dialer.user, dialer.password = upstream.user or seat.credential[0], seat.credential[1]

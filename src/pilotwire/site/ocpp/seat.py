@@ -14,7 +14,9 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
@@ -43,6 +45,7 @@ from .tokens import ACCEPTED, TokenBook
 
 _SUBPROTOCOL: Mapping[VersionName, str] = {"1.6": "ocpp1.6", "2.0.1": "ocpp2.0.1", "2.1": "ocpp2.1"}
 _RECENT = 24
+_TAKEN = ("Accepted", "RebootRequired")
 _encode = msgspec.json.encode
 _numbers = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -66,6 +69,10 @@ class Notes(msgspec.Struct):
     links: list[Link] = []
     recent: dict[str, str] = {}
     """Fingerprint → what was answered, of the last messages."""
+    passwords: list[str] = []
+    """SHA-256 of the password that an upstream has set lately; which of them the station takes it for is not known."""
+    moved: bool = False
+    """It has come with that: the configured one is dead."""
     stop: list[str] = []
     """Sessions that the authority has refused and that still have to be ended."""
     north: msgspec.Raw = msgspec.Raw(b"null")
@@ -854,6 +861,7 @@ class Seat:
                 if not downlink.is_open:
                     self._refuse_up(forwarder, frame, RpcError(INTERNAL_ERROR, "the station has gone"))
                 return
+            self._new_password(frame.action, frame.payload, answer)
             if forwarder is self.authority:
                 self.obeyed(frame.action, frame.payload, answer)
             self.around.counters.passed_back += 1
@@ -896,6 +904,38 @@ class Seat:
             return
         self._save_book()
 
+    def _new_password(self, action: str, payload: bytes, answer: Frame) -> None:
+        """An upstream has given the station another password: it will come here with that too. Kept as a hash."""
+        if answer.kind != frames.CALLRESULT:
+            return
+        found: list[bytes] = []
+        if action == "ChangeConfiguration":
+            told = frames.value(payload, "value")
+            status = frames.value(answer.payload, "status")
+            if frames.value(payload, "key") == "AuthorizationKey" and status in _TAKEN and isinstance(told, str):
+                found.append(told.encode(errors="replace"))
+                with suppress(ValueError):
+                    found.append(bytes.fromhex(told))
+        elif action == "SetVariables":
+            rows = frames.value(payload, "setVariableData")
+            results = frames.value(answer.payload, "setVariableResult")
+            if isinstance(rows, list) and isinstance(results, list):
+                for row, result in zip(rows, results, strict=False):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+                    with suppress(KeyError, TypeError, AttributeError):
+                        named = row["component"]["name"], row["variable"]["name"]
+                        if named == ("SecurityCtrlr", "BasicAuthPassword") and result["attributeStatus"] in _TAKEN:
+                            found.append(row["attributeValue"].encode())
+        if found:
+            self.notes.passwords = [sha256(each).hexdigest() for each in found]
+            self.notes.moved = False
+            self.save()
+
+    def came_with(self, password: bytes) -> None:
+        """The station was let in with that password."""
+        if not self.notes.moved and sha256(password).hexdigest() in self.notes.passwords:
+            self.notes.moved = True
+            self.save()
+
     def _ask_through_north(self, forwarder: Forwarder, frame: Frame, north: North) -> None:
         def call(action: str, payload: Any, told: Told) -> None:
             request = _numbers(payload)
@@ -909,7 +949,13 @@ class Seat:
                 except RpcError:
                     told(None)
                     return
-            if not self.tell(action, request, told):
+
+            def answered(answer: Frame | None) -> None:
+                if answer is not None:
+                    self._new_password(action, request, answer)
+                told(answer)
+
+            if not self.tell(action, request, answered):
                 told(None)
 
         def done(response: Any, error: RpcError | None) -> None:
