@@ -91,28 +91,46 @@ def test_min_pv_has_its_minimum_at_night_and_more_by_day() -> None:
     assert pool(here.tick(-8, seconds=20)) == 8 * KW - 4_140_000
 
 
-def test_cars_start_one_after_the_other_and_the_last_stops_first() -> None:
+def test_all_that_fit_start_together_and_the_last_stops_first() -> None:
     here = table(pv("E0"), pv("E1"), pv("E2"))
-    found = here.tick(-20, seconds=75)
-    assert on(found) == ["E0"]
-    assert on(here.tick(-20, seconds=65)) == ["E0", "E1"]
-    assert on(here.tick(-20, seconds=65)) == ["E0", "E1", "E2"]
-    assert on(here.tick(-9, seconds=182)) == ["E0", "E1"]
-    assert on(here.tick(-9, seconds=600)) == ["E0", "E1"]
-    assert on(here.tick(1, seconds=182)) == ["E0"]
+    drawn = {"E0": 4.14, "E1": 4.14}
+    assert on(here.tick(-9, seconds=75)) == ["E0", "E1"]
+    assert on(here.tick(-4, drawn, seconds=600)) == ["E0", "E1"]  # 12.28 kW: not three times 4.14
+    assert on(here.tick(-5, drawn, seconds=85)) == ["E0", "E1", "E2"]
+    drawn["E2"] = 4.14
+    found = here.tick(3, drawn, seconds=179)
+    assert on(found) == ["E0", "E1", "E2"] and rules(found, "E0") == ["surplus_off_soon"]
+    assert on(here.tick(3, drawn, seconds=2)) == ["E0", "E1"]
+    assert on(here.tick(-1, {"E0": 4.14, "E1": 4.14}, seconds=600)) == ["E0", "E1"]
+
+
+def test_when_the_sun_is_gone_all_stop_after_one_delay() -> None:
+    ids = [f"E{at}" for at in range(8)]
+    here = table(*(pv(id) for id in ids))
+    assert on(here.tick(-40, seconds=75)) == ids
+    drawn = dict.fromkeys(ids, 4.14)
+    assert on(here.tick(34, drawn, seconds=180)) == ids
+    assert on(here.tick(34, drawn, seconds=2)) == []
 
 
 def test_a_car_of_higher_priority_takes_the_place_of_a_lower_one() -> None:
-    here = table(pv("E0"))
+    here = table(pv("E0"), pv("E1", "off"))
     here.tick(-5, seconds=75)
-    here = Table(Config(tree=tree(evse("E0"), evse("E1")), surplus=PV), [pv("E0"), pv("E1", priority=1)])
-    here.tick(-5, seconds=3)
-    alone = table(pv("E0"))
-    alone.tick(-5, seconds=75)
-    here.state = alone.state
-    here.at_s = alone.at_s
+    here.wishes = [pv("E0"), pv("E1", priority=1)]
+    assert on(here.tick(-0.86, {"E0": 4.14}, seconds=40)) == ["E0"]
+    assert on(here.tick(-0.86, {"E0": 4.14}, seconds=25)) == ["E1"]
+    here.wishes = [pv("E0"), pv("E1")]
+    assert on(here.tick(-0.86, {"E1": 4.14}, seconds=200)) == ["E1"]  # of the same rank: who is on stays
+
+
+def test_a_car_that_is_full_keeps_nobody_waiting() -> None:
+    here = table(pv("E0"), pv("E1"))
+    here.tick(-5, seconds=75)
+    assert on(here.tick(-5, {"E0": 0}, seconds=55)) == ["E0"]
     found = here.tick(-5, {"E0": 0}, seconds=75)
-    assert on(found) == ["E1"]
+    assert on(found) == ["E0", "E1"] and pool(found) == 860_000
+    # It wakes up: that is too much for both.
+    assert on(here.tick(3.28, {"E0": 4.14, "E1": 4.14}, seconds=182)) == ["E0"]
 
 
 def test_one_conductor_when_three_are_too_many() -> None:

@@ -90,22 +90,31 @@ class DemandState(msgspec.Struct, frozen=True):
 
 
 class SurplusCar(msgspec.Struct, frozen=True):
-    """Of a car that follows the surplus. `since_ms`: since when the opposite has been called for."""
+    """Of a car that follows the surplus. `phases_since_ms`: since when other conductors have been called for.
+
+    `idle_ms`: since when it has drawn nothing though it is on.
+    """
 
     on: bool = False
-    since_ms: int | None = None
     phases: Literal[1, 3] | None = None
     phases_since_ms: int | None = None
+    idle_ms: int | None = None
 
 
 _CARS: Mapping[str, SurplusCar] = {}
 
 
 class SurplusState(msgspec.Struct, frozen=True):
-    """`given_mw` is what the pool was told; it rises to `low_mw`, the least seen since `low_since_ms`."""
+    """`given_mw` is what the pool was told; it rises to `low_mw`, the least seen since `low_since_ms`.
+
+    `short_ms`: since when the minimum of those that are on has not been there; `enough_ms`: since when there has been
+    the minimum of one more. `changed_ms`: the last decision.
+    """
 
     cars: Mapping[str, SurplusCar] = _CARS
     changed_ms: int | None = None
+    short_ms: int | None = None
+    enough_ms: int | None = None
     given_mw: int = 0
     low_mw: int | None = None
     low_since_ms: int = 0

@@ -117,7 +117,7 @@ def resumed(site: Site, state: SteeringState, now: Moment) -> SteeringState:
                 window = msgspec.structs.replace(window, limit_mw=None)
             demands[contract.id] = DemandState(tracker, window, known.months)
     cars = {
-        id: msgspec.structs.replace(car, since_ms=None, phases_since_ms=None) for id, car in state.surplus.cars.items()
+        id: msgspec.structs.replace(car, phases_since_ms=None, idle_ms=None) for id, car in state.surplus.cars.items()
     }
     inverters = {id: InverterState(each.limit_mw) for id, each in state.inverters.items()}
     return SteeringState(demands, SurplusState(cars=cars), {}, inverters, state.interventions, None)
@@ -198,7 +198,7 @@ def _surplus(
     pool = [each.evse.id for each in members]
     throttled = curtailed(site, measured, state.inverters, now)
     found, calmed = sun(site, config, flow, measured, pool, throttled, state.surplus, now)
-    return found, share(site, config, members, found, calmed, now)
+    return found, share(site, config, members, flow.cars, found, calmed, now)
 
 
 def _minimal(shaped: Shaped) -> Demand:

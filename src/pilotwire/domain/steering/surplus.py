@@ -75,9 +75,10 @@ def _phases(site: Site, config: Surplus, flow: Flows, pool: Iterable[str], held_
     volts = node.meter.voltage_mv or site.voltage_mv
     each = (node.batteries_mw - config.residual_mw - max(0, held_mw)) * 1_000 // (3 * volts)
     free = [-ma + each for ma in node.meter.phases_ma]
+    below = set(site.evses_below[config.node])
     for id in pool:
         evse, power = site.evses[id], flow.cars.get(id)
-        if power is None or id not in site.evses_below[config.node]:
+        if power is None or id not in below:
             continue
         used = flow.wishes[id].demand.phases if id in flow.wishes else evse.phases
         on = site.topology.phases(evse, used)
