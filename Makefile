@@ -1,6 +1,6 @@
 # Pilotwire. `make run` brings up a charging network; `make test` runs every test. Both set up all they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint pytest generate ledger timers bench soak fuzz lock clean setup setup-test
+.PHONY: help run test lint rules types pytest generate ledger timers bench soak fuzz lock clean setup setup-test
 
 # Servers are started hundreds of times: their modules are compiled once, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,18 +20,24 @@ setup-test:
 run: setup ## Bring up the central system, the console and a living demo site (ARGS="--no-demo" and so on)
 	@.venv/bin/pilotwire run --data data $(ARGS)
 
-test: setup-test lint pytest ## Set up, lint and run every test
+test: setup-test rules ## Set up, lint and run every test
+	@$(MAKE) --no-print-directory --jobs=2 types pytest
 
-lint: setup-test ## ruff, pyright, import rules, generated code
+lint: setup-test rules types ## ruff, pyright, import rules, generated code
+
+rules: setup-test
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@node_modules/.bin/pyright
 	@.venv/bin/lint-imports
 	@$(PY) tools/generate_ocpp.py --check
 	@$(PY) tools/generate_v2g.py --check
 	@$(PY) tools/generate_client.py --check
 	@$(PY) tools/make_ledger.py --check
 	@$(PY) tools/make_timers.py --check
+
+# The tests wait for more than they compute: the types are checked meanwhile.
+types: setup-test
+	@node_modules/.bin/pyright
 
 pytest: setup-test
 	@$(PY) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
