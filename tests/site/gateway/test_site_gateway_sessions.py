@@ -10,7 +10,9 @@ from tests.site.gateway.gateway_world import Gateway
 from pilotwire.core.errors import ConfigError
 from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.protocols.ocpp.v201 import messages as v201
+from pilotwire.site.facades.orders import EvseOrder, ExternalLimits
 from pilotwire.site.gateway.config import GatewayConfig
+from pilotwire.site.gateway.gateway import to_limits
 from pilotwire.site.ports import Abilities
 
 BOTH = pytest.mark.parametrize("version", ["1.6", "2.0.1"])
@@ -278,3 +280,22 @@ def test_a_dc_charger_is_told_power():
     world.charger.plug()
     world.run(5)
     assert world.charger.offers[-1][1] == 50_000_000
+
+
+def test_set_points_as_limits_of_the_control_loop():
+    world = Gateway("1.6")
+    limits = ExternalLimits()
+    tell = to_limits({"bay-1": world.charger}, limits, world.scheduler)
+    tell("bay-1", 16_000, 60_000)
+    now = int(world.scheduler.now())
+    assert limits.at(now).evses == {"bay-1": EvseOrder(maximum_ma=16_000, source="ocpp csms")}
+    assert limits.at(now + 60_000).evses["bay-1"].maximum_ma == 0, "a gateway that is gone lets nobody charge"
+    tell("bay-1", 0, 60_000)
+    assert not limits.at(now).evses["bay-1"].enable
+
+
+def test_a_charger_that_does_not_take_its_set_point_is_said():
+    world = Gateway("1.6", free_vend=True, token="FREE")
+    world.charger.online = False
+    world.run(30)
+    assert any("did not take 0" in each for each in world.said)

@@ -35,6 +35,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     """Which registers it was written to."""
     client: str
+    via: str = "modbus"
+    """By which way it came."""
     node: str = ""
     evse: str = ""
     phases_ma: Phases | None = None
@@ -150,7 +152,7 @@ class ExternalLimits:
             alive = _alive(order, now)
             amps = order.phases_ma if alive else order.after_ma
             power = order.power_mw if alive else order.after_mw
-            source = f"modbus {order.client}" if alive else f"modbus {order.client}, expired"
+            source = f"{order.via} {order.client}" + ("" if alive else ", expired")
             if order.node:
                 if amps is not None or power is not None:
                     limits.setdefault(order.node, []).append(Limit(source=source, phases_ma=amps, power_mw=power))

@@ -329,12 +329,15 @@ def product_units(
     channel: str,
     config: ProductConfig,
 ) -> dict[int, ProductUnit]:
-    """The units that serve `drivers`, the first at unit `first` (None: the product's own). A product with several
+    """The units that serve `drivers`, the first at unit `first` (None: the product's own, or 1
+    where there is no room behind that). A product with several
     outlets in one unit has them there; otherwise each EVSE is a unit of its own, one after the other.
 
     Raises ConfigError for more EVSEs than the product has outlets.
     """
     start = device.modbus.unit if first is None else first
+    if first is None and start + len(drivers) > 256:
+        start = 1  # a product that is unit 255 can be there once only
     outlets = device.outlets
     if outlets is not None and not outlets.units:
         if len(drivers) > outlets.count:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -11,6 +13,7 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import Scheduler
 from pilotwire.protocols.modbus.server import ServerConfig
 from pilotwire.site.devices.load import LIBRARY, load_device
+from pilotwire.site.devices.schema import DeviceFile
 from pilotwire.site.ports import EvseDriver
 from pilotwire.transport.modbus.guard import LOOPBACK, Access, Audit, Guard
 from pilotwire.transport.modbus.server import Server
@@ -145,6 +148,11 @@ def _alfen_station(made: _Made) -> Mapping[int, Served]:
     return {made.first(200): unit}
 
 
+@cache
+def _device(path: Path) -> DeviceFile:
+    return load_device(path)
+
+
 def _product(made: _Made) -> Mapping[int, Served]:
     wanted = _SHORT.get(made.config.map, made.config.map)
     found = (
@@ -152,7 +160,7 @@ def _product(made: _Made) -> Mapping[int, Served]:
     )
     if found is None:
         raise ConfigError(f"there is no map {wanted!r}: there are {', '.join((*_MAPS, *_SHORT))} and all devices")
-    device = load_device(found)
+    device = _device(found)
     if device.sunspec is not None:
         raise ConfigError(f"{wanted} is walked by SunSpec models: serve the map sunspec")
     return product_units(device, made.config.unit, made.drivers, made.limits, made.channel, made.config.product)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import Scheduler, Timer
+from pilotwire.site.facades.orders import ExternalLimits, Order, each
 from pilotwire.site.ports import EvseDriver, Told
 
 from .config import GatewayConfig
@@ -19,7 +20,7 @@ from .meter import RegisterMeter
 from .outlet import Outlet
 from .ports import Memory, SetPoint, StationSide
 
-__all__ = ["Gateway", "to_driver"]
+__all__ = ["Gateway", "to_driver", "to_limits"]
 
 
 class Gateway:
@@ -37,16 +38,16 @@ class Gateway:
         unlock: Callable[[str], None] | None = None,
         reset: Callable[[], None] | None = None,
     ) -> None:
-        """`tell` is given the set-points: `to_driver(...)`, or the control loop's limits. `told` hears in words what an
-        operator should know. `unlock` opens the lock of an EVSE by its driver's id, where the charger can do that,
-        `reset` restarts it. Raises ConfigError for an EVSE without a driver."""
-        missing = [each for each in config.evses if each not in drivers]
+        """`tell` is given the set-points: `to_driver(...)`, or `to_limits(...)` where a control loop commands. `told`
+        hears in words what an operator should know. `unlock` opens the lock of an EVSE by its driver's id, where the
+        charger can do that, `reset` restarts it. Raises ConfigError for an EVSE without a driver."""
+        missing = [name for name in config.evses if name not in drivers]
         if missing:
             raise ConfigError(f"station {config.identity}: there is no EVSE {missing[0]!r}")
         self.config = config
         self.outlets: Sequence[Outlet] = tuple(
-            Outlet(number, config, drivers[each], tell, self._later, told)
-            for number, each in enumerate(config.evses, 1)
+            Outlet(number, config, drivers[name], tell, self._later, told)
+            for number, name in enumerate(config.evses, 1)
         )
         self._scheduler = scheduler
         self._memory = memory
@@ -76,9 +77,9 @@ class Gateway:
     def attach(self, station: StationSide, power_on: Callable[[], None]) -> None:
         """The station is there: take up what was stored, switch it on, and look at the charger from now on."""
         stored = dict(self._memory.load())
-        for each in self.outlets:
-            running = f"session.{each.number}" in stored
-            each.restore(stored.get(f"gateway.{each.number}"), station, running=running)
+        for outlet in self.outlets:
+            running = f"session.{outlet.number}" in stored
+            outlet.restore(stored.get(f"gateway.{outlet.number}"), station, running=running)
         power_on()
         self._poll()
 
@@ -92,8 +93,8 @@ class Gateway:
     def _poll(self) -> None:
         self._timer = self._scheduler.call_later(self.config.poll_ms, self._poll)
         now = int(self._scheduler.now())
-        for each in self.outlets:
-            each.look(now)
+        for outlet in self.outlets:
+            outlet.look(now)
 
     def _later(self, then: Callable[[], None]) -> None:
         def due() -> None:
@@ -103,6 +104,34 @@ class Gateway:
         if len(self._soon) < 2 * len(self.outlets):  # one that waits sees all that has changed before it
             timer = self._scheduler.call_later(0, due)
             self._soon.append(timer)
+
+
+def to_limits(
+    drivers: Mapping[str, EvseDriver], limits: ExternalLimits, scheduler: Scheduler, *, csms: str = "csms"
+) -> SetPoint:
+    """Set-points as limits of the control loop, which commands the chargers: the lowest counts. `scheduler` has the
+    loop's steady clock."""
+
+    def tell(evse: str, value: int, valid_ms: int) -> None:
+        now = int(scheduler.now())
+        amps = drivers[evse].abilities.unit == "mA"
+        limits.put(
+            Order(
+                channel=f"ocpp/{evse}",
+                client=csms,
+                via="ocpp",
+                evse=evse,
+                phases_ma=each(value) if amps else None,
+                power_mw=None if amps else value,
+                enable=value > 0,
+                until_ms=now + valid_ms,
+                after_ma=each(0) if amps else None,
+                after_mw=None if amps else 0,
+            ),
+            now,
+        )
+
+    return tell
 
 
 def to_driver(drivers: Mapping[str, EvseDriver], failed: Callable[[str], None] = lambda text: None) -> SetPoint:
