@@ -18,6 +18,7 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.domain.energy.demand import Order
 from pilotwire.domain.energy.model import Kind, Rotation
 
+from .ocpp.config import KnownStation, Upstream
 from .typed import Finding, typed
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
@@ -153,6 +154,15 @@ class LogEntry(_Section, frozen=True):
     """How much is lost at most when the power goes; less wears small boxes' memory out."""
 
 
+class OcppEntry(_Section, frozen=True):
+    """The local controller: stations connect to us, we to their central systems in their names."""
+
+    listen: str = "127.0.0.1:9000"
+    """HOST:PORT; a station connects to ws://HOST:PORT/ocpp/IDENTITY."""
+    upstreams: tuple[Upstream, ...] = ()
+    stations: tuple[KnownStation, ...] = ()
+
+
 class SiteConfig(_Section, frozen=True):
     """The whole file."""
 
@@ -165,6 +175,7 @@ class SiteConfig(_Section, frozen=True):
     policy: PolicyEntry = PolicyEntry()
     failsafe: FailsafeEntry = FailsafeEntry()
     log: LogEntry = LogEntry()
+    ocpp: OcppEntry = OcppEntry()
 
 
 def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:

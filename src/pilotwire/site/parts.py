@@ -1,0 +1,239 @@
+"""The drivers of a configuration: Modbus devices and chargers by their files, OCPP chargers by the local controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pilotwire.core.errors import ConfigError
+from pilotwire.core.time import Scheduler
+from pilotwire.transport.modbus.carriers import EndpointDialer, SerialEndpoint, parse_endpoint
+from pilotwire.transport.modbus.link import Link
+
+from .compiled import evse as evse_of
+from .compiled import outlet
+from .config import EvseEntry, SiteConfig
+from .devices.driver import DeviceDriver, client_config
+from .devices.evse import ModbusEvse
+from .devices.load import find_device
+from .devices.schema import DeviceFile
+from .ocpp.config import ControllerConfig
+from .ocpp.controller import LocalController
+from .ocpp.evse import ManagedStation, OcppEvse
+from .ocpp.live import LiveController
+from .ports import Abilities, Device, EvseDriver, EvseStatus, Told
+from .typed import Finding
+
+
+class Resting(ModbusEvse):
+    """A Modbus charger that can be left alone until its watchdog fires (`ports.Restful`)."""
+
+    def rest(self, ms: int) -> None:
+        """See `Restful`."""
+        self.stop()
+        self._scheduler.call_later(ms, self.start)
+
+
+class Named:
+    """An OCPP charger under the site's name for it, its values on the loop's clock; an `EvseDriver`."""
+
+    def __init__(self, id: str, driver: OcppEvse, scheduler: Scheduler, wall: Callable[[], int]) -> None:
+        self.id = id
+        self.driver = driver
+        self._scheduler, self._wall = scheduler, wall
+
+    @property
+    def abilities(self) -> Abilities:
+        return self.driver.abilities
+
+    def status(self) -> EvseStatus:
+        status = self.driver.status()
+        late = int(self._scheduler.now()) - self._wall()
+        if not late:
+            return status
+        points = {
+            name: msgspec.structs.replace(value, at_ms=value.at_ms + late) for name, value in status.points.items()
+        }
+        return msgspec.structs.replace(status, points=points)
+
+    def offer(self, value: int, phases: Literal[1, 3] | None, valid_ms: int, done: Callable[[Told], None]) -> None:
+        self.driver.offer(value, phases, valid_ms, done)
+
+    def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
+        self.driver.failsafe(value, watchdog_ms, done)
+
+
+class Built:
+    """`run.Drivers`. Raises ConfigError where a device file or an endpoint is wrong."""
+
+    def __init__(self, config: SiteConfig, folder: Path, scheduler: Scheduler) -> None:
+        self._config, self._scheduler = config, scheduler
+        self._links: dict[str, Link] = {}
+        self._modbus: list[Resting] = []
+        self._devices: list[DeviceDriver] = []
+        self._ocpp: LiveController | None = None
+        self._named: list[EvseDriver] = []
+        files = dict(_files(config))
+        behind: dict[str, list[DeviceFile]] = {}
+        for entry in (*config.devices, *(each.charger for each in config.evses)):
+            if entry.file is not None and entry.endpoint is not None:
+                behind.setdefault(entry.endpoint, []).append(files[entry.file])
+        for text, devices in behind.items():
+            endpoint = parse_endpoint(text)
+            framing = "rtu" if isinstance(endpoint, SerialEndpoint) else endpoint.framing
+            self._links[text] = Link(EndpointDialer(endpoint), scheduler, client_config(devices, framing))
+        for entry in config.devices:
+            link = self._links[entry.endpoint]
+            self._devices.append(DeviceDriver(entry.id, files[entry.file], link, scheduler, unit=entry.unit))
+        for entry in config.evses:
+            charger = entry.charger
+            if charger.file is not None and charger.endpoint is not None:
+                self._modbus.append(
+                    Resting(
+                        entry.id,
+                        files[charger.file],
+                        self._links[charger.endpoint],
+                        scheduler,
+                        unit=charger.unit,
+                        outlet=charger.connector,
+                        abilities=_abilities(config, entry),
+                    )
+                )
+        if any(entry.charger.ocpp is not None for entry in config.evses):
+            self._ocpp = self._controller(folder)
+
+    def _controller(self, folder: Path) -> LiveController:
+        config = self._config
+        wanted: dict[str, list[EvseEntry]] = {}
+        for entry in config.evses:
+            if entry.charger.ocpp is not None:
+                wanted.setdefault(entry.charger.ocpp, []).append(entry)
+        stations = tuple(
+            msgspec.structs.replace(station, managed=station.managed or station.identity in wanted)
+            for station in config.ocpp.stations
+        )
+        known = {station.identity: station for station in stations}
+        watchdogs = [outlet(config, each).watchdog_ms or 0 for entries in wanted.values() for each in entries]
+
+        def prepare(controller: LocalController) -> None:
+            for identity, entries in wanted.items():
+                if identity not in known:
+                    continue  # `findings` has said so; its EVSEs are marked as never heard
+                unit = ManagedStation(
+                    controller.seat(identity, known[identity].tenant),
+                    {each.charger.connector: _abilities(config, each) for each in entries},
+                    sample_s=5,
+                )
+                for each in entries:
+                    driver = unit.drivers[each.charger.connector]
+                    self._named.append(Named(each.id, driver, self._scheduler, controller.around.now))
+
+        made = LiveController(
+            ControllerConfig(
+                upstreams=config.ocpp.upstreams,
+                stations=stations,
+                failsafe_s=max(max(watchdogs, default=60_000) // 1_000, 1),
+            ),
+            folder / "ocpp.db",
+        )
+        prepare(made.controller)
+        return made
+
+    @property
+    def evses(self) -> Sequence[EvseDriver]:
+        return [*self._modbus, *self._named]
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return self._devices
+
+    async def start(self) -> None:
+        """Links dial, drivers ask, stations may come. Raises ConfigError where the port is taken."""
+        for link in self._links.values():
+            link.start()
+        for driver in (*self._devices, *self._modbus):
+            driver.start()
+        if self._ocpp is not None:
+            host, _, port = self._config.ocpp.listen.rpartition(":")
+            try:
+                await self._ocpp.start(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by name
+            except (OSError, ValueError) as error:
+                raise ConfigError(f"ocpp.listen {self._config.ocpp.listen}: cannot listen there: {error}") from error
+
+    async def stop(self) -> None:
+        """Nobody is spoken to any more."""
+        for driver in (*self._devices, *self._modbus):
+            driver.stop()
+        for link in self._links.values():
+            link.close()
+        if self._ocpp is not None:
+            await self._ocpp.stop()
+
+
+def _files(config: SiteConfig) -> Iterator[tuple[str, DeviceFile]]:
+    """Each file that is named, once. Raises ConfigError."""
+    names = {entry.file for entry in config.devices}
+    names |= {entry.charger.file for entry in config.evses if entry.charger.file is not None}
+    for name in sorted(names):
+        yield name, find_device(name)
+
+
+def _abilities(config: SiteConfig, entry: EvseEntry) -> Abilities:
+    made, out = evse_of(entry), outlet(config, entry)
+    return Abilities(
+        unit=made.unit,
+        minimum=made.minimum,
+        maximum=made.maximum,
+        step=made.step,
+        phases=made.phases,
+        failsafe=out.failsafe if out.has_failsafe else None,
+        watchdog_ms=out.watchdog_ms,
+    )
+
+
+def findings(config: SiteConfig) -> list[Finding]:
+    """What is wrong with the device files, the endpoints and the stations that a configuration names."""
+    found: list[Finding] = []
+    named = [(f"devices[{each.id}]", each.file, each.endpoint) for each in config.devices]
+    named += [(f"evses[{each.id}].charger", each.charger.file, each.charger.endpoint) for each in config.evses]
+    for where, file, endpoint in named:
+        try:
+            if file is not None:
+                find_device(file)
+        except ConfigError as error:
+            found.append(Finding(f"{where}.file", str(error)))
+        try:
+            if endpoint is not None:
+                parse_endpoint(endpoint)
+        except ConfigError as error:
+            found.append(Finding(f"{where}.endpoint", str(error)))
+    if found:
+        return found
+    files = dict(_files(config))
+    known = {station.identity for station in config.ocpp.stations}
+    for each in config.evses:
+        charger = each.charger
+        if charger.ocpp is not None and charger.ocpp not in known:
+            text = f"station {charger.ocpp} may not connect: enter it below ocpp.stations"
+            found.append(Finding(f"evses[{each.id}].charger.ocpp", text))
+        if charger.file is None:
+            continue
+        if each.has_failsafe:
+            found += [Finding(f"evses[{each.id}]", text) for text in _fallback(config, each, files[charger.file])]
+    return found
+
+
+def _fallback(config: SiteConfig, entry: EvseEntry, device: DeviceFile) -> Iterator[str]:
+    """What of its fail-safe a charger cannot do, by its file."""
+    out, able = outlet(config, entry), device.abilities
+    fixed = None if able is None else able.watchdog_ms
+    if "watchdog_ms" not in device.commands and (fixed is None or fixed > (out.watchdog_ms or 0)):
+        has = "has no watchdog" if fixed is None else f"has a watchdog of {fixed / 1000:g} s that cannot be set"
+        yield f"{device.id} {has}; say has_failsafe: false, so that it counts with its maximum, or set watchdog_s"
+    unit = "failsafe_mw" if entry.current == "DC" else "failsafe_ma"
+    value = None if able is None else getattr(able, unit)
+    if unit not in device.commands and (value is None or value > out.failsafe):
+        yield f"{device.id} cannot be told what to fall back to; say has_failsafe: false, so that it counts so"
