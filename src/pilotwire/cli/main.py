@@ -10,6 +10,7 @@ from importlib import import_module
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "everything on one machine: central system, console and a living demo site"),
     "csms": ("run", "the central system alone (run without the demo)"),
+    "site": ("site", "one site: fuses, chargers, meters, each second; `site demo` shows it"),
     "station": ("station", "one simulated charging station, or thousands, against any central system"),
     "ev": ("ev", "a vehicle that charges at any station by ISO 15118 or DIN 70121"),
     "stations": ("stations", "add, list or show stations"),
