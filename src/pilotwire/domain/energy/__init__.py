@@ -15,7 +15,7 @@ from .failsafe import Overload, Part, check
 from .losses import STATES, Deadlines, InForce, Remote, Substitution, Written, substitute
 from .model import Evse, Limit, Load, Node, Resource, SiteTree, Switching, Tenant
 from .reasons import Reason
-from .state import EvseState, Phasing, State
+from .state import Evidence, EvseState, Phasing, State
 from .topology import Topology, prepare
 from .validation import Fault, faults_of
 
@@ -24,6 +24,7 @@ __all__ = [
     "Allocation",
     "Deadlines",
     "Demand",
+    "Evidence",
     "Evse",
     "EvseState",
     "Fault",

@@ -19,8 +19,9 @@ from .pace import pace
 from .quantise import hand_out, share
 from .reasons import Reason
 from .room import Room, room
+from .rotation import learn, wired
 from .sides import side_loads
-from .state import EvseState, State, tolerance
+from .state import Evidence, EvseState, State, tolerance
 from .switching import advance, aims, begin, has_waited, may_go_up
 from .topology import Terms, Topology
 
@@ -78,13 +79,16 @@ def allocate(
                 seen = msgspec.structs.replace(seen, phasing=phasing)
             if demand is not None:
                 used = min(used, phasing.now)
-        known[id] = (evse, used, seen)
+        known[id] = (wired(topology, evse, used, state.rotations), used, seen)
+    rotations, moves = learn(
+        topology, policy, signals, known, state.evses, state.rotations, state.moves, now
+    )  # for the next tick
     sides = side_loads(topology, policy, signals, known, state.sides, now)
     pools = sorted({demand.pool for demand in wanted.values() if demand.pool is not None})
     limits = room(topology, signals, sides, now, pools)
     for id in signals.lost:
         if id in known:
-            limits.take(limits.limited_terms(topology.worst(known[id][0])), known[id][2].lost_ma)
+            limits.take(limits.limited_terms(topology.worst(topology.members[id])), known[id][2].lost_ma)
     full = list(limits.left)
     cars: list[Car] = []
     gone: dict[str, tuple[EvseState, Terms]] = {}
@@ -93,13 +97,13 @@ def allocate(
         if id in signals.lost:
             continue
         demand = wanted.get(id)
-        lines = _lines(topology, limits, evse, used, None if demand is None else demand.pool)
+        lines = _lines(topology, limits, evse, used, None if demand is None else demand.pool, state.rotations)
         if demand is None:
             gone[id] = (old, lines.tree)
         else:
             car = Car(evse, demand, old, lines, voltage, now.tick_ms)
             if isinstance(evse, Evse) and evse.switching is not None:
-                _aim(car, evse.switching, topology, limits, now.tick_ms)
+                _aim(car, evse.switching, topology, limits, state, now.tick_ms)
             car.rank = rank(car, policy, voltage, topology.count(evse, used), now.utc_ms)
             cars.append(car)
         if not old.infeed_ma and old.settled(now.tick_ms) and (old.drawn_ma or 0) > tolerance(0):
@@ -113,7 +117,7 @@ def allocate(
     for car in cars:
         if isinstance(car.evse, Evse) and car.evse.switching is not None:
             aim = car.aim
-            _switch(car, car.evse.switching, topology, limits, now.tick_ms)
+            _switch(car, car.evse.switching, topology, limits, state, now.tick_ms)
             freed = freed or car.aim is not aim
     if freed:
         hand_out(admitted, limits)  # what one that goes up to three phases has left on its one
@@ -149,7 +153,7 @@ def allocate(
     return Allocation(
         tuple(point for point in points if point.evse in topology.evses),
         {id: reasons[id] for id in sorted(reasons)},
-        State(left, sides),
+        State(left, sides, rotations, moves),
         tuple(point for point in points if point.evse in topology.loads) if topology.loads else (),
     )
 
@@ -165,7 +169,10 @@ def _by_evse(topology: Topology, demands: Iterable[Demand]) -> dict[str, Demand]
     return wanted
 
 
-def _lines(topology: Topology, limits: Room, evse: Member, used: int, pool: str | None) -> Lines:
+def _lines(
+    topology: Topology, limits: Room, evse: Member, used: int, pool: str | None, known: Mapping[str, Evidence]
+) -> Lines:
+    evse = wired(topology, topology.members[evse.id], used, known)
     return Lines(
         used,
         limits.limited_terms(topology.terms(evse, used)),
@@ -173,7 +180,7 @@ def _lines(topology: Topology, limits: Room, evse: Member, used: int, pool: str 
     )
 
 
-def _aim(car: Car, config: Switching, topology: Topology, limits: Room, now_ms: int) -> None:
+def _aim(car: Car, config: Switching, topology: Topology, limits: Room, state: State, now_ms: int) -> None:
     """On how many phases it is to have its share."""
     aim, instead = aims(car.old, config, car.demand, now_ms)
     for count in (aim, instead):
@@ -182,14 +189,14 @@ def _aim(car: Car, config: Switching, topology: Topology, limits: Room, now_ms: 
         used = min(count, car.demand.phases)
         lines = car.on
         if used != lines.phases:
-            lines = _lines(topology, limits, car.evse, used, car.demand.pool)
+            lines = _lines(topology, limits, car.evse, used, car.demand.pool, state.rotations)
         if count is aim:
             car.use(lines)
         else:
             car.instead = lines
 
 
-def _switch(car: Car, config: Switching, topology: Topology, limits: Room, now_ms: int) -> None:
+def _switch(car: Car, config: Switching, topology: Topology, limits: Room, state: State, now_ms: int) -> None:
     """Begins to switch it, to what it has its share on, or to three phases that have had room for long enough."""
     demand, phasing = car.demand, car.phasing
     aim = 1 if car.aim.phases == 1 else 3
@@ -199,7 +206,7 @@ def _switch(car: Car, config: Switching, topology: Topology, limits: Room, now_m
     if car.level and phasing.stage != "switching" and aim != meant:
         car.phasing = begin(phasing, aim, now_ms)
     elif may_go_up(car.old, config, demand, now_ms):
-        three = _lines(topology, limits, car.evse, min(3, demand.phases), demand.pool)
+        three = _lines(topology, limits, car.evse, min(3, demand.phases), demand.pool, state.rotations)
         level = _level_on(car, three, config, limits)
         if not level:
             if phasing.room_ms is not None:

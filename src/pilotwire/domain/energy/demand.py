@@ -52,6 +52,8 @@ class Reading(msgspec.Struct, frozen=True):
 
     phases_ma: Phases
     at_ms: int
+    grid: bool = False
+    """Of an EVSE: whether its currents are known to be in this order, whatever its rotation is."""
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -105,3 +107,5 @@ class Policy(msgspec.Struct, frozen=True):
     time_grain_ms: int = 900_000
     stale_ms: int = 11_000
     """A reading older than this is lost."""
+    noise_ma: int = 2_000
+    """By so much the side loads of a phase may change while a car's current does (see `rotation`)."""

@@ -90,12 +90,86 @@ class EvseState(msgspec.Struct, frozen=True):
         return max(self.infeed_ma, under_way, drawn if drawn > self.infeed_ma + tolerance(self.infeed_ma) else 0)
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What an EVSE drew on each of `count` conductors, and what the meter above showed, at one moment."""
+
+    at_ms: int
+    ma: int
+    phases_ma: Phases
+    count: int
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What speaks for an EVSE's rotation; see `rotation`. Phases are 0, 1, 2."""
+
+    starts: int | None = None
+    """The phase of its L1, by the changes of cars with one conductor,"""
+    start_votes: int = 0
+    """so many of them in a row."""
+    ends: int | None = None
+    """The phase of its L3, by the changes of cars with two conductors, which are not on it,"""
+    end_votes: int = 0
+    voted_ms: int | None = None
+    sure: int = 3
+    base: Seen | None = None
+    """When its current was steady last, before a change."""
+    last: Seen | None = None
+
+    def learned(self, count: int) -> int | None:
+        """What is certain for a car with one conductor (where it is) or two (where it is not)."""
+        if count == 1:
+            return self.starts if self.start_votes >= self.sure else None
+        return self.ends if self.end_votes >= self.sure else None
+
+    def vote(self, count: int, phase: int, at_ms: int, apart_ms: int, sure: int) -> "Evidence":
+        """One more change that speaks for `phase`; one that contradicts takes back all that was learned."""
+        held, votes = (self.starts, self.start_votes) if count == 1 else (self.ends, self.end_votes)
+        other = self.ends if count == 1 else self.starts
+        if (held is not None and held != phase) or other == phase:
+            fresh = Evidence(voted_ms=at_ms, sure=sure, base=self.base, last=self.last)
+            # What contradicts the other kind of evidence is doubtful itself.
+            return fresh if other == phase else fresh._with(count, phase, 1)
+        if self.voted_ms is not None and at_ms - self.voted_ms < apart_ms:
+            return self
+        return msgspec.structs.replace(self, voted_ms=at_ms, sure=sure)._with(count, phase, min(votes + 1, 2 * sure))
+
+    def _with(self, count: int, phase: int, votes: int) -> "Evidence":
+        if count == 1:
+            return msgspec.structs.replace(self, starts=phase, start_votes=votes)
+        return msgspec.structs.replace(self, ends=phase, end_votes=votes)
+
+
+class Moves(msgspec.Struct, frozen=True):
+    """Below a meter: who moved last, when, and when anybody else did."""
+
+    by: str = ""
+    at_ms: int = -1
+    others_ms: int = -1
+
+    def add(self, by: str, at_ms: int) -> "Moves":
+        """One more has moved."""
+        if by == self.by:
+            return Moves(by, at_ms, self.others_ms)
+        return Moves(by, at_ms, max(self.others_ms, self.at_ms))
+
+    def by_others(self, than: str) -> int:
+        """When anybody else moved last; -1: never."""
+        return self.others_ms if self.by == than else self.at_ms
+
+
 _NOBODY: Mapping[str, EvseState] = {}
 _NOWHERE: Mapping[str, Phases] = {}
+_NO_EVIDENCE: Mapping[str, Evidence] = {}
+_STILL: Mapping[str, Moves] = {}
 
 
 class State(msgspec.Struct, frozen=True):
-    """All EVSEs, and the side loads of metered nodes as they were understood last, by id. Empty at the start."""
+    """All EVSEs, and the side loads of metered nodes as they were understood last, by id. Empty at the start.
+
+    `rotations` by EVSE: what speaks for a rotation that is not written down. `moves` by metered node.
+    """
 
     evses: Mapping[str, EvseState] = _NOBODY
     sides: Mapping[str, Phases] = _NOWHERE
+    rotations: Mapping[str, Evidence] = _NO_EVIDENCE
+    moves: Mapping[str, Moves] = _STILL

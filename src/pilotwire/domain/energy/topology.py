@@ -1,8 +1,10 @@
 """A tree that has been checked, laid out so that a tick need not walk it."""
 
+import msgspec
+
 from pilotwire.core.errors import ConfigError
 
-from .model import Evse, Load, Member, Resource, SiteTree
+from .model import Evse, Load, Member, Resource, Rotation, SiteTree
 from .validation import faults_of
 
 ROWS = 10
@@ -44,13 +46,39 @@ class Topology:
             sorted(range(len(tree.nodes)), key=lambda at: -len(self.above[tree.nodes[at].id]))
         )
         """All nodes, each after those below it."""
-        self._terms: dict[tuple[str, int], Terms] = {}
-        self._kinds: dict[tuple[str, int], Terms] = {}
+        self._terms: dict[tuple[str, int, str | None], Terms] = {}
+        self._kinds: dict[tuple[str, int, str | None], Terms] = {}
+        self._turned: dict[tuple[str, str], Evse] = {}
         self._worst: dict[str, Terms] = {}
         self.resources: tuple[tuple[Resource, ...], ...] = tuple(
             tuple(each for each in tree.resources if each.node == node.id) for node in tree.nodes
         )
         """At each node."""
+
+        meters = {at for at, node in enumerate(tree.nodes) if node.metered}
+        self.meter_above: dict[str, str | None] = {
+            id: next((tree.nodes[at].id for at in self.above[member.node] if at in meters), None)
+            for id, member in self.members.items()
+        }
+        """The lowest metered node above each member."""
+        self.unknown: tuple[str, ...] = tuple(
+            sorted(id for id, evse in self.evses.items() if evse.rotation is None and evse.current == "AC")
+        )
+        """EVSEs whose rotation is not written down."""
+        watched = {self.places[node] for id in self.unknown if (node := self.meter_above[id]) is not None}
+        self.watched: dict[str, tuple[str, ...]] = {
+            id: tuple(tree.nodes[at].id for at in self.above[member.node] if at in watched)
+            for id, member in self.members.items()
+        }
+        """The metered nodes above each member by which some rotation can be learned."""
+
+    def turned(self, evse: Evse, rotation: Rotation) -> Evse:
+        """`evse` with this rotation."""
+        key = (evse.id, rotation)
+        known = self._turned.get(key)
+        if known is None:
+            known = self._turned[key] = msgspec.structs.replace(evse, rotation=rotation)
+        return known
 
     def is_tenant(self, row: int) -> bool:
         """Whether the row is of a tenant's quota, not of a node."""
@@ -71,7 +99,7 @@ class Topology:
 
     def terms(self, evse: Member, used: int) -> Terms:
         """What each mA of infeed per phase takes of which rows, from the EVSE's node upwards, the quota last."""
-        key = (evse.id, used)
+        key = (evse.id, used, evse.rotation)
         known = self._terms.get(key)
         if known is None:
             known = self._terms[key] = self._make_terms(evse, used)
@@ -90,7 +118,7 @@ class Topology:
 
     def kinds(self, evse: Member, used: int) -> Terms:
         """What each mA of infeed per phase takes at one place: (kind of the constraint, how much)."""
-        key = (evse.id, used)
+        key = (evse.id, used, evse.rotation)
         known = self._kinds.get(key)
         if known is None:
             known = self._kinds[key] = self._make_kinds(evse, used)
