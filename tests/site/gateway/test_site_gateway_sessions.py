@@ -299,3 +299,56 @@ def test_a_charger_that_does_not_take_its_set_point_is_said():
     world.charger.online = False
     world.run(30)
     assert any("did not take 0" in each for each in world.said)
+
+
+@BOTH
+def test_free_vend_begins_once_with_a_cable(version: str):
+    world = Gateway(version, free_vend=True, token="FREE")
+    world.run(5)
+    world.charger.plug()
+    world.run(60)
+    if version == "1.6":
+        world.csms.command("RemoteStopTransaction", v16.RemoteStopTransactionRequest(transaction_id=7001))
+    else:
+        key = world.csms.heard("TransactionEvent")[0].transaction_info.transaction_id
+        world.csms.command("RequestStopTransaction", v201.RequestStopTransactionRequest(transaction_id=key))
+    world.run(120)
+    assert len(world.sessions()) == 1 and world.charger.drawn_ma == 0
+    world.charger.unplug()
+    world.run(5)
+    world.charger.plug()
+    world.run(60)
+    assert len(world.sessions()) == 2 and world.charger.drawn_ma == 16_000
+
+
+def test_free_vend_with_a_token_that_the_csms_refuses_is_tried_once():
+    world = Gateway("1.6", free_vend=True, token="FREE")
+    world.csms.token_status = "Invalid"
+    world.run(5)
+    world.charger.plug()
+    world.run(300)
+    assert len(world.csms.heard("StartTransaction")) == 1 and world.charger.drawn_ma == 0
+
+
+def test_a_card_that_is_still_shown_lets_in_nobody_else():
+    world = Gateway("1.6")
+    world.run(5)
+    world.charger.card = "04AA"
+    world.run(3)
+    world.charger.plug()
+    world.run(60)
+    assert world.charger.drawn_ma == 16_000, "the card came first, then the cable"
+    world.charger.unplug()
+    world.charger.card = "04AA"  # this charger leaves it in its register
+    world.run(30)
+    world.charger.plug()
+    world.run(60)
+    assert world.charger.drawn_ma == 0 and len(world.sessions()) == 1
+    world.kill()
+    world.run(10)
+    world.start()
+    world.run(60)
+    assert len(world.sessions()) == 1 and len(world.csms.heard("Authorize")) == 1
+    world.charger.card = "04BB"
+    world.run(5)
+    assert world.charger.drawn_ma == 16_000 and world.sessions()[1]["token"] == "04BB"

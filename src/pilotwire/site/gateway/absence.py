@@ -7,7 +7,8 @@ that the energy itself does:
   last, and not before it was seen last;
 - a session that began meanwhile began when the charger's own clock of the session says so, else as late as its energy
   allows;
-- energy of which nobody knows the session is a session of its own in the time of the absence.
+- energy of which nobody knows the session is a session of its own in the time of the absence;
+- a card that the charger showed before already may be left from an earlier session: it names nobody's new one.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def reconstruct(last: Last, seen: Seen, rules: Rules) -> tuple[Step, ...]:
     if seen.plugged:
         return _into_one(last, seen, rules, last.at_ms, last.register_wh)
     if moved >= rules.least_wh:
-        return (_whole(last.at_ms, last.register_wh, seen.at_ms, seen.register_wh, seen, rules),)
+        return (_whole(last.at_ms, last.register_wh, seen.at_ms, seen.register_wh, last, seen, rules),)
     return ()
 
 
@@ -127,7 +128,7 @@ def _after_one(last: Last, seen: Seen, rules: Rules, moved: int) -> tuple[Step, 
     if other and seen.session_wh is not None and rules.least_wh <= seen.session_wh <= moved:
         border = seen.register_wh - seen.session_wh
         ended = Ended(at_ms=_end_ms(last, border, seen.at_ms, rules), register_wh=border)
-        return ended, _whole(ended.at_ms, border, seen.at_ms, seen.register_wh, seen, rules)
+        return ended, _whole(ended.at_ms, border, seen.at_ms, seen.register_wh, last, seen, rules)
     return (Ended(at_ms=_end_ms(last, seen.register_wh, seen.at_ms, rules), register_wh=seen.register_wh),)
 
 
@@ -138,24 +139,29 @@ def _into_one(last: Last, seen: Seen, rules: Rules, since_ms: int, since_wh: int
     at_ms = _begin_ms(seen, since_ms, new, rules)
     steps: list[Step] = []
     if moved - new >= rules.least_wh:
-        steps.append(_whole(since_ms, since_wh, at_ms, seen.register_wh - new, seen, rules, known=False))
+        steps.append(_whole(since_ms, since_wh, at_ms, seen.register_wh - new, last, seen, rules, known=False))
     if rules.free or new >= rules.least_wh:
         # Who has energy in a session, or needs nobody's leave for it, has one.
-        steps.append(Begun(at_ms=at_ms, register_wh=seen.register_wh - new, token=seen.token))
+        steps.append(Begun(at_ms=at_ms, register_wh=seen.register_wh - new, token=_card(last, seen)))
     return tuple(steps)
 
 
 def _whole(
-    begin_ms: int, begin_wh: int, end_ms: int, end_wh: int, seen: Seen, rules: Rules, *, known: bool = True
+    begin_ms: int, begin_wh: int, end_ms: int, end_wh: int, last: Last, seen: Seen, rules: Rules, *, known: bool = True
 ) -> Whole:
     lasted = end_ms - begin_ms
     token = ""
     if known:  # what the charger says of its last session is about this one
-        token = seen.token
+        token = _card(last, seen)
         if seen.session_s is not None:
             least = _takes_ms(end_wh - begin_wh, rules.max_power_mw)
             lasted = min(lasted, max(least, 1000 * seen.session_s))
     return Whole(begin_ms=begin_ms, begin_wh=begin_wh, end_ms=begin_ms + lasted, end_wh=end_wh, token=token)
+
+
+def _card(last: Last, seen: Seen) -> str:
+    """Who the session of now can be told of."""
+    return seen.token if seen.token != last.token else ""
 
 
 def _begin_ms(seen: Seen, since_ms: int, wh: int, rules: Rules) -> int:

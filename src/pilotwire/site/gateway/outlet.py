@@ -2,7 +2,8 @@
 
     the charger says                     the station hears
     A, then B, C or D                    plug; with free vend, the begin of a session
-    a card's id while a car is there     tap: the CSMS is asked
+    a card's id, where there was another tap: the CSMS is asked
+    or none before
     C, D and a current                   its car draws: Charging; without: SuspendedEV, or SuspendedEVSE if held back
     the session has ended                end of the session; Finishing
     A                                    unplug: the end of the session
@@ -100,8 +101,10 @@ class Outlet:
         self._known = False
         """Since the start, or since the charger was lost, what happened has been found out."""
         self._lost_ms: int | None = None
-        self._card = ""
         self._tapped = ""
+        self._vended = False
+        """With this cable a session has begun that needed nobody's leave: one is enough."""
+        self._out = False
         self._ended = False
         self._frozen = False
         self._looks: tuple[object, ...] = ()
@@ -131,6 +134,7 @@ class Outlet:
             else:
                 self._last = msgspec.structs.replace(kept.last, running=running)
                 self.meter.counter = kept.counter
+                self._tapped = kept.last.token
         if running:
             station.plug(self.number, self.car)
 
@@ -181,27 +185,26 @@ class Outlet:
         else:
             station.repair(self.number)
         out = status.pilot == "F" and not status.fault
-        if out != self._looks_out:
-            self._looks_out = out
+        if out != self._out:
+            self._out = out
             station.out_of_service(self.number, out)
-
-    _looks_out = False
 
     def _car(self, station: StationSide, status: EvseStatus, plugged: bool) -> None:
         number = self.number
         if plugged and not station.plugged(number):
-            self._ended = False
+            self._ended = self._vended = False
             self._phases(status)
             station.plug(number, self.car)
         elif not plugged and station.plugged(number):
             station.unplug(number)
-            self._tapped = ""
         if status.ended and not self._ended and station.session(number) is not None:
             station.end(number, "Local", "StopAuthorized")
         if status.ended != self._ended:
             self._ended = status.ended
-        if plugged and self._config.free_vend and not status.ended and not station.expected(number):
-            self._begin(station, status.id_token)
+        if station.expected(number):
+            self._vended = True
+        elif plugged and self._config.free_vend and not status.ended and not self._vended:
+            self._vended = self._begin(station, status.id_token)
 
     def _begin(self, station: StationSide, token: str) -> bool:
         """A session that nobody has to be asked for."""
