@@ -69,6 +69,7 @@ def test_a_figure_of_a_meter_that_cannot_be(changed: dict[str, Any], rule: str) 
         ({"offered_ma": 160_000}, "range"),
         ({"failsafe_ma": 600}, "charger"),
         ({"power_mw": -11_000_000}, "sign"),
+        ({"current_l2_ma": -16_000}, "sign"),
         ({"session_wh": 950_000}, "charger"),
     ],
 )

@@ -87,12 +87,14 @@ class DriverCounts(msgspec.Struct):
 class _Job:
     """A command that waits or is being carried out."""
 
-    __slots__ = ("done", "name", "tries", "value", "writes")
+    __slots__ = ("done", "name", "tries", "value", "verify", "write", "writes")
 
-    def __init__(self, name: str, value: int, done: Done) -> None:
+    def __init__(self, name: str, value: int, done: Done, write: bool, verify: bool) -> None:
         self.name = name
         self.value = value
         self.done = done
+        self.write = write
+        self.verify = verify
         self.writes: list[Write] = []
         self.tries = 0
 
@@ -132,6 +134,8 @@ class DeviceDriver:
         self._blocks: dict[str, list[Block]] = {}
         self._gone: dict[Want, int] = {}
         self._alone: set[Want] = set()
+        self._replan = False
+        """The device has refused something: it is to be asked otherwise."""
         self._online = False
         self._missed = 0
         self._open = 0
@@ -188,7 +192,8 @@ class DeviceDriver:
         for job in jobs:
             job.done(Told(False, "the driver was stopped"))
 
-    def command(self, name: str, value: int, done: Done) -> None:
+    def command(self, name: str, value: int, done: Done, *, write: bool = True, verify: bool = True) -> None:
+        """As `Device.command`. Without `verify` it is not read back; without `write` that is all that is done."""
         if name not in self._layout.orders:
             missing = self.device.sunspec is not None and name in self.device.commands
             done(Told(False, f"{self.device.id} {'has not shown its models yet' if missing else f'has no {name}'}"))
@@ -199,10 +204,10 @@ class DeviceDriver:
         for at, waiting in enumerate(self._jobs):
             if waiting.name == name:
                 self.counts.replaced += 1
-                self._jobs[at] = _Job(name, value, done)
+                self._jobs[at] = _Job(name, value, done, write, verify)
                 waiting.done(Told(False, "a later one took its place"))
                 return
-        self._jobs.append(_Job(name, value, done))
+        self._jobs.append(_Job(name, value, done, write, verify))
         self._next()
 
     # reading
@@ -291,6 +296,7 @@ class DeviceDriver:
             self._heard = True
             self.counts.refused += 1
             self._alone.update(block.wants)
+            self._replan = True
             parts = block.parts()
             self._open += len(parts)
             for part in parts:
@@ -300,6 +306,7 @@ class DeviceDriver:
                 self._heard = True
                 self.counts.refused += 1
                 self._gone |= dict.fromkeys(block.wants, self._now() + self.pace.again_ms)
+                self._replan = True
             elif not isinstance(outcome, NoAnswer):
                 self._heard = True
             error = cast(PilotwireError, outcome)
@@ -310,7 +317,8 @@ class DeviceDriver:
             self._cycle_over()
 
     def _cycle_over(self) -> None:
-        if self._gone:
+        if self._replan:
+            self._replan = False
             self._plan()
         if self._heard:
             self._missed = 0
@@ -426,7 +434,8 @@ class DeviceDriver:
             return
         job = self._job = self._jobs.pop(0)
         try:
-            job.writes = self._layout.writes(job.name, job.value, self._peek)
+            writes = self._layout.writes(job.name, job.value, self._peek)
+            job.writes = writes if job.write else []
         except (PilotwireError, KeyError) as error:
             self._finish(Told(False, str(error)))
             return
@@ -458,7 +467,7 @@ class DeviceDriver:
         job = self._job
         assert job is not None
         order = self._layout.orders[job.name]
-        if order.verify is None:
+        if order.verify is None or not job.verify:
             self._finish(Told(True))
             return
         wants = self._verify_wants(order)

@@ -197,6 +197,8 @@ class ModbusEvse:
         pausable = self._limit and self._device.commands[self._limit].pause is not None
         by_enable = "enable" in self._device.commands
         writes: list[tuple[str, int]] = []
+        resume = by_enable and value > 0 and self._enabled is not True and bool(self._limit)
+        """A charger that is off may say anything of its limit: that is read back when it is on again."""
         if value == 0 and not pausable:
             if not by_enable:
                 done(Told(False, f"{self._device.id} cannot be paused: it has neither a pause value nor enable"))
@@ -208,6 +210,8 @@ class ModbusEvse:
                 writes.append((self._limit, value))
             if by_enable and value > 0 and self._enabled is not True:
                 writes.append(("enable", 1))
+                if self._limit and len(writes) > 1:
+                    writes.append(("", value))
         if not writes:
             self.counts.spared += 1
             self._force_at = now
@@ -231,14 +235,22 @@ class ModbusEvse:
                 done(told)
                 return
             name, wanted = writes.pop(0)
-            self.driver.command(name, wanted, lambda result: finished(name, wanted, result))
+            check = not name
+            self.driver.command(
+                name or self._limit,
+                wanted,
+                lambda result: finished(name, wanted, result),
+                write=not check,
+                verify=check or not resume or name != self._limit,
+            )
 
         def finished(name: str, wanted: int, result: Told) -> None:
             if result.ok:
                 if name == "enable":
                     self._enabled = bool(wanted)
                 else:
-                    self._force, self._written_at = wanted, self._now()
+                    self._force = wanted
+                    self._written_at = self._now() if name else self._written_at
                 self._force_at = self._now()
             step(result)
 

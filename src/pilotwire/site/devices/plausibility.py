@@ -240,6 +240,11 @@ def _sign(points: Mapping[str, Reading], kind: Kind) -> Iterator[Finding]:
         total = _number(points, "power_mw") if power is None else power
         if current is not None and total is not None and current < -_LIVE_MA and total > _SMALL_MW:
             yield Finding("sign", (f"current_l{phase}_ma",), "a current that flows out while power flows in")
+    if kind in ("charger", "inverter"):
+        flows = [value for phase in PHASES if (value := _number(points, f"current_l{phase}_ma")) is not None]
+        if any(value > _LIVE_MA for value in flows) and any(value < -_LIVE_MA for value in flows):
+            names = ("current_l1_ma", "current_l2_ma", "current_l3_ma")
+            yield Finding("sign", names, "some phases have their current flow in and others out")
 
 
 def _charger(points: Mapping[str, Reading]) -> Iterator[Finding]:

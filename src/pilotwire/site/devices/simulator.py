@@ -10,6 +10,7 @@ await simulator.close()
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -84,6 +85,7 @@ class Simulator:
                 if helper.startswith("_") and "volt" in helper:
                     self._put(inside, helper, sum(VOLTS))  # of a DC side: the power fits that of three phases
         self._say(inside, now)
+        self._stand(inside, now)
         for name, value in device.simulate.items():
             self._put(inside, name, value)
         return behaviour
@@ -153,6 +155,19 @@ class Simulator:
     def _say(self, inside: _Inside, now: int) -> None:
         for name, value in inside.behaviour.step(now).items():
             self._put(inside, name, value)
+
+    def _stand(self, inside: _Inside, now: int) -> None:
+        """What a command's register says before anybody has written it: what the device does of itself."""
+        layout = inside.layout
+        for name, value in inside.behaviour.step(now).items():
+            if name in layout.orders and name not in layout.device.points and isinstance(value, int):
+                with suppress(RequestError):  # 0 may lie outside of what can be told
+                    write = next(
+                        write
+                        for write in layout.writes(name, value, lambda want: self.bank.peek(layout.unit, want))
+                        if write.address == layout.orders[name].want.address
+                    )
+                    self.bank.poke(layout.unit, write.table, write.address, write.values)
 
     def _put(self, inside: _Inside, name: str, value: int | str) -> None:
         layout = inside.layout
