@@ -36,7 +36,7 @@ def world(seed: int) -> Problem:
     tenants = (Tenant(id="tenant", limits=(_limit(draw, 16_000, 64_000),)),) if draw.random() < 0.3 else ()
     evses = tuple(_evse(draw, at, draw.choice(nodes).id, bool(tenants)) for at in range(draw.randint(0, 9)))
     tree = SiteTree(nodes=tuple(nodes), evses=evses, tenants=tenants)
-    steps = draw.choice((1, 8, 24, 40))
+    steps = draw.choice((1, 4, 12, 24))
     pools = {"sun": tuple(draw.randint(-5_000_000, 30_000_000) for _ in range(steps))} if draw.random() < 0.3 else {}
     signals = {draw.choice(nodes).id: (_signal(draw),) for _ in range(draw.randint(0, 2))}
     return Problem(
@@ -47,7 +47,7 @@ def world(seed: int) -> Problem:
         batteries=tuple(_battery(draw, at, draw.choice(nodes).id) for at in range(draw.randint(0, 2))),
         prices=Prices(
             import_micro=tuple(draw.randint(-100_000, 400_000) for _ in range(draw.randint(0, steps))),
-            export_micro=tuple(draw.randint(-50_000, 200_000) for _ in range(draw.randint(0, steps))),
+            export_micro=tuple(draw.randint(-50_000, 90_000) for _ in range(draw.randint(0, steps))),
         ),
         windows=tuple(_window(draw) for _ in range(draw.randint(0, 2))),
         limits=signals,

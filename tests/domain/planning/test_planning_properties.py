@@ -22,14 +22,14 @@ def test_there_is_always_an_optimal_plan_within_all_limits(first: int) -> None:
 
 def test_a_plan_without_the_optimiser_breaks_nothing_either() -> None:
     fallen = 0
-    for seed in range(200):
+    for seed in range(100):
         problem = world(seed)
         options = msgspec.structs.replace(problem.options, iterations=1)
         made = plan(msgspec.structs.replace(problem, options=options))
         fallen += made.status == "fallback"
         assert not faults_of(problem, made), f"seed {seed}"
         assert made.status == "optimal" or made.why
-    assert fallen > 50
+    assert fallen > 25
 
 
 def test_the_same_problem_gives_the_same_plan() -> None:

@@ -7,6 +7,7 @@
 HiGHS (`highspy`) and NumPy are loaded by the first plan, not by this import.
 """
 
+from .courses import courses
 from .horizon import Horizon, local_hours
 from .model import Battery, Load, Need, Options, Prices, Problem, Window
 from .planner import plan
@@ -29,6 +30,7 @@ __all__ = [
     "Window",
     "WindowPlan",
     "battery_mw",
+    "courses",
     "local_hours",
     "plan",
     "step_at",

@@ -13,7 +13,7 @@ from .fallback import by_laxity
 from .horizon import Horizon, at
 from .matrix import Matrix, build, hours, weight_of, windows_of
 from .model import Problem
-from .repair import Room, pattern, shares_of, whole
+from .repair import Room, pattern, shares_of, whole, wider
 from .result import BatteryPlan, CarPlan, Plan, Shortfall, WindowPlan
 from .rows import Car, Rows, battery_rows, side_loads
 from .solve import Solver, Unsolved, solve_exclusive
@@ -53,6 +53,17 @@ def _optimal(problem: Problem, horizon: Horizon, rows: Rows, cars: list[Car], ma
     taken = _stored(problem, horizon, matrix, answer.values)
     on = pattern(horizon, cars, first, Room(problem, rows, cars, taken))
     settled = _with_pattern(solver, matrix, horizon, cars, on, pairs)
+    unmet = {number: sum(float(settled.values[at]) for at in at_all) * 1000 for number, at_all in matrix.unmet.items()}
+    by_step = [at(problem.prices.import_micro, step) for step in range(horizon.steps)]
+    stored = _stored(problem, horizon, matrix, settled.values)
+    more = wider(horizon, cars, on, unmet, by_step, Room(problem, rows, cars, stored))
+    if len(more) > len(on):
+        try:
+            again = _with_pattern(solver, matrix, horizon, cars, more, pairs)
+        except Unsolved:
+            again = None  # the narrower pattern is good too
+        if again is not None and solver.costs(again.values) < solver.costs(settled.values):
+            settled, on = again, more
     values = settled.values
     shares = shares_of(matrix, values)
     ints = whole(
@@ -83,7 +94,7 @@ def _with_pattern(
     for key, first in matrix.first.items():
         second = matrix.second.get(key)
         number, step = key
-        top = [float(solver.high[first]), 0.0 if second is None else float(solver.high[second])]
+        top = [matrix.high[first], 0.0 if second is None else matrix.high[second]]
         bottom = on.get(key, 0) / 1000
         if not bottom:
             top = [0.0, 0.0]

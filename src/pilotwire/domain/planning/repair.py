@@ -115,6 +115,42 @@ def pattern(horizon: Horizon, cars: Sequence[Car], shares: Shares, room: Room) -
     return on
 
 
+def wider(
+    horizon: Horizon,
+    cars: Sequence[Car],
+    on: Mapping[tuple[int, int], int],
+    unmet_wh: Mapping[int, float],
+    prices: Sequence[int],
+    room: Room,
+) -> dict[tuple[int, int], int]:
+    """`on`, and who goes without more than a little also on in other steps that have room for his minimum.
+
+    The cheapest first. `room` is that with nothing taken by cars.
+    """
+    found = dict(on)
+    for (number, step), low in on.items():
+        room.take(number, step, low)
+    for number, wh in sorted(unmet_wh.items(), key=lambda each: -each[1]):
+        car = cars[number]
+        low = max(1, car.infeed_low)
+        hour = car.outlet_mw * low / 1000
+        if wh * 60 < hour:
+            continue
+        left = float(car.need.energy_wh)
+        left -= sum(hour * car.presence[step] / 3_600_000 for of, step in on if of == number)
+        steps = [step for step, present in enumerate(car.presence) if present and (number, step) not in on]
+        for step in sorted(steps, key=lambda step: (prices[step], step)):
+            if left <= 0 or wh <= 0:
+                break
+            if room.most(number, step) < low:
+                continue
+            room.take(number, step, low)
+            found[number, step] = low
+            left -= hour * car.presence[step] / 3_600_000
+            wh -= car.outlet_mw * car.infeed_high / 1000 * car.presence[step] / 3_600_000
+    return found
+
+
 def whole(
     problem: Problem,
     horizon: Horizon,

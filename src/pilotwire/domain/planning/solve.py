@@ -13,7 +13,7 @@ from .model import Options
 
 BOTH = 1e-5
 """kW: two flows that exclude one another are both meant from here on."""
-_NODES = 500
+_NODES = 60
 
 
 class Answer(NamedTuple):
@@ -44,6 +44,7 @@ class Solver:
         self.row_low: Any = np.array(matrix.row_low, dtype=np.double)
         self.row_high: Any = np.array(matrix.row_high, dtype=np.double)
         self._arrays = matrix.arrays()
+        self._cost: Any = np.array(matrix.cost, dtype=np.double)
         self._highs: Any = self._load(())
         self.iterations = 0
 
@@ -58,6 +59,9 @@ class Solver:
             ("time_limit", float(self._options.seconds)),
             ("simplex_iteration_limit", self._options.iterations),
             ("mip_max_nodes", _NODES),
+            ("mip_heuristic_effort", 0.0),
+            ("mip_detect_symmetry", False),
+            ("mip_pool_age_limit", 5),
             ("mip_rel_gap", 1e-4),
         ):
             highs.setOptionValue(name, value)
@@ -66,7 +70,7 @@ class Solver:
         bounds = [np.clip(each, -infinity, infinity) for each in (self.low, self.high)]
         highs.passModel(
             len(matrix.cost), len(matrix.row_low), len(values), int(self._highspy.MatrixFormat.kColwise),
-            int(self._highspy.ObjSense.kMinimize), 0.0, np.array(matrix.cost, dtype=np.double), *bounds,
+            int(self._highspy.ObjSense.kMinimize), 0.0, self._cost, *bounds,
             self.row_low, self.row_high, starts, indices, values, np.zeros(len(matrix.cost), dtype=np.int32),
         )  # fmt: skip
         for first, second in pairs:
@@ -91,6 +95,10 @@ class Solver:
         if self.row_high[row] != value:
             self.row_low[row] = self.row_high[row] = value
             self._highs.changeRowBounds(row, value, value)
+
+    def costs(self, values: Any) -> float:
+        """What is minimised."""
+        return float(self._np.dot(self._cost, values))
 
     def run(self) -> Answer:
         """The optimum, from the last one on. Raises Unsolved."""
