@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from tests.domain.energy.energy_worlds import NOW, Oracle, World, world
 
-from pilotwire.domain.energy import Limit
+from pilotwire.domain.energy import Demand, Limit
 
 PROMISES = (0, 0, 4_000, 8_000, 12_000_000)
 
@@ -33,6 +33,11 @@ def pooled_world(seed: int) -> World:
 class PoolOracle(Oracle):
     """Adds what the pools allow to what the tree allows."""
 
+    def promised(self, id: str, car: Demand) -> int:
+        """What does not count against its pool, in its unit."""
+        step = self.evses[id].step
+        return car.guaranteed // step * step
+
     def violations(self, values: Mapping[str, int]) -> list[str]:
         found = super().violations(values)
         for pool in sorted({car.pool for car in self.world.demands if car.pool is not None}):
@@ -44,8 +49,7 @@ class PoolOracle(Oracle):
             beyond: dict[str, int] = {}
             for id, car in self.demands.items():
                 if car.pool == pool and values.get(id):
-                    step = self.evses[id].step
-                    promised = self.ma(id, car.guaranteed // step * step)
+                    promised = self.ma(id, self.promised(id, car))
                     beyond[id] = max(0, self.ma(id, values[id]) - promised)
             for limit in limits:
                 power = sum(ma * self.used(id) for id, ma in beyond.items()) * self.tree.voltage_mv

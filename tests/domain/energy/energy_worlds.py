@@ -213,11 +213,12 @@ class Oracle:
             if limit.phases_ma is not None:
                 for phase in range(3):
                     ours = sum(ma[id] for id in cars if phase in self.may_be_on(id))
-                    if ours > max(0, limit.phases_ma[phase] - side[phase]):
+                    if ours > max(0, limit.phases_ma[phase] - side[phase] - self.kept(place, phase)):
                         found.append(f"{place} L{phase + 1}: {ours} mA + {side[phase]} > {limit.phases_ma[phase]}")
             if limit.power_mw is not None:
                 ours = sum(ma[id] * self.used(id) * self.tree.voltage_mv for id in cars)
-                if ours > max(0, limit.power_mw * 1_000 - sum(side) * self.tree.voltage_mv):
+                taken = sum(side) * self.tree.voltage_mv + self.kept(place, "power")
+                if ours > max(0, limit.power_mw * 1_000 - taken):
                     found.append(f"{place} power: {ours} µW, side {side}, limit {limit.power_mw} mW")
             if limit.imbalance_ma is not None:
                 found += self._imbalance(place, limit.imbalance_ma, cars, ma, side)
@@ -233,9 +234,13 @@ class Oracle:
                 # Really, and if all that helps on b were to end.
                 worse = sum(ma[id] for id in cars if self.used(id) < 3 and self.may_unbalance(id, a, b))
                 real = sum(ma[id] for id in cars if a in self.on(id)) - sum(ma[id] for id in cars if b in self.on(id))
-                room = max(0, most - (side[a] - side[b]))
+                room = max(0, most - (side[a] - side[b]) - self.kept(place, (a, b)))
                 if worse > room or real > room:
                     yield f"{place}: L{a + 1} above L{b + 1} by {real} (worst {worse}) + {side}, limit {most}"
+
+    def kept(self, place: str, what: int | str | tuple[int, int]) -> int:
+        """What of a phase, the power (µW) or a pair of phases is kept free for somebody; nothing in a plain world."""
+        return 0
 
     def may_unbalance(self, id: str, a: int, b: int) -> bool:
         if self.evses[id].rotation is None:
@@ -352,3 +357,37 @@ def faults_when_raised(seed: int) -> list[str]:
         return []
     less, more = sum(before.values()), sum(after.values())
     return [f"{more} mA in all with more limit, {less} mA before"] if more < less else []
+
+
+def powers_only(seed: int) -> World:
+    """A world whose limits are powers, so that each car counts in the same figure at every node; phases are any."""
+    here = world(seed)
+    draw = random.Random(seed + 3)
+    nodes = tuple(
+        msgspec.structs.replace(
+            node,
+            limits=(Limit(source="contract", power_mw=draw.randint(1_000_000, 40_000_000)),) if node.limits else (),
+            metered=False,
+        )
+        for node in here.tree.nodes
+    )
+    evses = tuple(
+        msgspec.structs.replace(evse, step=1, tenant=None) for evse in here.tree.evses if evse.current == "AC"
+    )
+    ids = {evse.id for evse in evses}
+    tree = SiteTree(nodes=nodes, evses=evses)
+    return here._replace(tree=tree, demands=tuple(car for car in here.demands if car.evse in ids), signals=Signals())
+
+
+def greatest_total(here: World, admitted: Iterable[str], node: str | None = None) -> int:
+    """µW that cars let in could have together under limits of power alone: from the leaves up, the lower of the two."""
+    oracle = Oracle(here, sides={})
+    root = next(each.id for each in here.tree.nodes if each.parent is None) if node is None else node
+    total = sum(
+        oracle.bounds(id)[1] * oracle.used(id) * here.tree.voltage_mv
+        for id in admitted
+        if oracle.evses[id].node == root
+    )
+    total += sum(greatest_total(here, admitted, each.id) for each in here.tree.nodes if each.parent == root)
+    limits = [limit.power_mw * 1_000 for limit in oracle.nodes[root].limits if limit.power_mw is not None]
+    return min([total, *limits])

@@ -8,7 +8,17 @@ import random
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.domain.energy.energy_worlds import NOW, Oracle, faults_of_seed, faults_when_raised, raised, world
+from tests.domain.energy.energy_wide import faults_wide
+from tests.domain.energy.energy_worlds import (
+    NOW,
+    Oracle,
+    faults_of_seed,
+    faults_when_raised,
+    greatest_total,
+    powers_only,
+    raised,
+    world,
+)
 
 from pilotwire.domain.energy import Limit, Policy
 
@@ -80,6 +90,33 @@ def test_more_limit_never_makes_the_fair_order_worse(seed: int):
             return
 
 
+@FEW
+@given(SEEDS)
+def test_under_limits_of_power_the_total_is_the_greatest_there_is(seed: int):
+    """The strongest true form of "more limit never gives less in total", with any phases.
+
+    Limits of a tree of one figure (power, or the current of one phase that all load) are nested sets, and what keeps
+    them is a polymatroid: everything to which nothing can be added has the same, greatest, total there, whichever way
+    it is shared. So fairness costs nothing, and more limit cannot give less. With limits on each phase the sets of two
+    phases cross, and it is no longer so: see the next test.
+    """
+    here = powers_only(seed)
+    oracle = Oracle(here, sides={})
+    totals: list[int] = []
+    worlds = [here, raised(here, random.Random(seed))]
+    admitted: list[list[str]] = []
+    for each in worlds:
+        values = {point.evse: point.value for point in each.tick().set_points if point.value}
+        total = sum(value * oracle.used(id) for id, value in values.items()) * here.tree.voltage_mv
+        greatest = greatest_total(each, values)
+        # Steps of 1 mA: each node may be left with less than one of a car's.
+        assert greatest - 3 * here.tree.voltage_mv * len(here.tree.nodes) <= total <= greatest
+        totals.append(total)
+        admitted.append(list(values))
+    if admitted[0] == admitted[1]:
+        assert totals[1] >= totals[0] - 3 * here.tree.voltage_mv * len(here.tree.nodes)
+
+
 def test_a_total_may_fall_when_a_narrow_branch_is_widened():
     """Why the sum is promised only where all load the same phases: fairness itself asks for this."""
     from pilotwire.domain.energy import Demand, Evse, Node, Signals, SiteTree, State, allocate, prepare
@@ -99,3 +136,10 @@ def test_a_total_may_fall_when_a_narrow_branch_is_widened():
         return sum(point.value * (3 if point.evse == "three" else 1) for point in result.set_points)
 
     assert (total(10_000), total(16_000)) == (76_000, 64_000)
+
+
+@FEW
+@given(SEEDS)
+def test_all_of_it_together(seed: int):
+    """Pools, loads with floors and levels, batteries, cars on one phase of three, and EVSEs that nobody hears."""
+    assert faults_wide(seed) == []

@@ -87,10 +87,8 @@ def _moved(
 ) -> dict[str, Moves]:
     """Who has moved lately below each metered node above somebody who is not known."""
     found = dict(moves)
-    for id, (_, _, state) in cars.items():
-        nodes = topology.watched[id]
-        if not nodes:
-            continue
+    for id, nodes in topology.watched:
+        state = cars[id][2]
         old = before.get(id)
         if state.drawn_ma is None:
             may_draw = state.infeed_ma or state.before_ma or state.lost_ma

@@ -66,11 +66,12 @@ class Topology:
         )
         """EVSEs whose rotation is not written down."""
         watched = {self.places[node] for id in self.unknown if (node := self.meter_above[id]) is not None}
-        self.watched: dict[str, tuple[str, ...]] = {
-            id: tuple(tree.nodes[at].id for at in self.above[member.node] if at in watched)
-            for id, member in self.members.items()
-        }
-        """The metered nodes above each member by which some rotation can be learned."""
+        nodes_above = (
+            (id, tuple(tree.nodes[at].id for at in self.above[self.members[id].node] if at in watched))
+            for id in sorted(self.members)
+        )
+        self.watched: tuple[tuple[str, tuple[str, ...]], ...] = tuple(each for each in nodes_above if each[1])
+        """Members, by id, and the metered nodes above each by which some rotation can be learned."""
 
     def turned(self, evse: Evse, rotation: Rotation) -> Evse:
         """`evse` with this rotation."""
