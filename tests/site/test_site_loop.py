@@ -10,6 +10,7 @@ from tests.site.site_kit import TEXT, Small
 
 from pilotwire.domain.energy import Limit
 from pilotwire.site.ports import EvseStatus, Told
+from pilotwire.site.simulated import Lie
 
 
 def filled(**options: object) -> Small:
@@ -113,6 +114,31 @@ def test_a_lost_meter_leads_to_what_the_building_takes_at_most() -> None:
     small.meters["main"].link = True
     small.run(60)
     assert small.marks() == {("cloud", "source_lost")}
+
+
+@pytest.mark.parametrize("lie", ["nan", "zero", "frozen", "jump", "sign"])
+def test_a_meter_that_lies_gives_no_room(lie: Lie) -> None:
+    small = filled(text=TEXT.replace("watchdog_s: 30", "watchdog_s: 30, frozen_s: 15"))
+    small.side("grid", (10_000, 10_000, 10_000))
+    small.run(10)
+    small.meters["main"].lie = lie
+    if lie == "frozen":
+        small.side("grid", (20_000, 20_000, 20_000))
+    small.run(40)
+    assert max(small.plant.flows("grid")) <= 63_000
+    assert lie == "sign" or ("grid", "meter_lost") in small.marks()
+    small.meters["main"].lie = ""
+    small.side("grid", (5_000, 5_000, 5_000))
+    small.run(60)
+    assert small.marks() == {("cloud", "source_lost")}
+
+
+def test_what_pv_feeds_in_is_believed_where_it_is_declared() -> None:
+    for feeds, believed in (("", False), ("feeds_a: 40\n    ", True)):
+        small = filled(text=TEXT.replace("side_lost_a: 20", f"{feeds}side_lost_a: 20"))
+        small.side("grid", (-35_000, -35_000, -35_000))
+        small.run(20)
+        assert (("grid", "meter_suspect") not in small.marks()) == believed
 
 
 def test_a_silent_cloud_is_not_believed_for_ever() -> None:

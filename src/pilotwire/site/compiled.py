@@ -14,8 +14,9 @@ from pilotwire.core.time import from_rfc3339
 from pilotwire.domain.energy import Evse, Limit, Node, Policy, SiteTree, Tenant, Topology, faults_of, prepare
 from pilotwire.domain.energy import model as energy
 from pilotwire.domain.energy.failsafe import Overload, check
+from pilotwire.domain.energy.quality import Bounds
 
-from .config import EvseEntry, LimitEntry, Phases, SiteConfig, zone
+from .config import EvseEntry, LimitEntry, NodeEntry, Phases, SiteConfig, zone
 from .typed import Finding
 
 
@@ -52,6 +53,10 @@ class Site(msgspec.Struct, frozen=True):
     meters: Mapping[str, str]
     """Node to the device that measures it."""
     sources: Mapping[str, Source]
+    bounds: Mapping[str, Bounds]
+    """By node: what its meter can show."""
+    feeds: Mapping[str, energy.Phases]
+    """By node: what may be fed in below it."""
     command_ms: int
 
 
@@ -101,7 +106,22 @@ def _compile(config: SiteConfig) -> Site:
             )
             for source in config.sources
         },
+        bounds={node.id: _bounds(config, node) for node in config.nodes if node.meter is not None},
+        feeds={node.id: _phases(node.feeds_a) for node in config.nodes if node.meter is not None},
         command_ms=_milli(safe.command_s),
+    )
+
+
+def _bounds(config: SiteConfig, node: NodeEntry) -> Bounds:
+    limits = [max(_phases(limit.current_a)) for limit in node.limits if limit.current_a is not None]
+    powers = [
+        _micro(limit.power_kw) * 1_000 // _milli(config.site.voltage_v) for limit in node.limits if limit.power_kw
+    ]
+    return Bounds(
+        # All the power on one phase, where nothing is said of currents.
+        carries_ma=max(limits or powers or [10_000_000]),
+        voltage_mv=_milli(config.site.voltage_v),
+        same_ms=_milli(config.failsafe.frozen_s),
     )
 
 

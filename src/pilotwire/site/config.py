@@ -62,6 +62,9 @@ class NodeEntry(_Section, frozen=True):
     """The device that measures all that flows through this node."""
     side_lost_a: Phases | None = None
     """What to assume beside the EVSEs while that meter is lost: the most that the building ever takes."""
+    feeds_a: Phases = Decimal(0)
+    """The most that PV and batteries below this node can feed in: a meter that shows less than our own cars draw is
+    not believed beyond that."""
 
 
 class TenantEntry(_Section, frozen=True):
@@ -138,6 +141,8 @@ class FailsafeEntry(_Section, frozen=True):
     """A charger that has not confirmed a command after this long is counted with the most that it may draw."""
     meter_s: Positive = Decimal(11)
     """A meter that has not been read for this long is lost."""
+    frozen_s: Positive = Decimal(60)
+    """A meter that says the very same for this long, to the last digit, is not believed."""
 
 
 class PolicyEntry(_Section, frozen=True):

@@ -24,6 +24,7 @@ from pilotwire.domain.energy import (
     Signals,
     State,
     allocate,
+    quality,
 )
 
 from .compiled import Site
@@ -42,6 +43,10 @@ Code = Literal[
     "out_of_service",
     "safe_state",
 ]
+
+
+TOGETHER_MS = 1_500
+"""Readings of a meter and of chargers no further apart show the same moment."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -77,6 +82,8 @@ class SiteState(msgspec.Struct, frozen=True):
     chargers: Mapping[str, Charger] = msgspec.field(default_factory=dict[str, Charger])
     meters: Mapping[str, Reading] = msgspec.field(default_factory=dict[str, Reading])
     """By node: the last reading that was good."""
+    quality: Mapping[str, quality.Memory] = msgspec.field(default_factory=dict[str, quality.Memory])
+    """By node: what is remembered of its meter."""
     heard: Mapping[str, Heard] = msgspec.field(default_factory=dict[str, Heard])
     """By source: its last word, so that a restart forgets no limit."""
     seq: int = 0
@@ -107,7 +114,7 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
         for id, evse in sorted(topology.evses.items())
     }
     marks: list[Mark] = [mark for id, each in chargers.items() for mark in _charger_marks(site, id, each)]
-    meters, readings = _meters(site, inputs, state, marks)
+    meters, memories = _meters(site, inputs, state, marks)
     limits, heard = _limits(site, inputs, state, marks)
     energy, draws = _believed(site, chargers, seen, state, now.tick_ms)
     demands = [
@@ -119,7 +126,8 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
     signals = Signals(meters=meters, draws=draws, limits=limits, lost=lost)
     said = allocate(topology, site.policy, demands, signals, energy, now)
     points = tuple(
-        SetPoint(evse=point.evse, value=point.value, unit=point.unit, target=point.target) for point in said.set_points
+        SetPoint(evse=point.evse, value=point.value, unit=point.unit, target=point.target, phases=point.phases)
+        for point in said.set_points
     )
     return Decision(
         seq=inputs.seq,
@@ -128,7 +136,9 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
         reasons=said.reasons,
         marks=tuple(sorted(marks, key=lambda mark: (mark.where, mark.code))),
         limits=limits,
-        state=SiteState(energy=said.state, chargers=chargers, meters=readings, heard=heard, seq=inputs.seq),
+        state=SiteState(
+            energy=said.state, chargers=chargers, meters=meters, quality=memories, heard=heard, seq=inputs.seq
+        ),
     )
 
 
@@ -153,6 +163,8 @@ def _charger_marks(site: Site, id: str, charger: Charger) -> list[Mark]:
 
 def figure(value: int, current: Literal["AC", "DC"]) -> str:
     """For people: `16 A`, `43.5 kW`."""
+    if value < 0:
+        return f"-{figure(-value, current)}"
     scale, unit = (1_000, "A") if current == "AC" else (1_000_000, "kW")
     whole, rest = divmod(value, scale)
     digits = str(rest).rjust(len(str(scale)) - 1, "0").rstrip("0") if rest else ""
@@ -161,63 +173,80 @@ def figure(value: int, current: Literal["AC", "DC"]) -> str:
 
 def _meters(
     site: Site, inputs: TickInputs, state: SiteState, marks: list[Mark]
-) -> tuple[dict[str, Reading], dict[str, Reading]]:
-    """What counts now, and the last good ones, by node.
+) -> tuple[dict[str, Reading], dict[str, quality.Memory]]:
+    """The last reading of each node that can be believed, whatever its age, and what is remembered of the meters.
 
-    A reading that is in doubt gives no room: of it and the last good one the higher counts on each phase, and only
-    as long as the good one would have.
+    `domain.energy.quality` says what can be believed. What cannot is as good as not read: the last good one counts
+    until its deadline, then what is written for the loss of the meter.
     """
     devices = {device.id: device for device in inputs.devices}
-    used: dict[str, Reading] = {}
-    good: dict[str, Reading] = {}
+    good = {node: reading for node, reading in state.meters.items() if node in site.meters}
+    memories = {node: memory for node, memory in state.quality.items() if node in site.meters}
     now = inputs.now.tick_ms
     for node, device in sorted(site.meters.items()):
-        last = state.meters.get(node)
-        new, doubt = _reading(devices.get(device))
-        if new is not None and new.at_ms > now:
-            new = msgspec.structs.replace(new, at_ms=now)
-        if new is not None and not doubt and (last is None or new.at_ms >= last.at_ms):
-            last = new
-            used[node] = new
-        elif last is not None:
-            used[node] = last
-            if new is not None:
-                used[node] = Reading(_higher(last, new), last.at_ms)
-        if last is not None:
-            good[node] = last
-        if doubt:
-            marks.append(Mark(node, "meter_suspect", f"meter {device} says something that cannot be; it gives no room"))
+        sample = _sample(devices.get(device))
+        memory = memories.get(node, quality.Memory())
+        if sample is not None and (memory.last is None or sample.at_ms != memory.last.at_ms):
+            judged = quality.judge(sample, site.bounds[node], memory, inputs.now)
+            memories[node] = judged.memory
+            less = "" if judged.currents is None else _less_than_cars(site, inputs, node, judged.currents, sample.at_ms)
+            if less:
+                memories[node] = msgspec.structs.replace(judged.memory, good=memory.good)
+                marks.append(Mark(node, "meter_suspect", f"meter {device} is not believed: {less}"))
+            elif judged.currents is not None:
+                good[node] = Reading(phases_ma=judged.currents, at_ms=min(sample.at_ms, now))
+            else:
+                words = "; ".join(dict.fromkeys(mark.words for mark in judged.marks))
+                marks.append(Mark(node, "meter_suspect", f"meter {device} is not believed: {words or 'no currents'}"))
+        elif sample is not None and memory.good is not None and memory.last != memory.good:
+            marks.append(Mark(node, "meter_suspect", f"meter {device} is not believed"))
+        last = good.get(node)
         if last is None or now - last.at_ms > site.policy.stale_ms:
-            side = next((each.side_lost_ma for each in site.topology.tree.nodes if each.id == node), None) or (0, 0, 0)
+            place = site.topology.places[node]
+            side = site.topology.tree.nodes[place].side_lost_ma or (0, 0, 0)
             amps = " / ".join(figure(ma, "AC") for ma in side)
             marks.append(Mark(node, "meter_lost", f"meter {device} is lost: {amps} are assumed beside the EVSEs"))
-    return used, good
+    return good, memories
 
 
-def _higher(one: Reading, other: Reading) -> tuple[int, int, int]:
-    a, b = one.phases_ma, other.phases_ma
-    return max(a[0], b[0]), max(a[1], b[1]), max(a[2], b[2])
+def _less_than_cars(site: Site, inputs: TickInputs, node: str, shown: tuple[int, int, int], at_ms: int) -> str:
+    """Whether a meter shows less than what our own cars draw below it at the same moment, and nothing feeds in."""
+    own = [0, 0, 0]
+    place = site.topology.places[node]
+    for entry in inputs.evses:
+        evse = site.topology.evses.get(entry.id)
+        if evse is None or place not in site.topology.above[evse.node] or not entry.status.online:
+            continue
+        drawn = _draw(evse, entry.status, site.topology.tree.voltage_mv)
+        if drawn is None or abs(drawn.at_ms - at_ms) > TOGETHER_MS:
+            continue
+        used = sum(ma > 0 for ma in drawn.phases_ma)
+        if not used or (evse.rotation is None and used < 3):
+            continue  # nobody knows on which phase it is
+        for phase in site.topology.phases(evse, used):
+            own[phase] += max(drawn.phases_ma)
+    for phase, feeds in enumerate(site.feeds[node]):
+        # Two meters never agree wholly, and cars move between two readings.
+        if shown[phase] + feeds < own[phase] * 85 // 100 - 2_000:
+            return (
+                f"L{phase + 1} shows {figure(shown[phase], 'AC')} while our cars draw {figure(own[phase], 'AC')} "
+                "there; if PV or a battery feeds in below it, say so with feeds_a"
+            )
+    return ""
 
 
-def _reading(device: DeviceInput | None) -> tuple[Reading | None, bool]:
-    """The currents of a meter, export negative, and whether they are in doubt."""
+def _sample(device: DeviceInput | None) -> quality.Sample | None:
+    """All that a meter says that its driver believes, as of the currents' time; None without all three of them."""
     if device is None:
-        return None, False
-    found: list[int] = []
+        return None
     at: list[int] = []
-    doubt = False
-    for phase in (1, 2, 3):
-        value = device.points.get(f"current_l{phase}_ma")
-        if value is None or value.quality == "bad":
-            return None, False
-        doubt = doubt or value.quality == "suspect"
-        ma = value.value
-        power = device.points.get(f"power_l{phase}_mw")
-        if power is not None and power.quality == "good" and power.value < 0 < ma:
-            ma = -ma  # a meter whose currents have no sign
-        found.append(ma)
+    for name in quality.CURRENTS:
+        value = device.points.get(name)
+        if value is None or value.quality != "good":
+            return None
         at.append(value.at_ms)
-    return Reading(phases_ma=(found[0], found[1], found[2]), at_ms=min(at)), doubt
+    points = {name: value.value for name, value in device.points.items() if value.quality == "good"}
+    return quality.Sample(points=points, at_ms=min(at))
 
 
 def _limits(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pilotwire.domain.energy import EvseState, Moment, State
+from pilotwire.domain.energy import EvseState, Moment, State, quality
 
 from .decide import SiteState
 from .lost import Charger
@@ -144,6 +144,15 @@ def _merged(state: SiteState, told: Mapping[str, Charger]) -> SiteState:
     return msgspec.structs.replace(state, chargers=chargers)
 
 
+def _moved_quality(memory: quality.Memory, by_ms: int) -> quality.Memory:
+    def of(sample: quality.Sample | None) -> quality.Sample | None:
+        return None if sample is None else msgspec.structs.replace(sample, at_ms=sample.at_ms + by_ms)
+
+    return msgspec.structs.replace(
+        memory, good=of(memory.good), last=of(memory.last), same_since_ms=memory.same_since_ms + by_ms
+    )
+
+
 def moved(state: SiteState, by_ms: int) -> SiteState:
     """With all times of the steady clock moved by so much."""
     if not by_ms:
@@ -174,5 +183,6 @@ def moved(state: SiteState, by_ms: int) -> SiteState:
         meters={
             id: msgspec.structs.replace(reading, at_ms=reading.at_ms + by_ms) for id, reading in state.meters.items()
         },
+        quality={id: _moved_quality(memory, by_ms) for id, memory in state.quality.items()},
         heard={id: msgspec.structs.replace(heard, at_ms=heard.at_ms + by_ms) for id, heard in state.heard.items()},
     )

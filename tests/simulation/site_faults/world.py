@@ -97,7 +97,10 @@ class World:
         self.cut: Limit | None = None
         self._since: dict[tuple[str, str], int] = {}
         watchdogs = [out.watchdog_ms for out in self.site.outlets.values() if out.watchdog_ms is not None]
-        self.bound_ms = max(watchdogs, default=30_000) + self.site.command_ms + LAG_MS + SLACK_MS
+        # The deadline of a charger, and that of a meter that stands still.
+        frozen = max((bounds.same_ms or 0 for bounds in self.site.bounds.values()), default=0)
+        deadline = max(max(watchdogs, default=30_000) + self.site.command_ms, frozen + self.site.policy.stale_ms)
+        self.bound_ms = deadline + LAG_MS + SLACK_MS
         self.bounds = dict(zip((node.id for node in topology.tree.nodes), side_bounds(topology), strict=True))
         self.loop: Loop | None = None
         self.quiet = False
@@ -335,7 +338,7 @@ class World:
         return found
 
 
-LIES: tuple[str, ...] = ("vanishes", "nan")
+LIES: tuple[str, ...] = ("vanishes", "nan", "frozen", "sign", "jump", "zero")
 
 
 TARGETS: tuple[str, ...] = (

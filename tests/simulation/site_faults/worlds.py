@@ -59,7 +59,7 @@ def text(seed: int) -> str:
         *(f"  - {node}" for node in nodes),
         "devices:",
         *(f"  - {device}" for device in devices),
-        f"failsafe: {{current_a: {failsafe}, watchdog_s: {watchdog}, meter_s: {draw.choice((5, 11))}}}",
+        f"failsafe: {{current_a: {failsafe}, watchdog_s: {watchdog}, meter_s: {draw.choice((5, 11))}, frozen_s: 15}}",
         f"policy: {{order: {draw.choice(('equal', 'first_come', 'priority', 'earliest_departure'))}, hold_s: 30}}",
         "evses:",
         *(f"  - {evse}" for evse in evses),
