@@ -33,7 +33,8 @@ class _Wire:
         self._rig.clock.call_later(self._rig.latency_ms, lambda: deliver() if self._open else None)
 
     def write(self, data: bytes) -> None:
-        if not self._rig.deaf and not (self._rig.dead_units and data[6] in self._rig.dead_units):
+        rig = self._rig
+        if not rig.deaf and data[6] not in rig.dead_units and int.from_bytes(data[8:10], "big") not in rig.deaf_to:
             self._later(lambda: self._server.received(data))
 
     def close(self) -> None:
@@ -55,6 +56,8 @@ class Rig:
         self.audits: list[Audit] = []
         self.deaf = False
         self.dead_units: set[int] = set()
+        self.deaf_to: set[int] = set()
+        """Addresses at which a request is not heard."""
         self.latency_ms = 5
         self.wires: list[_Wire] = []
         self._config = ClientConfig(**{"answer_ms": 500, **config})  # type: ignore[arg-type]

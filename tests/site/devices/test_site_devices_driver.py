@@ -73,6 +73,19 @@ def test_a_silent_device_goes_offline_and_its_values_keep_their_age_then_turn_ba
     assert driver.points()["power_mw"].quality == "good"
 
 
+def test_a_read_that_nobody_answers_leaves_its_values_and_their_age() -> None:
+    rig = Rig()
+    driver, _ = meter(rig)
+    driver.start()
+    rig.run(2_500)
+    power, volt = driver.points()["power_mw"], driver.points()["voltage_l1_mv"]
+    rig.deaf_to = {driver.layout.cells["power_mw"].want.address}
+    rig.run(4_000)
+    assert driver.points()["power_mw"] == power
+    assert driver.points()["voltage_l1_mv"].at_ms > volt.at_ms
+    assert driver.online and driver.trouble
+
+
 def test_a_dead_unit_does_not_stall_the_others_on_its_bus() -> None:
     rig = Rig()
     inside = [rig.simulator.add(METER, unit=unit) for unit in range(1, 6)]

@@ -194,7 +194,9 @@ def test_a_restart_of_the_charger_is_noticed_and_the_offer_told_again() -> None:
     site.charger.limit_ma = 32_000  # it has forgotten
     site.rig.run(60_000)
     assert site.evse.status().online
+    site.written()
     assert site.offer(10_000).ok
+    assert (5014, 1) in site.written(), "whether it is enabled is not known any more"
     site.rig.run(5_000)
     assert site.charger.limit_ma == 10_000
 
