@@ -3,7 +3,9 @@
 python -m bench.allocation [--ticks 400] [--json]
 
 The site is short of current everywhere. Each tick has other side loads and other draws, some cars come and go, so
-that set-points move up and down in each of them; all orders of the policy take turns.
+that set-points move up and down in each of them; all orders of the policy take turns. A third of the cars share a pool
+that comes and goes, every fourth EVSE with three phases can be switched to one, every fifth rotation is to be learned,
+ten loads have a floor, and two in a hundred EVSEs are not heard.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from pilotwire.domain.energy import (
     Demand,
     Evse,
     Limit,
+    Load,
+    Lost,
     Moment,
     Node,
     Policy,
@@ -27,6 +31,7 @@ from pilotwire.domain.energy import (
     Signals,
     SiteTree,
     State,
+    Switching,
     Topology,
     allocate,
     prepare,
@@ -111,9 +116,16 @@ def site(evses: int) -> SiteTree:
                     rotation=ROTATIONS[at % 5],
                     maximum=32_000,
                     step=(1_000, 100, 1_000, 1)[at % 4],
+                    switching=Switching() if at % 3 and at % 4 == 1 else None,
+                    failsafe=6_000,
+                    watchdog_ms=60_000,
                 )
             )
-    return SiteTree(nodes=tuple(nodes), evses=tuple(made))
+    loads = tuple(
+        Load(id=f"l{at}", node=places[at % len(places)], maximum=9_000_000, floor=4_200_000 if at % 2 else 0)
+        for at in range(10)
+    )
+    return SiteTree(nodes=tuple(nodes), evses=tuple(made), loads=loads)
 
 
 def measure(evses: int, ticks: int) -> Figure:
@@ -133,7 +145,7 @@ def measure(evses: int, ticks: int) -> Figure:
                 cars[id] = _car(draw, id)
         signals = _signals(draw, topology, state, evses, now)
         policy = Policy(order=ORDERS[tick // 20 % len(ORDERS)])
-        demands = list(cars.values())
+        demands = [*cars.values(), *(Demand(evse=load.id) for load in topology.tree.loads)]
         begun = time.process_time_ns()
         result = allocate(topology, policy, demands, signals, state, now)
         cost = (time.process_time_ns() - begun) / 1e6
@@ -155,19 +167,27 @@ def _car(draw: random.Random, id: str) -> Demand:
         soc=draw.randint(50, 950),
         energy_wh=draw.randint(1_000, 60_000),
         departure_ms=1_800_000_000_000 + draw.randint(0, 36_000_000),
+        pool=draw.choice((None, None, "pv")),
+        guaranteed=draw.choice((0, 0, 6_000)),
     )
 
 
 def _signals(draw: random.Random, topology: Topology, state: State, evses: int, now: Moment) -> Signals:
     draws: dict[str, Reading] = {}
     total = [draw.randint(0, evses * 500) for _ in range(3)]
+    lost = {
+        evse.id: Lost(since_ms=now.tick_ms // 60_000 * 60_000 - 5_000)
+        for at, evse in enumerate(topology.tree.evses)
+        if at % 50 == now.tick_ms // 60_000 % 50
+    }
     for id, known in state.evses.items():
         ma = known.infeed_ma * draw.randint(97, 100) // 100
         draws[id] = Reading(phases_ma=_phases(ma), at_ms=now.tick_ms)
-        for phase in topology.phases(topology.evses[id], topology.evses[id].phases):
+        for phase in topology.phases(topology.members[id], topology.members[id].phases):
             total[phase] += ma
     grid = Reading(phases_ma=(total[0], total[1], total[2]), at_ms=now.tick_ms)
-    return Signals(meters={"grid": grid}, draws=draws)
+    pools = {"pv": (Limit(source="surplus", power_mw=draw.randint(0, evses * 800_000)),)}
+    return Signals(meters={"grid": grid}, draws=draws, pools=pools, lost=lost)
 
 
 def main() -> int:
