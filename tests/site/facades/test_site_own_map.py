@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 from tests.site.facades.evses import SITE, FakeEvse, serving
@@ -20,7 +21,7 @@ from pilotwire.site.facades.orders import EvseOrder, ExternalLimits, Fight
 from pilotwire.site.facades.own import OwnConfig, own_unit
 from pilotwire.site.facades.own_table import MAGIC
 from pilotwire.site.facades.serving import MapConfig
-from pilotwire.site.ports import Abilities, EvseStatus
+from pilotwire.site.ports import Abilities, EvseStatus, Value
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "modbus-map.md"
 COMMAND = [0, 20_000, 160, 0xFFFF, 100, 30, 60, 7]
@@ -219,6 +220,18 @@ def test_heartbeat_and_what_is_not_known():
     site.time.run_for(66_000_000)
     assert site.read(7) == [66_000 & 0xFFFF]
     assert site.read(1001, 7) == [0, 0, 0, 0, 0xFFFF, 0x8000, 0] and site.read(1014, 4) == [0xFFFF] * 4
+
+
+def test_what_is_bad_is_not_shown():
+    site = Site(1)
+    site.evses[0].charges()
+    points = {
+        **site.evses[0].now.points,
+        "energy_import_wh": Value(77, 0, "bad"),
+        "power_mw": Value(5000, 0, "suspect"),
+    }
+    site.evses[0].now = msgspec.structs.replace(site.evses[0].now, points=points)
+    assert site.read(1014, 4) == [0xFFFF] * 4 and site.read(1012, 2) == [0, 5]
 
 
 def test_a_dc_evse_is_steered_by_power():

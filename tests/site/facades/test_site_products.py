@@ -97,6 +97,7 @@ def test_keba():
     world.read(1000, 2)
     world.time.run_for(1_000)
     assert world.order == EvseOrder(maximum_ma=8_000, source=f"{SOURCE}, expired"), "reading does not"
+    assert world.read(1100, 2) == [0, 8_000]
     world.write(5014, 0)
     world.write(5004, 16_000)
     assert world.order is not None and not world.order.enable
@@ -104,6 +105,7 @@ def test_keba():
         with pytest.raises(IllegalDataValue):
             world.write(5004, wrong)
     assert world.order.maximum_ma == 16_000
+    assert world.read(5004) == [16_000], "what was refused stands nowhere"
     world.write(5004, 0)
     assert world.order.maximum_ma == 0
 
@@ -163,8 +165,13 @@ def test_charx():
     world = World("charx", 3)
     assert sorted(world.units) == [1]
     world.evses[2].charges()
-    assert world.read(3299) == [ord("C") << 8] and world.read(3238, 2) == [0, 16_000]
+    assert (
+        world.read(3299) == [int.from_bytes(b"C2")]
+        and world.read(1299) == [int.from_bytes(b"A1")]
+        and world.read(3238, 2) == [0, 16_000]
+    )
     assert world.read(3244, 2) == [11_040_000 >> 16, 11_040_000 & 0xFFFF]
+    assert world.read(1301) == [32]
     world.write(1301, 16)
     assert world.order == EvseOrder(maximum_ma=16_000, source=SOURCE)
     world.write(3300, 0)
@@ -178,6 +185,9 @@ def test_charx():
         world.write(1300, 2)
     with pytest.raises(IllegalDataAddress):
         world.write(4301, 16)
+    assert world.read(114) == [3] and world.read(149, 3) == [2, 1, 1] and len(world.read(100, 68)) == 68
+    world.write(167, 40)
+    assert world.limits.at(world.now).limits == {"grid": (Limit(SOURCE, phases_ma=(40_000, 40_000, 40_000)),)}
 
 
 @pytest.mark.parametrize("name", ["heidelberg", "heidelberg-connect"])
@@ -252,6 +262,9 @@ def test_two_masters_of_one_evse_by_different_maps():
     (fight,) = world.fights
     assert fight.clients == ("a", "b") and fight.place == "evse bay-1"
     assert world.order is not None and world.order.maximum_ma == 8_000 and world.order.source == "modbus b"
+    world.write(5004, 7_000)
+    second.write(Context("b", world.now), "holding", 261, [120])
+    assert world.order is not None and world.order.maximum_ma == 7_000, "the lowest counts, whoever spoke last"
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,15 @@ def test_storage_that_cannot_be_read_is_said():
 
 # ── the pure part ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+
+def test_the_names_of_sessions_tell_them_apart():
+    last = Last(at_ms=0, register_wh=1000, plugged=True, running=True, session="S1", session_wh=500)
+    same = Seen(at_ms=HOUR, register_wh=1100, plugged=True, session="S1", session_wh=50)
+    other = Seen(at_ms=HOUR, register_wh=1100, plugged=True, session="S2", session_wh=600)
+    assert reconstruct(last, same, Rules()) == (), "its name is the same, whatever else it says"
+    assert isinstance(reconstruct(last, other, Rules())[0], Ended)
+
+
 lasts = st.builds(
     Last, at_ms=st.just(0), register_wh=st.integers(0, 10**6), plugged=st.booleans(), running=st.booleans(),
     session=st.sampled_from(["", "S1", "S2"]), session_wh=st.none() | st.integers(0, 50_000),

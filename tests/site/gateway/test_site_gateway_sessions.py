@@ -352,3 +352,29 @@ def test_a_card_that_is_still_shown_lets_in_nobody_else():
     world.charger.card = "04BB"
     world.run(5)
     assert world.charger.drawn_ma == 16_000 and world.sessions()[1]["token"] == "04BB"
+
+
+def test_cards_while_the_csms_is_away():
+    world = Gateway("1.6")
+    world.run(5)
+    world.charger.plug()
+    world.charger.card = "04AA"
+    world.run(30)
+    world.charger.unplug()
+    world.run(10)
+    world.offline()
+    world.run(60)
+    world.charger.plug()
+    world.charger.card = "04AA"
+    world.run(10)
+    assert world.charger.drawn_ma == 16_000, "known from before"
+    world.charger.unplug()
+    world.run(10)
+    world.charger.plug()
+    world.charger.card = "04CC"
+    world.run(60)
+    assert world.charger.drawn_ma == 0, "not known"
+    world.online()
+    world.run(300)
+    assert world.charger.drawn_ma == 16_000, "asked again when there was somebody to ask"
+    assert [each["token"] for each in world.sessions()] == ["04AA", "04AA", "04CC"]

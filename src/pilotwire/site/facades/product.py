@@ -44,6 +44,8 @@ class ProductConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """None: as the product is delivered. 0: it has none until a client sets one."""
     failsafe_ma: int | None = None
     """None: as the product is delivered."""
+    node: str = "grid"
+    """Of the tree: what a limit for all outlets of a station is for (CHARX 167)."""
 
 
 class _Socket:
@@ -146,6 +148,7 @@ class ProductUnit:
         self._heard: list[tuple[Layout, str, int]] = []
         self._quirks: Quirks = QUIRKS.get(device.id, NO_QUIRKS)
         self._sockets: dict[int, _Socket] = {}
+        self._limits, self._channel, self._node = limits, channel, config.node
         for outlet, driver in drivers.items():
             layout = self._bank.add(device, unit=unit, outlet=outlet, told=self._note)
             self._sockets[outlet] = _Socket(layout, driver, limits, channel, config)
@@ -156,6 +159,13 @@ class ProductUnit:
                         self._bank.poke(unit, fill.table, address, [fill.value])
             for command in self._quirks.commands:
                 self._bank.poke(unit, "holding", command.address + self._move(outlet), [command.first])
+
+        for socket in self._sockets.values():
+            socket_limit = socket.driver.abilities.maximum if socket.driver.abilities.unit == "mA" else 32_000
+            for name, value in (("limit_ma", socket_limit), ("failsafe_ma", socket.failsafe_ma)):
+                self._first(socket.layout, name, value)
+        for fill in self._quirks.station_fills:
+            self._bank.poke(unit, fill.table, fill.first, [fill.value] * (fill.end - fill.first))
 
     @property
     def objects(self) -> Mapping[int, bytes]:
@@ -169,19 +179,25 @@ class ProductUnit:
             for outlet in self._sockets
             for command in self._quirks.commands
         )
+        if self._quirks.group_limit is not None:
+            more += (Writable(address=self._quirks.group_limit, unit=unit),)
         taken = {rule.address for rule in more}
         return (*(rule for rule in access_of(self._bank).writable if rule.address not in taken), *more)
 
     def read(self, context: Context, table: Table, address: int, count: int) -> Sequence[int]:
         """Raises GatewayTargetFailed while an EVSE cannot be reached, IllegalDataAddress as the product would."""
+        shown: list[Figures] = []
         for outlet, socket in self._sockets.items():
             socket.asked(context.now)
             figures = figures_of(socket.driver, context.now)
+            shown.append(figures)
             if not figures.online:
                 if self._is_of(socket, address):
                     raise GatewayTargetFailed(text=f"{socket.driver.id} does not answer")
                 continue
             self._show(outlet, socket, figures, context.now)
+        for place, at, registers in self._quirks.station(shown):
+            self._bank.poke(self.unit, place, at, registers)
         return self._bank.read(self.unit, table, address, count)
 
     def write(self, context: Context, table: Table, address: int, values: Sequence[int]) -> None:
@@ -189,6 +205,18 @@ class ProductUnit:
         for socket in self._sockets.values():
             socket.asked(context.now)
         before = self._bank.read(self.unit, table, address, len(values))
+        if table == "holding" and address == self._quirks.group_limit and len(values) == 1:
+            self._bank.poke(self.unit, table, address, values)
+            self._limits.put(
+                Order(
+                    channel=f"{self._channel}/group",
+                    client=context.client,
+                    node=self._node,
+                    phases_ma=each(1000 * values[0]),
+                ),
+                context.now,
+            )
+            return
         self._heard.clear()
         try:
             self._bank.write(self.unit, table, address, values)
@@ -225,6 +253,20 @@ class ProductUnit:
         except ModbusException:
             return False
         return True
+
+    def _first(self, layout: Layout, name: str, value: int) -> None:
+        """What a command's register says before a client has written to it."""
+        order = layout.orders.get(name)
+        if order is None:
+            return
+        low, high = order.command.range or (value, value)
+        try:
+            writes = layout.writes(name, max(low, min(high, value)) if value else 0)
+        except RequestError:
+            return  # it has no word for 0
+        for write in writes:
+            if write.address == order.want.address:
+                self._bank.poke(self.unit, write.table, write.address, write.values)
 
     def _note(self, layout: Layout, name: str, value: int) -> None:
         self._heard.append((layout, name, value))

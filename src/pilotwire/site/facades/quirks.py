@@ -5,7 +5,7 @@ Facts of the makers' register lists, as far as they are public; each product's f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -20,6 +20,9 @@ __all__ = ["NO_QUIRKS", "QUIRKS", "Fill", "Quirks", "Switch"]
 Placed = tuple[Table, int, list[int]]
 More = Callable[[Figures, int | None, int | None, int], list[Placed]]
 """(the EVSE, the set-point in force in mA, until when it holds, now) → registers of the first outlet."""
+
+
+Station = Callable[[Sequence[Figures]], list[Placed]]
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -47,6 +50,11 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[Fill, ...] = ()
     commands: tuple[Switch, ...] = ()
     more: More = lambda figures, force, until, now: []
+    station: Station = lambda found: []
+    """Registers that are there once, for all outlets of a unit."""
+    station_fills: tuple[Fill, ...] = ()
+    group_limit: int | None = None
+    """A holding register with what all outlets together may draw on each phase, in A."""
 
 
 NO_QUIRKS = Quirks()
@@ -92,6 +100,41 @@ def _heidelberg(figures: Figures, force: int | None, until: int | None, now: int
     ]
 
 
+_CHARX_STATES = {"A": "A1", "B": "B1", "C": "C2", "D": "D2", "E": "E0", "F": "F0"}
+
+
+def _charx(figures: Figures, force: int | None, until: int | None, now: int) -> list[Placed]:
+    state = _CHARX_STATES[figures.status.pilot or "F"]
+    if figures.status.pilot in ("B", "C") and figures.ocpp != "Charging":
+        state = state[0] + ("2" if figures.status.offered == 0 and state[0] == "B" else "1")
+    return [
+        ("holding", 1101, [32, 6]),
+        ("holding", 1112, [0xFFFF]),  # a meter of no type that it knows
+        ("holding", 1120, [5]),  # charging is released by Modbus
+        ("holding", 1299, encode_value(Field(kind="string", length=1), state)),
+    ]
+
+
+def _charx_station(found: Sequence[Figures]) -> list[Placed]:
+    pilots = [each.status.pilot for each in found]
+    power = sum(each.power_mw or 0 for each in found)
+    amps = [sum(each.amps_ma[at] or 0 for each in found) for at in range(3)]
+    signed = Field(kind="s32")
+    rows: list[Placed] = [
+        ("holding", 100, encode_value(Field(kind="string", length=10), "CHARX SEC-3100")),
+        ("holding", 110, encode_value(Field(kind="string", length=4), "V1.6.0")),
+        ("holding", 114, [len(found)]),
+        ("holding", 148, [sum(each in ("E", "F") for each in pilots), pilots.count("A"),
+                          sum(each in ("B", "C", "D") for each in pilots),
+                          sum(each.ocpp == "Charging" for each in found)]),
+        ("holding", 152, encode_value(signed, power)),
+        ("holding", 156, encode_value(signed, power)),
+        *(("holding", 158 + 2 * at, encode_value(signed, amps[at])) for at in range(3)),
+        ("holding", 164, [1]),
+    ]  # fmt: skip
+    return rows
+
+
 QUIRKS: Mapping[str, Quirks] = {
     "keba-p30": Quirks(
         fills=(Fill("holding", 1016, 1020), Fill("holding", 1500, 1502), Fill("holding", 1550, 1554)),
@@ -116,7 +159,11 @@ QUIRKS: Mapping[str, Quirks] = {
         more=_heidelberg,
     ),
     "phoenix-charx-sec": Quirks(
-        fills=(Fill("holding", 1232, 1310),),
+        fills=(Fill("holding", 1100, 1124), Fill("holding", 1232, 1309)),
+        more=_charx,
+        station=_charx_station,
+        station_fills=(Fill("holding", 100, 168),),
+        group_limit=167,
         commands=(
             Switch(1300, "enable", {0: 0, 1: 1}, 1),
             Switch(1303, "lock", {0: 0, 1: 1}),

@@ -102,6 +102,7 @@ class Outlet:
         """Since the start, or since the charger was lost, what happened has been found out."""
         self._lost_ms: int | None = None
         self._tapped = ""
+        self._asked_online = True
         self._vended = False
         """With this cable a session has begun that needed nobody's leave: one is enough."""
         self._out = False
@@ -218,11 +219,13 @@ class Outlet:
         if not token:
             self._tapped = ""
             return
-        if self._config.free_vend or token == self._tapped or station.expected(self.number) or not station.online:
+        # What was asked while the CSMS was away, and came to nothing, is asked once more when it is there.
+        asked = token == self._tapped and (self._asked_online or not station.online)
+        if self._config.free_vend or asked or station.expected(self.number):
             return
         if not plugged and station.session(self.number) is not None:
             return
-        self._tapped = token
+        self._tapped, self._asked_online = token, station.online
         try:
             station.tap(self.number, token)
         except PilotwireError as error:
