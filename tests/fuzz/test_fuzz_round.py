@@ -24,6 +24,7 @@ TARGETS = {
     "fuzz_pnc.py": "one",
     "fuzz_iso20.py": "one",
     "fuzz_modbus.py": "one",
+    "fuzz_sunspec.py": "one",
     "fuzz_sparkplug.py": "one",
 }
 """Each target and the name of its function that takes one input."""
@@ -41,6 +42,7 @@ RUNS = {
     "fuzz_pnc.py": 400,
     "fuzz_iso20.py": 100,
     "fuzz_modbus.py": 1_000,
+    "fuzz_sunspec.py": 1_000,
     "fuzz_sparkplug.py": 2_000,
 }
 """What is run of each: about half a second of work. `make fuzz` gives them a minute each."""
