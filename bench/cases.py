@@ -425,6 +425,25 @@ def allocation(rounds: int, quick: bool) -> list[Row]:
     return rows
 
 
+def planner(rounds: int, quick: bool) -> list[Row]:
+    """A plan of a day in quarters of an hour: cars, sun, battery, prices, demand windows, limits of each phase."""
+    from . import planner as measured
+
+    rows: list[Row] = []
+    for cars, goal in measured.GOALS_MS.items():
+        cost = measured.measure(cars, 1 if quick else 5)
+        rows.append(
+            Row(
+                f"a plan of 96 steps for {cars} cars on 4 levels, median of {cost.plans}",
+                f"{cost.median_ms:.0f} ms",
+                f"< {goal:.0f} ms",
+                f"longest {cost.longest_ms:.0f} ms, {cost.iterations:,} iterations; again after a small change "
+                f"{cost.again_ms:.0f} ms",
+            )
+        )
+    return rows
+
+
 def modbus(rounds: int, quick: bool) -> list[Row]:
     """Reads of 60 registers beside pymodbus: the codecs alone, and client and server over TCP in one process."""
     from . import modbus as measured
@@ -457,5 +476,6 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "v2g": v2g,
     "cabinet": cabinet,
     "allocation": allocation,
+    "planner": planner,
     "modbus": modbus,
 }
