@@ -76,6 +76,7 @@ def test_rights(make_site, version, rights, action, allowed) -> None:
     else:
         assert answer[:3] == [4, asked, "SecurityError"]
     assert [json.loads(frame)[2] for frame in raw.frames] == ([action] if allowed else [])
+    assert all(json.loads(frame)[1].startswith("pw-") for frame in raw.frames)  # two peers may use the same id
     assert site.box.counters.denied == (0 if allowed else 1)
     # The authority's question comes and goes as ever.
     asked = site.central.ask(action, {})
