@@ -18,6 +18,7 @@ from pilotwire.domain.steering import (
     Site,
     Steering,
     SteeringState,
+    WindowSummary,
     Wish,
     prepare,
     steer,
@@ -84,7 +85,7 @@ class Plant:
         self.building_mw = 0
         self.changes: dict[str, int] = dict.fromkeys([*ids, *self.battery], 0)
         self.values: dict[str, int] = dict.fromkeys(ids, 0)
-        self.closed: list[object] = []
+        self.closed: list[WindowSummary] = []
         self.last: Steering | None = None
         self.phases: dict[str, int] = {}
         self._physics()

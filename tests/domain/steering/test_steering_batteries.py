@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotwire.domain.steering import Battery, Cell, Measured
-from pilotwire.domain.steering.batteries import charge_most, discharge_most, free_wh, split, usable_wh
+from pilotwire.domain.steering.batteries import charge_most, discharge_most, fading_mw, free_wh, split, usable_wh
 
 KW = 1_000_000
 B = Battery(
@@ -26,10 +26,15 @@ def test_energy_with_losses() -> None:
 def test_power_by_its_own_limits_and_fading_at_the_ends() -> None:
     assert discharge_most(B, at(500), 0) == 60 * KW
     assert discharge_most(B, at(500, discharge_mw=7 * KW), 0) == 7 * KW
-    assert discharge_most(B, at(101), 0) == 5_400_000  # 90 Wh in a minute
+    assert discharge_most(B, at(101), 0) == 1_080_000  # 90 Wh in five minutes
     assert discharge_most(B, at(100), 0) == discharge_most(B, at(450), 450) == 0
     assert charge_most(B, at(500)) == 50 * KW and charge_most(B, at(500, charge_mw=0)) == 0
-    assert charge_most(B, at(900)) == 0 and 0 < charge_most(B, at(899)) < 10 * KW
+    assert charge_most(B, at(900)) == 0 and 0 < charge_most(B, at(899)) < 2 * KW
+    assert (
+        fading_mw(B, at(101), 1_080_000) == 28_800 + 1_080_000
+        and fading_mw(B, at(157), 60 * KW) > 0
+        and fading_mw(B, at(500), 60 * KW) == 0
+    )
     assert discharge_most(B, Measured(), 0) == charge_most(B, Measured()) == 0
 
 

@@ -207,3 +207,10 @@ def test_more_volts_make_less_current_of_the_same_surplus() -> None:
     high = Measured(meters={"grid": structs.replace(meter(-8, at), voltage_mv=253_000)})
     found = steer(here.site, here.wishes, high, External(), None, here.state, Moment(at, DAY + at))
     assert pool(found) == (8 * KW - 4_140_000) * 230 // 253
+
+
+def test_the_next_start_waits_for_the_grace_of_the_last() -> None:
+    here = table(pv("E0"), pv("E1"), surplus=structs.replace(PV, enable_ms=5_000, grace_ms=90_000))
+    assert on(here.tick(-5, seconds=30)) == ["E0"]
+    assert on(here.tick(-5, {"E0": 4.14}, seconds=60)) == ["E0"]
+    assert on(here.tick(-5, {"E0": 4.14}, seconds=40)) == ["E0", "E1"]

@@ -172,6 +172,8 @@ def test_a_battery_buffers_the_fast_chargers_of_its_node() -> None:
     config = Config(tree=SiteTree(nodes=nodes, evses=(fast,)), batteries=(big,))
     here = Table(config, [Wish(Demand(evse="D"))])
     found = here.tick(60, {"D": 60}, {"B": (0, 900)}, nodes={"feeder": 60})
+    assert kw(found, "B") == -60  # as much as flows in, so that nothing flows back; the car rises and takes it
+    found = here.tick(60, {"D": 120}, {"B": (-60, 900)}, nodes={"feeder": 60})
     assert kw(found, "B") == pytest.approx(-(150 / 0.95 - 60), abs=0.1)
     # Without a car it takes its energy back, within the feeder.
     here = Table(Config(tree=config.tree, batteries=(structs.replace(big, grid_charge=True),)))

@@ -6,8 +6,10 @@ from .config import Battery
 from .inputs import Measured
 from .site import Site
 
-LAST_SECONDS = 60
-"""Its last energy is spread over this, so that it fades instead of falling away."""
+LAST_SECONDS = 300
+"""Its last energy is spread over this, so that it fades instead of falling away and cars can follow."""
+REACT_SECONDS = 8
+"""So long a car may take to follow."""
 
 
 def usable_wh(battery: Battery, measured: Measured, reserve_permille: int) -> int:
@@ -36,6 +38,18 @@ def discharge_most(battery: Battery, measured: Measured, reserve_permille: int) 
     limit = battery.discharge_mw if cell.discharge_mw is None else min(battery.discharge_mw, max(0, cell.discharge_mw))
     energy = usable_wh(battery, measured, max(reserve_permille, battery.backup_permille))
     return min(limit, energy * 3_600_000 // LAST_SECONDS)
+
+
+def fading_mw(battery: Battery, measured: Measured, gives_mw: int) -> int:
+    """By how much it will give less when a car that is lowered now has followed; 0 unless its energy is at an end.
+
+    Its state of charge comes in steps of one per mille, so that may be a step at once.
+    """
+    if gives_mw <= 0:
+        return 0
+    energy = usable_wh(battery, measured, battery.backup_permille) * 3_600_000 // LAST_SECONDS
+    step = battery.capacity_wh * battery.efficiency * 3_600 // (1_000 * LAST_SECONDS)
+    return max(0, gives_mw * REACT_SECONDS // LAST_SECONDS + step + gives_mw - energy)
 
 
 def charge_most(battery: Battery, measured: Measured) -> int:

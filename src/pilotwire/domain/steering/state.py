@@ -160,6 +160,7 @@ class Intervention(msgspec.Struct, frozen=True):
     highest_mw: int | None = None
 
 
+_LESS: Mapping[str, int] = {}
 _DEMANDS: Mapping[str, DemandState] = {}
 _BATTERIES: Mapping[str, BatteryState] = {}
 _INVERTERS: Mapping[str, InverterState] = {}
@@ -167,11 +168,15 @@ _INTERVENTIONS: Mapping[str, Intervention] = {}
 
 
 class SteeringState(msgspec.Struct, frozen=True):
-    """By id of the configuration. Empty at the first start."""
+    """By id of the configuration. Empty at the first start.
+
+    `less_ms` by EVSE: since when its car has drawn noticeably less than it was offered.
+    """
 
     demands: Mapping[str, DemandState] = _DEMANDS
     surplus: SurplusState = SurplusState()
     batteries: Mapping[str, BatteryState] = _BATTERIES
     inverters: Mapping[str, InverterState] = _INVERTERS
     interventions: Mapping[str, Intervention] = _INTERVENTIONS
+    less_ms: Mapping[str, int] = _LESS
     at: Moment | None = None

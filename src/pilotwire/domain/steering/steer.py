@@ -65,7 +65,7 @@ def steer(
     level = levels(site, _by_node([*hard, *windows]), now)
     now_cars = [each for each in shaped if each.follows == "now"]
     on = {demand.evse: demand.phases for demand in pool.demands}
-    wishes_mw = wants(site, now_cars, on, flow, measured)
+    wishes_mw, less = wants(site, now_cars, on, flow, measured, state.less_ms, now)
     stored = store(
         site, flow, measured, level, wishes_mw, _spared(site, flow, found, now_cars, pool), plan, orders.dimmed,
         state.batteries, now,
@@ -76,7 +76,7 @@ def steer(
     loads, why = _loads(site, flow, measured, orders)
     reasons += why
     going, ended = note(orders.orders, state.interventions, now)
-    coming = under_way(site, flow, stored.state, now)
+    coming = under_way(site, flow, measured, stored.state, now)
     surplus = site.config.surplus
     return Steering(
         demands=tuple(sorted([*(each.demand for each in now_cars), *pool.demands], key=lambda each: each.evse)),
@@ -96,6 +96,7 @@ def steer(
             batteries=stored.state,
             inverters=fed.state,
             interventions=going,
+            less_ms=less,
             at=now,
         ),
     )
@@ -120,7 +121,7 @@ def resumed(site: Site, state: SteeringState, now: Moment) -> SteeringState:
         id: msgspec.structs.replace(car, phases_since_ms=None, idle_ms=None) for id, car in state.surplus.cars.items()
     }
     inverters = {id: InverterState(each.limit_mw) for id, each in state.inverters.items()}
-    return SteeringState(demands, SurplusState(cars=cars), {}, inverters, state.interventions, None)
+    return SteeringState(demands, SurplusState(cars=cars), {}, inverters, state.interventions)
 
 
 def _by_evse(site: Site, wishes: Iterable[Wish]) -> dict[str, Wish]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pilotwire.domain.energy import Moment
 
-from .batteries import charge_most, discharge_most, free_wh, split, usable_wh
+from .batteries import charge_most, discharge_most, fading_mw, free_wh, split, usable_wh
 from .config import Battery
 from .flows import Flows
 from .inputs import Measured, Plan, planned
@@ -48,11 +48,12 @@ def store(
     """
     alive = [id for id in sorted(site.batteries) if flow.batteries[id] is not None]
     short = {node: shortage(site, node, each, wanted, flow) for node, each in level.items()}
+    needs = {node: _need(site, node, each, short[node], flow) for node, each in level.items()}
     followers = [id for id in alive if not _given_up(site.batteries[id], old.get(id), now)]
-    goals = _shave(site, measured, level, short, followers)
+    goals = _shave(site, measured, level, needs, followers)
     if len(followers) < len(alive):
         # Who does not follow is asked last, and what it is asked for is not counted on.
-        late = _shave(site, measured, level, short, alive)
+        late = _shave(site, measured, level, needs, alive)
         goals = {id: goals.get(id) or late[id] for id in sorted({*goals, *late})}
     calm = [id for id in alive if id not in goals]
     goals |= _rest(site, flow, measured, level, short, spared_mw, plan, dimmed, goals, calm, now)
@@ -73,8 +74,19 @@ def store(
     return Stored(tuple(points), tuple(reasons), state)
 
 
+def _need(site: Site, node: str, level: Level, wanted: int | None, flow: Flows) -> int:
+    """What batteries have to give for a node: what is missing already, and ahead of cars that want more as much as
+    does not flow back out of the node, for they rise one step after the other."""
+    if wanted is None or wanted <= 0:
+        return 0
+    here = flow.nodes[node]
+    bare = 0 if here.power_mw is None else here.power_mw - here.batteries_mw
+    missing = shortage(site, node, level, {}, flow) or 0
+    return max(missing, min(wanted, max(0, bare)))
+
+
 def _shave(
-    site: Site, measured: Measured, level: Mapping[str, Level], short: Mapping[str, int | None], alive: list[str]
+    site: Site, measured: Measured, level: Mapping[str, Level], needs: Mapping[str, int], alive: list[str]
 ) -> dict[str, _Goal]:
     """Who gives how much so that each node keeps its level, the lowest nodes first."""
     give = {id: 0 for id in alive}
@@ -83,7 +95,7 @@ def _shave(
     weight = {id: usable_wh(site.batteries[id], measured, site.batteries[id].backup_permille) for id in alive}
     for node in site.upwards:
         here = [id for id in site.batteries_below[node] if id in give]
-        left = (short.get(node) or 0) - sum(give[id] for id in here)
+        left = needs.get(node, 0) - sum(give[id] for id in here)
         if left <= 0 or not here:
             continue
         shares = split(left, {id: most[id] - give[id] for id in here}, weight)
@@ -216,7 +228,9 @@ def _reason(battery: Battery, goal: _Goal, power: int, measured: Measured) -> Re
     return Reason(battery.id, goal.rule, goal.source, figures)
 
 
-def under_way(site: Site, flow: Flows, new: Mapping[str, BatteryState], now: Moment) -> dict[str, int]:
+def under_way(
+    site: Site, flow: Flows, measured: Measured, new: Mapping[str, BatteryState], now: Moment
+) -> dict[str, int]:
     """By battery: by how much it will still change its power (what it is told less what it takes).
 
     Less power to come (it gives more) is believed for `follow_ms` and no longer if it does not come; more
@@ -227,7 +241,7 @@ def under_way(site: Site, flow: Flows, new: Mapping[str, BatteryState], now: Mom
         takes = flow.batteries[id]
         if takes is None:
             continue
-        coming = new[id].told_mw - takes
+        coming = new[id].told_mw - takes + fading_mw(battery, measured, -new[id].told_mw)
         if coming < 0 and _given_up(battery, new[id], now):
             continue
         found[id] = coming

@@ -86,7 +86,8 @@ def _dim(
     floor = minimum_mw(len(steuve.devices))
     base = max(floor, control.value_mw or 0)
     root = flow.nodes[site.root]
-    # Own surplus is what would be exported if no controllable device took anything: it is not taken from the grid.
+    # Own surplus is what would be exported if no controllable device took anything, a battery's discharge with it:
+    # what is taken of that is not taken from the grid.
     surplus = 0 if root.power_mw is None else max(0, sum(drawn.values()) - root.power_mw)
     cars = base + surplus - sum(mw for id, mw in drawn.items() if id not in site.evses)
     node = flow.nodes[steuve.node]

@@ -1,10 +1,13 @@
 """What the cars would draw if nothing limited them: a battery gives before they are throttled.
 
-A car that takes less than it was offered wants that and a little more; one that takes all of it, or of which nothing
-is known, wants all it can. Cars that follow the surplus want their minimum and what they draw.
+A car that has taken less than it was offered for `LESS_MS` wants that and a little more; one that takes all of it, or
+of which nothing is known, wants all it can. (Shorter than that it may just be on its way to a new set-point.) Cars
+that follow the surplus want their minimum and what they draw.
 """
 
 from collections.abc import Iterable, Mapping
+
+from pilotwire.domain.energy import Moment
 
 from .flows import Flows
 from .inputs import Measured
@@ -13,13 +16,19 @@ from .wishes import Shaped, least, most
 
 HEADROOM_MW = 1_000_000
 FOLLOWS_PERMILLE = 900
+LESS_MS = 30_000
 
 
 def wants(
-    site: Site, now_cars: Iterable[Shaped], pool_on: Mapping[str, int], flow: Flows, measured: Measured
-) -> dict[str, int]:
-    """mW by EVSE. `pool_on`: conductors of the cars of the pool that charge."""
+    site: Site, now_cars: Iterable[Shaped], pool_on: Mapping[str, int], flow: Flows, measured: Measured,
+    less_ms: Mapping[str, int], now: Moment,
+) -> tuple[dict[str, int], dict[str, int]]:  # fmt: skip
+    """(mW by EVSE, since when each that takes less than offered has done so).
+
+    `pool_on`: conductors of the cars of the pool that charge. `less_ms` is the second result of the tick before.
+    """
     found: dict[str, int] = {}
+    less: dict[str, int] = {}
     for shaped in now_cars:
         evse, demand = shaped.evse, shaped.demand
         cap = site.draws_mw(evse, most(evse, demand), demand.phases)
@@ -27,9 +36,11 @@ def wants(
         car = measured.cars.get(evse.id)
         offered = 0 if car is None else car.offered_mw or 0
         if drawn is not None and drawn * 1_000 < offered * FOLLOWS_PERMILLE:
-            cap = min(cap, drawn + HEADROOM_MW)
+            less[evse.id] = less_ms.get(evse.id, now.tick_ms)
+            if now.tick_ms - less[evse.id] >= LESS_MS:
+                cap = min(cap, drawn + HEADROOM_MW)
         found[evse.id] = cap
     for id, phases in pool_on.items():
         evse, wish = site.evses[id], flow.wishes[id]
         found[id] = max(site.draws_mw(evse, least(evse, wish.demand), phases), flow.cars[id] or 0)
-    return found
+    return found, less
