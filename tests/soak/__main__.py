@@ -1,9 +1,9 @@
 """`make soak`: the counts that are too large for every test run. Prints what it did; exit status 1 on any fault.
 
 python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,cabinet,certificates,rollout,
-                             watched-certificates,watched-rollout,exi,conversations,allocation,site-faults]
+                             watched-certificates,watched-rollout,exi,conversations,allocation,site-faults,site-day]
                      [--kills 100] [--sessions 10000] [--sets 1000000] [--faults 100000] [--stations 1000]
-                     [--exi 2000] [--spoilt 20000] [--trees 1000000] [--failures 10000] [--seed 1]
+                     [--exi 2000] [--spoilt 20000] [--trees 1000000] [--failures 10000] [--evses 200] [--seed 1]
 """
 
 from __future__ import annotations
@@ -128,6 +128,12 @@ def conversations(options: argparse.Namespace) -> bool:
     return conversations(options)
 
 
+def site_day(options: argparse.Namespace) -> bool:
+    from tests.simulation.site_day.report import site_day
+
+    return site_day(options.evses)
+
+
 def watched(kind: str) -> Callable[[argparse.Namespace], bool]:
     """A roll-out over real sockets, watched in the console; its picture is the guides'."""
 
@@ -162,6 +168,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "conversations": conversations,
     "allocation": allocation,
     "site-faults": site_faults,
+    "site-day": site_day,
 }
 
 
@@ -179,6 +186,7 @@ def main() -> int:
     parser.add_argument(
         "--failures", type=int, default=10_000, help="failures of each component of a site (%(default)s)"
     )
+    parser.add_argument("--evses", type=int, default=200, help="of the simulated day of a site (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     good = True
