@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -116,13 +116,20 @@ def _point(token: str) -> PointDef:
     return PointDef(name, kind, size, power, units.replace("_", " "), writable)
 
 
-def layout(number: int, length: int, counts: Mapping[str, int] | None = None) -> dict[str, Spot]:
+def layout(number: int, length: int, counts: Mapping[str, int] | None = None) -> Mapping[str, Spot]:
     """Where each point lies in a model whose L is `length`: by name, "group[0].name" in what is repeated.
 
     `counts` says how often what is counted by a point comes, by that point's name. Points that would lie behind the
     model's end are left out: a device may have an older, shorter edition. Raises KeyError for a model we do not have.
     """
-    return _spots(number, length, lambda name, spot: (counts or {}).get(name, 0))
+    if not counts:
+        return _plain(number, length)
+    return _spots(number, length, lambda name, spot: counts.get(name, 0))
+
+
+@lru_cache(maxsize=256)
+def _plain(number: int, length: int) -> Mapping[str, Spot]:
+    return _spots(number, length, lambda name, spot: 0)
 
 
 def _spots(number: int, length: int, counted: Callable[[str, Spot | None], int]) -> dict[str, Spot]:
