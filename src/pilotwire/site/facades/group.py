@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from pilotwire.core.time import to_datetime
 from pilotwire.protocols.modbus.errors import IllegalDataValue
 from pilotwire.protocols.modbus.values import Field, Value
 
@@ -59,6 +60,8 @@ def single_register_unit(config: GroupConfig, limits: ExternalLimits, *, channel
 
 _F32 = Field(kind="f32", factor=Decimal(1000), absent=(0xFFFFFFFF,))
 _U32 = Field(kind="u32")
+_S16 = Field(kind="s16")
+_DATE = ("year", "month", "day", "hour", "minute", "second")
 
 
 def _at(address: int, name: str, field: Field) -> Cell:
@@ -81,7 +84,8 @@ def alfen_station_unit(
     cells = [
         _at(100, "name", text(17)), _at(117, "maker", text(5)), _at(122, "table", Field(kind="s16")),
         _at(123, "firmware", text(17)), _at(140, "platform", text(17)), _at(157, "serial", text(11)),
-        _at(174, "uptime", Field(kind="u64")),
+        *(_at(168 + at, name, _S16) for at, name in enumerate(_DATE)), _at(174, "uptime", Field(kind="u64")),
+        _at(178, "timezone", _S16),
         _at(1100, "max_current", _F32), _at(1102, "temperature", _F32), _at(1104, "ocpp", u16(absent=None)),
         _at(1105, "sockets", u16(absent=None)),
         _at(1400, "group", text(4)), _at(1404, "group_sockets", u16(absent=None)),
@@ -119,14 +123,16 @@ def alfen_station_unit(
                 case "valid":
                     return -(-left // 1000)
                 case _:
-                    return fixed.get(cell.name, (context.now - started) if cell.name == "uptime" else None)
+                    if cell.name in _DATE:
+                        return int(getattr(to_datetime(context.now), cell.name))
+                    return fixed.get(cell.name, context.now - started if cell.name == "uptime" else None)
 
         return show
 
     fixed: dict[str, Value] = {
         "name": "Pilotwire site", "maker": "Alfen NV", "table": 1, "firmware": "6.0.0", "platform": "NG910",
         "serial": "PW000001", "max_current": config.maximum_ma, "ocpp": 1, "sockets": sockets, "group": config.node[:8],
-        "group_sockets": sockets, "safe": config.safe_ma, "enabled": 1,
+        "group_sockets": sockets, "safe": config.safe_ma, "enabled": 1, "timezone": 0,
     }  # fmt: skip
 
     def wrote(context: Context, values: Mapping[str, int | Decimal | str]) -> None:
@@ -143,4 +149,4 @@ def alfen_station_unit(
                       after_ma=None if config.safe_ma is None else after), context.now,
             )  # fmt: skip
 
-    return Unit(cells, shown, wrote)
+    return Unit(cells, shown, wrote, gaps=((100, 180), (1100, 1106), (1400, 1432)))

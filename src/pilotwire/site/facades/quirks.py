@@ -82,8 +82,14 @@ def _keba(figures: Figures, force: int | None, until: int | None, now: int) -> l
 
 
 def _alfen(figures: Figures, force: int | None, until: int | None, now: int) -> list[Placed]:
+    status = figures.status
+    state = status.pilot or "F"
+    if state in ("B", "C", "D"):
+        state += "1" if status.offered == 0 else "2"  # 2: the pilot says that it may draw
     return [
-        ("holding", 1200, [int(figures.status.pilot != "F")]),
+        ("holding", 300, [3, *encode_value(Field(kind="u64"), figures.age_ms or 0), 0]),  # the meter is there, and read
+        ("holding", 1200, [int(status.pilot != "F")]),
+        ("holding", 1201, encode_value(Field(kind="string", length=5), state)),
         ("holding", 1208, encode_value(_U32, _seconds_left(until, now))),
         ("holding", 1214, [int(force is not None and _seconds_left(until, now) > 0)]),
     ]
