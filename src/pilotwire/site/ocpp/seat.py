@@ -312,7 +312,13 @@ class Seat:
     # ── boot ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _boot(self, downlink: Downlink, frame: Frame) -> None:
-        self.notes.boot = frame.payload.decode()
+        if self.north is not None:
+            try:
+                self.north.boot(frame.payload)
+            except RpcError as error:
+                self._refuse(downlink, frame, error)
+                return
+        self.notes.boot = frame.payload.decode(errors="replace")
         self.notes.due = [each.upstream.name for each in self.forwarders]
         self.save()
         authority = self.authority
@@ -350,7 +356,7 @@ class Seat:
         """An upstream has answered a boot, live or told later."""
         status = frames.value(answer.payload, "status") if answer.kind == frames.CALLRESULT else None
         if forwarder is self.authority and isinstance(status, str):
-            self.notes.boot_answer = answer.payload.decode()
+            self.notes.boot_answer = answer.payload.decode(errors="replace")
         if status == ACCEPTED:
             if forwarder.upstream.name in self.notes.due:
                 self.notes.due.remove(forwarder.upstream.name)
@@ -505,7 +511,13 @@ class Seat:
         def answered(answer: Frame | None) -> None:
             if answer is None:
                 authority = self.authority
-                entry = Stored(authority.position(), action, self.around.own_id(), payload.decode(), self.around.now())
+                entry = Stored(
+                    authority.position(),
+                    action,
+                    self.around.own_id(),
+                    payload.decode(errors="replace"),
+                    self.around.now(),
+                )
                 authority.keep([entry], [], _unheard)
 
         self.authority.ask(Live(self.around.own_id(), action, payload, None, answered, durable=True))
@@ -684,7 +696,7 @@ class Seat:
 
     def _remember(self, mark: str, response: bytes) -> None:
         recent = self.notes.recent
-        recent[mark] = response.decode()
+        recent[mark] = response.decode(errors="replace")
         if len(recent) > _RECENT:
             del recent[next(iter(recent))]
 
@@ -733,7 +745,7 @@ class Seat:
     def _mirror_said(self, mirror: Forwarder, said: Sequence[tuple[str, bytes]]) -> None:
         """What was said in the words of another version."""
         entries = [
-            Stored(mirror.position(), action, self.around.own_id(), payload.decode(), self.around.now())
+            Stored(mirror.position(), action, self.around.own_id(), payload.decode(errors="replace"), self.around.now())
             for action, payload in said
         ]
         if mirror.upstream.durable and mirror.depth < self.around.config.queue_limit:
@@ -988,7 +1000,9 @@ class Seat:
         for forwarder in self.forwarders:
             if forwarder.upstream.name == upstream:
                 message_id = self.around.own_id()
-                entry = Stored(forwarder.position(), action, message_id, payload.decode(), self.around.now())
+                entry = Stored(
+                    forwarder.position(), action, message_id, payload.decode(errors="replace"), self.around.now()
+                )
                 forwarder.keep([entry], [], _unheard)
 
     # ── answers to the station ───────────────────────────────────────────────────────────────────────────────────
