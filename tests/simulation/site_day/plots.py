@@ -7,7 +7,7 @@ from html import escape
 from typing import NamedTuple
 
 _WIDTH, _HEIGHT = 920, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 46, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 26, 46, 34
 INK, QUIET, GRID = "#1f2933", "#5f6b7a", "#e3e8ee"
 
 
