@@ -121,6 +121,20 @@ def test_a_load_stays_on_and_off_for_its_time():
     assert not back or back[0] >= 1_000
 
 
+def test_a_load_that_was_switched_off_comes_back_when_its_time_is_over():
+    tree = site(30, pump(min_off_ms=60_000), cars=0)
+    off = {"grid": (Limit(source="DSO", phases_ma=(0, 0, 0)),)}
+    state, on = State(), list[int]()
+    for second in range(120):
+        result = tick(tree, second=second, state=state, limits=off if 20 <= second < 25 else {})
+        state = result.state
+        if values(result)["pump"]:
+            on.append(second)
+        elif second >= 25:
+            assert result.reasons["pump"].wait_ms == (80 - second) * 1_000
+    assert on == [*range(20), *range(80, 120)]
+
+
 def test_a_load_that_nobody_asks_for_is_off():
     result = tick(site(30, pump()), want=["e0"])
     assert (values(result)["pump"], result.reasons["pump"].code) == (0, "no_demand")

@@ -163,7 +163,7 @@ def test_a_lost_one_is_no_side_load_as_well():
     assert value(result, "b") == 20_000
 
 
-@pytest.mark.parametrize("seeds", [range(0, 60)])
+@pytest.mark.parametrize("seeds", [range(0, 40)])
 def test_what_was_told_is_never_forgotten_too_soon(seeds: range):
     """Against the whole history: kept is never less than the most that was in force since it was last heard."""
     for seed in seeds:
@@ -181,7 +181,7 @@ def test_what_was_told_is_never_forgotten_too_soon(seeds: range):
         assert kept(site.tick(lost={"a": Lost(since_ms=heard)})) >= max(history), seed
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=40, derandomize=True, deadline=None)
 @given(st.integers(0, 2**48))
 def test_the_sum_holds_whatever_lost_ones_do(seed: int):
     """A charger that obeys its own rules (set-points that arrive, a watchdog, a fail-safe) beside the allocation."""

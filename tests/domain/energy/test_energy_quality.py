@@ -201,6 +201,17 @@ def test_a_meter_without_signs_feeds_in_where_its_power_does():
     assert say(points).currents == (10_000, 5_000, 0), "without a total nothing confirms it"
 
 
+def test_a_sign_too_small_for_the_sum_to_show_it_is_a_load():
+    """500 W of 60 kW: were the sign of that phase wrong, the sum would not tell."""
+    points: dict[str, int] = {}
+    for phase, (ma, mw) in enumerate(((130_435, 30_000_000), (130_435, 30_000_000), (2_174, -500_000))):
+        points |= {CURRENTS[phase]: ma, POWERS[phase]: mw}
+    wide = Bounds(carries_ma=250_000)
+    for total in (60_500_000, 59_500_000):
+        sample = Sample(points | {"power_mw": total}, NOW.tick_ms)
+        assert judge(sample, wide, Memory(), NOW).currents == (130_435, 130_435, 2_174)
+
+
 def test_a_meter_that_stands_still_is_seen():
     points, memory = truth(random.Random(3)), Memory()
     for second in range(70):

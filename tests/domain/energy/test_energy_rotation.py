@@ -130,6 +130,22 @@ def test_cars_that_change_together_teach_nothing():
     assert (site.learned("e0"), site.learned("e1")) == (None, None)
 
 
+def test_others_that_move_at_once_do_not_speak_for_it():
+    """One falls where it rises, and one rises elsewhere: the meter shows its change on the wrong phase."""
+    site = Site("RST", "RST", "STR", fuse=200)
+    site.most = {"e0": 10_000, "e1": 20_000, "e2": 10_000}
+    site.run(40)
+    for at in range(8):
+        up, down = (20_000, 10_000) if at % 2 == 0 else (10_000, 20_000)
+        site.most = {"e0": up, "e1": down, "e2": up}
+        site.tick()
+        # The one that falls waits for nobody, the others wait until it is down: let them move at once.
+        site.run(44)
+    assert site.learned("e0") in (None, 0)
+    state = site.state.rotations.get("e0")
+    assert state is None or state.starts in (None, 0)
+
+
 def test_beside_one_that_nobody_measures_nothing_is_learned():
     site = Site("RST", measured=False)
     site.run(15)

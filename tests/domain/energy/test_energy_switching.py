@@ -168,6 +168,21 @@ def test_without_a_measurement_or_a_confirmation_it_takes_its_time():
     assert there.under_current == []
 
 
+def test_a_current_that_has_not_come_yet_is_no_pause():
+    """It is told to stop before it has begun to draw: what it was told 4 s ago comes while it would be switched."""
+    there = relays(site(32, switchable("a", pause_ms=0)), lag=6, relay=4, confirms=False)
+    run(there, 4)
+    cut(there, 20, 5, 20)
+    run(there, 40)
+    assert (there.under_current, there.conductors["a"]) == ([], 1)
+
+
+@pytest.mark.parametrize("seed", [1_087, 1_154])
+def test_what_was_found_once_stays_mended(seed: int):
+    """A relay that moved under a current on its way up; a step left over by one that goes back to three phases."""
+    assert faults_when_switching(seed) == []
+
+
 def test_a_switch_that_does_not_happen_is_given_up():
     there = relays(site(32, switchable("a", down_ms=10_000)))
     run(there, 30)
@@ -205,7 +220,7 @@ def test_a_wrong_description_is_refused(evse: Evse):
     assert len(faults_of(site(32, evse))) == 1
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=40, derandomize=True, deadline=None)
 @given(st.integers(0, 2**48))
 def test_no_limit_is_violated_and_nothing_flaps_while_switching(seed: int):
     assert faults_when_switching(seed) == []
