@@ -14,14 +14,14 @@ rests allow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
 import msgspec
 
 from pilotwire.core.errors import ConfigError, PilotwireError
 from pilotwire.core.time import Scheduler, Timer
-from pilotwire.protocols.modbus.client import BACKGROUND, READ, WRITE, ClientConfig, Outcome
+from pilotwire.protocols.modbus.client import BACKGROUND, READ, ClientConfig, Outcome
 from pilotwire.protocols.modbus.errors import (
     IllegalDataAddress,
     IllegalDataValue,
@@ -34,69 +34,17 @@ from pilotwire.protocols.modbus.pdu import (
     ReadRegisters,
     Registers,
     Request,
-    WriteCoil,
-    WriteCoils,
-    WriteRegister,
-    WriteRegisters,
 )
 from pilotwire.protocols.modbus.planner import Block, Want, plan
 from pilotwire.protocols.sunspec.walk import Walk
 from pilotwire.site.ports import Points, Told, Value
 from pilotwire.transport.modbus.link import Link
 
-from .layout import TEXTS, Layout, Order, Reading, Write, decode_cell, inputs, resolve
+from .layout import TEXTS, Layout, Order, Reading, decode_cell, inputs, resolve
 from .schema import DeviceFile
+from .teller import Done, DriverCounts, Pace, Teller
 
-Done = Callable[[Told], None]
-
-
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a device is asked."""
-
-    fast_ms: int = 1000
-    slow_ms: int = 10_000
-    offline_after: int = 3
-    """So many cycles in a row without any answer: the device is offline."""
-    again_ms: int = 60_000
-    """What the device has refused is asked for again after so long."""
-    verify_ms: int = 300
-    verify_tries: int = 4
-    """A device that takes a moment to take a command is read back so often, so far apart."""
-    first_ms: int = 0
-    """The first cycle begins so much later, so that the devices of a bus do not all begin at once."""
-
-
-class DriverCounts(msgspec.Struct):
-    """What has happened since the driver was made."""
-
-    cycles: int = 0
-    failed: int = 0
-    """Cycles without any answer."""
-    skipped: int = 0
-    """Cycles that were not begun because the last was not over."""
-    refused: int = 0
-    """Reads that the device answered with an exception."""
-    written: int = 0
-    """Registers or groups of registers that were written."""
-    unverified: int = 0
-    """Commands that were written and read back otherwise."""
-    replaced: int = 0
-    """Commands that were not written because a later one took their place."""
-
-
-class _Job:
-    """A command that waits or is being carried out."""
-
-    __slots__ = ("done", "name", "tries", "value", "verify", "write", "writes")
-
-    def __init__(self, name: str, value: int, done: Done, write: bool, verify: bool) -> None:
-        self.name = name
-        self.value = value
-        self.done = done
-        self.write = write
-        self.verify = verify
-        self.writes: list[Write] = []
-        self.tries = 0
+__all__ = ["DeviceDriver", "DriverCounts", "Pace", "client_config"]
 
 
 class DeviceDriver:
@@ -130,7 +78,8 @@ class DeviceDriver:
         self._walk: Walk | None = Walk(device.sunspec.base) if device.sunspec else None
         self._raw: dict[str, tuple[Reading, int]] = {}
         self._values: dict[str, Value] = {}
-        self._sf: dict[Want, Sequence[int]] = {}
+        self.scales: dict[Want, Sequence[int]] = {}
+        """Scale factors of commands, as they were read."""
         self._blocks: dict[str, list[Block]] = {}
         self._gone: dict[Want, int] = {}
         self._alone: set[Want] = set()
@@ -148,8 +97,7 @@ class DeviceDriver:
         self._asked = 0
         self._timer: Timer | None = None
         self._running = False
-        self._jobs: list[_Job] = []
-        self._job: _Job | None = None
+        self._teller = Teller(self, scheduler)
         self._plan()
 
     @property
@@ -173,10 +121,16 @@ class DeviceDriver:
     def points(self) -> Points:
         return self._values
 
+    def confirmed(self, name: str, value: int) -> None:
+        """What was read back after a command is known from now on."""
+        self._raw[name] = (value, self._now())
+        self._values = {**self._values, name: Value(value, self._now())}
+
     def start(self) -> None:
         """Ask from now on."""
         if not self._running:
             self._running = True
+            self._teller.begin()
             self._timer = self._scheduler.call_later(self.pace.first_ms, self._tick)
 
     def refresh(self) -> None:
@@ -188,9 +142,7 @@ class DeviceDriver:
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
-        jobs, self._jobs = self._jobs, []
-        for job in jobs:
-            job.done(Told(False, "the driver was stopped"))
+        self._teller.stop()
 
     def command(self, name: str, value: int, done: Done, *, write: bool = True, verify: bool = True) -> None:
         """As `Device.command`. Without `verify` it is not read back; without `write` that is all that is done."""
@@ -201,14 +153,7 @@ class DeviceDriver:
         if not self._running:
             done(Told(False, "the driver is not started"))
             return
-        for at, waiting in enumerate(self._jobs):
-            if waiting.name == name:
-                self.counts.replaced += 1
-                self._jobs[at] = _Job(name, value, done, write, verify)
-                waiting.done(Told(False, "a later one took its place"))
-                return
-        self._jobs.append(_Job(name, value, done, write, verify))
-        self._next()
+        self._teller.tell(name, value, done, write, verify)
 
     # reading
 
@@ -279,9 +224,10 @@ class DeviceDriver:
         return max(2 * modbus.timeout_ms, 3 * self.pace.fast_ms) + self._asked * (modbus.pause_ms + 50)
 
     def _read(self, block: Block, rank: int) -> None:
-        self._ask(block.request, lambda outcome: self._answered(block, outcome), rank)
+        self.ask(block.request, lambda outcome: self._answered(block, outcome), rank)
 
-    def _ask(self, request: Request, done: Callable[[Outcome], None], rank: int) -> None:
+    def ask(self, request: Request, done: Callable[[Outcome], None], rank: int) -> None:
+        """A request to the device; its outcome comes by the driver's own patience at the latest."""
         try:
             self._link.ask(self._layout.unit, request, done, priority=rank, timeout_ms=self._patience())
         except RequestError as error:
@@ -347,15 +293,15 @@ class DeviceDriver:
         silent = {want for want, got in self._got.items() if isinstance(got, NoAnswer)}
         for name, cell in self._layout.cells.items():
             wants = cell.wants
-            if all(want in self._got or want in self._sf for want in wants) and any(
+            if all(want in self._got or want in self.scales for want in wants) and any(
                 want in self._got for want in wants
             ):
                 if silent.intersection(wants):
                     continue
-                self._raw[name] = (decode_cell(cell, {**self._sf, **self._got}), now)
+                self._raw[name] = (decode_cell(cell, {**self.scales, **self._got}), now)
         for order in self._layout.orders.values():
             if order.sf is not None and not isinstance(got := self._got.get(order.sf, ()), PilotwireError) and got:
-                self._sf[order.sf] = got
+                self.scales[order.sf] = got
             if order.verify == "self" and not isinstance(got := self._got.get(order.want, ()), PilotwireError) and got:
                 self._standing(order, got, now)
         made = self._layout.derive({name: value for name, (value, _) in self._raw.items()})
@@ -385,7 +331,9 @@ class DeviceDriver:
         """What a command's own register says is a value like any other, where the file has no point of that name."""
         if order.name not in self.device.points:
             try:
-                value = self._layout.told(order.name, lambda want: registers if want == order.want else self._sf[want])
+                value = self._layout.told(
+                    order.name, lambda want: registers if want == order.want else self.scales[want]
+                )
             except (PilotwireError, KeyError):
                 value = None
             self._raw[order.name] = (value, at)
@@ -425,149 +373,10 @@ class DeviceDriver:
             self._walk.answer(outcome.values if isinstance(outcome, Registers) else None)
             self._step()
 
-        self._ask(ReadRegisters(3, want.address, want.count), answered, BACKGROUND)
-
-    # writing
-
-    def _next(self) -> None:
-        if self._job is not None or not self._jobs or not self._running:
-            return
-        job = self._job = self._jobs.pop(0)
-        try:
-            writes = self._layout.writes(job.name, job.value, self._peek)
-            job.writes = writes if job.write else []
-        except (PilotwireError, KeyError) as error:
-            self._finish(Told(False, str(error)))
-            return
-        self._write()
-
-    def _peek(self, want: Want) -> Sequence[int]:
-        got = self._sf.get(want)
-        if got is None:
-            raise RequestError("the device's scale factor has not been read yet")
-        return got
-
-    def _write(self) -> None:
-        job = self._job
-        assert job is not None
-        if not job.writes:
-            self._verify()
-            return
-        write = job.writes.pop(0)
-        self._ask(request_of(write), self._wrote, WRITE)
-
-    def _wrote(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Exception):
-            self._finish(Told(False, str(outcome)))
-            return
-        self.counts.written += 1
-        self._write()
-
-    def _verify(self) -> None:
-        job = self._job
-        assert job is not None
-        order = self._layout.orders[job.name]
-        if order.verify is None or not job.verify:
-            self._finish(Told(True))
-            return
-        wants = self._verify_wants(order)
-        try:
-            blocks = plan([want for want in wants if want not in self._sf], self._layout.limits)
-        except RequestError as error:
-            self._finish(Told(False, f"it cannot be read back: {error}"))
-            return
-        got: dict[Want, Sequence[int] | PilotwireError] = {}
-
-        def answered(block: Block, outcome: Outcome) -> None:
-            for want in block.wants:
-                if isinstance(outcome, Registers | Bits):
-                    got[want] = [int(each) for each in block.take(want, outcome.values)]
-                else:
-                    got[want] = cast(PilotwireError, outcome)
-            if len(got) == sum(len(each.wants) for each in blocks):
-                self._compare(order, got)
-
-        for block in blocks:
-            self._ask(block.request, lambda outcome, block=block: answered(block, outcome), WRITE)
-
-    def _verify_wants(self, order: Order) -> list[Want]:
-        if order.verify == "self":
-            sides = [side.want for side in (*order.before, *order.after)] if order.command.magnitude else []
-            return [order.want, *sides]
-        names, wants = [order.verify or ""], list[Want]()
-        while names:
-            name = names.pop()
-            if name in self._layout.cells:
-                wants += self._layout.cells[name].wants
-            elif name in self.device.points:
-                names += inputs(self.device.points[name])
-        return wants
-
-    def _compare(self, order: Order, got: Mapping[Want, Sequence[int] | PilotwireError]) -> None:
-        job = self._job
-        if job is None:
-            return
-        failed = next((each for each in got.values() if isinstance(each, PilotwireError)), None)
-        if failed is not None:
-            self._finish(Told(False, f"it cannot be read back: {failed}"))
-            return
-        found = self._found(order, got)
-        wanted = self._wanted(order, job.value)
-        if isinstance(found, int) and abs(found - wanted) <= order.command.tolerance:
-            name = order.name if order.verify == "self" else order.verify or order.name
-            if name in self._layout.names or order.verify == "self":
-                self._raw[name] = (found, self._now())
-                self._values = {**self._values, name: Value(found, self._now())}
-            self._finish(Told(True))
-            return
-        job.tries += 1
-        if job.tries < self.pace.verify_tries:
-            self._scheduler.call_later(self.pace.verify_ms, lambda: self._verify() if self._job is job else None)
-            return
-        self.counts.unverified += 1
-        self._finish(Told(False, f"{job.name} was told {wanted}, and reads {found}"))
-
-    def _found(self, order: Order, got: Mapping[Want, Sequence[int] | PilotwireError]) -> Reading:
-        registers: dict[Want, Sequence[int] | PilotwireError] = {**self._sf, **got}
-        if order.verify == "self":
-            return self._layout.told(
-                order.name, lambda want: cast(Sequence[int], registers[want]) if want in registers else ()
-            )
-        return self._layout.decode(registers).get(order.verify or "")
-
-    def _wanted(self, order: Order, value: int) -> int:
-        """The value as the register could take it: a limit between two steps is lowered to the step."""
-        writes = self._layout.writes(order.name, value, self._peek)
-        own = next(each for each in writes if each.address == order.want.address)
-
-        def peek(want: Want) -> Sequence[int]:
-            if want == order.want:
-                return own.values
-            side = next((each for each in writes if each.address == want.address), None)
-            return side.values if side else self._sf.get(want, ())
-
-        told = self._layout.told(order.name, peek)
-        return told if isinstance(told, int) else value
-
-    def _finish(self, told: Told) -> None:
-        job, self._job = self._job, None
-        if job is not None:
-            job.done(told)
-        self._next()
+        self.ask(ReadRegisters(3, want.address, want.count), answered, BACKGROUND)
 
     def _now(self) -> int:
         return int(self._scheduler.now())
-
-
-def request_of(write: Write) -> Request:
-    """A write as a Modbus request."""
-    if write.function == 5:
-        return WriteCoil(write.address, bool(write.values[0]))
-    if write.function == 6:
-        return WriteRegister(write.address, write.values[0])
-    if write.function == 15:
-        return WriteCoils(write.address, tuple(bool(each) for each in write.values))
-    return WriteRegisters(write.address, write.values)
 
 
 def client_config(devices: Sequence[DeviceFile], framing: Literal["tcp", "rtu"] = "tcp") -> ClientConfig:
