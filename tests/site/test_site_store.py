@@ -46,7 +46,7 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     loaded = store.load(now(small))
     assert loaded.why == "" and loaded.state is not None
     small.options["memory"] = store
-    small.begin(resumed(small.site, loaded.state))
+    small.begin(resumed(small.site, loaded.state, now(small)))
     dips: list[dict[str, int]] = []
     for _ in range(10):
         small.run(0.5)
@@ -69,7 +69,7 @@ def test_what_was_told_last_is_known_even_if_the_state_is_older(tmp_path: Path) 
     assert loaded is not None
     assert all((loaded.chargers[id].base or 0) >= value for id, value in told.items())
     # And the allocation begins with it: room is not given away a second time.
-    energy = resumed(small.site, loaded).energy
+    energy = resumed(small.site, loaded, now(small)).energy
     assert {id: energy.evses[id].value for id in told} == told
 
 

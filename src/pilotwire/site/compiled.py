@@ -11,12 +11,15 @@ import msgspec
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import from_rfc3339
+from pilotwire.domain import steering
 from pilotwire.domain.energy import Evse, Limit, Node, Policy, SiteTree, Tenant, Topology, faults_of, prepare
 from pilotwire.domain.energy import model as energy
 from pilotwire.domain.energy.failsafe import Overload, check
+from pilotwire.domain.energy.model import Switching
 from pilotwire.domain.energy.quality import Bounds
 
 from .config import EvseEntry, LimitEntry, NodeEntry, Phases, SiteConfig, zone
+from .mirror import unmirrored
 from .typed import Finding
 
 
@@ -32,6 +35,10 @@ class Outlet(msgspec.Struct, frozen=True):
     in_service: bool
     priority: int
     guaranteed: int
+    mode: steering.Mode = "now"
+    cheap_below: int | None = None
+    cheapest: bool = False
+    boost: bool = False
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -57,6 +64,7 @@ class Site(msgspec.Struct, frozen=True):
     """By node: what its meter can show."""
     feeds: Mapping[str, energy.Phases]
     """By node: what may be fed in below it."""
+    steering: steering.Site | None
     command_ms: int
 
 
@@ -74,7 +82,32 @@ def findings(config: SiteConfig) -> list[Finding]:
     if not any(finding.severity == "error" for finding in found):
         found += [Finding(fault.where, fault.text) for fault in faults_of(_tree(config))]
     if not any(finding.severity == "error" for finding in found):
+        found += _steering_findings(config)
         found += [Finding(f"nodes[{each.node}]", f"fail-safe: {each.words}") for each in overloads(config)]
+    return found
+
+
+def _steering_findings(config: SiteConfig) -> list[Finding]:
+    modes = [each.id for each in config.evses if each.mode in ("pv", "min_pv")]
+    if config.steering is None:
+        text = "follows the surplus: enter steering.surplus"
+        return [Finding(f"evses[{id}].mode", text) for id in modes]
+    try:
+        made = _steering(config)
+    except (ValueError, TypeError) as error:
+        return [Finding("steering", str(error))]
+    found = [Finding(f"steering, {fault.where}", fault.text) for fault in steering.steering_faults(made)]
+    if made.surplus is None:
+        found += [Finding(f"evses[{id}].mode", "follows the surplus: enter steering.surplus") for id in modes]
+    devices = {device.id: device.kind for device in config.devices}
+    for kind, ids in (
+        ("battery", [each.id for each in made.batteries]),
+        ("inverter", [each.id for each in made.inverters]),
+        ("load", [each.id for each in made.loads]),
+    ):
+        for id in ids:
+            if devices.get(id) != kind:
+                found.append(Finding(f"steering, {kind} {id}", f"there is no device {id} of kind {kind}"))
     return found
 
 
@@ -108,6 +141,7 @@ def _compile(config: SiteConfig) -> Site:
         },
         bounds={node.id: _bounds(config, node) for node in config.nodes if node.meter is not None},
         feeds={node.id: _phases(node.feeds_a) for node in config.nodes if node.meter is not None},
+        steering=None if config.steering is None else steering.prepare(_steering(config)),
         command_ms=_milli(safe.command_s),
     )
 
@@ -144,6 +178,20 @@ def outlet(config: SiteConfig, entry: EvseEntry) -> Outlet:
         in_service=entry.in_service,
         priority=entry.priority,
         guaranteed=guaranteed,
+        mode=entry.mode,
+        cheap_below=None if entry.cheap_below_price is None else int(entry.cheap_below_price * 1_000_000),
+        cheapest=entry.cheapest,
+        boost=entry.boost,
+    )
+
+
+def _steering(config: SiteConfig) -> steering.Config:
+    return unmirrored(
+        config.steering,
+        steering.Config,
+        {Limit: _limit},
+        {"zone": config.site.time_zone, "stale_ms": _milli(config.failsafe.meter_s)},
+        tree=_tree(config),
     )
 
 
@@ -198,6 +246,7 @@ def evse(entry: EvseEntry) -> Evse:
         phases=entry.phases,
         rotation=entry.rotation,
         tenant=entry.tenant,
+        switching=Switching() if entry.phase_switching else None,
     )
 
 

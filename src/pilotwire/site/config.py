@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from pilotwire.core.errors import ConfigError
+from pilotwire.domain import steering
+from pilotwire.domain.energy import Limit
 from pilotwire.domain.energy.demand import Order
 from pilotwire.domain.energy.model import Kind, Rotation
+from pilotwire.domain.steering import Mode
 
+from .mirror import mirror
 from .ocpp.config import KnownStation, Upstream
 from .typed import Finding, typed
 
@@ -99,6 +103,13 @@ class EvseEntry(_Section, frozen=True):
     efficiency_percent: Annotated[Decimal, msgspec.Meta(extra={"above": 0, "most": 100})] = Decimal(95)
     tenant: Id | None = None
     priority: int = 0
+    mode: Mode = "now"
+    """now, min_pv, pv or off; see `domain.steering`. pv and min_pv need `steering.surplus`."""
+    cheap_below_price: Decimal | None = None
+    cheapest: bool = False
+    boost: bool = False
+    phase_switching: bool = False
+    """It can go from three phases to one and back while a car is there."""
     guaranteed_a: NotNegative = Decimal(0)
     guaranteed_kw: NotNegative = Decimal(0)
     failsafe_a: NotNegative | None = None
@@ -168,6 +179,14 @@ class OcppEntry(_Section, frozen=True):
     stations: tuple[KnownStation, ...] = ()
 
 
+if TYPE_CHECKING:
+    SteeringEntry = Any
+else:
+    SteeringEntry = mirror(steering.Config, {Limit: LimitEntry}, without=("tree", "zone", "stale_ms"))
+"""`domain.steering.Config` in the units of the file: windows, contracts, schedules, rates, surplus, batteries,
+inverters, feed_in, loads, steuve."""
+
+
 class SiteConfig(_Section, frozen=True):
     """The whole file."""
 
@@ -181,6 +200,7 @@ class SiteConfig(_Section, frozen=True):
     failsafe: FailsafeEntry = FailsafeEntry()
     log: LogEntry = LogEntry()
     ocpp: OcppEntry = OcppEntry()
+    steering: SteeringEntry | None = None
 
 
 def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:

@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from pilotwire.domain import steering
 from pilotwire.domain.energy import (
     Demand,
     Evse,
     EvseState,
     Limit,
     Lost,
+    Moment,
     Reading,
     Reason,
     Signals,
@@ -31,6 +33,8 @@ from .compiled import Site
 from .inputs import DeviceInput, EvseInput, Heard, TickInputs
 from .lost import Charger, follow, safe
 from .ports import EvseStatus, Points
+from .steered import commands as orders
+from .steered import measured
 
 Code = Literal[
     "offline",
@@ -86,6 +90,7 @@ class SiteState(msgspec.Struct, frozen=True):
     """By node: what is remembered of its meter."""
     heard: Mapping[str, Heard] = msgspec.field(default_factory=dict[str, Heard])
     """By source: its last word, so that a restart forgets no limit."""
+    steering: steering.SteeringState = steering.SteeringState()
     seq: int = 0
 
 
@@ -98,7 +103,14 @@ class Decision(msgspec.Struct, frozen=True):
     reasons: Mapping[str, Reason]
     marks: tuple[Mark, ...]
     limits: Mapping[str, tuple[Limit, ...]]
-    """From outside, in force, by node."""
+    """From outside and by steering, by node."""
+    steered: tuple[steering.Reason, ...]
+    """Why contracts, sun, batteries, prices and orders say what they say."""
+    windows: tuple[steering.WindowView, ...]
+    closed: tuple[steering.WindowSummary, ...]
+    """Demand windows that have ended with this tick."""
+    ended: tuple[steering.Intervention, ...]
+    """Orders of telecontrol that have."""
     state: SiteState
 
 
@@ -122,8 +134,17 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
         for id, charger in chargers.items()
         if not charger.lost and (demand := _demand(site, topology.evses[id], seen[id].status)) is not None
     ]
+    steered = _steer(site, demands, meters, draws, inputs, state)
+    pools: Mapping[str, tuple[Limit, ...]] = {}
+    commands: tuple[Command, ...] = ()
+    if steered is not None and site.steering is not None:
+        prefers = steered.phases
+        demands = [msgspec.structs.replace(each, prefers=prefers.get(each.evse)) for each in steered.demands]
+        limits = _joined(limits, steered.limits)
+        pools = steered.pools
+        commands = tuple(Command(*each) for each in orders(site.steering, steered))
     lost = {id: Lost(since_ms=each.heard_ms, possible=each.may) for id, each in chargers.items() if each.lost}
-    signals = Signals(meters=meters, draws=draws, limits=limits, lost=lost)
+    signals = Signals(meters=meters, draws=draws, limits=limits, pools=pools, lost=lost)
     said = allocate(topology, site.policy, demands, signals, energy, now)
     points = tuple(
         SetPoint(evse=point.evse, value=point.value, unit=point.unit, target=point.target, phases=point.phases)
@@ -132,14 +153,58 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
     return Decision(
         seq=inputs.seq,
         set_points=points,
-        commands=(),
+        commands=commands,
         reasons=said.reasons,
         marks=tuple(sorted(marks, key=lambda mark: (mark.where, mark.code))),
         limits=limits,
+        steered=() if steered is None else steered.reasons,
+        windows=() if steered is None else steered.windows,
+        closed=() if steered is None else steered.closed,
+        ended=() if steered is None else steered.ended,
         state=SiteState(
-            energy=said.state, chargers=chargers, meters=meters, quality=memories, heard=heard, seq=inputs.seq
+            energy=said.state,
+            chargers=chargers,
+            meters=meters,
+            quality=memories,
+            heard=heard,
+            steering=state.steering if steered is None else steered.state,
+            seq=inputs.seq,
         ),
     )
+
+
+def _steer(
+    site: Site,
+    demands: list[Demand],
+    meters: Mapping[str, Reading],
+    draws: Mapping[str, Reading],
+    inputs: TickInputs,
+    state: SiteState,
+) -> steering.Steering | None:
+    """None where nothing is to be steered: the fuses alone count."""
+    if site.steering is None:
+        return None
+    wishes: list[steering.Wish] = []
+    for demand in demands:
+        out = site.outlets[demand.evse]
+        wishes.append(
+            steering.Wish(
+                demand=demand,
+                mode=out.mode,
+                cheap_below=out.cheap_below,
+                cheapest=out.cheapest,
+                boost=out.boost,
+                switchable=site.topology.evses[demand.evse].switching is not None,
+            )
+        )
+    found = measured(site.steering, site.meters, meters, draws, inputs)
+    return steering.steer(site.steering, wishes, found, inputs.external, inputs.plan, state.steering, inputs.now)
+
+
+def _joined(
+    one: Mapping[str, tuple[Limit, ...]], other: Mapping[str, tuple[Limit, ...]]
+) -> dict[str, tuple[Limit, ...]]:
+    return {node: (*one.get(node, ()), *other.get(node, ())) for node in sorted({*one, *other})}
 
 
 def _charger_marks(site: Site, id: str, charger: Charger) -> list[Mark]:
@@ -294,7 +359,7 @@ def _believed(
     return State(evses, state.energy.sides), draws
 
 
-def resumed(site: Site, state: SiteState) -> SiteState:
+def resumed(site: Site, state: SiteState, now: Moment) -> SiteState:
     """A stored state as a new process begins with it: what each was told last is younger than the rest."""
     evses = dict(state.energy.evses)
     voltage = site.topology.tree.voltage_mv
@@ -309,7 +374,9 @@ def resumed(site: Site, state: SiteState) -> SiteState:
         )
     evses = {id: each for id, each in evses.items() if id in site.topology.evses}
     chargers = {id: each for id, each in state.chargers.items() if id in site.topology.evses}
-    return msgspec.structs.replace(state, energy=msgspec.structs.replace(state.energy, evses=evses), chargers=chargers)
+    steered = state.steering if site.steering is None else steering.resumed(site.steering, state.steering, now)
+    energy = msgspec.structs.replace(state.energy, evses=evses)
+    return msgspec.structs.replace(state, energy=energy, chargers=chargers, steering=steered)
 
 
 def infeed(evse: Evse, value: int, voltage_mv: int) -> int:
@@ -345,6 +412,8 @@ def _demand(site: Site, evse: Evse, status: EvseStatus) -> Demand | None:
     if not out.in_service or not _wants(status):
         return None
     phases: Any = min(status.phases or evse.phases, evse.phases)
+    if evse.switching is not None:
+        phases = evse.phases  # what it uses on three; `connected` says how many the EVSE gives it now
     energy = status.target_energy_wh
     if energy is not None and (charged := _good(status.points, "session_wh")) is not None:
         energy = max(0, energy - charged)
@@ -357,6 +426,7 @@ def _demand(site: Site, evse: Evse, status: EvseStatus) -> Demand | None:
         soc=status.soc,
         energy_wh=energy,
         departure_ms=status.departure_ms,
+        connected=status.phases if evse.switching is not None else None,
     )
 
 

@@ -24,6 +24,7 @@ def explain(site: Site, inputs: TickInputs, decision: Decision, evse: str) -> li
     if reason is not None:
         said.append(f"because {reason.words}")
     said += [f"{mark.where} {mark.words}" for mark in decision.marks if mark.where == evse]
+    said += [each.words for each in decision.steered if each.subject == evse]
     seen = next((entry for entry in inputs.evses if entry.id == evse), None)
     if seen is not None and seen.status.online:
         status = seen.status
@@ -40,6 +41,7 @@ def explain(site: Site, inputs: TickInputs, decision: Decision, evse: str) -> li
         for place in site.topology.above[known.node]
         if (node := site.topology.tree.nodes[place])
     ]
+    said += [each.words for each in decision.steered if each.subject not in site.topology.evses]
     said += [f"{mark.where}: {mark.words}" for mark in decision.marks if mark.where not in site.topology.evses]
     return said
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pilotwire.domain.energy import Limit, Moment
+from pilotwire.domain.steering import External, Plan
 
 from .ports import EvseStatus, Value
 
@@ -59,3 +60,7 @@ class TickInputs(msgspec.Struct, frozen=True, array_like=True):
     devices: tuple[DeviceInput, ...] = ()
     heard: tuple[Heard, ...] = ()
     """By source in order."""
+    external: External = External()
+    """Telecontrol and prices, as far as they are decoded."""
+    plan: Plan | None = None
+    """What the planner wants, if anything."""

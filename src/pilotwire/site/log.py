@@ -21,6 +21,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from pilotwire.domain.steering import External, Plan
+
 from .decide import Decision, SiteState
 from .inputs import DeviceInput, EvseInput, Heard, TickInputs
 
@@ -52,6 +54,14 @@ class Head(msgspec.Struct, frozen=True):
     why: Literal["start", "rotation"] = "start"
 
 
+class Outside(msgspec.Struct, frozen=True, array_like=True):
+    """What was heard of others, all of it whenever anything of it changes."""
+
+    heard: tuple[Heard, ...] = ()
+    external: External = External()
+    plan: Plan | None = None
+
+
 class Tick(msgspec.Struct, frozen=True, array_like=True):
     """What differs from the tick before, by place in its row; the decision's set-points likewise; and the hash."""
 
@@ -60,7 +70,7 @@ class Tick(msgspec.Struct, frozen=True, array_like=True):
     utc_ms: int
     evses: dict[int, EvseInput]
     devices: dict[int, DeviceInput]
-    heard: tuple[Heard, ...] | None
+    outside: Outside | None
     values: dict[int, int]
     hash: bytes
 
@@ -202,7 +212,8 @@ class SiteLog:
         evses, devices, heard, values = self._last
         new_evses = {at: data for at, each in enumerate(inputs.evses) if (data := _ENCODER.encode(each))}
         new_devices = {at: data for at, each in enumerate(inputs.devices) if (data := _ENCODER.encode(each))}
-        new_heard = _ENCODER.encode(inputs.heard)
+        outside = Outside(inputs.heard, inputs.external, inputs.plan)
+        new_heard = _ENCODER.encode(outside)
         new_values = {at: point.value for at, point in enumerate(decision.set_points)}
         self._chain = chained(self._chain, inputs, decision)
         record = (
@@ -211,7 +222,7 @@ class SiteLog:
             inputs.now.utc_ms,
             {at: msgspec.Raw(data) for at, data in new_evses.items() if evses.get(at) != data},
             {at: msgspec.Raw(data) for at, data in new_devices.items() if devices.get(at) != data},
-            None if new_heard == heard else inputs.heard,
+            None if new_heard == heard else outside,
             {at: value for at, value in new_values.items() if values.get(at) != value},
             self._chain,
         )
@@ -252,7 +263,7 @@ def read_segment(path: Path) -> Iterator[Head | Entry]:
     """The head, then each tick, whole again. Raises Damage at what cannot be read; what came before is right."""
     evses: dict[int, EvseInput] = {}
     devices: dict[int, DeviceInput] = {}
-    heard: tuple[Heard, ...] = ()
+    outside = Outside()
     values: dict[int, int] = {}
     began = False
     for kind, payload, at in _frames(path):
@@ -272,14 +283,16 @@ def read_segment(path: Path) -> Iterator[Head | Entry]:
             evses |= tick.evses
             devices |= tick.devices
             values = values | tick.values
-            heard = heard if tick.heard is None else tick.heard
+            outside = outside if tick.outside is None else tick.outside
             yield Entry(
                 TickInputs(
                     seq=tick.seq,
                     now=_moment(tick),
                     evses=tuple(evses[at] for at in sorted(evses)),
                     devices=tuple(devices[at] for at in sorted(devices)),
-                    heard=heard,
+                    heard=outside.heard,
+                    external=outside.external,
+                    plan=outside.plan,
                 ),
                 values,
                 tick.hash,

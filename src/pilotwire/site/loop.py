@@ -16,6 +16,7 @@ import msgspec
 
 from pilotwire.core.time import Scheduler, Timer
 from pilotwire.domain.energy import Limit, Moment
+from pilotwire.domain.steering import External, Plan
 
 from .compiled import Site
 from .decide import Command, Decision, Mark, SiteState, decide
@@ -87,6 +88,10 @@ class Loop:
         """The last one."""
         self.inputs: TickInputs | None = None
         self.counts = Counts()
+        self.external = External()
+        """Telecontrol and prices: whoever decodes them sets this, and may `nudge`."""
+        self.plan: Plan | None = None
+        """The planner sets this when it has one; the loop never waits for it."""
         self.safe_state = ""
         """Why the last tick commanded the safe state; "" when all is well."""
         known = {driver.id: driver for driver in evses}
@@ -228,6 +233,8 @@ class Loop:
             ),
             devices=tuple(self._device(device) for device in self.devices.values()),
             heard=tuple(self._heard[id] for id in sorted(self._heard)),
+            external=self.external,
+            plan=self.plan,
         )
 
     def _status(self, driver: EvseDriver) -> EvseStatus:

@@ -103,7 +103,7 @@ async def run_site(
         loaded = store.load(now)
         if loaded.why:
             report(f"{loaded.why}; the site begins in the safe state")
-        state = SiteState() if loaded.state is None else resumed(site, loaded.state)
+        state = SiteState() if loaded.state is None else resumed(site, loaded.state, now)
         drivers = make(scheduler)
         log.begin(state)
 

@@ -290,7 +290,9 @@ class SimMeter:
             f"voltage_l{phase}_mv": Value(231_000 - ma // 100 + (at // 1_000 * (7 + phase)) % 23, at, quality)
             for phase, ma in enumerate(values, start=1)
         }
-        points["power_mw"] = Value(sum(values) * 230, at, quality)
+        if self.lie != "sign":
+            points |= {f"power_l{phase}_mw": Value(ma * 230, at, quality) for phase, ma in enumerate(values, start=1)}
+            points["power_mw"] = Value(sum(values) * 230, at, quality)
         self._points = points
 
 

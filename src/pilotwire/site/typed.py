@@ -99,7 +99,7 @@ def _without_none(type_: Any, data: Any) -> Any:
     """`X` of `X | None` where there is something, so that its fields can be walked."""
     if get_origin(type_) not in (Union, types.UnionType) or data is None:
         return type_
-    left = [each for each in get_args(type_) if each is not type(None)]
+    left = [each for each in get_args(type_) if each not in (type(None), msgspec.UnsetType)]
     return left[0] if len(left) == 1 else type_
 
 

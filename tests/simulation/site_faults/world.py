@@ -120,7 +120,9 @@ class World:
             list(self.meters.values()),
             self.time,
             utc=lambda: int(self.time.now()) + self.utc_offset,
-            state=None if state is None else resumed(self.site, state),
+            state=None
+            if state is None
+            else resumed(self.site, state, Moment(int(self.time.now()), int(self.time.now()) + self.utc_offset)),
             memory=self.memory,
             report=self._reported,
         )
