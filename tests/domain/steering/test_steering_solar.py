@@ -5,7 +5,7 @@ from msgspec import structs
 from tests.domain.steering.steering_plant import DAY, KW, evse, tree
 from tests.domain.steering.steering_table import Table, meter, rules
 
-from pilotwire.domain.energy import Demand, Limit, Moment
+from pilotwire.domain.energy import Demand, Limit, Moment, Switching
 from pilotwire.domain.steering import Battery, Config, External, Measured, Meter, Steering, Surplus, Wish, steer
 
 PV = Surplus(node="grid")
@@ -214,3 +214,12 @@ def test_the_next_start_waits_for_the_grace_of_the_last() -> None:
     assert on(here.tick(-5, seconds=30)) == ["E0"]
     assert on(here.tick(-5, {"E0": 4.14}, seconds=60)) == ["E0"]
     assert on(here.tick(-5, {"E0": 4.14}, seconds=40)) == ["E0", "E1"]
+
+
+def test_where_the_allocation_switches_it_is_told_what_is_preferred() -> None:
+    car = structs.replace(evse("E0"), switching=Switching())
+    here = Table(Config(tree=tree(car), surplus=PV), [pv("E0")])
+    (demand,) = here.tick(-2, seconds=75).demands
+    assert (demand.phases, demand.prefers) == (3, 1)
+    (demand,) = here.tick(-9, seconds=95).demands
+    assert (demand.phases, demand.prefers) == (3, 3)

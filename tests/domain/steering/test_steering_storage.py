@@ -37,6 +37,7 @@ def test_no_ping_pong_around_zero() -> None:
     here = table()
     told = [kw(here.tick(2 if at % 4 < 2 else -2, batteries={"B": (0, 600)}), "B") for at in range(120)]
     assert min(told) == -2 and max(told) == 0  # it covers, and does not turn within its rest
+    assert kw(table().tick(0.05, batteries={"B": (0, 600)}), "B") == 0  # not worth it
     # From giving to taking there is a rest.
     here = table()
     here.tick(5, batteries={"B": (0, 600)})
@@ -179,3 +180,31 @@ def test_a_battery_buffers_the_fast_chargers_of_its_node() -> None:
     here = Table(Config(tree=config.tree, batteries=(structs.replace(big, grid_charge=True),)))
     found = here.tick(20, {}, {"B": (0, 200)}, nodes={"feeder": 40})
     assert kw(found, "B") == 20
+
+
+def test_what_one_gives_to_its_feeder_the_other_need_not_cover() -> None:
+    nodes = (
+        Node(id="grid", kind="connection", limits=(Limit(source="fuse", power_mw=400 * KW),), metered=True,
+             side_lost_ma=(0, 0, 0)),
+        Node(id="feeder", kind="feeder", parent="grid", limits=(Limit(source="cable", power_mw=20 * KW),), metered=True,
+             side_lost_ma=(0, 0, 0)),
+    )  # fmt: skip
+    config = Config(
+        tree=SiteTree(nodes=nodes, evses=(evse("E0"),)),
+        batteries=(structs.replace(B, node="feeder"), structs.replace(B, id="C")),
+    )
+    found = Table(config).tick(30, {}, {"B": (0, 600), "C": (0, 600)}, nodes={"feeder": 26})
+    assert (kw(found, "B"), kw(found, "C")) == (-6, -24)
+    # The connection is 7 kW above its limit too: what the feeder's battery gives counts there.
+    idle = tuple(structs.replace(each, base="idle") for each in config.batteries)
+    found = Table(structs.replace(config, batteries=idle)).tick(
+        407, {}, {"B": (0, 600), "C": (0, 600)}, nodes={"feeder": 26}
+    )
+    assert kw(found, "B") + kw(found, "C") == pytest.approx(-7, abs=0.01)
+
+
+def test_a_car_that_is_full_wants_nothing_of_it() -> None:
+    schedule = ScheduledLimit("grid", Limit(source="night", power_mw=20 * KW))
+    here = table(structs.replace(B, base="idle"), wishes=[Wish(Demand(evse="E0"))], schedules=(schedule,))
+    assert kw(here.tick(10, {"E0": 0}, {"B": (0, 600)}), "B") < -9
+    assert kw(here.tick(10, {"E0": 0}, {"B": (0, 600)}, seconds=31), "B") == 0

@@ -17,7 +17,8 @@ class Wish(msgspec.Struct, frozen=True):
     `now`: as fast as limits allow. `min_pv`: its minimum always, more from surplus. `pv`: surplus only. `off`: nothing.
     `cheap_below`: while the price is at most this, as `now`. `cheapest`: as `now` in the cheapest slots that suffice
     until departure, where no plan says better; in the others it follows `mode` (but `now` waits). `boost`: may take
-    from the battery what it gives. `switchable`: the EVSE can change between one and three conductors.
+    from the battery what it gives. `switchable`: the EVSE can change between one and three conductors (as one with a
+    `switching` in the tree always can).
     """
 
     demand: Demand

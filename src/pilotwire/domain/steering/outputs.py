@@ -53,7 +53,8 @@ class WindowView(msgspec.Struct, frozen=True):
 class Steering(msgspec.Struct, frozen=True):
     """`limits` by node and `pools` by pool, for `Signals`; `demands` for `allocate`; the rest for the devices.
 
-    `phases` by EVSE: how many conductors a car that can be switched had better use now. `closed` are windows, `ended`
+    `phases` by EVSE: how many conductors a car that can be switched had better use now; where the tree's EVSE has a
+    `switching`, the demand `prefers` that and the allocation does it. `closed` are windows, `ended`
     interventions that are over since the last tick.
     """
 

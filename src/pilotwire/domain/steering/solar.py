@@ -76,9 +76,12 @@ def _why(here: Round, car: Member) -> Reason:
 
 def _demand(config: Surplus, car: Member) -> Demand:
     demand = car.shaped.demand
-    phases = demand.phases if car.phases is None else car.phases
-    promised = least(car.shaped.evse, demand)
-    return msgspec.structs.replace(demand, pool=config.pool, guaranteed=promised, phases=phases)
+    demand = msgspec.structs.replace(demand, pool=config.pool, guaranteed=least(car.shaped.evse, demand))
+    if car.phases is None:
+        return demand
+    if car.shaped.evse.switching is None:
+        return msgspec.structs.replace(demand, phases=car.phases)
+    return msgspec.structs.replace(demand, prefers=car.phases)  # the allocation does the switching
 
 
 def _limits(site: Site, config: Surplus, found: Sun, cars: Sequence[Member], pool_mw: int) -> tuple[Limit, ...]:

@@ -33,7 +33,8 @@ class Member:
         self.always = shaped.follows == "min_pv"
         demand, evse = shaped.demand, shaped.evse
         three = min(demand.phases, evse.phases) == 3
-        self.switchable = shaped.wish.switchable and evse.current == "AC" and three
+        can = shaped.wish.switchable or evse.switching is not None
+        self.switchable = can and evse.current == "AC" and three
         self.phases: Literal[1, 3] | None = old.phases if self.switchable else None
         self.on = self.always or old.on
         self.was_on = old.on

@@ -148,7 +148,7 @@ def _rest(
     for id in free:
         battery, cell = batteries[id], measured.batteries[id]
         low = cell.soc_permille < battery.peak_permille and battery.grid_charge and found[id].power_mw == 0
-        if low and not goals and not dimmed:
+        if low and not goals:
             refill = _allowed(site, id, battery.charge_mw // 2, flow, measured, short, dimmed)
             if refill > 0:
                 found[id] = _Goal(refill, "battery_refills", "", 0, False)

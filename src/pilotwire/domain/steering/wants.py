@@ -16,6 +16,8 @@ from .wishes import Shaped, least, most
 
 HEADROOM_MW = 1_000_000
 FOLLOWS_PERMILLE = 900
+IDLE_MW = 500_000
+"""Less than this is nothing, where it is not known what the car was offered."""
 LESS_MS = 30_000
 
 
@@ -34,8 +36,9 @@ def wants(
         cap = site.draws_mw(evse, most(evse, demand), demand.phases)
         drawn = flow.cars[evse.id]
         car = measured.cars.get(evse.id)
-        offered = 0 if car is None else car.offered_mw or 0
-        if drawn is not None and drawn * 1_000 < offered * FOLLOWS_PERMILLE:
+        offered = None if car is None else car.offered_mw
+        enough = IDLE_MW if offered is None else offered * FOLLOWS_PERMILLE // 1_000
+        if drawn is not None and drawn < enough:
             less[evse.id] = less_ms.get(evse.id, now.tick_ms)
             if now.tick_ms - less[evse.id] >= LESS_MS:
                 cap = min(cap, drawn + HEADROOM_MW)
