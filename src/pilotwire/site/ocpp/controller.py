@@ -25,7 +25,8 @@ from pilotwire.transport.port import Handshake, Link, Receiver, Refuse
 from .around import Around
 from .config import ControllerConfig, KnownStation
 from .counters import Counters
-from .seat import Dial, North, Seat
+from .seams import North
+from .seat import Dial, Seat
 from .tokens import TokenBook
 from .uplink import State
 

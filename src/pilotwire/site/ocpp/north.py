@@ -18,7 +18,8 @@ from pilotwire.protocols.ocpp.version import VersionName
 
 from . import north_words as words
 from .north_asks import Asks, serve
-from .seat import Seat, Told
+from .seams import Told
+from .seat import Seat
 
 _OVER_KEPT = 32
 
@@ -60,7 +61,7 @@ Message = tuple[str, dict[str, Any]]
 
 
 class North201:
-    """`seat.North`."""
+    """`seams.North`."""
 
     version: VersionName = "2.0.1"
 
@@ -91,7 +92,7 @@ class North201:
         return _encode({"reason": "PowerUp", "chargingStation": station})
 
     def up(self, action: str, payload: bytes, station_id: int | None, *, away: bool) -> list[tuple[str, bytes]]:
-        """See `seat.North.up`. RpcError for what cannot be read."""
+        """See `seams.North.up`. RpcError for what cannot be read."""
         teller = _TELLERS.get(action)
         if teller is None:
             raise RpcError(NOT_IMPLEMENTED, "the central system does not know this action")

@@ -22,7 +22,7 @@ from .frames import Frame
 
 if TYPE_CHECKING:
     from .north import North201
-    from .seat import Told
+    from .seams import Told
 
 Steps = Generator[tuple[str, dict[str, Any]], dict[str, Any] | None, dict[str, Any]]
 Call = Callable[[str, Any, "Told"], None]

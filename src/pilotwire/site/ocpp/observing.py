@@ -63,7 +63,7 @@ class Outlet(msgspec.Struct):
 
 
 class Observer:
-    """`seat.Watcher`. `changed` is called with the EVSE of which something is new."""
+    """`seams.Watcher`. `changed` is called with the EVSE of which something is new."""
 
     def __init__(
         self,

@@ -14,10 +14,9 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -40,95 +39,18 @@ from .config import KnownStation, Upstream
 from .downlink import Ask, Downlink
 from .forwarder import Forwarder, Live, Stored, error_code
 from .frames import Frame
+from .notes import NOTES, Notes, new_passwords
 from .renaming import UNKNOWN, Link, Renaming
+from .seams import Limits, North, Told, Watcher
 from .tokens import ACCEPTED, TokenBook
 
 _SUBPROTOCOL: Mapping[VersionName, str] = {"1.6": "ocpp1.6", "2.0.1": "ocpp2.0.1", "2.1": "ocpp2.1"}
 _RECENT = 24
-_TAKEN = ("Accepted", "RebootRequired")
 _encode = msgspec.json.encode
 _numbers = msgspec.json.Encoder(decimal_format="number").encode
 
-Told = Callable[[Frame | None], None]
-"""Gets the answer to a call of ours; None: there is none."""
-
 Dial = Callable[[Upstream, "Seat"], Dialer]
 """Makes the dialer to an upstream in the name of a seat's station."""
-
-
-class Notes(msgspec.Struct):
-    """What a seat remembers over restarts."""
-
-    version: VersionName = "1.6"
-    boot: str = ""
-    """The payload of the last BootNotification."""
-    boot_answer: str = ""
-    """The authority's last answer to one."""
-    due: list[str] = []
-    """Upstreams that have not accepted that boot yet."""
-    links: list[Link] = []
-    recent: dict[str, str] = {}
-    """Fingerprint → what was answered, of the last messages."""
-    passwords: list[str] = []
-    """SHA-256 of the password that an upstream has set lately; which of them the station takes it for is not known."""
-    moved: bool = False
-    """It has come with that: the configured one is dead."""
-    stop: list[str] = []
-    """Sessions that the authority has refused and that still have to be ended."""
-    north: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_NOTES = msgspec.json.Decoder(Notes)
-
-
-class Watcher(Protocol):
-    """Hears what a station says, and what it answered to; the EVSE drivers, and whatever else is told of it."""
-
-    def said(self, action: str, payload: bytes) -> None: ...
-
-    def started(self, station_id: str, connector: int) -> None:
-        """1.6: the transaction that has begun there is called so by the station."""
-        ...
-
-    def connected(self, online: bool) -> None: ...
-
-
-class Limits(Protocol):
-    """Takes over what upstreams ask of charging profiles; `smart.Profiles`."""
-
-    def handles(self, action: str) -> bool: ...
-
-    def asked(self, upstream: str, action: str, payload: bytes, reply: Callable[[bytes | RpcError], None]) -> None:
-        """`reply` gets the response, or the error for what cannot be read or is not served, once."""
-        ...
-
-    def without_profile(self, upstream: str, action: str, payload: bytes) -> bytes:
-        """A remote start without the profile that came with it, which is kept."""
-        ...
-
-
-class North(Protocol):
-    """Shows a station of one version as one of another; `north.North201`."""
-
-    version: VersionName
-
-    def boot(self, payload: bytes) -> bytes: ...
-
-    def up(self, action: str, payload: bytes, station_id: int | None, *, away: bool) -> list[tuple[str, bytes]]:
-        """What a message of the station is upstream; the first is the one whose answer counts. []: it is not told."""
-        ...
-
-    def answer(self, action: str, payload: bytes, answer: bytes, station_id: int | None) -> bytes:
-        """The station's answer out of the upstream's."""
-        ...
-
-    def down(
-        self, action: str, payload: bytes, call: Callable[[str, Any, Told], None], done: Callable[..., None]
-    ) -> None:
-        """Serve a CALL of the upstream by calls to the station; `done(response, error)` once."""
-        ...
-
-    def kept(self) -> msgspec.Raw: ...
 
 
 class Seat:
@@ -156,7 +78,7 @@ class Seat:
         self.kept_notes: Mapping[str, bytes] = boxes.get(self.box, EMPTY).notes
         """What a restart left beside the seat's own notes."""
         stored = self.kept_notes.get("seat")
-        self.notes = Notes() if stored is None else _NOTES.decode(stored)
+        self.notes = Notes() if stored is None else NOTES.decode(stored)
         self.names = Renaming(self.notes.links)
         self.credential: tuple[str, bytes] | None = None
         """Basic, as the station came with it; in memory alone."""
@@ -918,25 +840,7 @@ class Seat:
 
     def _new_password(self, action: str, payload: bytes, answer: Frame) -> None:
         """An upstream has given the station another password: it will come here with that too. Kept as a hash."""
-        if answer.kind != frames.CALLRESULT:
-            return
-        found: list[bytes] = []
-        if action == "ChangeConfiguration":
-            told = frames.value(payload, "value")
-            status = frames.value(answer.payload, "status")
-            if frames.value(payload, "key") == "AuthorizationKey" and status in _TAKEN and isinstance(told, str):
-                found.append(told.encode(errors="replace"))
-                with suppress(ValueError):
-                    found.append(bytes.fromhex(told))
-        elif action == "SetVariables":
-            rows = frames.value(payload, "setVariableData")
-            results = frames.value(answer.payload, "setVariableResult")
-            if isinstance(rows, list) and isinstance(results, list):
-                for row, result in zip(rows, results, strict=False):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-                    with suppress(KeyError, TypeError, AttributeError):
-                        named = row["component"]["name"], row["variable"]["name"]
-                        if named == ("SecurityCtrlr", "BasicAuthPassword") and result["attributeStatus"] in _TAKEN:
-                            found.append(row["attributeValue"].encode())
+        found = new_passwords(action, payload, answer)
         if found:
             self.notes.passwords = [sha256(each).hexdigest() for each in found]
             self.notes.moved = False

@@ -81,7 +81,7 @@ def lowest(schedules: list[Composite]) -> Composite:
 
 
 class Profiles:
-    """`seat.Limits` of one managed station."""
+    """`seams.Limits` of one managed station."""
 
     def __init__(self, seat: Seat, observer: Observer, changed: Callable[[], None]) -> None:
         self._seat = seat
@@ -122,7 +122,7 @@ class Profiles:
                 until = _least(until, limit.until)
         return ma, mw, until
 
-    # ── seat.Limits ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── seams.Limits ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def handles(self, action: str) -> bool:
         return action in _HANDLED or action in ("UpdateDynamicSchedule", "UsePriorityCharging")
