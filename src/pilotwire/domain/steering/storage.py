@@ -135,9 +135,15 @@ def _rest(
                 found[id] = _Goal(mw, "battery_stores", site.root, 0, False)
     else:
         cover = max(0, bare - given - max(0, spared_mw) + min(0, steered))
-        most = {id: discharge_most(batteries[id], measured, batteries[id].peak_permille) for id in free}
-        weight = {id: usable_wh(batteries[id], measured, batteries[id].peak_permille) for id in free}
+        giving = {id: -goal.power_mw for id, goal in goals.items() if batteries[id].base == "self"}
+        most = {
+            id: max(0, discharge_most(batteries[id], measured, batteries[id].peak_permille) - giving.get(id, 0))
+            for id in (*free, *giving)
+        }
+        weight = {id: usable_wh(batteries[id], measured, batteries[id].peak_permille) for id in most}
         shares = split(cover, most, weight)
+        for id, gives in giving.items():
+            found[id] = goals[id]._replace(power_mw=-gives - shares[id])  # it covers beside what a limit needs
         for id in free:
             if shares[id]:
                 found[id] = _Goal(-shares[id], "battery_covers", site.root, 0, False)
