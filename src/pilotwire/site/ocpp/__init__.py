@@ -5,6 +5,7 @@
     forwarder    what waits for an upstream: live calls, and the durable queue of what must not be lost
     downlink     the station's connection; calls to it one at a time, whoever asks
     seat         one station: who gets what
+    keeping      of what it says, that which must not be lost
     seams        what a seat needs of the parts around it; `notes`: what it remembers
     rules        what is done with each action, and what is answered while the central system is away
     renaming     1.6 transaction ids as the station knows them, and as each upstream does

@@ -39,8 +39,9 @@ from .config import KnownStation, Upstream
 from .downlink import Ask, Downlink
 from .forwarder import Forwarder, Live, Stored, error_code
 from .frames import Frame
+from .keeping import Keeping
 from .notes import NOTES, Notes, new_passwords
-from .renaming import UNKNOWN, Link, Renaming
+from .renaming import Renaming
 from .seams import Limits, North, Told, Watcher
 from .tokens import ACCEPTED, TokenBook
 
@@ -87,7 +88,7 @@ class Seat:
         self.limits: Limits | None = None
         self.north: North | None = None
         self.forwarders: list[Forwarder] = []
-        self._waiting: dict[str, list[tuple[Downlink, str]]] = {}
+        self.keeping = Keeping(self)
         self._stopped = False
         if stored is not None:
             self._prepare()
@@ -214,7 +215,7 @@ class Seat:
         elif action == "Authorize":
             self._authorize(downlink, frame)
         elif rules.kept(self.version, action):
-            self._keep(downlink, frame)
+            self.keeping.keep(downlink, frame)
         else:
             simple = rules.SIMPLE.get(action)
             self._live(downlink, frame, None if simple is None else lambda: simple)
@@ -254,7 +255,7 @@ class Seat:
 
         if authority.uplink.expected:
             authority.held = True
-            authority.ask(self._call(frame, "BootNotification", self._boot_payload(), answered))
+            authority.ask(self.call_of(frame, "BootNotification", self._boot_payload(), answered))
         else:
             answered(None)
         for mirror in self.forwarders[1:]:
@@ -315,7 +316,7 @@ class Seat:
 
     # ── what is answered by the authority, or not at all ─────────────────────────────────────────────────────────
 
-    def _call(self, frame: Frame, action: str, payload: bytes, answered: Told, **more: Any) -> Live:
+    def call_of(self, frame: Frame, action: str, payload: bytes, answered: Told, **more: Any) -> Live:
         raw = frame.raw if self.north is None and payload is frame.payload else None
         if action == frame.action and payload == frame.payload and self.north is None:
             raw = frame.raw
@@ -326,7 +327,7 @@ class Seat:
 
         def answered(answer: Frame | None) -> None:
             if answer is not None:
-                self._learn(frame, answer)
+                self.learn(frame, answer)
                 self._hand_back(downlink, frame, answer)
             elif here is not None:
                 self._reply(downlink, frame, here())
@@ -344,10 +345,10 @@ class Seat:
             answered(None)
             return
         action, payload = said[0]
-        self.authority.ask(self._call(frame, action, payload, answered, wait_ms=wait_ms))
+        self.authority.ask(self.call_of(frame, action, payload, answered, wait_ms=wait_ms))
         for mirror in self.forwarders[1:]:
             if mirror.uplink.is_open and mirror.upstream.rights.hears(frame.action):
-                mirror.ask(self._call(frame, action, payload, _unheard))
+                mirror.ask(self.call_of(frame, action, payload, _unheard))
 
     def _authorize(self, downlink: Downlink, frame: Frame) -> None:
         token, kind = rules.token_of(self.version, frame.payload)
@@ -371,7 +372,7 @@ class Seat:
             self.around.counters.turned_away_here += 1
         return status
 
-    def _learn(self, frame: Frame, answer: Frame) -> None:
+    def learn(self, frame: Frame, answer: Frame) -> None:
         """What the authority says of a card is remembered."""
         token, kind = rules.token_of(self.version, frame.payload)
         if token and kind != "NoAuthorization" and answer.kind == frames.CALLRESULT:
@@ -379,315 +380,6 @@ class Seat:
             if status:
                 self._book.learn(token, status, expiry)
                 self._save_book()
-
-    # ── what must not be lost ────────────────────────────────────────────────────────────────────────────────────
-
-    def _keep(self, downlink: Downlink, frame: Frame) -> None:
-        mark = rules.fingerprint(frame)
-        if mark:
-            known = self.notes.recent.get(mark)
-            if known is not None:
-                self.around.counters.repeated += 1
-                downlink.send(write_result(frame.id, known.encode()))
-                return
-            waiting = self._waiting.get(mark)
-            if waiting is not None:
-                # The first is on its way; its answer serves this one too.
-                self.around.counters.repeated += 1
-                waiting.append((downlink, frame.id))
-                return
-            self._waiting[mark] = [(downlink, frame.id)]
-        if self.authority.takes_live:
-            self._keep_live(downlink, frame, mark)
-        else:
-            self._keep_here(downlink, frame, mark)
-
-    def _keep_live(self, downlink: Downlink, frame: Frame, mark: str) -> None:
-        station_id = self._own_start(frame)
-
-        def answered(answer: Frame | None) -> None:
-            if answer is None:
-                self._keep_here(downlink, frame, mark, station_id, said)
-                return
-            self._learn(frame, answer)
-            self._kept_live(downlink, frame, mark, answer, station_id, said)
-
-        try:
-            said = self._said(frame, station_id, away=False)
-        except RpcError as error:
-            self._done(mark, downlink, frame, error)
-            return
-        if not said:
-            self._kept(mark, downlink, frame, b"{}")
-            return
-        if self.north is not None:
-            self.save()  # the seqNo that it has is given away
-        action, payload = said[0]
-        self.authority.ask(self._call(frame, action, payload, answered, durable=True))
-        for action, payload in said[1:]:
-            self._also(frame, action, payload)
-
-    def _also(self, frame: Frame, action: str, payload: bytes) -> None:
-        """A second message that says the rest of one of the station's, upstream."""
-
-        def answered(answer: Frame | None) -> None:
-            if answer is None:
-                authority = self.authority
-                entry = Stored(
-                    authority.position(),
-                    action,
-                    self.around.own_id(),
-                    payload.decode(errors="replace"),
-                    self.around.now(),
-                )
-                authority.keep([entry], [], _unheard)
-
-        self.authority.ask(Live(self.around.own_id(), action, payload, None, answered, durable=True))
-
-    def _kept_live(
-        self,
-        downlink: Downlink,
-        frame: Frame,
-        mark: str,
-        answer: Frame,
-        station_id: int | None,
-        said: Sequence[tuple[str, bytes]],
-    ) -> None:
-        """The authority has answered: so is the station."""
-        if answer.kind != frames.CALLRESULT:
-            for each, message_id in self._waiting.pop(mark, [(downlink, frame.id)]):
-                each.send(self._refusal(answer, message_id))
-            return
-        payload = answer.payload
-        if self.north is not None:
-            payload = self.north.answer(frame.action, frame.payload, payload, station_id)
-        elif frame.action == "StartTransaction" and self.version == "1.6":
-            payload, station_id = self._named(frame, payload)
-        changed = payload is not answer.payload
-        for each, message_id in self._replies(mark, downlink, frame, payload):
-            if changed or message_id != answer.id:
-                each.send(write_result(message_id, payload))
-            else:
-                self.around.counters.passed_back += 1
-                each.send(answer.raw)
-        self._session(frame, station_id)
-        self._mirror(frame, station_id, said)
-        if station_id is not None or self.north is not None:
-            self.save()
-        self.settle()
-
-    def _named(self, frame: Frame, payload: bytes) -> tuple[bytes, int | None]:
-        """The authority has named a 1.6 transaction: the station knows it so too, unless it has one of that name."""
-        theirs = frames.value(payload, "transactionId")
-        if not isinstance(theirs, int):
-            return payload, None
-        station_id = theirs
-        taken = self.names.find(theirs)
-        if taken is not None and self.authority.upstream.name in taken.names and taken.station != theirs:
-            taken = None
-        if taken is not None and taken.names.get(self.authority.upstream.name) != theirs:
-            station_id = self.names.fresh(self.around.ids.transaction_id)
-            payload = frames.amend(payload, {"transactionId": b"%d" % station_id})
-        link = self._begin(frame, station_id)
-        link.names[self.authority.upstream.name] = theirs
-        return payload, station_id
-
-    def _begin(self, frame: Frame, station_id: int) -> Link:
-        connector = frames.value(frame.payload, "connectorId")
-        token, _ = rules.token_of("1.6", frame.payload)
-        found = self.names.find(station_id)
-        if found is not None and not found.over and found.token == token:
-            link = found
-        else:
-            link = self.names.begin(station_id, connector if isinstance(connector, int) else 0, token)
-        for watcher in self.watchers:
-            watcher.started(str(station_id), link.connector)
-        return link
-
-    def _own_start(self, frame: Frame) -> int | None:
-        """Behind an upstream of another version the box itself names 1.6 transactions."""
-        if self.north is None or frame.action != "StartTransaction":
-            return None
-        station_id = self.names.fresh(self.around.ids.transaction_id)
-        self._begin(frame, station_id)
-        return station_id
-
-    def _said(self, frame: Frame, station_id: int | None, *, away: bool) -> list[tuple[str, bytes]]:
-        if self.north is None:
-            return [(frame.action, frame.payload)]
-        return self.north.up(frame.action, frame.payload, station_id, away=away)
-
-    def _keep_here(
-        self,
-        downlink: Downlink,
-        frame: Frame,
-        mark: str,
-        station_id: int | None = None,
-        said: list[tuple[str, bytes]] | None = None,
-    ) -> None:
-        """Write it down, then answer."""
-        around, authority = self.around, self.authority
-        away = not authority.uplink.is_open
-        if authority.depth >= around.config.queue_limit and rules.periodic(frame):
-            around.counters.overflow += 1
-            self._done(mark, downlink, frame, RpcError(INTERNAL_ERROR, "no room to keep it"))
-            return
-        start = self.version == "1.6" and frame.action == "StartTransaction"
-        if start and station_id is None:
-            station_id = self.names.fresh(around.ids.transaction_id)
-            self._begin(frame, station_id)
-        sent = said is not None  # it may have been heard: said again, it has to be the same
-        try:
-            if said is None:
-                said = self._said(frame, station_id, away=away)
-        except RpcError as error:
-            self._done(mark, downlink, frame, error)
-            return
-        if self.north is None and not sent:
-            said = [(frame.action, rules.kept_payload(self.version, frame, around.now(), away=away))]
-        response, token = self._answer_here(frame, station_id)
-        entries: list[Stored] = []
-        for number, (action, payload) in enumerate(said):
-            entries.append(
-                Stored(
-                    authority.position(),
-                    action,
-                    self._later_id(frame) if number == 0 else around.own_id(),
-                    payload.decode(errors="replace"),
-                    around.now(),
-                    station_id if start else None,
-                    token if number == 0 else "",
-                    self._session_name(frame, station_id),
-                )
-            )
-        if mark:
-            self._remember(mark, response)
-        self._session(frame, station_id)
-
-        def written(error: Exception | None) -> None:
-            if error is not None:
-                self.notes.recent.pop(mark, None)
-                self._done(mark, downlink, frame, RpcError(INTERNAL_ERROR, "it could not be kept"))
-                return
-            around.counters.answered_here += 1
-            for each, message_id in self._replies(mark, downlink, frame, response):
-                each.send(write_result(message_id, response))
-            self._mirror(frame, station_id, said)
-
-        authority.keep(entries, [self.noted()], written)
-
-    def _later_id(self, frame: Frame) -> str:
-        """The station's own messageId, where it is still unique later: 1.6 stations count from 1 after each restart."""
-        if self.version == "1.6" and len(frame.id) < 12:
-            return self.around.own_id()
-        return frame.id[:36]
-
-    def _answer_here(self, frame: Frame, station_id: int | None) -> tuple[bytes, str]:
-        """What the box answers to a message that is kept, and whom it has let in by that."""
-        action = frame.action
-        token, kind = rules.token_of(self.version, frame.payload)
-        if action == "StartTransaction":
-            status = self.decide(token, kind)
-            answer = {"idTagInfo": {"status": status}, "transactionId": station_id}
-            return _encode(answer), token if status == ACCEPTED else ""
-        if action == "TransactionEvent" and token:
-            status = self.decide(token, kind)
-            ending = frames.value(frame.payload, "eventType") == "Ended"
-            return _encode({"idTokenInfo": {"status": status}}), token if status == ACCEPTED and not ending else ""
-        return b"{}", ""
-
-    def _session_name(self, frame: Frame, station_id: int | None) -> str:
-        if self.version == "1.6":
-            return "" if station_id is None else str(station_id)
-        name = frames.value(frame.payload, "transactionInfo", "transactionId")
-        return name if isinstance(name, str) else ""
-
-    def _session(self, frame: Frame, station_id: int | None) -> None:
-        """Sessions that are over need no ending any more."""
-        name = ""
-        if frame.action == "StopTransaction":
-            ended = frames.value(frame.payload, "transactionId")
-            link = self.names.find(ended)
-            if link is not None:
-                link.over = True
-            name = str(ended)
-        elif frame.action == "TransactionEvent" and frames.value(frame.payload, "eventType") == "Ended":
-            name = self._session_name(frame, None)
-        if name and name in self.notes.stop:
-            self.notes.stop.remove(name)
-
-    def _remember(self, mark: str, response: bytes) -> None:
-        recent = self.notes.recent
-        recent[mark] = response.decode(errors="replace")
-        if len(recent) > _RECENT:
-            del recent[next(iter(recent))]
-
-    def _replies(self, mark: str, downlink: Downlink, frame: Frame, response: bytes) -> list[tuple[Downlink, str]]:
-        """To whom the answer goes: the message and its repetitions meanwhile."""
-        if not mark:
-            return [(downlink, frame.id)]
-        self._remember(mark, response)
-        return self._waiting.pop(mark, [(downlink, frame.id)])
-
-    def _kept(self, mark: str, downlink: Downlink, frame: Frame, response: bytes) -> None:
-        for each, message_id in self._replies(mark, downlink, frame, response):
-            each.send(write_result(message_id, response))
-
-    def _done(self, mark: str, downlink: Downlink, frame: Frame, error: RpcError) -> None:
-        """It was not taken: the station keeps it."""
-        for each, message_id in self._waiting.pop(mark, [(downlink, frame.id)]):
-            each.send(write_error(frames.CALLERROR, message_id, error, self.version))
-
-    def _mirror(self, frame: Frame, station_id: int | None, said: Sequence[tuple[str, bytes]]) -> None:
-        """Copies for the other upstreams, after the station has its answer."""
-        for mirror in self.forwarders[1:]:
-            if not mirror.upstream.rights.hears(frame.action):
-                continue
-            if self.north is not None:
-                self._mirror_said(mirror, said)
-                continue
-            start = frame.action == "StartTransaction"
-            if mirror.upstream.durable and mirror.depth < self.around.config.queue_limit:
-                away = not mirror.uplink.is_open
-                payload = rules.kept_payload(self.version, frame, self.around.now(), away=away)
-                entry = Stored(
-                    mirror.position(),
-                    frame.action,
-                    self._later_id(frame),
-                    payload.decode(errors="replace"),
-                    self.around.now(),
-                    station_id if start else None,
-                )
-                mirror.keep([entry], [], _unheard)
-            elif mirror.uplink.is_open:
-                mirror.ask(self._call(frame, frame.action, frame.payload, partial(self._mirrored, mirror, station_id)))
-            else:
-                self.around.counters.dropped += 1
-
-    def _mirror_said(self, mirror: Forwarder, said: Sequence[tuple[str, bytes]]) -> None:
-        """What was said in the words of another version."""
-        entries = [
-            Stored(mirror.position(), action, self.around.own_id(), payload.decode(errors="replace"), self.around.now())
-            for action, payload in said
-        ]
-        if mirror.upstream.durable and mirror.depth < self.around.config.queue_limit:
-            mirror.keep(entries, [], _unheard)
-        elif mirror.uplink.is_open:
-            for each in entries:
-                mirror.ask(Live(each.message_id, each.action, each.payload.encode(), None, _unheard))
-        else:
-            self.around.counters.dropped += len(entries)
-
-    def _mirrored(self, mirror: Forwarder, station_id: int | None, answer: Frame | None) -> None:
-        if station_id is not None and answer is not None:
-            self._name(mirror, station_id, answer)
-
-    def _name(self, forwarder: Forwarder, station_id: int, answer: Frame | None) -> None:
-        link = self.names.find(station_id)
-        if link is None:
-            return
-        theirs = UNKNOWN if answer is None else frames.value(answer.payload, "transactionId")
-        link.names[forwarder.upstream.name] = theirs if isinstance(theirs, int) else UNKNOWN
 
     # ── the queue ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -702,7 +394,7 @@ class Seat:
 
     def delivered(self, forwarder: Forwarder, entry: Stored, answer: Frame | None) -> Sequence[Change]:
         if entry.station_id is not None and self.north is None:
-            self._name(forwarder, entry.station_id, answer)
+            self.keeping.name(forwarder, entry.station_id, answer)
         if forwarder is self.authority and answer is not None:
             self._judged_late(entry, answer)
         changes = [self.noted()] if entry.station_id is not None or entry.token or forwarder.depth == 0 else []
@@ -924,9 +616,9 @@ class Seat:
             downlink.send(write_result(frame.id, self.north.answer(frame.action, frame.payload, answer.payload, None)))
             return
         self.around.counters.passed_back += 1
-        downlink.send(answer.raw if answer.kind == frames.CALLRESULT else self._refusal(answer, frame.id))
+        downlink.send(answer.raw if answer.kind == frames.CALLRESULT else self.refusal(answer, frame.id))
 
-    def _refusal(self, answer: Frame, message_id: str) -> bytes:
+    def refusal(self, answer: Frame, message_id: str) -> bytes:
         """The authority's CALLERROR: as it came, or with the code as the station's version spells it."""
         if self.north is not None:
             error = RpcError(canonical_code(error_code(answer)), "the central system refuses it")
