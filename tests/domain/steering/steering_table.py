@@ -58,6 +58,7 @@ class Table:
         loads: Mapping[str, float] | None = None,
         nodes: Mapping[str, float] | None = None,
         meters: Mapping[str, Meter] | None = None,
+        offered: Mapping[str, float] | None = None,
         seconds: int = 1,
     ) -> Steering:
         """`batteries`: (kW, per mille of charge). `nodes`: kW by node beside `grid`. The last of `seconds` ticks."""
@@ -70,7 +71,10 @@ class Table:
             seen |= {node: Meter(m.power_mw, at, m.phases_ma, voltage_mv=VOLTS) for node, m in (meters or {}).items()}
             measured = Measured(
                 meters=seen,
-                cars={id: Car(round(kw * KW), at) for id, kw in (cars or {}).items()},
+                cars={
+                    id: Car(round(kw * KW), at, round(offered[id] * KW) if offered else None)
+                    for id, kw in (cars or {}).items()
+                },
                 batteries={id: Cell(round(kw * KW), soc, at) for id, (kw, soc) in (batteries or {}).items()},
                 inverters={id: Power(-round(kw * KW), at) for id, kw in (inverters or {}).items()},
                 loads={id: Power(round(kw * KW), at) for id, kw in (loads or {}).items()},

@@ -216,3 +216,11 @@ def test_a_limit_that_needs_little_does_not_make_it_cover_less() -> None:
     assert kw(found, "B") == -22 and rules(found, "B") == ["battery_shaves"]
     found = table(schedules=(schedule,)).tick(22, {}, {"B": (0, 300)})
     assert kw(found, "B") == -2  # the rest is the reserve for peaks
+
+
+def test_a_car_that_takes_less_than_offered_wants_a_little_more_than_that() -> None:
+    schedule = ScheduledLimit("grid", Limit(source="night", power_mw=20 * KW))
+    here = table(structs.replace(B, base="idle"), wishes=[Wish(Demand(evse="E0"))], schedules=(schedule,))
+    told = [kw(here.tick(18, {"E0": 4}, {"B": (0, 600)}, offered={"E0": 11}), "B") for _ in range(32)]
+    assert told[0] == pytest.approx(-16.08, abs=0.01) and told[29] == told[0]  # it may be on its way
+    assert told[-1] == 0  # 14 kW of house and the 5 that it wants

@@ -7,6 +7,7 @@ import msgspec
 from pilotwire.core.errors import LocalError
 from pilotwire.domain.energy import Demand, Limit, Moment
 
+from .battery_steps import under_way
 from .contracts import contract_limits
 from .demand_window import Ran, run
 from .feed_in import curtailed, feed
@@ -21,7 +22,7 @@ from .signals import signalled
 from .site import Site
 from .solar import Pool, share
 from .state import DemandState, InverterState, SteeringState, SurplusState
-from .storage import store, under_way
+from .storage import store
 from .surplus import Sun, sun
 from .telecontrol import Orders, carry_out
 from .wants import wants

@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from pilotwire.domain.energy import Moment
 
-from .batteries import charge_most, discharge_most, fading_mw, free_wh, split, usable_wh
+from .batteries import charge_most, discharge_most, free_wh, split, usable_wh
+from .battery_steps import Goal, astray_since, given_up, step
 from .config import Battery
 from .flows import Flows
 from .inputs import Measured, Plan, planned
 from .levels import Level, shortage
 from .outputs import BatterySetPoint
-from .reasons import Reason, Rule
+from .reasons import Reason
 from .site import Site
 from .state import BatteryState
 
@@ -28,14 +29,6 @@ class Stored(NamedTuple):
     points: tuple[BatterySetPoint, ...]
     reasons: tuple[Reason, ...]
     state: Mapping[str, BatteryState]
-
-
-class _Goal(NamedTuple):
-    power_mw: int
-    rule: Rule
-    source: str
-    limit_mw: int
-    urgent: bool
 
 
 def store(
@@ -49,7 +42,7 @@ def store(
     alive = [id for id in sorted(site.batteries) if flow.batteries[id] is not None]
     short = {node: shortage(site, node, each, wanted, flow) for node, each in level.items()}
     needs = {node: _need(site, node, each, short[node], flow) for node, each in level.items()}
-    followers = [id for id in alive if not _given_up(site.batteries[id], old.get(id), now)]
+    followers = [id for id in alive if not given_up(site.batteries[id], old.get(id), now)]
     goals = _shave(site, measured, level, needs, followers)
     if len(followers) < len(alive):
         # Who does not follow is asked last, and what it is asked for is not counted on.
@@ -68,7 +61,7 @@ def store(
             reasons.append(Reason(id, "battery_lost", id))
             state[id] = BatteryState(told_ms=now.tick_ms)
             continue
-        power, state[id] = _step(battery, goal, before, _astray(battery, before, flow.batteries[id] or 0, now), now)
+        power, state[id] = step(battery, goal, before, astray_since(battery, before, flow.batteries[id] or 0, now), now)
         points.append(BatterySetPoint(id, power))
         reasons.append(_reason(battery, goal, power, measured))
     return Stored(tuple(points), tuple(reasons), state)
@@ -87,7 +80,7 @@ def _need(site: Site, node: str, level: Level, wanted: int | None, flow: Flows) 
 
 def _shave(
     site: Site, measured: Measured, level: Mapping[str, Level], needs: Mapping[str, int], alive: list[str]
-) -> dict[str, _Goal]:
+) -> dict[str, Goal]:
     """Who gives how much so that each node keeps its level, the lowest nodes first."""
     give = {id: 0 for id in alive}
     why: dict[str, tuple[str, int]] = {}
@@ -103,21 +96,21 @@ def _shave(
             if more:
                 give[id] += more
                 why[id] = (f"{node} ({level[node].source})", level[node].power_mw or 0)
-    return {id: _Goal(-mw, "battery_shaves", why[id][0], why[id][1], urgent=True) for id, mw in give.items() if mw}
+    return {id: Goal(-mw, "battery_shaves", why[id][0], why[id][1], urgent=True) for id, mw in give.items() if mw}
 
 
 def _rest(
     site: Site, flow: Flows, measured: Measured, level: Mapping[str, Level], short: Mapping[str, int | None],
-    spared_mw: int, plan: Plan | None, dimmed: bool, goals: Mapping[str, _Goal], calm: list[str], now: Moment,
-) -> dict[str, _Goal]:  # fmt: skip
+    spared_mw: int, plan: Plan | None, dimmed: bool, goals: Mapping[str, Goal], calm: list[str], now: Moment,
+) -> dict[str, Goal]:  # fmt: skip
     """What the batteries do that no limit needs."""
-    found = {id: _Goal(0, "battery_rests", "", 0, urgent=False) for id in calm}
+    found = {id: Goal(0, "battery_rests", "", 0, urgent=False) for id in calm}
     batteries = site.batteries
     root = flow.nodes[site.root]
     for id in calm:
         wanted = None if plan is None else planned(plan.batteries, id, now.utc_ms)
         if wanted is not None:
-            found[id] = _Goal(
+            found[id] = Goal(
                 _allowed(site, id, wanted, flow, measured, short, dimmed), "battery_plan", "plan", 0, False
             )
     if root.power_mw is None:
@@ -132,7 +125,7 @@ def _rest(
         most = {id: charge_most(batteries[id], measured) for id in free}
         for id, mw in split(take, most, {id: free_wh(batteries[id], measured) for id in free}).items():
             if mw:
-                found[id] = _Goal(mw, "battery_stores", site.root, 0, False)
+                found[id] = Goal(mw, "battery_stores", site.root, 0, False)
     else:
         cover = max(0, bare - given - max(0, spared_mw) + min(0, steered))
         giving = {id: -goal.power_mw for id, goal in goals.items() if batteries[id].base == "self"}
@@ -146,18 +139,18 @@ def _rest(
             found[id] = goals[id]._replace(power_mw=-gives - shares[id])  # it covers beside what a limit needs
         for id in free:
             if shares[id]:
-                found[id] = _Goal(-shares[id], "battery_covers", site.root, 0, False)
+                found[id] = Goal(-shares[id], "battery_covers", site.root, 0, False)
             elif cover and not most[id]:
-                found[id] = _Goal(0, "battery_reserve", "", 0, False)
+                found[id] = Goal(0, "battery_reserve", "", 0, False)
             elif not cover and spared_mw > 0:
-                found[id] = _Goal(0, "battery_locked", "", spared_mw, False)
+                found[id] = Goal(0, "battery_locked", "", spared_mw, False)
     for id in free:
         battery, cell = batteries[id], measured.batteries[id]
         low = cell.soc_permille < battery.peak_permille and battery.grid_charge and found[id].power_mw == 0
         if low and not goals:
             refill = _allowed(site, id, battery.charge_mw // 2, flow, measured, short, dimmed)
             if refill > 0:
-                found[id] = _Goal(refill, "battery_refills", "", 0, False)
+                found[id] = Goal(refill, "battery_refills", "", 0, False)
     return found
 
 
@@ -183,46 +176,7 @@ def _allowed(
     return take
 
 
-def _step(
-    battery: Battery, goal: _Goal, old: BatteryState, astray: int | None, now: Moment
-) -> tuple[int, BatteryState]:
-    """What it is told now on its way to the goal: no trembling about zero, no turn without a rest, a ramp."""
-    power = goal.power_mw
-    told = old.told_mw
-    if abs(power) < battery.dead_mw:
-        power = 0
-    elif told and abs(power - told) < battery.dead_mw // 2:
-        power = told
-    sign = (power > 0) - (power < 0)
-    turned = old.turned_ms
-    rests = turned is not None and now.tick_ms - turned < battery.dwell_ms
-    if not goal.urgent and sign:
-        going = (told > 0) - (told < 0)
-        if going == -sign or (going == 0 and old.before == -sign and rests):
-            power = 0
-    passed = 0 if old.told_ms is None else max(0, now.tick_ms - old.told_ms)
-    reach = battery.ramp_mw_s * passed // 1_000 if old.told_ms is not None else battery.ramp_mw_s
-    power = min(max(power, told - reach), told + reach)
-    new_sign = (power > 0) - (power < 0)
-    old_sign = (told > 0) - (told < 0)
-    before = old.before
-    if old_sign and new_sign != old_sign:
-        turned, before = now.tick_ms, -1 if old_sign < 0 else 1
-    return power, BatteryState(power, now.tick_ms, astray, turned, before)
-
-
-def _astray(battery: Battery, old: BatteryState, takes: int, now: Moment) -> int | None:
-    """Since when it gives noticeably less (or takes more) than it was told last."""
-    if takes - old.told_mw <= max(battery.dead_mw, abs(old.told_mw) // 10):
-        return None
-    return now.tick_ms if old.astray_ms is None else old.astray_ms
-
-
-def _given_up(battery: Battery, old: BatteryState | None, now: Moment) -> bool:
-    return old is not None and old.astray_ms is not None and now.tick_ms - old.astray_ms > battery.follow_ms
-
-
-def _reason(battery: Battery, goal: _Goal, power: int, measured: Measured) -> Reason:
+def _reason(battery: Battery, goal: Goal, power: int, measured: Measured) -> Reason:
     figures = {
         "power_mw": abs(power),
         "limit_mw": goal.limit_mw,
@@ -232,23 +186,3 @@ def _reason(battery: Battery, goal: _Goal, power: int, measured: Measured) -> Re
         figures["power_mw"] = goal.limit_mw
     figures["reserve_permille"] = battery.peak_permille
     return Reason(battery.id, goal.rule, goal.source, figures)
-
-
-def under_way(
-    site: Site, flow: Flows, measured: Measured, new: Mapping[str, BatteryState], now: Moment
-) -> dict[str, int]:
-    """By battery: by how much it will still change its power (what it is told less what it takes).
-
-    Less power to come (it gives more) is believed for `follow_ms` and no longer if it does not come; more
-    power to come is always believed.
-    """
-    found: dict[str, int] = {}
-    for id, battery in site.batteries.items():
-        takes = flow.batteries[id]
-        if takes is None:
-            continue
-        coming = new[id].told_mw - takes + fading_mw(battery, measured, -new[id].told_mw)
-        if coming < 0 and _given_up(battery, new[id], now):
-            continue
-        found[id] = coming
-    return found
