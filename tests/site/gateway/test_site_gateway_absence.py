@@ -151,6 +151,25 @@ def test_a_card_that_the_charger_let_in_by_itself():
     assert world.csms.heard("Authorize") == [], "the session runs: its card is not asked for again, nor does it stop it"
 
 
+def test_a_card_of_an_earlier_session_does_not_pay_for_another_car():
+    world = Gateway("1.6")
+    world.run(5)
+    world.charger.plug()
+    world.charger.card = "04AA"
+    world.run(60)
+    world.charger.unplug()
+    world.charger.card = "04AA"  # this charger leaves the last one in its register
+    world.run(60)
+    world.kill()
+    world.charger.told_ma = 16_000
+    world.charger.plug()
+    world.run(3600)
+    world.start()
+    world.run(60)
+    assert len(world.sessions()) == 1 and world.charger.drawn_ma == 0
+    assert any("nobody can be named" in each for each in world.said)
+
+
 def test_no_csms_either_while_the_box_is_away():
     world = charging("1.6")
     world.offline()

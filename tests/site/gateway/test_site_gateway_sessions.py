@@ -12,7 +12,7 @@ from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.protocols.ocpp.v201 import messages as v201
 from pilotwire.site.facades.orders import EvseOrder, ExternalLimits
 from pilotwire.site.gateway.config import GatewayConfig
-from pilotwire.site.gateway.gateway import to_limits
+from pilotwire.site.gateway.gateway import to_driver, to_limits
 from pilotwire.site.ports import Abilities
 
 BOTH = pytest.mark.parametrize("version", ["1.6", "2.0.1"])
@@ -292,6 +292,14 @@ def test_set_points_as_limits_of_the_control_loop():
     assert limits.at(now + 60_000).evses["bay-1"].maximum_ma == 0, "a gateway that is gone lets nobody charge"
     tell("bay-1", 0, 60_000)
     assert not limits.at(now).evses["bay-1"].enable
+
+
+def test_set_points_fit_the_charger():
+    world = Gateway("1.6")
+    tell = to_driver({"bay-1": world.charger})
+    for value, written in ((5_999, 0), (6_000, 6_000), (10_999, 10_000), (40_000, 32_000), (0, 0)):
+        tell("bay-1", value, 60_000)
+        assert world.charger.offers[-1][1] == written
 
 
 def test_a_charger_that_does_not_take_its_set_point_is_said():
