@@ -15,7 +15,7 @@ from pilotwire.protocols.modbus.planner import Want
 from pilotwire.site.devices.behaviour import BatteryBehaviour, ChargerBehaviour, InverterBehaviour, MeterBehaviour
 from pilotwire.site.devices.check import check_device
 from pilotwire.site.devices.layout import TABLES, Layout, Reading, resolve
-from pilotwire.site.devices.plausibility import Finding, follows, plausibility
+from pilotwire.site.devices.plausibility import Finding, follows, follows_power, plausibility
 from pilotwire.site.devices.schema import Command, DeviceFile, Point
 from pilotwire.site.devices.simulator import Simulator
 
@@ -121,7 +121,9 @@ class Day:
                 values = list(command.map.values())[:1]
             else:
                 low, high = command.range or (1000, 1000)
-                values = [{"limit_ma": 12_000, "failsafe_ma": 8_000}.get(name, (low + high) // 2)]
+                values = [
+                    {"limit_ma": 12_000, "failsafe_ma": 8_000, "setpoint_mw": -1_500_000}.get(name, (low + high) // 2)
+                ]
             for value in values:
                 try:
                     writes = layout.writes(name, value, lambda want: self.simulator.bank.peek(self.right.unit, want))
@@ -134,6 +136,10 @@ class Day:
                 step = int(abs(command.scale)) + command.tolerance
                 if order.verify is not None and (not isinstance(back, int) or abs(back - value) > step):
                     found.append(Finding("follows", (name,), f"told {value}, read back {back}"))
+                if name == "setpoint_mw" and isinstance(inside, BatteryBehaviour):
+                    inside.discharge_limit_mw = inside.charge_limit_mw = 10**9
+                    self._pass(10_000)
+                    found += follows_power(self._read(self.right), value)
                 if name == "limit_ma":
                     if isinstance(inside, ChargerBehaviour):
                         inside.enabled, inside.fallen = True, False

@@ -10,7 +10,7 @@ from tests.site.devices.seeded import UNSEEN, Day, caught, seeded
 
 from pilotwire.site.devices.layout import resolve
 from pilotwire.site.devices.load import library_paths, load_device
-from pilotwire.site.devices.plausibility import follows, plausibility
+from pilotwire.site.devices.plausibility import follows, follows_power, plausibility
 
 DEVICES = [device for path in library_paths() if not (device := load_device(path)).sunspec]
 METER: dict[str, Any] = {
@@ -100,6 +100,14 @@ def test_a_charger_gives_what_it_was_told() -> None:
     assert [finding.rule for finding in follows(CHARGER, 10_000)] == ["follows"]
     assert follows({"power_mw": 6_900_000}, 10_000) == []
     assert [finding.rule for finding in follows({"power_mw": 690_000}, 10_000)] == ["follows"]
+
+
+def test_a_battery_does_what_it_was_told() -> None:
+    assert follows_power({"power_mw": -1_480_000}, -1_500_000) == []
+    assert follows_power({"battery_mw": 2_000_000, "power_mw": -900_000}, 2_000_000) == []
+    for wrong in (1_500_000, -150_000, -15_000_000, 0):
+        assert [finding.rule for finding in follows_power({"power_mw": wrong}, -1_500_000)] == ["follows"]
+    assert follows_power({}, 1_000_000) == []
 
 
 def test_seeded_errors_are_noticed() -> None:

@@ -3,6 +3,7 @@
     plausibility(points, kind="meter")                                  one reading
     plausibility(points, kind="meter", earlier=before, elapsed_ms=...)  two: energies against the power between them
     follows(points, limit_ma=10_000)                                    a charger was told so, and a car wants more
+    follows_power(points, 2_000_000)                                    a battery was told so
 
 Points are base units by name; None is a value that could not be read or is not there. What these rules see is a device
 file that is wrong (an address beside the right one, words the wrong way round, ten times too much, a sign), a current
@@ -105,6 +106,16 @@ def follows(points: Mapping[str, Reading], limit_ma: int) -> list[Finding]:
     if abs(max(currents) - limit_ma) <= max(1000, limit_ma // 10):
         return []
     return [Finding("follows", ("limit_ma",), f"told {limit_ma / 1000:g} A, it gives {max(currents) / 1000:.1f} A")]
+
+
+def follows_power(points: Mapping[str, Reading], setpoint_mw: int) -> list[Finding]:
+    """Whether a battery, neither full nor empty, does what it was told: so much, and in that direction."""
+    power = _number(points, "battery_mw")
+    power = _number(points, "power_mw") if power is None else power
+    if power is None or abs(power - setpoint_mw) <= max(_SMALL_MW, abs(setpoint_mw) // 8):
+        return []
+    text = f"told {setpoint_mw / 1e6:g} kW, it does {power / 1e6:.2f} kW (charging is positive)"
+    return [Finding("follows", ("setpoint_mw", "power_mw"), text)]
 
 
 def _number(points: Mapping[str, Reading], name: str) -> int | None:
