@@ -43,12 +43,16 @@ class Member:
         self.idle_ms = (now.tick_ms if old.idle_ms is None else old.idle_ms) if idle else None
         self.idle = self.idle_ms is not None and now.tick_ms - self.idle_ms >= IDLE_MS
         self.priority = demand.priority
+        self._least: dict[int, int] = {}
 
     def least_mw(self, phases: int | None) -> int:
         """Its minimum with so many conductors; None: as many as it has."""
         demand = self.shaped.demand
         used = demand.phases if phases is None else phases
-        return self.site.draws_mw(self.shaped.evse, least(self.shaped.evse, demand), used)
+        known = self._least.get(used)
+        if known is None:
+            known = self._least[used] = self.site.draws_mw(self.shaped.evse, least(self.shaped.evse, demand), used)
+        return known
 
     @property
     def smallest_mw(self) -> int:
@@ -77,6 +81,7 @@ class Round:
             Member(site, each, old.cars.get(each.evse.id, SurplusCar()), drawn.get(each.evse.id), now)
             for each in sorted(members, key=_order)
         ]
+        self.lowest = min((car.priority for car in self.cars), default=0)
         self.boost = any(car.shaped.wish.boost for car in self.cars) and found.boost_mw > 0
         extra = found.boost_mw if self.boost else 0
         self.free = (found.free_mw or 0) + extra
@@ -166,6 +171,8 @@ class Round:
         """Whether there is its minimum, beside all that are on and do not have to give way to it."""
         if self.starts or self.free - self.taken >= car.smallest_mw:
             return True
+        if car.priority == self.lowest:
+            return False
         lower = sum(each.reserved_mw for each in self.cars if not each.always and each.priority < car.priority)
         return bool(lower) and self.free - self.taken + lower >= car.smallest_mw
 

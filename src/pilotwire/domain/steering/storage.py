@@ -40,6 +40,7 @@ def store(
     `dimmed`: an order forbids taking power from the grid.
     """
     alive = [id for id in sorted(site.batteries) if flow.batteries[id] is not None]
+    level = {node: each for node, each in level.items() if site.batteries_below[node]}
     short = {node: shortage(site, node, each, wanted, flow) for node, each in level.items()}
     needs = {node: _need(site, node, each, short[node], flow) for node, each in level.items()}
     followers = [id for id in alive if not given_up(site.batteries[id], old.get(id), now)]
