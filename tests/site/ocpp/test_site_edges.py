@@ -340,3 +340,90 @@ def test_a_full_queue_refuses_readings_and_takes_transactions(make_site) -> None
     assert [json.loads(frame)[0] for frame in raw.frames] == [3, 3, 3, 4, 4, 3]
     assert site.box.counters.overflow == 2
     assert site.seat.authority.depth == 4
+
+
+def test_the_upstreams_connection_leaves_with_the_station_unless_something_waits(make_site) -> None:
+    site = make_site()
+    raw = site.raw()
+    site.run(2)
+    assert site.central.link is not None
+    raw.link.close(1000, "")
+    site.run(2)
+    assert site.central.link is None
+    assert site.seat.authority.uplink.state == "closed"
+    # With something to tell it stays until it is told, and comes by itself after a restart of the box.
+    site.wan_down()
+    raw = site.raw()
+    site.run(30)
+    raw.link.send(_reading(1))
+    site.run(1)
+    raw.link.close(1000, "")
+    site.run(1)
+    site.kill_box()
+    site.start_box()
+    site.run(1)
+    site.wan_up()
+    site.run(60)
+    assert _values(site) == ["1"]
+    assert site.central.link is None
+    # Meanwhile nobody can ask the station anything.
+    assert not site.seat.online
+
+
+def test_an_upstream_that_asks_for_a_station_that_is_away_is_told_so(make_site) -> None:
+    site = make_site()
+    site.wan_down()
+    raw = site.raw()
+    site.run(30)
+    raw.link.send(_reading(1))
+    site.run(1)
+    raw.link.close(1000, "")
+    site.run(1)
+    site.central.silent.add("MeterValues")
+    site.wan_up()
+    site.run(40)
+    assert site.central.link is not None
+    asked = site.central.ask("Reset", {"type": "Soft"})
+    site.run(1)
+    assert site.central.answered(asked)[:3] == [4, asked, "InternalError"]
+
+
+def test_a_station_that_comes_is_worth_an_attempt_at_once(make_site) -> None:
+    site = make_site()
+    site.wan_down()
+    raw = site.raw()
+    site.run(600)  # attempts are minutes apart by now
+    raw.link.close(1000, "")
+    site.run(1)
+    raw = site.raw()
+    site.run(20)
+    raw.link.send(_reading(1))
+    site.run(1)
+    raw.link.close(1000, "")
+    site.run(600)
+    site.wan_up()
+    site.raw()
+    site.run(2)
+    assert _values(site) == ["1"]
+
+
+def test_every_state_of_an_upstreams_connection() -> None:
+    """The table, explored: every state is reached, and the way out is always open."""
+    from pilotwire.site.ocpp.uplink import TABLE
+
+    states = {"closed", "opening", "away", "open"}
+    events = {"wanted", "opened", "failed", "lost", "unwanted"}
+    assert {state for state, _ in TABLE} | set(TABLE.values()) == states
+    assert {event for _, event in TABLE} == events
+    reached, ahead = {"closed"}, ["closed"]
+    while ahead:
+        state = ahead.pop()
+        for event in events:
+            new = TABLE.get((state, event))  # type: ignore[arg-type]
+            if new is not None and new not in reached:
+                reached.add(new)
+                ahead.append(new)
+    assert reached == states
+    for state in states - {"closed"}:
+        assert TABLE[state, "unwanted"] == "closed"  # type: ignore[index]
+        assert (state, "wanted") not in TABLE

@@ -13,6 +13,7 @@ once where a password is configured. Each side has its own TLS: `ssl` for statio
 
 from __future__ import annotations
 
+import asyncio
 import ssl as ssl_module
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,6 +59,11 @@ class UpstreamDialer:
             dialer.user, dialer.password = upstream.user or seat.known.identity, password.encode()
         elif seat.credential is not None:
             dialer.user, dialer.password = upstream.user or seat.credential[0], seat.credential[1]
+        elif seat.known.security_profile in (1, 2):
+            # To knock without a password would be counted as an attempt to break in.
+            result = DialResult(status=0, reason="no password until the station has come")
+            asyncio.get_running_loop().call_soon(done, result)
+            return
         else:
             dialer.user = dialer.password = None
         dialer.dial(receiver, offered, done)

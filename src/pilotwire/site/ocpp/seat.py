@@ -173,6 +173,7 @@ class Seat:
             old.close(1008, "replaced by a newer connection")
         for forwarder in self.forwarders:
             forwarder.uplink.want()
+            forwarder.uplink.hurry()  # with it comes the credential, and drivers who wait
         for watcher in self.watchers:
             watcher.connected(True)
         self._stop_refused()

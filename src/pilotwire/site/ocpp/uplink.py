@@ -133,6 +133,12 @@ class Uplink:
             self._failures = 0
             self._dial()
 
+    def hurry(self) -> None:
+        """Something has changed: do not wait for the next attempt."""
+        if self.state == "away" and self._ear is None:
+            self._stop_timer()
+            self._dial()
+
     def unwant(self, code: int = 1000, reason: str = "") -> None:
         """Close, and stay away."""
         if not self._goes("unwanted"):
