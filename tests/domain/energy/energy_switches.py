@@ -16,6 +16,7 @@ from pilotwire.domain.energy import (
     Demand,
     Evse,
     Limit,
+    Load,
     Moment,
     Node,
     Policy,
@@ -35,12 +36,14 @@ class Relays:
     def __init__(self, tree: SiteTree, *, lags: dict[str, int], relays: dict[str, int], confirms: bool, measured: bool):
         self.topology = prepare(tree)
         self.lags, self.relays, self.confirms, self.measured = lags, relays, confirms, measured
-        self.true = {evse.id: evse.rotation or "TSR" for evse in tree.evses}
-        self.conductors: dict[str, int] = {evse.id: 3 for evse in tree.evses}
-        self.commanded: dict[str, list[int]] = {evse.id: [] for evse in tree.evses}
-        self.values: dict[str, list[int]] = {evse.id: [] for evse in tree.evses}
-        self.drawn: dict[str, int] = {evse.id: 0 for evse in tree.evses}
-        self.moves: dict[str, list[int]] = {evse.id: [] for evse in tree.evses}
+        members = (*tree.evses, *tree.loads)
+        self.true = {each.id: each.rotation or "TSR" for each in members}
+        self.conductors: dict[str, int] = {each.id: each.phases for each in members}
+        self.commanded: dict[str, list[int]] = {each.id: [] for each in members}
+        self.values: dict[str, list[int]] = {each.id: [] for each in members}
+        """mA on each phase that it was told."""
+        self.drawn: dict[str, int] = {each.id: 0 for each in members}
+        self.moves: dict[str, list[int]] = {each.id: [] for each in members}
         self.under_current: list[str] = []
         self.uses: dict[str, int] = {}
         """How many conductors a car has that has not three."""
@@ -77,6 +80,8 @@ class Relays:
         here = {car.evse for car in wanted}
         for point in said.set_points:
             self._obey(point.evse, point.value if point.evse in here else 0, point.phases or 3)
+        for point in said.loads:
+            self._obey(point.evse, point.infeed_ma, self.conductors[point.evse])
         return said
 
     def _obey(self, id: str, value: int, phases: int) -> None:
@@ -84,7 +89,7 @@ class Relays:
         commanded.append(phases)
         values.append(value)
         relay, lag = self.relays[id], self.lags[id]
-        wanted = commanded[-1 - relay] if len(commanded) > relay else 3
+        wanted = commanded[-1 - relay] if len(commanded) > relay else self.conductors[id]
         if wanted != self.conductors[id]:
             if self.drawn[id]:
                 self.under_current.append(f"{id} at {self.second} s with {self.drawn[id]} mA")
@@ -102,10 +107,10 @@ class Relays:
         return total[0], total[1], total[2]
 
 
-def site(a: int, *evses: Evse, metered: bool = False) -> SiteTree:
+def site(a: int, *evses: Evse, metered: bool = False, loads: tuple[Load, ...] = ()) -> SiteTree:
     fuse = Limit(source="fuse", phases_ma=(a * 1_000,) * 3)
     grid = Node(id="grid", kind="connection", limits=(fuse,), metered=metered, side_lost_ma=(0, 0, 0))
-    return SiteTree(nodes=(grid,), evses=evses)
+    return SiteTree(nodes=(grid,), evses=evses, loads=loads)
 
 
 def switchable(id: str, rotation: Any = "RST", **other: Any) -> Evse:
@@ -125,11 +130,24 @@ def faults_when_switching(seed: int, seconds: int = 400) -> list[str]:
              switching=config if draw.random() < 0.8 else None)
         for at in range(draw.randint(1, 4))
     )  # fmt: skip
+    levels: tuple[int, ...] = draw.choice(((), (2_000_000,), (1_500_000, 3_000_000, 6_000_000)))
+    pump = Load(
+        id="pump",
+        node="grid",
+        maximum=levels[-1] if levels else 6_000_000,
+        levels=levels,
+        floor=draw.choice((0, 2_000_000)),
+        min_on_ms=draw.choice((0, 20_000)),
+        min_off_ms=draw.choice((0, 20_000)),
+        phases=draw.choice((1, 3)),
+        rotation=draw.choice((None, "STR")),
+    )
+    loads = (pump,) if draw.random() < 0.5 else ()
     fuse = draw.randint(20, 60)
     there = Relays(
-        site(fuse, *evses),
-        lags={evse.id: draw.randint(0, 6) for evse in evses},
-        relays={evse.id: draw.randint(0, 5) for evse in evses},
+        site(fuse, *evses, metered=draw.random() < 0.3, loads=loads),
+        lags={each.id: draw.randint(0, 6) for each in (*evses, *loads)},
+        relays={each.id: draw.randint(0, 5) for each in (*evses, *loads)},
         confirms=draw.random() < 0.5,
         measured=draw.random() < 0.5,
     )
@@ -150,7 +168,8 @@ def faults_when_switching(seed: int, seconds: int = 400) -> list[str]:
         cut: Any = tuple(limit)
         there.limits = {"grid": (Limit(source="DSO", phases_ma=cut),)}
         there.pools = {"pv": (Limit(source="surplus", power_mw=surplus),)}
-        said = there.tick([Demand(evse=id, phases=phases[id], pool=pool) for id in sorted(here)])
+        cars = [Demand(evse=id, phases=phases[id], pool=pool) for id in sorted(here)]
+        said = there.tick([*cars, *(Demand(evse=each.id) for each in loads if second % 100 < 80)])
         flows = there.flows()
         if any(ma > most for ma, most in zip(flows, limit, strict=True)):
             over += 1

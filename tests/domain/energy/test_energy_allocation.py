@@ -173,6 +173,24 @@ def test_what_an_evse_draws_against_its_orders_is_nobody_elses():
     assert [(point.value, point.target) for point in result.set_points] == [(0, 0), (22_000, 22_000)]
 
 
+def test_a_car_that_has_gone_gives_no_room_on_phases_that_it_was_not_on():
+    """One conductor of three: what it still draws is on L1, and L2 and L3 of the meter are somebody else's."""
+    grid = Node(id="grid", kind="connection", limits=(fuse(32),), metered=True, side_lost_ma=(0, 0, 0))
+    tree = SiteTree(nodes=(grid,), evses=(ac("a", rotation="RST"), ac("b", rotation="RST")))
+    state, drawn, flows = State(), 0, (0, 0, 0)
+    for second in range(40):
+        now = Moment(tick_ms=NOW.tick_ms + second * 1_000, utc_ms=NOW.utc_ms)
+        draws = {"a": Reading(phases_ma=(drawn, 0, 0), at_ms=now.tick_ms)}
+        meters = {"grid": Reading(phases_ma=flows, at_ms=now.tick_ms)}
+        demands = [Demand(evse="a", phases=1)] if second < 25 else [Demand(evse="b")]
+        result = tick(tree, *demands, signals=Signals(meters=meters, draws=draws), state=state, now=now)
+        state = result.state
+        if second == 5:
+            drawn, flows = 32_000, (32_000, 20_000, 20_000)
+        if second >= 26:
+            assert values(result)["b"] <= 12_000, "L2 and L3 have 20 A beside the cars"
+
+
 def test_priority_comes_before_shares():
     tree = site(ac("a"), ac("b"), ac("c"), limits=(fuse(50),))
     demands = [Demand(evse="a"), Demand(evse="b", priority=1), Demand(evse="c")]

@@ -72,7 +72,9 @@ def allocate(
         if old.lost_ma:
             old = come_back(old, now.tick_ms)
         seen = observe(old, signals.draws.get(id), now.tick_ms, policy.stale_ms)
-        used = evse.phases if demand is None else demand.phases
+        # A car that has gone may still draw, on the phases that it was on; what nobody announced may be on any, and is
+        # not taken out of what a meter shows.
+        used = old.used if demand is None else demand.phases
         if isinstance(evse, Evse) and evse.switching is not None:
             phasing = advance(seen, evse.switching, demand, now.tick_ms)
             if phasing is not seen.phasing:
@@ -97,7 +99,9 @@ def allocate(
         if id in signals.lost:
             continue
         demand = wanted.get(id)
-        lines = _lines(topology, limits, evse, used, None if demand is None else demand.pool, state.rotations)
+        lines = _lines(
+            topology, limits, evse, used or evse.phases, None if demand is None else demand.pool, state.rotations
+        )
         if demand is None:
             gone[id] = (old, lines.tree)
         else:

@@ -73,7 +73,8 @@ _NO_LIMITS: Mapping[str, tuple[Limit, ...]] = {}
 
 
 class Signals(msgspec.Struct, frozen=True):
-    """`meters` by node: all that flows through it. `draws` by EVSE: what it draws from the grid. `limits` by node.
+    """`meters` by node: all that flows through it. `limits` by node. `draws` by EVSE, load or
+    resource: what it draws from the grid; of the first two only the highest of the three figures counts.
 
     `pools` by name: what the cars of a pool may take together beyond what is guaranteed to each. A pool that has no
     limit of current or power in force gives nothing.

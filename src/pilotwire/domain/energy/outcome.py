@@ -69,6 +69,11 @@ def next_state(old: EvseState, car: Car | None, target: int, now_ms: int, rotate
     value, ma = (0, 0) if car is None else (car.value(car.level), car.infeed_ma)
     old = told(old, value, ma, now_ms)
     changes: dict[str, Any] = {}
+    if car is not None:
+        if old.used != car.on.phases:
+            changes["used"] = car.on.phases
+    elif old.used and old.settled(now_ms):
+        changes["used"] = 0
     if car is not None and car.phasing is not old.phasing:
         changes["phasing"] = car.phasing
     elif car is None and old.phasing.count:

@@ -75,6 +75,8 @@ class EvseState(msgspec.Struct, frozen=True):
     lost_ma: int = 0
     """What has been kept free for it while it was not heard; 0 while it is."""
     phasing: Phasing = THREE
+    used: int = 0
+    """How many conductors the car has, or had that has just gone; 0: nobody knows."""
     excess_ma: int = 0
     """What it has been seen to draw above its set-point; remembered while it is paused."""
 
