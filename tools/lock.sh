@@ -10,3 +10,5 @@ compile pyproject.toml requirements/build.in --output-file requirements/run.lock
 compile pyproject.toml requirements/build.in requirements/test.in --output-file requirements/test.lock
 compile requirements/iso15118.in --output-file requirements/iso15118.lock
 compile requirements/pyslac.in --output-file requirements/pyslac.lock
+compile --no-deps requirements/profiles.in --output-file requirements/profiles.lock
+compile --no-deps requirements/homeassistant.in --output-file requirements/homeassistant.lock

@@ -41,20 +41,29 @@ if [ -n "$missing" ]; then
 fi
 
 lock=requirements/$goal.lock
-stamp=.venv/.$goal-$(cat "$lock" requirements/iso15118.lock requirements/pyslac.lock pyproject.toml package-lock.json tools/build_frontend.py | sha256sum | cut -c1-16)
+peers="iso15118 pyslac"
+# These need only a part of what their packages ask for; the lock files name it.
+parts="profiles homeassistant"
+stamp=.venv/.$goal-$(cat "$lock" requirements/*.lock pyproject.toml package-lock.json tools/build_frontend.py | sha256sum | cut -c1-16)
 [ -e "$stamp" ] && exit 0
 
 echo "pilotwire: setting up .venv ($goal); the first time takes a minute or two"
-install() { # of a virtual environment, from a lock file
-    [ -x "$1/bin/python" ] || "$python" -m venv "$1"
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$2"
+install() { # of a virtual environment, from a lock file; what else is given goes to pip
+    home=$1 lock_file=$2
+    shift 2
+    [ -x "$home/bin/python" ] || "$python" -m venv "$home"
+    "$home/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes "$@" --requirement "$lock_file"
 }
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 under_way=
 if [ "$goal" = test ]; then
     # Beside one another, for most of it is waiting. The pins of these packages clash with ours, and with one another's.
-    for peer in iso15118 pyslac; do
-        install ".venv/$peer" "requirements/$peer.lock" &
+    for peer in $peers; do
+        install ".venv/$peer" "requirements/$peer.lock" --no-compile &
+        under_way="$under_way $!"
+    done
+    for peer in $parts; do
+        install ".venv/$peer" "requirements/$peer.lock" --no-compile --no-deps &
         under_way="$under_way $!"
     done
     npm ci --ignore-scripts --no-audit --no-fund --loglevel=error &

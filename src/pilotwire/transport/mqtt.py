@@ -25,6 +25,7 @@ import msgspec
 from pilotwire.core.errors import ConfigError
 
 Qos = Literal[0, 1]
+_EARLY = 10_000
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -103,6 +104,7 @@ class MqttLink:
         self._will, self._subscriptions = will, tuple(subscriptions)
         self._online, self._offline, self._heard = online, offline, heard
         self._client: Any = None
+        self._early: list[Message] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -188,6 +190,9 @@ class MqttLink:
             self._client, self.trouble = client, ""
             self.counts.connected += 1
             self._online()
+            early, self._early = self._early, []
+            for message in early:
+                self._tell(message)
             await gone.wait()
             self.counts.lost += 1
             self._say("the broker has closed the connection")
@@ -196,19 +201,26 @@ class MqttLink:
             self._say(f"no answer within {self.config.connect_s} s")
             return False
         finally:
-            self._client = None
+            self._client, self._early = None, []
             with contextlib.suppress(Exception):  # it may be gone already, in any state
                 async with asyncio.timeout(2):
                     await client.disconnect()
 
     def _came(self, client: Any, topic: str, payload: bytes, qos: int, properties: dict[str, Any]) -> int:
+        message = Message(topic, bytes(payload), 1 if qos else 0, bool(properties.get("retain")))
+        if self._client is not None:
+            self._tell(message)
+        elif len(self._early) < _EARLY:  # before the subscriptions are confirmed: nobody could answer yet
+            self._early.append(message)
+        return 0
+
+    def _tell(self, message: Message) -> None:
         self.counts.heard += 1
         try:
-            self._heard(Message(topic, bytes(payload), 1 if qos else 0, bool(properties.get("retain"))))
+            self._heard(message)
         except Exception:
             # Whoever hears is to count what is bad and never raise; the connection and the others go on.
             self.counts.failed += 1
-        return 0
 
     def _say(self, why: str) -> None:
         self._client = None

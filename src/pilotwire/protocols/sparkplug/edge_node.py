@@ -158,12 +158,16 @@ class EdgeNode:
     # ── what there is to say ─────────────────────────────────────────────────────────────────────────────────────────
     def device(self, name: str, metrics: Sequence[MetricDefinition], now: int) -> list[Publish]:
         """A device is there, for the first time or again."""
-        known = self._parts.get(part(name))
-        if known is None or tuple(known.definitions.values()) != tuple(metrics):
-            self._add(name, metrics)
+        if self.has(part(name), metrics):
+            self._parts[name].alive = True
         else:
-            known.alive = True
+            self._add(name, metrics)
         return [self._device_birth(name, now)] if self.born else []
+
+    def has(self, name: str, metrics: Sequence[MetricDefinition]) -> bool:
+        """Whether that device is known with exactly these metrics."""
+        known = self._parts.get(name)
+        return known is not None and tuple(known.definitions.values()) == tuple(metrics)
 
     def device_gone(self, name: str, now: int) -> list[Publish]:
         """It answers no longer; until `device` is said again nothing is published for it."""

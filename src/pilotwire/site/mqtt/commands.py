@@ -1,0 +1,147 @@
+"""What may be asked of a site over MQTT. Each command says how long it counts; none is ever retained.
+
+    pilotwire/<site>/evse/<id>/set    {"id": "7f3", "limit_a": 10, "expires_s": 300}
+                                      limit_a (per phase), limit_w, enable, priority, phases (1 or 3)
+    pilotwire/<site>/node/<id>/set    {"id": "7f4", "limit_a": 40, "expires_s": 300}
+                                      limit_a (one figure, or [L1, L2, L3]), limit_w
+
+`expires_s` is 1 to 86,400. `sent_at` (RFC 3339 with an offset) may say when it was sent: a command that was on its way
+for longer than it was to count is refused. `id` makes a command that arrives twice count once; the result repeats it.
+A command can lower what the site gives, or withdraw itself: no command raises anything above the site's own limits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from pilotwire.core.errors import RemoteError
+from pilotwire.core.time import from_rfc3339
+from pilotwire.domain.energy.model import Phases
+
+from .topics import Names
+
+MOST_BYTES = 4_096
+MOST_A = Decimal(100_000)
+MOST_W = Decimal(1_000_000_000)
+_REMEMBERED = 1_000
+_EVSE = frozenset({"limit_a", "limit_w", "enable", "priority", "phases"})
+_NODE = frozenset({"limit_a", "limit_w"})
+
+
+class Refused(RemoteError):
+    """A command that is not followed; the text goes to whoever sent it."""
+
+
+class Repeated(Exception):
+    """A command that has come before."""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that is well-formed, in base units. Exactly one of `evse` and `node`."""
+
+    id: str
+    evse: str = ""
+    node: str = ""
+    phases_ma: Phases | None = None
+    power_mw: int | None = None
+    enable: bool | None = None
+    priority: int | None = None
+    phases: Literal[1, 3] | None = None
+    valid_ms: int
+
+
+class _Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """As it comes."""
+
+    id: str = ""
+    expires_s: Decimal | None = None
+    sent_at: str | None = None
+    limit_a: Decimal | tuple[Decimal, Decimal, Decimal] | None = None
+    limit_w: Decimal | None = None
+    enable: bool | None = None
+    priority: int | None = None
+    phases: Literal[1, 3] | None = None
+
+
+_reader = msgspec.json.Decoder(_Said)
+
+
+class Commands:
+    """Reads commands for one site; keeps the ids of the last thousand."""
+
+    def __init__(self, names: Names, evses: frozenset[str], nodes: frozenset[str]) -> None:
+        self._names, self._ids = names, {"evse": evses, "node": nodes}
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def read(self, topic: str, payload: bytes, retained: bool, utc_ms: int) -> Ask:
+        """Raises Refused with what is wrong, Repeated for one that has come before."""
+        kind, id = self._place(topic)
+        if retained:
+            raise Refused("commands are not retained: it may be years old")
+        if len(payload) > MOST_BYTES:
+            raise Refused(f"{len(payload)} bytes; a command has at most {MOST_BYTES}")
+        try:
+            said = _reader.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refused(f"it cannot be read: {error}") from None
+        ask = _checked(kind, id, said, utc_ms)
+        if said.id:
+            if said.id in self._seen:
+                raise Repeated
+            self._seen[said.id] = None
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+        return ask
+
+    def _place(self, topic: str) -> tuple[str, str]:
+        parts = topic.removeprefix(self._names.root + "/").split("/")
+        if len(parts) != 3 or parts[0] not in self._ids or parts[2] != "set":
+            raise Refused("nothing is commanded by this topic")
+        if parts[1] not in self._ids[parts[0]]:
+            raise Refused(f"there is no {parts[0]} {parts[1]}")
+        return parts[0], parts[1]
+
+
+def _checked(kind: str, id: str, said: _Said, utc_ms: int) -> Ask:
+    given = {name for name in _EVSE if getattr(said, name) is not None}
+    if not given:
+        raise Refused(f"it asks for nothing: one of {', '.join(sorted(_EVSE if kind == 'evse' else _NODE))}")
+    if kind == "node" and given - _NODE:
+        raise Refused(f"a node has no {', '.join(sorted(given - _NODE))}")
+    if said.expires_s is None or not 1 <= said.expires_s <= 86_400:
+        raise Refused("expires_s is missing or not from 1 to 86400: how long is it to count?")
+    valid_ms = int(said.expires_s * 1000)
+    if said.sent_at is not None:
+        try:
+            age = utc_ms - int(from_rfc3339(said.sent_at))
+        except ValueError:
+            raise Refused("sent_at is no time with an offset, such as 2026-01-31T06:00:00+01:00") from None
+        if age < -5_000:
+            raise Refused(f"it was sent {-age // 1000} s in the future: one of the clocks is wrong")
+        valid_ms -= max(0, age)
+        if valid_ms <= 0:
+            raise Refused("it has expired on its way")
+    amps = said.limit_a
+    if isinstance(amps, tuple) and kind == "evse":
+        raise Refused("limit_a of an EVSE is one figure, which counts for each phase")
+    each = amps if isinstance(amps, tuple) else None if amps is None else (amps, amps, amps)
+    if each is not None and not all(0 <= one <= MOST_A for one in each):
+        raise Refused(f"limit_a is from 0 to {MOST_A}")
+    if said.limit_w is not None and not 0 <= said.limit_w <= MOST_W:
+        raise Refused(f"limit_w is from 0 to {MOST_W}")
+    if said.priority is not None and not -1_000 <= said.priority <= 1_000:
+        raise Refused("priority is from -1000 to 1000")
+    where: dict[str, Any] = {kind: id}
+    return Ask(
+        id=said.id, phases_ma=None if each is None else (_milli(each[0]), _milli(each[1]), _milli(each[2])),
+        power_mw=None if said.limit_w is None else _milli(said.limit_w), enable=said.enable, priority=said.priority,
+        phases=said.phases, valid_ms=valid_ms, **where,
+    )  # fmt: skip
+
+
+def _milli(value: Decimal) -> int:
+    return int(value * 1000)

@@ -1,0 +1,213 @@
+"""The site at one moment, as people and programs outside want it: what flows where, against which limit, and why.
+
+    picture(site, kinds, inputs, decision) -> SitePicture
+
+Made from a tick's inputs and its decision alone, so a replay gives the pictures of the past. Figures are integers in
+base units, import positive; None is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from pilotwire.domain.energy import Limit, Node
+
+from .compiled import Site
+from .decide import Decision, Mark, SetPoint
+from .inputs import DeviceInput, EvseInput, TickInputs
+from .ports import EvseStatus, PilotState, Points, Value
+
+DeviceKind = Literal["meter", "inverter", "battery", "load", "contacts"]
+
+
+class LimitPicture(msgspec.Struct, frozen=True):
+    """The lowest limit in force of one figure, and who says so. `what` is L1, L2, L3 (mA) or power (mW)."""
+
+    what: Literal["L1", "L2", "L3", "power"]
+    value: int
+    source: str
+
+
+class NodePicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in the tree; the figures are of its meter, where it has one."""
+
+    id: str
+    kind: str
+    parent: str | None
+    metered: bool
+    online: bool
+    phases_ma: tuple[int | None, int | None, int | None]
+    power_mw: int | None
+    limits: tuple[LimitPicture, ...]
+
+
+class EvsePicture(msgspec.Struct, frozen=True, kw_only=True):
+    """An EVSE, what it gives, what it may give, and why not more."""
+
+    id: str
+    node: str
+    online: bool
+    pilot: PilotState | None
+    charging: bool
+    power_mw: int | None
+    phases_ma: tuple[int | None, int | None, int | None]
+    unit: Literal["mA", "mW"]
+    set_point: int
+    target: int
+    confirmed: int | None
+    """What the charger itself says that it offers."""
+    code: str
+    reason: str
+    session: str
+    session_wh: int | None
+    energy_wh: int | None
+    soc: int | None
+    departure_ms: int | None
+    fault: str
+
+
+class DevicePicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter, inverter, battery, load or set of contacts: its points that are not bad, by name."""
+
+    id: str
+    kind: DeviceKind
+    online: bool
+    points: Mapping[str, int]
+
+
+class Flows(msgspec.Struct, frozen=True, kw_only=True):
+    """Power in mW. `building` is what is left: grid less cars, battery and PV (which is negative)."""
+
+    grid: int | None = None
+    pv: int | None = None
+    battery: int | None = None
+    cars: int | None = None
+    building: int | None = None
+
+
+class SitePicture(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. `at_ms` is UTC."""
+
+    site: str
+    seq: int
+    at_ms: int
+    flows: Flows
+    nodes: tuple[NodePicture, ...]
+    evses: tuple[EvsePicture, ...]
+    devices: tuple[DevicePicture, ...]
+    marks: tuple[Mark, ...]
+    """What is not as it should be."""
+
+
+def picture(
+    site: Site, kinds: Mapping[str, DeviceKind], inputs: TickInputs, decision: Decision
+) -> SitePicture:  # fmt: skip
+    """`kinds` of the devices, by id. `decision` is the one that was made of `inputs`."""
+    utc = inputs.now.utc_ms
+    seen = {device.id: device for device in inputs.devices}
+    nodes = tuple(_node(site, node, seen, decision, utc) for node in site.topology.tree.nodes)
+    points = {point.evse: point for point in decision.set_points}
+    evses = tuple(
+        _evse(site, entry, points[entry.id], decision) for entry in inputs.evses if entry.id in points
+    )  # fmt: skip
+    devices = tuple(
+        DevicePicture(
+            id=device.id, kind=kinds[device.id], online=device.online,
+            points={name: value.value for name, value in sorted(device.points.items()) if value.quality != "bad"},
+        )
+        for device in inputs.devices if device.id in kinds
+    )  # fmt: skip
+    return SitePicture(
+        site=site.id, seq=decision.seq, at_ms=utc, flows=_flows(nodes, evses, devices), nodes=nodes, evses=evses,
+        devices=devices, marks=decision.marks,
+    )  # fmt: skip
+
+
+def _good(points: Points, name: str) -> int | None:
+    value: Value | None = points.get(name)
+    return None if value is None or value.quality == "bad" else value.value
+
+
+def _currents(points: Points) -> tuple[int | None, int | None, int | None]:
+    return _good(points, "current_l1_ma"), _good(points, "current_l2_ma"), _good(points, "current_l3_ma")
+
+
+def _power(points: Points, voltage_mv: int) -> int | None:
+    """As measured, else from what the phases carry at the site's voltage."""
+    power = _good(points, "power_mw")
+    if power is not None:
+        return power
+    known = [ma for ma in _currents(points) if ma is not None]
+    return sum(known) * voltage_mv // 1000 if known else None
+
+
+def _node(site: Site, node: Node, seen: Mapping[str, DeviceInput], decision: Decision, utc: int) -> NodePicture:
+    device = seen.get(site.meters.get(node.id, ""))
+    points: Points = {} if device is None else device.points
+    return NodePicture(
+        id=node.id, kind=node.kind, parent=node.parent, metered=node.metered,
+        online=device is not None and device.online, phases_ma=_currents(points),
+        power_mw=_power(points, site.topology.tree.voltage_mv),
+        limits=_lowest((*node.limits, *decision.limits.get(node.id, ())), utc),
+    )  # fmt: skip
+
+
+_WHAT: tuple[Literal["L1", "L2", "L3"], ...] = ("L1", "L2", "L3")
+
+
+def _lowest(limits: Iterable[Limit], utc: int) -> tuple[LimitPicture, ...]:
+    """Of each figure the lowest in force."""
+    found: dict[str, LimitPicture] = {}
+
+    def one(what: Literal["L1", "L2", "L3", "power"], value: int, source: str) -> None:
+        if what not in found or value < found[what].value:
+            found[what] = LimitPicture(what, value, source)
+
+    for limit in limits:
+        if not limit.in_force(utc):
+            continue
+        for what, value in zip(_WHAT, limit.phases_ma or (), strict=False):
+            one(what, value, limit.source)
+        if limit.power_mw is not None:
+            one("power", limit.power_mw, limit.source)
+    return tuple(found[what] for what in ("L1", "L2", "L3", "power") if what in found)
+
+
+def _flowing(status: EvseStatus, power: int | None) -> bool:
+    return status.pilot in ("C", "D") and (power is None or abs(power) > 100_000)
+
+
+def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> EvsePicture:
+    status, reason = entry.status, decision.reasons[entry.id]
+    power = _power(status.points, site.topology.tree.voltage_mv)
+    soc = status.soc if status.soc is not None else _good(status.points, "soc_permille")
+    return EvsePicture(
+        id=entry.id, node=site.topology.evses[entry.id].node, online=status.online, pilot=status.pilot,
+        charging=_flowing(status, power), power_mw=power, phases_ma=_currents(status.points), unit=point.unit,
+        set_point=point.value, target=point.target, confirmed=status.offered, code=reason.code, reason=reason.words,
+        session=status.session, session_wh=_good(status.points, "session_wh"),
+        energy_wh=_good(status.points, "energy_import_wh"), soc=soc, departure_ms=status.departure_ms,
+        fault=status.fault,
+    )  # fmt: skip
+
+
+def _flows(
+    nodes: tuple[NodePicture, ...], evses: tuple[EvsePicture, ...], devices: tuple[DevicePicture, ...]
+) -> Flows:  # fmt: skip
+    grid = next((node.power_mw for node in nodes if node.parent is None), None)
+    known = [evse.power_mw for evse in evses if evse.power_mw is not None]
+    cars = sum(known) if known or not evses else None
+    pv, battery = _sum(devices, "inverter"), _sum(devices, "battery")
+    building = None
+    if grid is not None and cars is not None:
+        building = grid - cars - (pv or 0) - (battery or 0)
+    return Flows(grid=grid, pv=pv, battery=battery, cars=cars, building=building)
+
+
+def _sum(devices: tuple[DevicePicture, ...], kind: DeviceKind) -> int | None:
+    """Of those that are heard; None where there is none."""
+    known = [device.points["power_mw"] for device in devices if device.kind == kind and "power_mw" in device.points]
+    return sum(known) if known else None
