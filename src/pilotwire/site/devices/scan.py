@@ -109,6 +109,9 @@ async def scan_unit(
         score = fits(device, seen, objects, names["Mn"], names["Md"])
         if score:
             guesses.append(Guess(device.id, "identity", score))
+        elif chain and device.sunspec and not device.identify:
+            if set(device.sunspec.models) <= {each.number for each in chain.models}:
+                guesses.append(Guess(device.id, "figures", len(device.sunspec.models)))
         elif not marks and not device.sunspec and (readable := await _mains(device, read)):
             guesses.append(Guess(device.id, "figures", readable))
     guesses.sort(key=lambda guess: (guess.by != "identity", -guess.marks, guess.id))

@@ -29,7 +29,8 @@ from .layout import Layout, inputs
 from .schema import DeviceFile
 
 STEP_MS = 200
-_IDENTITY = {"serial": "1000001", "model": "Simulated", "firmware": "100", "id_token": "4A2B6C1D"}
+_IDENTITY = {"serial": "1000001", "model": "100", "firmware": "100", "id_token": "4A2B6C1D"}
+"""Digits, as some devices have them as numbers."""
 
 
 class _Inside(msgspec.Struct):
@@ -80,6 +81,10 @@ class Simulator:
         self.bank.describe(layout.unit, _objects(device))
         for name, text in _IDENTITY.items():
             self._put(inside, name, text)
+        model = layout.cells.get("model")
+        if model is not None and model.field.kind == "string" and not model.point.map:
+            text = (device.identify.model if device.identify else "") or device.models[0]
+            self._put(inside, "model", text.encode("ascii", "replace")[: 2 * model.field.length].decode())
         for point in device.points.values():
             for helper in point.product:
                 if helper.startswith("_") and "volt" in helper:
