@@ -65,3 +65,22 @@ async def test_whose_password(known: Any, credential: Any, moved: bool, expected
     assert seen[0].path == "/steve/depot/CS%201"
     given = seen[0].headers.get("Authorization")
     assert (base64.b64decode(given.split()[1]) if given else b"") == expected
+
+
+async def test_managed_stations_are_made_before_anybody_is_let_in(tmp_path: Any) -> None:
+    from pilotwire.site.ocpp.evse import ManagedStation
+    from pilotwire.site.ocpp.live import LiveController
+    from pilotwire.site.ports import Abilities
+
+    units: list[ManagedStation] = []
+    station = KnownStation(identity="CS1", security_profile=0, managed=True)
+    config = ControllerConfig(upstreams=(Upstream(name="main", url="ws://127.0.0.1:1/x"),), stations=(station,))
+    live = LiveController(
+        config,
+        tmp_path / "f.sqlite",
+        prepare=lambda controller: units.append(ManagedStation(controller.seat("CS1"), {1: Abilities()})),
+    )
+    await live.start("127.0.0.1", 0)
+    assert live.controller.status().stations[0].managed
+    assert not units[0].drivers[1].status().online
+    await live.stop(0.1)

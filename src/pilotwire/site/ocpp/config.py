@@ -74,7 +74,8 @@ class KnownStation(msgspec.Struct, frozen=True, kw_only=True):
     present_as: Literal["", "2.0.1"] = ""
     """A 1.6 station is shown to its upstreams as one of 2.0.1."""
     managed: bool = False
-    """The site sets its limits: upstream's profiles are kept here and merged, the station holds none but ours."""
+    """The site sets its limits: upstream's profiles are kept here and merged, the station holds none but ours. Whoever
+    puts the site together makes an `evse.ManagedStation` of its seat."""
     places: Mapping[int, Place] = {}
     """Of the EVSEs (1.6: connectors): voltage, phases, maximum."""
 

@@ -82,7 +82,8 @@ class LiveController:
         compress: bool = True,
         prepare: Callable[[LocalController], None] = lambda controller: None,
     ) -> None:
-        """`path`: the store's file. `prepare` is called before the controller starts. Raises ConfigError where the
+        """`path`: the store's file. `prepare` is called when the seats are there and
+        nobody has been let in yet: the place to make `ManagedStation`s. Raises ConfigError where the
         store cannot be opened."""
         self.store = SqliteForwarding(path)
         self.server = PicowsServer(prefix=prefix)
@@ -105,8 +106,8 @@ class LiveController:
         limits: EdgeLimits | None = None,
     ) -> None:
         """Listen. Raises OSError when the address cannot be bound."""
-        self._prepare(self.controller)
         self.controller.start()
+        self._prepare(self.controller)
         await self.server.start(host, port, self.controller, ssl=ssl, limits=limits)
 
     @property
