@@ -6,7 +6,19 @@ from tests.domain.steering.steering_plant import DAY, KW, evse, tree
 from tests.domain.steering.steering_table import Table, kw, rules
 
 from pilotwire.domain.energy import Demand, Evse, Limit, Node, SiteTree
-from pilotwire.domain.steering import Battery, Config, Control, Meter, Plan, ScheduledLimit, Slot, Steuve, Surplus, Wish
+from pilotwire.domain.steering import (
+    Battery,
+    Config,
+    Control,
+    DemandWindow,
+    Meter,
+    Plan,
+    ScheduledLimit,
+    Slot,
+    Steuve,
+    Surplus,
+    Wish,
+)
 
 B = Battery(
     id="B", node="grid", capacity_wh=100_000, charge_mw=30 * KW, discharge_mw=30 * KW, backup_permille=100,
@@ -224,3 +236,17 @@ def test_a_car_that_takes_less_than_offered_wants_a_little_more_than_that() -> N
     told = [kw(here.tick(18, {"E0": 4}, {"B": (0, 600)}, offered={"E0": 11}), "B") for _ in range(32)]
     assert told[0] == pytest.approx(-16.08, abs=0.01) and told[29] == told[0]  # it may be on its way
     assert told[-1] == 0  # 14 kW of house and the 5 that it wants
+
+
+def test_a_window_counts_on_what_it_was_told_for_as_long_as_it_may_take_to_follow() -> None:
+    window = DemandWindow("w", "grid", 200 * KW, 20 * KW, contracted_mw=50 * KW)
+    here = table(structs.replace(B, base="idle"), windows=(window,))
+    here.at_s = 0
+    room: list[int] = []
+    for _ in range(12):
+        found = here.tick(60, {}, {"B": (0, 600)})  # told to give 10 kW, it gives nothing
+        (limit,) = found.limits["grid"]
+        assert limit.power_mw is not None
+        room.append((limit.power_mw - found.windows[0].limit_mw + KW // 2) // KW)
+    assert kw(found, "B") < -9
+    assert room[:6] == [10] * 6 and room[-3:] == [0] * 3
