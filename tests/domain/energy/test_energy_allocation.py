@@ -177,18 +177,22 @@ def test_a_car_that_has_gone_gives_no_room_on_phases_that_it_was_not_on():
     """One conductor of three: what it still draws is on L1, and L2 and L3 of the meter are somebody else's."""
     grid = Node(id="grid", kind="connection", limits=(fuse(32),), metered=True, side_lost_ma=(0, 0, 0))
     tree = SiteTree(nodes=(grid,), evses=(ac("a", rotation="RST"), ac("b", rotation="RST")))
-    state, drawn, flows = State(), 0, (0, 0, 0)
-    for second in range(40):
+    state, drawn = State(), {"a": 0, "b": 0}
+    cut = {"grid": (Limit(source="DSO", phases_ma=(32_000, 28_000, 28_000)),)}
+    for second in range(32):
         now = Moment(tick_ms=NOW.tick_ms + second * 1_000, utc_ms=NOW.utc_ms)
-        draws = {"a": Reading(phases_ma=(drawn, 0, 0), at_ms=now.tick_ms)}
-        meters = {"grid": Reading(phases_ma=flows, at_ms=now.tick_ms)}
-        demands = [Demand(evse="a", phases=1)] if second < 25 else [Demand(evse="b")]
-        result = tick(tree, *demands, signals=Signals(meters=meters, draws=draws), state=state, now=now)
-        state = result.state
-        if second == 5:
-            drawn, flows = 32_000, (32_000, 20_000, 20_000)
-        if second >= 26:
-            assert values(result)["b"] <= 12_000, "L2 and L3 have 20 A beside the cars"
+        a, b = drawn["a"], drawn["b"]
+        draws = {id: Reading(phases_ma=(ma, 0, 0), at_ms=now.tick_ms) for id, ma in drawn.items()}
+        meters = {"grid": Reading(phases_ma=(a + b, 20_000 + b, 20_000 + b), at_ms=now.tick_ms)}
+        demands = [Demand(evse="a", phases=1), Demand(evse="b")] if second < 25 else [Demand(evse="b")]
+        signals = Signals(meters=meters, draws=draws, limits=cut if second >= 28 else {})
+        result = tick(tree, *demands, signals=signals, state=state, now=now)
+        state, got = result.state, values(result)
+        drawn = {"a": got["a"] if second < 25 else 20_000, "b": got["b"]}
+        if second in (24, 27):
+            assert drawn == {"a": 20_000, "b": 12_000}
+        if second >= 28:
+            assert got["b"] == 8_000, "L2 and L3 have 20 A beside the cars, and 28 A in all"
 
 
 def test_priority_comes_before_shares():
