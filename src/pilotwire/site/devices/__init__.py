@@ -3,7 +3,7 @@
 schema         what stands in a file
 load, check    files → `DeviceFile`; every fault with its line, its place and what to do
 registers      points and commands as fields of registers
-cells, layout  a file made ready for one outlet: registers ⇄ values in base units; `undo` is the way back of sums and cases
+cells, layout  a file made ready for one outlet: registers ⇄ values in base units; `undo` takes sums and cases apart
 driver         `DeviceDriver`, a `site.ports.Device` behind a Modbus link; `teller` carries out its commands
 evse           `ModbusEvse`, a `site.ports.EvseDriver`: offers, keepalives, fall-backs
 bank           the same file as a server: what simulators and facades show
