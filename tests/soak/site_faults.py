@@ -77,6 +77,8 @@ def site_faults(options: argparse.Namespace) -> bool:
                 checked, agreed = checked + (part.agreed is not None), agreed + (part.agreed or 0)
                 seconds, worst = seconds + part.seconds, max(worst, part.worst)
                 faults += part.faults
+                for fault in part.faults[:3]:
+                    print(f"  {fault}", flush=True)
             seed += batch
             least = min(injected[each] for each in COMPONENTS)
             print(f"  {least:,} of each component in {accepted:,} sites, {len(faults)} faults", flush=True)
