@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.requirement_marks import pytest_addoption, pytest_configure, pytest_itemcollected
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_itemcollected"]

@@ -46,7 +46,9 @@ def config_of(text: str = TEXT) -> SiteConfig:
 class Small:
     """All of it. `over_ms` counts for how long each node has been above a limit, on its worst stretch."""
 
-    def __init__(self, text: str = TEXT, *, state: SiteState | None = None, start: int = 1_800_000_000_000, **loop: Any):
+    def __init__(
+        self, text: str = TEXT, *, state: SiteState | None = None, start: int = 1_800_000_000_000, **loop: Any
+    ):
         self.config = config_of(text)
         self.site: Site = compile_site(self.config)
         self.time = SimScheduler(start)

@@ -81,7 +81,7 @@ def cheapest(case: dict[str, Any]) -> float:
             flows[step].setdefault(("grid", phase), {}).update({charge: 1 / 3 / 230.0, discharge: -1 / 3 / 230.0})
     imports: list[int] = []
     for step in range(steps):
-        for (node, phase), terms in flows[step].items():
+        for (node, _), terms in flows[step].items():
             room = case["limits"][node] - (case["side_a"][step] if node == "grid" else 0.0)
             model.row(-model.infinity, room, terms)
         imports.append(model.add(0.0, inf, case["import"][step] / 1000 * hours))
