@@ -23,7 +23,7 @@ from .config import (
     Surplus,
     Weight,
 )
-from .inputs import Car, Cell, Control, Course, External, Measured, Meter, Mode, Plan, Power, Price, Slot, Wish
+from .inputs import Car, Cell, Control, Course, External, Measured, Meter, Mode, Ordered, Plan, Power, Price, Slot, Wish
 from .outputs import BatterySetPoint, InverterLimit, LoadLimit, Steering, WindowView
 from .reasons import Reason
 from .site import Site, prepare, steering_faults
@@ -51,6 +51,7 @@ __all__ = [
     "Meter",
     "Mode",
     "Month",
+    "Ordered",
     "Plan",
     "Power",
     "Price",

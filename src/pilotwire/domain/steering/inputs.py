@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from pilotwire.domain.energy import Demand
+from pilotwire.domain.energy import Demand, Limit
 from pilotwire.domain.energy.model import Phases
 
 Mode = Literal["now", "min_pv", "pv", "off"]
@@ -116,11 +116,36 @@ class Control(msgspec.Struct, frozen=True):
         return (self.from_ms is None or self.from_ms <= utc_ms) and (self.until_ms is None or utc_ms < self.until_ms)
 
 
+class Ordered(msgspec.Struct, frozen=True):
+    """What is ordered of one EVSE from outside, as long as it is there. None: nothing is said of it.
+
+    `maximum_ma` is per phase, `maximum_mw` at the vehicle (DC) or from the grid (AC); of the two the lower counts.
+    `pause`: it is to give nothing. `phases`: conductors to use, where the EVSE can change them. `source` says who.
+    """
+
+    source: str
+    maximum_ma: int | None = None
+    maximum_mw: int | None = None
+    pause: bool = False
+    priority: int | None = None
+    phases: Literal[1, 3] | None = None
+
+
+_LIMITS: Mapping[str, tuple[Limit, ...]] = {}
+_ORDERED: Mapping[str, Ordered] = {}
+
+
 class External(msgspec.Struct, frozen=True):
-    """What is signalled from outside: telecontrol, and day-ahead prices (which come before the table of rates)."""
+    """What is signalled from outside: telecontrol, and day-ahead prices (which come before the table of rates).
+
+    `limits` by node and `evses` by id are orders of energy managers and brokers; they can lower what is given, and
+    nothing else. Whoever is not in the tree is passed over.
+    """
 
     controls: tuple[Control, ...] = ()
     prices: tuple[Price, ...] = ()
+    limits: Mapping[str, tuple[Limit, ...]] = _LIMITS
+    evses: Mapping[str, Ordered] = _ORDERED
 
 
 class Slot(msgspec.Struct, frozen=True):

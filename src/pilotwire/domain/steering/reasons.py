@@ -14,6 +14,7 @@ Rule = Literal[
     "battery_locked", "battery_reserve", "battery_lost",
     "feed_in", "feed_in_free", "feed_in_lost", "price_negative",
     "import_limit", "steuve_limit", "steuve_direct", "load_surplus", "load_free",
+    "ordered_limit", "ordered_maximum", "ordered_pause",
 ]  # fmt: skip
 
 _NOTHING: Mapping[str, int] = {}
@@ -54,6 +55,7 @@ def _spoken(name: str, value: int) -> str:
 
 _UNITS = (
     ("_mw", 1_000_000, "kW", 2),
+    ("_ma", 1_000, "A", 1),
     ("_ms", 1_000, "s", 0),
     ("_wh", 1_000, "kWh", 2),
     ("_permille", 10, "%", 1),
@@ -106,4 +108,7 @@ WORDS: Mapping[Rule, str] = {
     "steuve_direct": "{limit_mw} by order of {source}",
     "load_surplus": "{limit_mw} of surplus are left for it",
     "load_free": "may take what it needs",
+    "ordered_limit": "limited by order of {source}",
+    "ordered_maximum": "may take less by order of {source}",
+    "ordered_pause": "paused by order of {source}",
 }

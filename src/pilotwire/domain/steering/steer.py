@@ -15,6 +15,7 @@ from .flows import Flows, flows
 from .inputs import External, Measured, Plan, Wish
 from .interventions import note
 from .levels import levels
+from .ordered import ordered, ordered_limits, ordered_phases
 from .outputs import LoadLimit, Steering
 from .reasons import Reason
 from .registers import resumed as resumed_tracker
@@ -53,6 +54,9 @@ def steer(
     for node, limit, reason in contract_limits(site.config, plan, now.utc_ms):
         hard.append((node, limit))
         reasons.append(reason)
+    for node, limit, reason in ordered_limits(site, external, now.utc_ms):
+        hard.append((node, limit))
+        reasons.append(reason)
     orders = carry_out(site, external.controls, flow, measured, now)
     hard += orders.limits
     reasons += orders.reasons
@@ -61,6 +65,9 @@ def steer(
     reasons += [each.reason for each in ran]
     shaped = [_cap(site, shape(site, wish, external, plan, now), orders) for _, wish in sorted(wanted.items())]
     reasons += [each.reason for each in shaped if each.reason is not None]
+    told = [ordered(site, each, external.evses.get(each.evse.id)) for each in shaped]
+    shaped = [each for each, _ in told]
+    reasons += [reason for _, reason in told if reason is not None]
     found, pool = _surplus(site, flow, measured, shaped, state, now)
     reasons += pool.reasons
     level = levels(site, _by_node([*hard, *windows]), now)
@@ -83,7 +90,7 @@ def steer(
         demands=tuple(sorted([*(each.demand for each in now_cars), *pool.demands], key=lambda each: each.evse)),
         limits=signalled(site, flow, hard, windows, level, coming),
         pools={} if surplus is None else {surplus.pool: pool.limits},
-        phases=pool.phases,
+        phases={**pool.phases, **ordered_phases(site, external.evses)},
         batteries=stored.points,
         inverters=fed.limits,
         loads=loads,
