@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.site.site_kit import Small
 
-from pilotwire.domain.energy import Limit, Moment
+from pilotwire.domain.energy import Evidence, EvseState, Limit, Moment, Phasing, State
+from pilotwire.domain.energy.state import Moves, Seen
 from pilotwire.site.decide import SiteState, resumed
 from pilotwire.site.store import OLD_MS, SiteStore, moved
 
@@ -82,6 +84,71 @@ def test_a_limit_from_outside_is_kept_at_once(tmp_path: Path) -> None:
     assert loaded is not None and loaded.heard["cloud"].limit == Limit(source="cloud", power_mw=7_000_000)
 
 
+def test_a_word_counts_from_when_it_was_heard_though_the_state_is_older(tmp_path: Path) -> None:
+    """The whole state is written each 30 s: until then a source must not seem to be silent for longer than it is."""
+    small, store = running(tmp_path, 31)
+    limit = Limit(source="cloud", power_mw=30_000_000)
+    small.run(25)
+    small.loop.hear("cloud", limit)
+    heard_ms = int(small.time.now())
+    small.run(1.2)
+    killed(small)
+    small.run(40)
+    loaded = store.load(now(small)).state
+    assert loaded is not None and loaded.heard["cloud"].at_ms == heard_ms
+    small.options["memory"] = store
+    small.begin(resumed(small.site, loaded, now(small)))
+    small.run(18)
+    assert ("cloud", "source_lost") not in small.marks()
+    small.run(2)
+    assert ("cloud", "source_lost") in small.marks(), "60 s after its last word, not 60 s after our start"
+
+
+def _times(value: object, path: str = "") -> dict[str, int]:
+    """Everything in it that is a time of the steady clock, by where it is."""
+    if isinstance(value, dict):
+        found: dict[str, int] = {}
+        for key, each in value.items():
+            if str(key).endswith("_ms") and isinstance(each, int) and key not in ("settle_ms",):
+                found[f"{path}.{key}"] = each
+            elif key == "told" and isinstance(each, (list, tuple)):
+                found |= {f"{path}.told.{at}": until for at, (_, until) in enumerate(each)}
+            else:
+                found |= _times(each, f"{path}.{key}")
+        return found
+    return {}
+
+
+def test_no_time_in_a_state_is_forgotten_when_it_is_moved() -> None:
+    seen = Seen(at_ms=80, ma=1, phases_ma=(1, 2, 3), count=1)
+    evse = EvseState(
+        changed_ms=10, ceiling_until_ms=20, since_ms=30, turn_ms=40, odd_ms=50, drawn_ms=60, switched_ms=70,
+        told=((16_000, 75),), phasing=Phasing(since_ms=80, quiet_ms=90, last_ms=100, room_ms=110),
+    )  # fmt: skip
+    energy = State(
+        evses={"a": evse},
+        rotations={"a": Evidence(starts=1, start_votes=2, voted_ms=5, base=seen, last=seen)},
+        moves={"grid": Moves("a", 70, 60)},
+    )
+    before = _times(msgspec.to_builtins(energy))
+    after = _times(msgspec.to_builtins(moved(SiteState(energy=energy), 1_000).energy))
+    assert len(before) >= 15
+    assert after == {key: at + 1_000 for key, at in before.items()}
+
+
+def test_what_was_learned_of_rotations_outlives_a_tick_and_a_restart(tmp_path: Path) -> None:
+    small, store = running(tmp_path, 31)
+    learned = Evidence(starts=1, start_votes=3, voted_ms=5)
+    energy = msgspec.structs.replace(small.loop.state.energy, rotations={"c": learned})
+    small.loop.state = msgspec.structs.replace(small.loop.state, energy=energy)
+    small.run(40)
+    assert small.loop.state.energy.rotations["c"].learned(1) == 1
+    killed(small)
+    loaded = store.load(now(small)).state
+    assert loaded is not None
+    assert resumed(small.site, loaded, now(small)).energy.rotations["c"].learned(1) == 1
+
+
 def test_times_are_moved_onto_the_new_clock(tmp_path: Path) -> None:
     small, store = running(tmp_path)
     tick = int(small.time.now())
@@ -118,7 +185,7 @@ def test_an_old_state_is_not_believed(tmp_path: Path) -> None:
     assert loaded.state is None and "24 h old" in loaded.why
 
 
-@pytest.mark.parametrize("key", ["state", "told"])
+@pytest.mark.parametrize("key", ["state", "told", "heard"])
 def test_a_damaged_value_is_not_believed(tmp_path: Path, key: str) -> None:
     small, store = running(tmp_path)
     store.close()
@@ -133,8 +200,8 @@ def test_values_that_were_exchanged_are_not_believed(tmp_path: Path) -> None:
     small, store = running(tmp_path)
     store.close()
     with sqlite3.connect(tmp_path / "site.db") as db:
-        rows = db.execute("SELECT value, sum FROM memory ORDER BY key").fetchall()
-        db.execute("UPDATE memory SET value = ?, sum = ? WHERE key = 'state'", rows[1])
+        row = db.execute("SELECT value, sum FROM memory WHERE key = 'told'").fetchone()
+        db.execute("UPDATE memory SET value = ?, sum = ? WHERE key = 'state'", row)
     loaded = SiteStore(tmp_path / "site.db").load(now(small))
     assert loaded.state is None and "checksum" in loaded.why
 
@@ -172,8 +239,9 @@ def test_what_is_told_is_written_before_it_is_told(tmp_path: Path) -> None:
             order.append("written")
             written(chargers)  # type: ignore[arg-type]
 
-        def keep(self, state: SiteState, at: Moment) -> None:
-            pass
+        def heard(self, words: object, at: Moment) -> None: ...
+
+        def keep(self, state: SiteState, at: Moment) -> None: ...
 
     small.loop._memory = Spy()
     small.chargers["d"].offer = lambda *arguments: order.append("told")  # type: ignore[method-assign]

@@ -356,7 +356,7 @@ def _believed(
                 evses[id] = EvseState(value=value, infeed_ma=ma, before_ma=ma, changed_ms=now_ms)
         elif (reading := _draw(evse, seen[id].status, voltage) if id in seen else None) is not None:
             draws[id] = reading
-    return State(evses, state.energy.sides), draws
+    return msgspec.structs.replace(state.energy, evses=evses), draws
 
 
 def resumed(site: Site, state: SiteState, now: Moment) -> SiteState:
@@ -375,7 +375,13 @@ def resumed(site: Site, state: SiteState, now: Moment) -> SiteState:
     evses = {id: each for id, each in evses.items() if id in site.topology.evses}
     chargers = {id: each for id, each in state.chargers.items() if id in site.topology.evses}
     steered = state.steering if site.steering is None else steering.resumed(site.steering, state.steering, now)
-    energy = msgspec.structs.replace(state.energy, evses=evses)
+    # What was learned of rotations stays; what was seen last says nothing of a change that we have not seen.
+    rotations = {
+        id: msgspec.structs.replace(each, base=None, last=None)
+        for id, each in state.energy.rotations.items()
+        if id in site.topology.evses
+    }
+    energy = msgspec.structs.replace(state.energy, evses=evses, rotations=rotations, moves={})
     return msgspec.structs.replace(state, energy=energy, chargers=chargers, steering=steered)
 
 

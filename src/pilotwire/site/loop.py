@@ -45,6 +45,10 @@ class Memory(Protocol):
         """Before anybody is told: what each may be doing from now on."""
         ...
 
+    def heard(self, words: Sequence[Heard], now: Moment) -> None:
+        """What has been heard from outside, and when: how long it counts after a restart rests on it."""
+        ...
+
     def keep(self, state: SiteState, now: Moment) -> None: ...
 
 
@@ -121,7 +125,6 @@ class Loop:
         self._samples: tuple[int, ...] = ()
         self._last_ms: int | None = None
         self._kept_ms: int | None = None
-        self._kept: list[Limit | None] = []
         self._timer: Timer | None = None
         self._decide = decide
         self._running = False
@@ -296,9 +299,9 @@ class Loop:
         if self._memory is not None:
             try:
                 self._memory.told(_about_to_be_told(decision))
-                limits = [heard.limit for heard in inputs.heard]
-                if self._kept_ms is None or now.tick_ms - self._kept_ms >= self._keep_ms or limits != self._kept:
-                    self._kept_ms, self._kept = now.tick_ms, limits
+                self._memory.heard(tuple(decision.state.heard.values()), now)
+                if self._kept_ms is None or now.tick_ms - self._kept_ms >= self._keep_ms:
+                    self._kept_ms = now.tick_ms
                     self._memory.keep(decision.state, now)
             except Exception as error:
                 self._cannot_write("what a restart needs", error)

@@ -1,6 +1,7 @@
 """What a restart needs, in a small SQLite file: what each charger has been told, and what has been learned and agreed.
 
-What is told is written down before it is told, and only when it changes; the whole state now and then. A file that is
+What is told is written down before it is told, and only when it changes; a word from outside when it is heard, for how
+long it counts depends on when that was; the whole state now and then. A file that is
 torn, too old or of another version is not believed: the site then begins as if for the first time, in the safe state,
 and says so.
 """
@@ -8,16 +9,18 @@ and says so.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pilotwire.domain.energy import EvseState, Moment, State, quality
+from pilotwire.domain.energy import Evidence, EvseState, Moment, State, quality
+from pilotwire.domain.energy.state import Moves, Seen
 
 from .decide import SiteState
+from .inputs import Heard
 from .lost import Charger
 
 FORMAT = 1
@@ -31,6 +34,13 @@ class _Kept(msgspec.Struct, frozen=True):
     state: SiteState
 
 
+class Words(msgspec.Struct, frozen=True):
+    """What has been heard from outside, as of `now`."""
+
+    now: Moment
+    heard: tuple[Heard, ...]
+
+
 class Loaded(NamedTuple):
     """`state` None: nothing usable, and `why`; `why` is "" at the very first start."""
 
@@ -41,6 +51,7 @@ class Loaded(NamedTuple):
 _ENCODER = msgspec.msgpack.Encoder()
 _KEPT = msgspec.msgpack.Decoder(_Kept)
 _TOLD = msgspec.msgpack.Decoder(dict[str, Charger])
+_WORDS = msgspec.msgpack.Decoder(Words)
 
 
 class SiteStore:
@@ -52,6 +63,7 @@ class SiteStore:
         """Why an older file was put aside."""
         self._path = path
         self._told: bytes = b""
+        self._heard: tuple[Heard, ...] = ()
         try:
             self._db = self._open()
         except sqlite3.DatabaseError as error:
@@ -88,6 +100,12 @@ class SiteStore:
             self._write("told", data)
             self._told = data
 
+    def heard(self, words: Sequence[Heard], now: Moment) -> None:
+        """See `loop.Memory`."""
+        if tuple(words) != self._heard:
+            self._write("heard", _ENCODER.encode(Words(now, tuple(words))))
+            self._heard = tuple(words)
+
     def keep(self, state: SiteState, now: Moment) -> None:
         """See `loop.Memory`."""
         self._write("state", _ENCODER.encode(_Kept(FORMAT, now, state)))
@@ -103,6 +121,10 @@ class SiteStore:
             if why:
                 return Loaded(None, why)
             told = {} if told_data is None else _TOLD.decode(told_data)
+            words_data, why = self._read("heard")
+            if why:
+                return Loaded(None, why)
+            words = None if words_data is None else _WORDS.decode(words_data)
         except (msgspec.MsgspecError, RecursionError) as error:
             return Loaded(None, f"the stored state is of another version ({error})")
         if kept.format != FORMAT:
@@ -110,9 +132,7 @@ class SiteStore:
         away = now.utc_ms - kept.now.utc_ms
         if away > OLD_MS:
             return Loaded(None, f"the stored state is {away // 3_600_000} h old")
-        # How long we were away is known by the time of the day alone; if that was set back, no time has passed.
-        shift = now.tick_ms - kept.now.tick_ms - max(0, away)
-        return Loaded(_merged(moved(kept.state, shift), told), "")
+        return Loaded(merged(moved(kept.state, away_ms(kept.now, now)), told, words, now), "")
 
     def _write(self, key: str, data: bytes) -> None:
         self._db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", (key, data, _sum(key, data)))
@@ -133,15 +153,27 @@ def _sum(key: str, data: bytes) -> bytes:
     return blake2b(data, digest_size=16, person=key.encode()).digest()
 
 
-def _merged(state: SiteState, told: Mapping[str, Charger]) -> SiteState:
-    """`told` is the younger: it was written before each command."""
+def away_ms(kept: Moment, now: Moment) -> int:
+    """By how much times of the steady clock at `kept` are to be moved.
+
+    How long we were away is known by the time of the day alone; if that was set back, no time has passed.
+    """
+    return now.tick_ms - kept.tick_ms - max(0, now.utc_ms - kept.utc_ms)
+
+
+def merged(state: SiteState, told: Mapping[str, Charger], words: Words | None, now: Moment) -> SiteState:
+    """`told` and `words` are the younger: one was written before each command, the other when it was heard."""
     chargers = dict(state.chargers)
     for id, charger in told.items():
         old = chargers.get(id, charger)
         chargers[id] = msgspec.structs.replace(
             old, base=charger.base, verified=charger.verified, lost=charger.lost, may=max(old.may, charger.base or 0)
         )
-    return msgspec.structs.replace(state, chargers=chargers)
+    heard = dict(state.heard)
+    if words is not None:
+        shift = away_ms(words.now, now)
+        heard |= {word.source: msgspec.structs.replace(word, at_ms=word.at_ms + shift) for word in words.heard}
+    return msgspec.structs.replace(state, chargers=chargers, heard=heard)
 
 
 def _moved_quality(memory: quality.Memory, by_ms: int) -> quality.Memory:
@@ -162,6 +194,7 @@ def moved(state: SiteState, by_ms: int) -> SiteState:
         return None if value is None else value + by_ms
 
     def of(evse: EvseState) -> EvseState:
+        phasing = evse.phasing
         return msgspec.structs.replace(
             evse,
             changed_ms=at(evse.changed_ms),
@@ -170,12 +203,34 @@ def moved(state: SiteState, by_ms: int) -> SiteState:
             turn_ms=at(evse.turn_ms),
             odd_ms=at(evse.odd_ms),
             drawn_ms=at(evse.drawn_ms),
+            switched_ms=at(evse.switched_ms),
+            told=tuple((ma, until + by_ms) for ma, until in evse.told),
+            phasing=msgspec.structs.replace(
+                phasing,
+                since_ms=at(phasing.since_ms),
+                quiet_ms=at(phasing.quiet_ms),
+                last_ms=at(phasing.last_ms),
+                room_ms=at(phasing.room_ms),
+            ),
         )
 
-    energy = msgspec.structs.replace(state.energy, evses={id: of(evse) for id, evse in state.energy.evses.items()})
+    def seen(each: Seen | None) -> Seen | None:
+        return None if each is None else msgspec.structs.replace(each, at_ms=each.at_ms + by_ms)
+
+    def learned(each: Evidence) -> Evidence:
+        return msgspec.structs.replace(each, voted_ms=at(each.voted_ms), base=seen(each.base), last=seen(each.last))
+
+    energy = State(
+        evses={id: of(evse) for id, evse in state.energy.evses.items()},
+        sides=state.energy.sides,
+        rotations={id: learned(each) for id, each in state.energy.rotations.items()},
+        moves={
+            id: Moves(each.by, each.at_ms + by_ms, each.others_ms + by_ms) for id, each in state.energy.moves.items()
+        },
+    )
     return msgspec.structs.replace(
         state,
-        energy=energy if isinstance(energy, State) else state.energy,
+        energy=energy,
         chargers={
             id: msgspec.structs.replace(charger, heard_ms=at(charger.heard_ms))
             for id, charger in state.chargers.items()

@@ -22,6 +22,12 @@ def test_whatever_fails_nothing_is_above_a_limit_for_longer_than_a_watchdog_and_
     assert set(injected) == set(COMPONENTS)
 
 
+def test_who_has_lost_its_memory_goes_by_what_is_written_for_a_source_until_that_speaks() -> None:
+    """Killed with all that was stored while the cloud cannot be reached: nobody there can know its last word."""
+    world = World(1_000_092).run(100)
+    assert not world.faults, world.faults[:5]
+
+
 @pytest.mark.parametrize("seed", [0, 1, 28, 41, 48])
 def test_the_checkers_verdict_is_what_happens_when_the_box_is_switched_off(seed: int) -> None:
     accepted, found = box_switched_off(seed)

@@ -17,9 +17,9 @@ def test_where_nothing_is_kept_free_for_who_is_lost_the_simulation_is_red(monkey
     def careless(*arguments: Any) -> Any:
         return msgspec.structs.replace(follow(*arguments), may=0)
 
-    assert not World(1_042).run(60).faults
+    assert not World(1_064).run(60).faults
     monkeypatch.setattr(decide_module, "follow", careless)
-    assert World(1_042).run(60).faults
+    assert World(1_064).run(60).faults
 
 
 def test_where_no_failsafe_registers_are_set_the_simulation_is_red(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,10 +21,11 @@ from pilotwire.domain.energy import Limit, Moment
 from pilotwire.domain.energy.failsafe import side_bounds
 from pilotwire.site.compiled import _compile
 from pilotwire.site.decide import Decision, SiteState, decide, infeed, resumed
+from pilotwire.site.inputs import Heard
 from pilotwire.site.loop import Loop
 from pilotwire.site.lost import Charger
 from pilotwire.site.simulated import Lie, SimCharger, SimMeter, SimSite
-from pilotwire.site.store import _merged, moved
+from pilotwire.site.store import Words, away_ms, merged, moved
 
 LAG_MS = 5_000
 """Until a car follows."""
@@ -33,6 +34,7 @@ SLACK_MS = 3_000
 COMPONENTS = ("meter", "charger", "broker", "cloud", "ourselves")
 _STATE = msgspec.msgpack.Decoder(SiteState)
 _TOLD = msgspec.msgpack.Decoder(dict[str, Charger])
+_WORDS = msgspec.msgpack.Decoder(Words)
 
 
 class Memory:
@@ -42,9 +44,13 @@ class Memory:
         self.state = b""
         self.now = Moment(0, 0)
         self.chargers = b""
+        self.words = b""
 
     def told(self, chargers: Mapping[str, Charger]) -> None:
         self.chargers = msgspec.msgpack.encode(dict(chargers))
+
+    def heard(self, words: Sequence[Heard], now: Moment) -> None:
+        self.words = msgspec.msgpack.encode(Words(now, tuple(words)))
 
     def keep(self, state: SiteState, now: Moment) -> None:
         self.state, self.now = msgspec.msgpack.encode(state), now
@@ -52,9 +58,9 @@ class Memory:
     def load(self, now: Moment) -> SiteState | None:
         if not self.state:
             return None
-        shift = now.tick_ms - self.now.tick_ms - max(0, now.utc_ms - self.now.utc_ms)
         told = _TOLD.decode(self.chargers) if self.chargers else {}
-        return _merged(moved(_STATE.decode(self.state), shift), told)
+        words = _WORDS.decode(self.words) if self.words else None
+        return merged(moved(_STATE.decode(self.state), away_ms(self.now, now)), told, words, now)
 
 
 class World:
@@ -282,8 +288,9 @@ class World:
         else:
             self._end()
             if kind != "killed":
-                self.memory.state = b""
-                self.memory.chargers = b""
+                self.memory = Memory()
+                # Who remembers nothing cannot know what a source said: what is written for its loss counts.
+                self.heard.clear()
             self.time.call_later(lasts, self._restart)
 
     def _restart(self) -> None:
