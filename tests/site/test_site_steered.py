@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.site.site_kit import TEXT, Small, config_of
 
-from pilotwire.domain.steering import Control, External
+from pilotwire.domain.steering import Control, External, Measured
+from pilotwire.site import decide as decide_module
 from pilotwire.site.compiled import compile_site, findings
 from pilotwire.site.config import read
 from pilotwire.site.decide import SiteState
@@ -163,3 +165,29 @@ def test_a_window_goes_on_after_a_restart(tmp_path: Path) -> None:
     small.run(2)
     assert small.loop.decision is not None
     assert small.loop.decision.windows[0].energy_wh >= before
+
+
+def test_steering_sees_what_a_car_was_offered_and_the_voltage_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A car that takes less than it was offered gives room back, and surplus is reckoned with the real voltage."""
+    seen: list[Measured] = []
+    real = decide_module.measured
+
+    def spy(*arguments: Any) -> Measured:
+        seen.append(real(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(decide_module, "measured", spy)
+    small = Steered(STEERED, start=NOON)
+    small.chargers["a"].plug(8_000)
+    small.run(60)
+    told = small.set_points()["a"]
+    assert told > 8_000
+    car = seen[-1].cars["a"]
+    assert car.offered_mw == told * 230 * 3
+    assert car.power_mw == 8_000 * 230 * 3
+    volts = seen[-1].meters["grid"].voltage_mv
+    assert volts is not None and 230_000 < volts < 232_000
+    small.chargers["a"].mute = True
+    small.side("grid", (55_000, 55_000, 55_000))
+    small.run(2.5)
+    assert seen[-1].cars["a"].offered_mw is None, "which of two offers it has nobody knows"

@@ -197,8 +197,22 @@ def _steer(
                 switchable=site.topology.evses[demand.evse].switching is not None,
             )
         )
-    found = measured(site.steering, site.meters, meters, draws, inputs)
+    found = measured(site.steering, site.meters, meters, draws, _offered(site, inputs), inputs)
     return steering.steer(site.steering, wishes, found, inputs.external, inputs.plan, state.steering, inputs.now)
+
+
+def _offered(site: Site, inputs: TickInputs) -> dict[str, int]:
+    """By EVSE: mW on the grid's side of what it has confirmed, where nothing is on the way to it."""
+    voltage = site.topology.tree.voltage_mv
+    found: dict[str, int] = {}
+    for entry in inputs.evses:
+        evse = site.topology.evses.get(entry.id)
+        if evse is None or entry.link.confirmed is None or entry.link.open is not None:
+            continue
+        used = 3 if evse.current == "DC" else min(entry.status.phases or evse.phases, evse.phases)
+        ma = infeed(evse, entry.link.confirmed, voltage)
+        found[entry.id] = ma * voltage * site.topology.count(evse, used) // 1_000
+    return found
 
 
 def _joined(

@@ -24,9 +24,10 @@ def measured(
     meters: Mapping[str, str],
     good: Mapping[str, Reading],
     draws: Mapping[str, Reading],
+    offered: Mapping[str, int],
     inputs: TickInputs,
 ) -> Measured:
-    """Good values only. `meters`: node to device; `good`: the readings of nodes that are believed."""
+    """Good values only. `meters`: node to device; `good`: the readings of nodes that are believed; `offered`: mW."""
     devices = {device.id: device for device in inputs.devices}
     config = site.config
     found: dict[str, Meter] = {}
@@ -41,11 +42,16 @@ def measured(
             phases_ma=reading.phases_ma,
             energy_wh=None if energy is None else energy.value,
             energy_at_ms=None if energy is None else energy.at_ms,
+            voltage_mv=_voltage(points),
         )
     return Measured(
         meters=found,
         cars={
-            id: Car(power_mw=sum(reading.phases_ma) * site.voltage_mv // 1_000, at_ms=reading.at_ms)
+            id: Car(
+                power_mw=sum(reading.phases_ma) * site.voltage_mv // 1_000,
+                at_ms=reading.at_ms,
+                offered_mw=offered.get(id),
+            )
             for id, reading in draws.items()
         },
         batteries={each.id: cell for each in config.batteries if (cell := _cell(devices.get(each.id))) is not None},
@@ -57,6 +63,12 @@ def measured(
 def _good(points: Points, name: str) -> Value | None:
     value = points.get(name)
     return value if value is not None and value.quality == "good" else None
+
+
+def _voltage(points: Points) -> int | None:
+    """The mean of the phases; None unless all three are there and above zero."""
+    found = [value.value for phase in (1, 2, 3) if (value := _good(points, f"voltage_l{phase}_mv")) is not None]
+    return sum(found) // 3 if len(found) == 3 and min(found) > 0 else None
 
 
 def _cell(device: DeviceInput | None) -> Cell | None:
