@@ -1,28 +1,98 @@
-"""Two rules that keep a site safe are taken away: the failure simulation has to see it."""
+"""Each rule that keeps a site safe is taken away once: the failure simulation has to see it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from tests.simulation.site_faults.directed import SCENES, Blind, Directed, meter_for_ever, source_for_ever
 from tests.simulation.site_faults.world import World
 
+from pilotwire.domain.energy import quality
 from pilotwire.site import decide as decide_module
 from pilotwire.site.lost import follow
 from pilotwire.site.simulated import SimCharger
+from pilotwire.site.telling import Teller
+
+SEEDS = range(3)
+Removal = Callable[[pytest.MonkeyPatch], None]
 
 
-def test_where_nothing_is_kept_free_for_who_is_lost_the_simulation_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_kept_free(patch: pytest.MonkeyPatch) -> None:
     def careless(*arguments: Any) -> Any:
         return msgspec.structs.replace(follow(*arguments), may=0)
 
+    patch.setattr(decide_module, "follow", careless)
+
+
+def _no_registers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimCharger, "failsafe", lambda self, value, watchdog_ms, done: None)
+
+
+def _confirmed_only(patch: pytest.MonkeyPatch) -> None:
+    """What was sent and never answered is taken for not done."""
+
+    def careless(old: Any, seen: Any, *rest: Any) -> Any:
+        link = msgspec.structs.replace(seen.link, open=None)
+        return follow(old, msgspec.structs.replace(seen, link=link), *rest)
+
+    patch.setattr(decide_module, "follow", careless)
+
+
+def _never_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Teller, "_starved", lambda self, value, now: False)
+
+
+def _stands_still(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(quality, "RULES", tuple(rule for rule in quality.RULES if not rule.code.startswith("frozen")))
+
+
+def _less_than_cars(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide_module, "_less_than_cars", lambda *arguments: "")
+
+
+RULES: dict[str, tuple[Removal | None, Blind | None]] = {
+    "for who is not heard that much is kept free which it may be drawing": (_nothing_kept_free, None),
+    "fail-safe registers are set when a charger comes": (_no_registers, None),
+    "an unanswered command counts with the most that it may have made of it": (_confirmed_only, None),
+    "a deaf charger is left alone until its watchdog fires": (_never_alone, None),
+    "a meter that stands still is not believed": (_stands_still, None),
+    "a meter that shows less than our cars draw is not believed": (_less_than_cars, None),
+    "a meter is lost after its deadline": (None, meter_for_ever),
+    "a source is lost after its deadline": (None, source_for_ever),
+}
+
+
+def test_each_scene_has_its_rule() -> None:
+    assert set(RULES) == set(SCENES)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("rule", SCENES)
+def test_with_the_rule_the_scene_is_green(rule: str, seed: int) -> None:
+    world = Directed(SCENES[rule], seed)
+    assert world.accepted, "the checker lets this site run"
+    assert not world.played().faults, world.faults[:3]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("rule", RULES)
+def test_without_the_rule_the_scene_is_red(rule: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    removal, blind = RULES[rule]
+    if removal is not None:
+        removal(monkeypatch)
+    assert Directed(SCENES[rule], seed, blind).played().faults
+
+
+def test_where_nothing_is_kept_free_for_who_is_lost_luck_alone_is_red_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not World(1_064).run(60).faults
-    monkeypatch.setattr(decide_module, "follow", careless)
+    _nothing_kept_free(monkeypatch)
     assert World(1_064).run(60).faults
 
 
-def test_where_no_failsafe_registers_are_set_the_simulation_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_failsafe_registers_are_set_luck_alone_is_red_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not World(1_011).run(60).faults
-    monkeypatch.setattr(SimCharger, "failsafe", lambda self, value, watchdog_ms, done: None)
+    _no_registers(monkeypatch)
     assert World(1_011).run(60).faults

@@ -2,35 +2,48 @@
 
 The loop, its decisions and its memory are the real ones; chargers, cars, meters and the building are simulated
 (`pilotwire.site.simulated`). The oracle knows nothing of them: it adds up what flows through each node and asks for how
-long it has been above a limit without a break. That may never be longer than the slowest watchdog, the car's reaction,
-the time after which an unanswered command counts, and a second or two for a reading and a tick.
+long it has been above a limit without a break. What it allows is derived from the configuration's own deadlines:
+
+- A charger that takes no command any more, at the moment at which it should have less: the reading and the tick that
+  say so (`NOTICE_MS`), `command_ms` until the command counts as unanswered, one tick more until that is noticed
+  (`TICK_MS`) and it is left alone, then its watchdog, which nothing but our silence can make fire.
+- A meter that stands still, at the moment at which the building takes more: `same_ms` until it is not believed (what it
+  repeats until then is as good as any reading), `stale_ms` until its last good reading is too old, and the same reading
+  and tick. A meter that is gone or talks nonsense is the same without `same_ms`; a source that is gone is no delay at
+  all, for the oracle knows its deadline and counts the limit for its loss from then on.
+- Our own end, and a loop that hangs: the watchdog again, or the end of an offer in the driver, which never outlives it.
+- After each of these the car: the slowest of this world's cars, none slower than `LAG_MS`, which is what IEC 61851-1
+  grants a car to follow its pilot.
+
+The longer of the first two counts, not their sum: when several things fail at once, each has its deadline from when it
+failed itself. The oracle's own second costs nothing: it starts to count with the first second that it has seen.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from tests.simulation.site_faults.worlds import configuration
+from tests.simulation.site_faults.worlds import configuration, written
 
 from pilotwire.core.time import SimScheduler
 from pilotwire.domain.energy import Limit, Moment
 from pilotwire.domain.energy.failsafe import side_bounds
-from pilotwire.site.compiled import _compile
+from pilotwire.site.compiled import Site, _compile
 from pilotwire.site.decide import Decision, SiteState, decide, infeed, resumed
-from pilotwire.site.inputs import Heard
-from pilotwire.site.loop import Loop
+from pilotwire.site.inputs import Heard, TickInputs
+from pilotwire.site.loop import GAP_MS, LOOK_MS, TICK_MS, Loop
 from pilotwire.site.lost import Charger
 from pilotwire.site.simulated import Lie, SimCharger, SimMeter, SimSite
 from pilotwire.site.store import Words, away_ms, merged, moved
 
 LAG_MS = 5_000
-"""Until a car follows."""
-SLACK_MS = 3_000
-"""A reading, a tick, a command, and the oracle's own second."""
+"""No car here takes longer until it follows."""
+NOTICE_MS = 1_100 + GAP_MS + LOOK_MS
+"""A meter is read each second and answers within 100 ms; then comes the tick, as soon as it may."""
 COMPONENTS = ("meter", "charger", "broker", "cloud", "ourselves")
 _STATE = msgspec.msgpack.Decoder(SiteState)
 _TOLD = msgspec.msgpack.Decoder(dict[str, Charger])
@@ -66,11 +79,15 @@ class Memory:
 class World:
     """One site and its bad luck. `faults` says what was above a limit for too long."""
 
-    def __init__(self, seed: int, *, gap_ms: int = 12_000) -> None:
+    def __init__(
+        self, seed: int, *, gap_ms: int = 12_000, text: str = "", blind: Callable[[Site], Site] | None = None
+    ) -> None:
+        """`text`: this site, not that of the seed. `blind`: what the loop, not the oracle, takes it for."""
         self.seed, self.gap_ms = seed, gap_ms
         self.draw = random.Random(seed)
-        self.config, self.accepted = configuration(seed)
+        self.config, self.accepted = written(text) if text else configuration(seed)
         self.site = _compile(self.config)
+        self.believed = self.site if blind is None else blind(self.site)
         self.time = SimScheduler()
         topology = self.site.topology
         self.chargers = {
@@ -97,21 +114,22 @@ class World:
         self.worst_ms = 0
         self.failures = 0
         self.utc_offset = 0
-        self.reach = {"broker": True, "cloud": True}
-        self.said: dict[str, Limit | None] = {"broker": None, "cloud": None}
+        self.reach = dict.fromkeys(self.site.sources, True)
+        self.said: dict[str, Limit | None] = dict.fromkeys(self.site.sources)
         self.heard: dict[str, tuple[Limit | None, int]] = {}
         self.cut: Limit | None = None
         self._since: dict[tuple[str, str], int] = {}
         watchdogs = [out.watchdog_ms for out in self.site.outlets.values() if out.watchdog_ms is not None]
         # The deadline of a charger, and that of a meter that stands still.
         frozen = max((bounds.same_ms or 0 for bounds in self.site.bounds.values()), default=0)
-        deadline = max(max(watchdogs, default=30_000) + self.site.command_ms, frozen + self.site.policy.stale_ms)
-        self.bound_ms = deadline + LAG_MS + SLACK_MS
+        deadline = max(max(watchdogs, default=0) + self.site.command_ms, frozen + self.site.policy.stale_ms)
+        lag = max(charger.lag_ms for charger in self.chargers.values())
+        self.bound_ms = NOTICE_MS + deadline + TICK_MS + lag
         self.bounds = dict(zip((node.id for node in topology.tree.nodes), side_bounds(topology), strict=True))
         self.loop: Loop | None = None
         self.quiet = False
         self._begin(None)
-        for source in ("broker", "cloud"):
+        for source in self.site.sources:
             self._speak(source)
         self._live()
         self._watch()
@@ -121,14 +139,14 @@ class World:
     def _begin(self, state: SiteState | None) -> None:
         self._host(True)
         self.loop = Loop(
-            self.site,
+            self.believed,
             list(self.chargers.values()),
             list(self.meters.values()),
             self.time,
             utc=lambda: int(self.time.now()) + self.utc_offset,
             state=None
             if state is None
-            else resumed(self.site, state, Moment(int(self.time.now()), int(self.time.now()) + self.utc_offset)),
+            else resumed(self.believed, state, Moment(int(self.time.now()), int(self.time.now()) + self.utc_offset)),
             memory=self.memory,
             report=self._reported,
         )
@@ -178,7 +196,7 @@ class World:
     def _speak(self, source: str) -> None:
         """Somebody outside: a word every few seconds, now and then another limit."""
         self.time.call_later(5_000, lambda: self._speak(source))
-        if self.draw.random() < 0.1:
+        if not self.quiet and self.draw.random() < 0.1:
             floor = self._floor()
             ma = floor + self.draw.randint(0, 40_000)
             self.said[source] = self.draw.choice((None, Limit(source=source, phases_ma=(ma, ma, ma))))
@@ -280,7 +298,7 @@ class World:
             self.time.call_later(lasts, goes_on)
         elif kind == "tick fails":
 
-            def fails(*arguments: object) -> Decision:
+            def fails(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
                 raise ArithmeticError("on purpose")
 
             loop._decide = fails
