@@ -1,7 +1,8 @@
 """Failures of each component of a site by the ten thousand, and the fail-safe checker beside what really happens.
 
 On every core. Sites that the checker refuses are shown to be above the limit that it names, in the fault that it
-names; those that it accepts are never above one for too long, whatever fails.
+names; those that it accepts are never above one for too long, whatever fails. Beside them the directed scenes, each of
+which only one rule keeps green.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
+from tests.simulation.site_faults.directed import SCENES, Directed
 from tests.simulation.site_faults.world import COMPONENTS, World, box_switched_off
 from tests.simulation.site_faults.worlds import configuration
 
@@ -34,6 +36,8 @@ class Part(NamedTuple):
     """The longest time above a limit, of what is allowed."""
     agreed: int | None
     """Whether the checker and the simulation say the same; None: not tried."""
+    played: int
+    """Directed scenes."""
     faults: list[str]
 
 
@@ -47,14 +51,27 @@ def run_part(seed: int) -> Part:
         agreed = int(found == said)
         if not agreed:
             faults.append(f"seed {seed}: the checker says {sorted(said)}, the simulation {sorted(found)}")
+    played = 0
+    if seed % CHECKED == 1:
+        for name, scene in SCENES.items():
+            faults += [f"{name}: {fault}" for fault in Directed(scene, seed).played().faults]
+            played += 1
     if not accepted:
-        return Part(seed, False, Counter(), Counter(), 0, 0.0, agreed, faults)
+        return Part(seed, False, Counter(), Counter(), 0, 0.0, agreed, played, faults)
     world = World(seed)
     begun = int(world.time.now())
     world.run(FAULTS)
     seconds = (int(world.time.now()) - begun) // 1_000
     return Part(
-        seed, True, world.injected, world.kinds, seconds, world.worst_ms / world.bound_ms, agreed, faults + world.faults
+        seed,
+        True,
+        world.injected,
+        world.kinds,
+        seconds,
+        world.worst_ms / world.bound_ms,
+        agreed,
+        played,
+        faults + world.faults,
     )
 
 
@@ -64,7 +81,7 @@ def site_faults(options: argparse.Namespace) -> bool:
     injected: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     faults: list[str] = []
-    accepted = refused = checked = agreed = seconds = 0
+    accepted = refused = checked = agreed = played = seconds = 0
     worst = 0.0
     seed = options.seed * 1_000_000
     batch = 20
@@ -75,6 +92,7 @@ def site_faults(options: argparse.Namespace) -> bool:
                 kinds += part.kinds
                 accepted, refused = accepted + part.accepted, refused + (not part.accepted)
                 checked, agreed = checked + (part.agreed is not None), agreed + (part.agreed or 0)
+                played += part.played
                 seconds, worst = seconds + part.seconds, max(worst, part.worst)
                 faults += part.faults
                 for fault in part.faults[:3]:
@@ -91,6 +109,7 @@ def site_faults(options: argparse.Namespace) -> bool:
     print(
         f"  the checker refused {refused:,}; of {checked:,} sites that were switched off it was right about {agreed:,}"
     )
+    print(f"  {played:,} directed scenes")
     for fault in faults[:20]:
         print(f"  {fault}")
     return not faults and agreed == checked

@@ -255,7 +255,8 @@ class Loop:
     def _tell(self, decision: Decision) -> None:
         for point in decision.set_points:
             teller = self.tellers.get(point.evse)
-            if teller is not None and teller.tell(point.value, point.phases):
+            may = decision.state.chargers[point.evse].may
+            if teller is not None and teller.tell(point.value, point.phases, may):
                 self.counts.commands += 1
         for command in decision.commands:
             self._command(command)
@@ -290,7 +291,7 @@ class Loop:
         for id, teller in self.tellers.items():
             charger = self.state.chargers.get(id, Charger())
             try:
-                teller.tell(safe(charger, self.site.outlets[id]))
+                teller.tell(safe(charger, self.site.outlets[id]), may=charger.may)
             except Exception as error:  # the others must hear of it all the same
                 self._report(f"{id} cannot be told its safe value: {error}")
 

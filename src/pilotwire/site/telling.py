@@ -76,11 +76,15 @@ class Teller:
             failsafe=self._verified,
         )
 
-    def tell(self, value: int, phases: Literal[1, 3] | None = None) -> bool:
-        """What it may do now. True if that made a command necessary."""
+    def tell(self, value: int, phases: Literal[1, 3] | None = None, may: int = 0) -> bool:
+        """What it may do now. True if that made a command necessary.
+
+        `may`: what it may be doing by all that is known of it, also from before this process; it counts for as long as
+        nothing has been confirmed here.
+        """
         now = self._now()
         self._presence(now)
-        if self._starved(value, now):
+        if self._starved(value, now, may):
             return False
         new = self._last != (value, phases)
         waits = now - self._last_ms
@@ -96,14 +100,15 @@ class Teller:
         self._send(value, phases, now)
         return True
 
-    def _starved(self, value: int, now: int) -> bool:
+    def _starved(self, value: int, now: int, may: int) -> bool:
         """Whether it is left alone until its watchdog fires: it has more than it should, and takes no command."""
         if self._rests_until is not None:
             if now < self._rests_until:
                 return True
             self._rests_until, self._last = None, None
         link = self.link
-        has = max(link.confirmed or 0, link.open or 0)
+        # Deaf since before we started, or since before it was left alone: nothing here says what it has.
+        has = max(may if link.confirmed is None else link.confirmed, link.open or 0)
         if link.open is None or now - link.open_ms < self._command_ms or value >= has or not self._was_online:
             return False
         if self._watchdog_ms is None or not isinstance(self.driver, Restful):

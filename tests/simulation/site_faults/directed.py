@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
-from tests.simulation.site_faults.world import World
+from tests.simulation.site_faults.world import Memory, World
 
 from pilotwire.site.compiled import Site
 
@@ -123,6 +123,27 @@ def _deaf(world: Directed) -> None:
     world.building(30)
 
 
+def _deaf_for_long(world: Directed) -> None:
+    """They stay deaf: whenever they are spoken to again they have what they had."""
+    _deaf(world)
+    world.time.run_for(4 * world.bound_ms)
+
+
+def _deaf_at_our_start(world: Directed) -> None:
+    """We are killed with all that is stored, and begin again before any watchdog fires; two chargers have gone deaf."""
+    world.plug_all()
+    for charger in list(world.chargers.values())[2:]:
+        charger.unplug()
+    world.run_s(60)
+    world._end()
+    for charger in list(world.chargers.values())[:2]:
+        charger.deaf = True
+    world.memory = Memory()
+    world.run_s(5)
+    world._restart()
+    world.building(30)
+
+
 def _frozen(world: Directed) -> None:
     """The meter repeats its last figures; then the building takes what was declared."""
     world.plug_all()
@@ -157,6 +178,8 @@ SCENES: dict[str, Scene] = {
     "fail-safe registers are set when a charger comes": Scene(FOUR, _killed),
     "an unanswered command counts with the most that it may have made of it": Scene(NO_WATCHDOG, _unanswered),
     "a deaf charger is left alone until its watchdog fires": Scene(FOUR, _deaf),
+    "it is left alone again for as long as it is deaf": Scene(FOUR, _deaf_for_long),
+    "who has been deaf since before our start is left alone too": Scene(FOUR, _deaf_at_our_start),
     "a meter that stands still is not believed": Scene(FOUR, _frozen),
     "a meter that shows less than our cars draw is not believed": Scene(FOUR, _zero),
     "a meter is lost after its deadline": Scene(FOUR, _meter_lost),

@@ -42,7 +42,23 @@ def _confirmed_only(patch: pytest.MonkeyPatch) -> None:
 
 
 def _never_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Teller, "_starved", lambda self, value, now: False)
+    patch.setattr(Teller, "_starved", lambda self, value, now, may: False)
+
+
+def _alone_once(patch: pytest.MonkeyPatch) -> None:
+    starved = Teller._starved
+
+    def once(self: Teller, value: int, now: int, may: int) -> bool:
+        resting = self._rests_until is not None
+        return (resting or self.rests == 0) and starved(self, value, now, may)
+
+    patch.setattr(Teller, "_starved", once)
+
+
+def _only_what_was_confirmed(patch: pytest.MonkeyPatch) -> None:
+    """What a charger has is known by what this process has told it, and by nothing else."""
+    tell = Teller.tell
+    patch.setattr(Teller, "tell", lambda self, value, phases=None, may=0: tell(self, value, phases))
 
 
 def _stands_still(patch: pytest.MonkeyPatch) -> None:
@@ -58,6 +74,8 @@ RULES: dict[str, tuple[Removal | None, Blind | None]] = {
     "fail-safe registers are set when a charger comes": (_no_registers, None),
     "an unanswered command counts with the most that it may have made of it": (_confirmed_only, None),
     "a deaf charger is left alone until its watchdog fires": (_never_alone, None),
+    "it is left alone again for as long as it is deaf": (_alone_once, None),
+    "who has been deaf since before our start is left alone too": (_only_what_was_confirmed, None),
     "a meter that stands still is not believed": (_stands_still, None),
     "a meter that shows less than our cars draw is not believed": (_less_than_cars, None),
     "a meter is lost after its deadline": (None, meter_for_ever),
