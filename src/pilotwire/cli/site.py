@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pilotwire.site.decide import Decision
     from pilotwire.site.inputs import TickInputs
     from pilotwire.site.loop import Loop
-    from pilotwire.site.run import Drivers
+    from pilotwire.site.run import Drivers, Part
 
 _HELP = """\
 Run a site: limits of every fuse on every phase, chargers, meters, and what happens when one of them is gone.
@@ -83,7 +83,7 @@ def _check(chosen: argparse.Namespace) -> int:
     if config is not None:
         from pilotwire.site import parts
 
-        found = [*findings(config), *parts.findings(config)]
+        found = [*findings(config), *parts.findings(config, chosen.file.parent)]
     errors = [each for each in found if each.severity == "error"]
     if chosen.json:
         print(json.dumps([{"where": f.where, "text": f.text, "severity": f.severity} for f in found], indent=2))
@@ -106,14 +106,16 @@ def _count(number: int, what: str) -> str:
 
 def _run(chosen: argparse.Namespace) -> int:
     from pilotwire.site.config import load, text_of
+    from pilotwire.site.outside import Outside
     from pilotwire.site.parts import Built, findings
 
     config = load(chosen.file)
-    wrong = findings(config)
+    wrong = [each for each in findings(config, chosen.file.parent) if each.severity == "error"]
     if wrong:
         raise ConfigError("the site cannot be run:\n" + "\n".join(f"  {each}" for each in wrong))
     folder = chosen.data / config.site.id
-    return _go(chosen, config, text_of(chosen.file), folder, lambda scheduler: Built(config, folder, scheduler))
+    parts = Outside(config, chosen.file.parent, _report).parts
+    return _go(chosen, config, text_of(chosen.file), folder, lambda scheduler: Built(config, folder, scheduler), parts)
 
 
 def _demo(chosen: argparse.Namespace) -> int:
@@ -130,7 +132,12 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _go(
-    chosen: argparse.Namespace, config: SiteConfig, text: str, folder: Path, make: Callable[[Scheduler], Drivers]
+    chosen: argparse.Namespace,
+    config: SiteConfig,
+    text: str,
+    folder: Path,
+    make: Callable[[Scheduler], Drivers],
+    parts: Sequence[Part] = (),
 ) -> int:
     from importlib.metadata import version
 
@@ -146,7 +153,15 @@ def _go(
             asyncio.get_running_loop().call_later(chosen.seconds, stop.set)
         show = None if chosen.quiet else _as_json() if chosen.json else _as_line()
         loop = await run_site(
-            config, text, folder, make, stop=stop, show=show, report=_report, version=version("pilotwire")
+            config,
+            text,
+            folder,
+            make,
+            stop=stop,
+            parts=parts,
+            show=show,
+            report=_report,
+            version=version("pilotwire"),
         )
         if not chosen.quiet and not chosen.json:
             counts = loop.counts

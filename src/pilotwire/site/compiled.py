@@ -141,7 +141,7 @@ def _compile(config: SiteConfig) -> Site:
         },
         bounds={node.id: _bounds(config, node) for node in config.nodes if node.meter is not None},
         feeds={node.id: _phases(node.feeds_a) for node in config.nodes if node.meter is not None},
-        steering=None if config.steering is None else steering.prepare(_steering(config)),
+        steering=steering.prepare(_steering(config)) if _steers(config) else None,
         command_ms=_milli(safe.command_s),
     )
 
@@ -185,7 +185,14 @@ def outlet(config: SiteConfig, entry: EvseEntry) -> Outlet:
     )
 
 
+def _steers(config: SiteConfig) -> bool:
+    """Orders of others go the way of contracts and prices, so who takes them is steered."""
+    return config.steering is not None or bool(config.modbus_servers) or config.mqtt is not None
+
+
 def _steering(config: SiteConfig) -> steering.Config:
+    if config.steering is None:
+        return steering.Config(tree=_tree(config), zone=config.site.time_zone, stale_ms=_milli(config.failsafe.meter_s))
     return unmirrored(
         config.steering,
         steering.Config,

@@ -179,6 +179,72 @@ class OcppEntry(_Section, frozen=True):
     stations: tuple[KnownStation, ...] = ()
 
 
+class MapEntry(_Section, frozen=True):
+    """One Modbus map at a server."""
+
+    map: str
+    """own, sunspec, single, alfen-station, or a product of the device library, e.g. keba-p30."""
+    unit: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
+    """The first unit; left out: the map's own."""
+    evses: tuple[Id, ...] = ()
+    """In the order of their blocks or units; left out: all."""
+    site: bool = False
+    """sunspec: the connection to the grid instead of EVSEs."""
+    node: Id | None = None
+    """What a command for the whole site is for; left out: the connection."""
+    maximum_a: Positive = Decimal("6553.4")
+    maximum_kw: Positive = Decimal(4_294_967)
+    """More than this cannot be ordered: it is refused."""
+    longest_s: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 3_600
+    """own: the most that a command may hold."""
+    validity_s: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    """How long what says nothing of it holds; left out: own 60 s, a product's as it is delivered."""
+    failsafe_a: NotNegative | None = None
+    """What a product's outlet, or a group, may take once an order has expired; left out: as it is delivered."""
+
+
+class ModbusServerEntry(_Section, frozen=True):
+    """A Modbus TCP server by which others read the site, and give orders where they may."""
+
+    listen: str = "127.0.0.1:502"
+    clients: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Addresses and networks that may connect and read."""
+    writers: tuple[str, ...] = ()
+    """Those of them whose orders count; none: it can only be read."""
+    writes_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 600
+    connections: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 16
+    maps: tuple[MapEntry, ...] = (MapEntry(map="own"),)
+
+
+class SparkplugEntry(_Section, frozen=True):
+    """The site as an edge node of Sparkplug B."""
+
+    group: str
+    node: str | None = None
+    """Left out: the site's id."""
+    host: str | None = None
+    """The primary host application: nothing is said while it is away."""
+
+
+class MqttEntry(_Section, frozen=True):
+    """A broker that hears the site, and brings orders."""
+
+    url: str
+    """mqtt://[user@]host[:1883] or mqtts://[user@]host[:8883]."""
+    password_file: str | None = None
+    """The password's file. A password in the url works too, but this file's text stands in the log of decisions."""
+    prefix: str = "pilotwire"
+    client_id: str | None = None
+    """Left out: pilotwire-SITE."""
+    home_assistant: bool = False
+    home_assistant_prefix: str = "homeassistant"
+    sparkplug: SparkplugEntry | None = None
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    """PEM files; without `ca` the system's authorities count."""
+
+
 if TYPE_CHECKING:
     SteeringEntry = Any
 else:
@@ -201,6 +267,8 @@ class SiteConfig(_Section, frozen=True):
     log: LogEntry = LogEntry()
     ocpp: OcppEntry = OcppEntry()
     steering: SteeringEntry | None = None
+    modbus_servers: tuple[ModbusServerEntry, ...] = ()
+    mqtt: MqttEntry | None = None
 
 
 def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:

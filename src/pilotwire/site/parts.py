@@ -13,6 +13,7 @@ from pilotwire.core.time import Scheduler
 from pilotwire.transport.modbus.carriers import EndpointDialer, SerialEndpoint, parse_endpoint
 from pilotwire.transport.modbus.link import Link
 
+from . import outside
 from .compiled import evse as evse_of
 from .compiled import outlet
 from .config import EvseEntry, SiteConfig
@@ -99,7 +100,7 @@ class Built:
                         scheduler,
                         unit=charger.unit,
                         outlet=charger.connector,
-                        abilities=_abilities(config, entry),
+                        abilities=abilities(config, entry),
                     )
                 )
         if any(entry.charger.ocpp is not None for entry in config.evses):
@@ -124,7 +125,7 @@ class Built:
                     continue  # `findings` has said so; its EVSEs are marked as never heard
                 unit = ManagedStation(
                     controller.seat(identity, known[identity].tenant),
-                    {each.charger.connector: _abilities(config, each) for each in entries},
+                    {each.charger.connector: abilities(config, each) for each in entries},
                     sample_s=5,
                 )
                 for each in entries:
@@ -181,7 +182,8 @@ def _files(config: SiteConfig) -> Iterator[tuple[str, DeviceFile]]:
         yield name, find_device(name)
 
 
-def _abilities(config: SiteConfig, entry: EvseEntry) -> Abilities:
+def abilities(config: SiteConfig, entry: EvseEntry) -> Abilities:
+    """What an EVSE can be told, by the configuration."""
     made, out = evse_of(entry), outlet(config, entry)
     return Abilities(
         unit=made.unit,
@@ -194,8 +196,11 @@ def _abilities(config: SiteConfig, entry: EvseEntry) -> Abilities:
     )
 
 
-def findings(config: SiteConfig) -> list[Finding]:
-    """What is wrong with the device files, the endpoints and the stations that a configuration names."""
+def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
+    """What is wrong with the device files, the endpoints, the stations, servers and the broker of a configuration.
+
+    `folder`: what paths in it begin at.
+    """
     found: list[Finding] = []
     named = [(f"devices[{each.id}]", each.file, each.endpoint) for each in config.devices]
     named += [(f"evses[{each.id}].charger", each.charger.file, each.charger.endpoint) for each in config.evses]
@@ -211,7 +216,7 @@ def findings(config: SiteConfig) -> list[Finding]:
         except ConfigError as error:
             found.append(Finding(f"{where}.endpoint", str(error)))
     if found:
-        return found
+        return [*found, *outside.findings(config, folder)]
     files = dict(_files(config))
     known = {station.identity for station in config.ocpp.stations}
     for each in config.evses:
@@ -223,7 +228,7 @@ def findings(config: SiteConfig) -> list[Finding]:
             continue
         if each.has_failsafe:
             found += [Finding(f"evses[{each.id}]", text) for text in _fallback(config, each, files[charger.file])]
-    return found
+    return [*found, *outside.findings(config, folder)]
 
 
 def _fallback(config: SiteConfig, entry: EvseEntry, device: DeviceFile) -> Iterator[str]:

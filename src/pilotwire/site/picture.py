@@ -182,12 +182,17 @@ def _flowing(status: EvseStatus, power: int | None) -> bool:
 
 def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> EvsePicture:
     status, reason = entry.status, decision.reasons[entry.id]
+    code, words = reason.code, reason.words
+    if code in ("no_demand", "own_maximum"):  # what lowered its demand says more than that it got all of it
+        why = next((each for each in reversed(decision.steered) if each.subject == entry.id), None)
+        if why is not None:
+            words = why.words.removeprefix(f"{entry.id}: ")
     power = _power(status.points, site.topology.tree.voltage_mv)
     soc = status.soc if status.soc is not None else _good(status.points, "soc_permille")
     return EvsePicture(
         id=entry.id, node=site.topology.evses[entry.id].node, online=status.online, pilot=status.pilot,
         charging=_flowing(status, power), power_mw=power, phases_ma=_currents(status.points), unit=point.unit,
-        set_point=point.value, target=point.target, confirmed=status.offered, code=reason.code, reason=reason.words,
+        set_point=point.value, target=point.target, confirmed=status.offered, code=code, reason=words,
         session=status.session, session_wh=_good(status.points, "session_wh"),
         energy_wh=_good(status.points, "energy_import_wh"), soc=soc, departure_ms=status.departure_ms,
         fault=status.fault,

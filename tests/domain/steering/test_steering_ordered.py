@@ -69,7 +69,7 @@ def test_who_comes_first_and_on_how_many_phases():
 
 
 def test_limits_of_nodes_hold_while_they_are_in_force():
-    now, later = Limit("ems", phases_ma=(9_000,) * 3), Limit("later", power_mw=1, from_ms=DAY + 1)
+    now, later = Limit("ems", phases_ma=(9_000, 9_000, 9_000)), Limit("later", power_mw=1, from_ms=DAY + 1)
     found = steered(External(limits={"grid": (now, later), "elsewhere": (now,)}))
     assert found.limits["grid"] == (now,) and set(found.limits) == {"grid"}
     assert [each.words for each in found.reasons] == ["grid: limited by order of ems"]

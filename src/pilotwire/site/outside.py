@@ -1,0 +1,470 @@
+"""What others see of a site and may ask of it, as parts that `run_site` starts: Modbus servers and an MQTT broker.
+
+    outside = Outside(config, folder_of_the_file)
+    await run_site(..., parts=outside.parts)
+
+All orders meet in one `ExternalLimits`, each until it expires, and go into each tick by `Loop.external`: they lower
+limits of nodes and what EVSEs get, and never raise anything. Orders do not outlive the process: whoever gives them
+renews them, as Modbus masters do anyway.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from pilotwire.core.errors import ConfigError
+from pilotwire.core.time import Scheduler, Timer
+from pilotwire.domain.steering import Ordered
+from pilotwire.protocols.sparkplug import EdgeNodeConfig
+from pilotwire.protocols.sparkplug.topics import part
+from pilotwire.transport.modbus.guard import Audit
+from pilotwire.transport.mqtt import Message, MqttConfig, MqttLink, parse_url
+from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
+
+from .config import MapEntry, ModbusServerEntry, MqttEntry, SiteConfig
+from .facades.figures import SiteStatus
+from .facades.group import GroupConfig
+from .facades.orders import ExternalLimits, Fight, Order
+from .facades.own import OwnConfig
+from .facades.product import ProductConfig
+from .facades.serving import FacadesConfig, FacadeServer, MapConfig, ServerOf, serve_facades, units_of
+from .loop import Loop
+from .mqtt.commands import Ask
+from .mqtt.publisher import HomeAssistant, SiteMqtt
+from .mqtt.sparkplug import SiteSparkplug
+from .picture import DeviceKind, SitePicture, picture
+from .ports import Abilities, EvseDriver, EvseStatus, Told
+from .typed import Finding
+
+LOOK_MS = 100
+"""How often orders are taken over, and new decisions shown."""
+
+
+class Orders:
+    """The orders of all channels, taken over into the loop's inputs; a `run.Part`."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.limits = ExternalLimits(self._fought)
+        self._report = report
+        self._scheduler: Scheduler | None = None
+        self._timer: Timer | None = None
+
+    @property
+    def now(self) -> int:
+        """Of the clock by which orders expire."""
+        assert self._scheduler is not None, "not started"
+        return int(self._scheduler.now())
+
+    async def start(self, loop: Loop) -> None:
+        """See `run.Part`."""
+        scheduler = self._scheduler = SteadyScheduler()
+
+        def look() -> None:
+            self._timer = scheduler.call_later(LOOK_MS, look)
+            self.take_over(loop)
+
+        look()
+
+    async def stop(self) -> None:
+        """See `run.Part`."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def put(self, order: Order) -> None:
+        """An order has come."""
+        self.limits.put(order, self.now)
+
+    def take_over(self, loop: Loop) -> None:
+        """What is in force now goes into the next tick; what has changed makes it come at once."""
+        found = self.limits.at(self.now)
+        evses = {
+            id: Ordered(
+                source=each.source, maximum_ma=each.maximum_ma, maximum_mw=each.maximum_mw, pause=not each.enable,
+                priority=each.priority, phases=each.phases,
+            )
+            for id, each in sorted(found.evses.items())
+        }  # fmt: skip
+        limits = dict(sorted(found.limits.items()))
+        if evses != loop.external.evses or limits != loop.external.limits:
+            loop.external = msgspec.structs.replace(loop.external, limits=limits, evses=evses)
+            loop.nudge()
+
+    def _fought(self, fight: Fight) -> None:
+        self._report(f"orders contradict each other: {fight.text}")
+
+
+class Shown:
+    """The last decision as a picture, made once for all who look; `show` is told of each new one. A `run.Part`."""
+
+    def __init__(self, config: SiteConfig) -> None:
+        self._kinds: Mapping[str, DeviceKind] = {device.id: device.kind for device in config.devices}
+        self.watchers: list[Callable[[SitePicture], None]] = []
+        self._loop: Loop | None = None
+        self._made: SitePicture | None = None
+        self._timer: Timer | None = None
+
+    @property
+    def last(self) -> SitePicture | None:
+        """None before the first decision."""
+        loop = self._loop
+        if loop is None or loop.inputs is None or loop.decision is None:
+            return None
+        if self._made is None or self._made.seq != loop.decision.seq:
+            self._made = picture(loop.site, self._kinds, loop.inputs, loop.decision)
+        return self._made
+
+    async def start(self, loop: Loop) -> None:
+        """See `run.Part`."""
+        self._loop = loop
+        scheduler = LoopScheduler()
+        seen = -1
+
+        def look() -> None:
+            nonlocal seen
+            self._timer = scheduler.call_later(LOOK_MS, look)
+            if not self.watchers or loop.decision is None or loop.decision.seq == seen:
+                return
+            seen = loop.decision.seq
+            if (made := self.last) is not None:
+                for watcher in self.watchers:
+                    watcher(made)
+
+        look()
+
+    async def stop(self) -> None:
+        """See `run.Part`."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class ModbusServers:
+    """The site's maps, served; a `run.Part`."""
+
+    def __init__(self, config: SiteConfig, orders: Orders, shown: Shown, audit: Callable[[Audit], None] | None) -> None:
+        self.config = config
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        """Where each server listens, once started."""
+        self._orders, self._shown, self._audit = orders, shown, audit
+        self._server: FacadeServer | None = None
+
+    async def start(self, loop: Loop) -> None:
+        """See `run.Part`. Raises ConfigError where a port cannot be had."""
+        drivers: dict[str, EvseDriver] = {entry.id: _of(entry.id, loop.evses) for entry in self.config.evses}
+        self._server = await serve_facades(
+            facades(self.config), drivers, lambda: status(self._shown.last), self._orders.limits, SteadyScheduler(),
+            self._audit,
+        )  # fmt: skip
+        self.addresses = self._server.addresses
+
+    async def stop(self) -> None:
+        """See `run.Part`."""
+        if self._server is not None:
+            await self._server.close()
+
+
+def _of(id: str, drivers: Sequence[EvseDriver]) -> EvseDriver:
+    return next((each for each in drivers if each.id == id), _Absent(id))
+
+
+class _Absent:
+    """Stands for an EVSE that has no driver, so that the places of the others do not change."""
+
+    def __init__(self, id: str, abilities: Abilities | None = None) -> None:
+        self.id, self.abilities = id, abilities or Abilities()
+
+    def status(self) -> EvseStatus:
+        return EvseStatus()
+
+    def offer(self, value: int, phases: object, valid_ms: int, done: Callable[[Told], None]) -> None:
+        done(Told(False, "it is not there"))
+
+    def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
+        done(Told(False, "it is not there"))
+
+
+class Broker:
+    """The site at a broker, and as an edge node of Sparkplug where that is wanted; a `run.Part`."""
+
+    def __init__(
+        self, config: SiteConfig, entry: MqttEntry, folder: Path, orders: Orders, shown: Shown,
+        report: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """`folder`: what paths in the configuration begin at."""
+        self.config, self.entry, self._folder = config, entry, folder
+        self._orders, self._shown, self._report = orders, shown, report
+        self.links: list[MqttLink] = []
+        self.mqtt: SiteMqtt | None = None
+        self._leave: list[Callable[[], Sequence[Message]]] = []
+        self._said = ""
+
+    async def start(self, loop: Loop) -> None:
+        """See `run.Part`. Raises ConfigError for files that cannot be used; a broker that is away is waited for."""
+        config, wall = self.config, LoopScheduler()
+        evses = loop.site.topology.evses
+        client = self.entry.client_id or f"pilotwire-{config.site.id}"
+
+        def utc() -> int:
+            return int(wall.now())
+
+        mqtt = SiteMqtt(
+            config.site.id, lambda *a, **k: plain.publish(*a, **k), lambda ask: self.order(ask, "broker", loop),
+            utc=utc, evses=frozenset(evses), nodes=frozenset(node.id for node in config.nodes),
+            prefix=self.entry.prefix,
+            home_assistant=HomeAssistant(
+                prefix=self.entry.home_assistant_prefix,
+                limits={id: (evse.minimum, evse.maximum) for id, evse in evses.items()},
+            ) if self.entry.home_assistant else None,
+        )  # fmt: skip
+        plain = MqttLink(
+            link_config(self.entry, client, self._folder), will=lambda: mqtt.will, subscriptions=mqtt.subscriptions,
+            online=lambda: (self._online(), mqtt.online())[1], offline=self._offline, heard=mqtt.heard,
+        )  # fmt: skip
+        self.mqtt = mqtt
+        self._join(plain, mqtt.show, lambda: mqtt.last_words)
+        if self.entry.sparkplug is not None:
+            wanted = self.entry.sparkplug
+            node = SiteSparkplug(
+                EdgeNodeConfig(group=wanted.group, node=wanted.node or config.site.id, host=wanted.host),
+                lambda *a, **k: second.publish(*a, **k), lambda ask: self.order(ask, "sparkplug", loop), utc=utc,
+            )  # fmt: skip
+            second = MqttLink(
+                link_config(self.entry, f"{client}-sparkplug", self._folder), will=lambda: node.will,
+                subscriptions=node.subscriptions, online=node.online, offline=node.offline, heard=node.heard,
+            )  # fmt: skip
+            self._join(second, node.show, lambda: node.last_words)
+        for link in self.links:
+            link.start()
+
+    def _join(
+        self, link: MqttLink, show: Callable[[SitePicture], None], leave: Callable[[], Sequence[Message]]
+    ) -> None:
+        self.links.append(link)
+        self._leave.append(leave)
+        self._shown.watchers.append(show)
+
+    async def stop(self) -> None:
+        """See `run.Part`."""
+        self._shown.watchers.clear()
+        for link, leave in zip(self.links, self._leave, strict=True):
+            await link.stop(leave() if link.online else ())
+
+    def order(self, ask: Ask, client: str, loop: Loop) -> str:
+        """A command becomes orders, one for each thing it asks; "" or why it cannot be followed."""
+        evse = loop.site.topology.evses.get(ask.evse)
+        if ask.phases is not None and (evse is None or evse.switching is None):
+            return f"{ask.evse} cannot change its phases; if it can, say so with phase_switching"
+        base = Order(
+            channel="", client=client, via="mqtt", evse=ask.evse, node=ask.node,
+            until_ms=self._orders.now + ask.valid_ms,
+        )  # fmt: skip
+        put = self._orders.put
+        replace = msgspec.structs.replace
+        if ask.phases_ma is not None or ask.power_mw is not None:
+            put(replace(base, channel=f"{client} limit", phases_ma=ask.phases_ma, power_mw=ask.power_mw))
+        if ask.enable is not None:
+            put(replace(base, channel=f"{client} enable", enable=ask.enable))
+        if ask.priority is not None:
+            put(replace(base, channel=f"{client} priority", priority=ask.priority))
+        if ask.phases is not None:
+            put(replace(base, channel=f"{client} phases", phases=ask.phases))
+        return ""
+
+    def _online(self) -> None:
+        if self._said:
+            self._report(f"the broker is there: {_without_password(self.entry.url)}")
+        self._said = ""
+
+    def _offline(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            self._report(f"no broker at {_without_password(self.entry.url)}: {why}; it is tried again")
+
+
+class Outside:
+    """All parts of a configuration that others see. `folder`: what paths in it begin at."""
+
+    def __init__(
+        self, config: SiteConfig, folder: Path, report: Callable[[str], None],
+        audit: Callable[[Audit], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.orders, self.shown = Orders(report), Shown(config)
+        self.servers: ModbusServers | None = None
+        self.broker: Broker | None = None
+        self.parts: list[Orders | Shown | ModbusServers | Broker] = []
+        if config.modbus_servers or config.mqtt is not None:
+            self.parts += [self.orders, self.shown]
+        if config.modbus_servers:
+            self.servers = ModbusServers(config, self.orders, self.shown, audit)
+            self.parts.append(self.servers)
+        if config.mqtt is not None:
+            self.broker = Broker(config, config.mqtt, folder, self.orders, self.shown, report)
+            self.parts.append(self.broker)
+
+
+def status(made: SitePicture | None) -> SiteStatus:
+    """A picture as registers show it."""
+    if made is None:
+        return SiteStatus(trouble="starting")
+    root = next(node for node in made.nodes if node.parent is None)
+    limits = {limit.what: limit.value for limit in root.limits}
+    l1, l2, l3 = limits.get("L1"), limits.get("L2"), limits.get("L3")
+    held = next((each for each in made.evses if each.code in ("limit", "waiting", "under_way")), None)
+    return SiteStatus(
+        power_mw=root.power_mw, phases_ma=root.phases_ma,
+        limit_ma=None if l1 is None or l2 is None or l3 is None else (l1, l2, l3), limit_mw=limits.get("power"),
+        limiting="" if held is None else held.node, reason="" if held is None else held.reason, nodes=len(made.nodes),
+        trouble=f"{made.marks[0].where}: {made.marks[0].words}" if made.marks else "",
+    )  # fmt: skip
+
+
+# --- from the file --------------------------------------------------------------------------------------------------
+
+
+def facades(config: SiteConfig) -> FacadesConfig:
+    """Raises ConfigError for an address that is none."""
+    root = next(node.id for node in config.nodes if node.parent is None)
+    return FacadesConfig(servers=tuple(_server(each, root) for each in config.modbus_servers))
+
+
+def _server(entry: ModbusServerEntry, root: str) -> ServerOf:
+    host, port = address(entry.listen)
+    return ServerOf(
+        host=host, port=port, clients=entry.clients, writers=entry.writers,
+        writes_per_minute=entry.writes_per_minute, connections=entry.connections,
+        maps=tuple(_map(each, root) for each in entry.maps),
+    )  # fmt: skip
+
+
+def _map(entry: MapEntry, root: str) -> MapConfig:
+    node = entry.node or root
+    most = int(entry.maximum_a * 1_000)
+    safe = None if entry.failsafe_a is None else int(entry.failsafe_a * 1_000)
+    return MapConfig(
+        map=entry.map, unit=entry.unit, evses=entry.evses, site=entry.site,
+        own=OwnConfig(
+            node=node, maximum_ma=most, maximum_mw=int(entry.maximum_kw * 1_000_000), longest_s=entry.longest_s,
+            default_s=entry.validity_s or 60,
+        ),
+        product=ProductConfig(
+            node=node, failsafe_ma=safe, watchdog_ms=None if entry.validity_s is None else entry.validity_s * 1_000
+        ),
+        group=GroupConfig(node=node, maximum_ma=most, validity_s=entry.validity_s, safe_ma=safe),
+    )  # fmt: skip
+
+
+def address(listen: str) -> tuple[str, int]:
+    """HOST:PORT. Raises ConfigError."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError(f"{listen!r} is no HOST:PORT; e.g. 127.0.0.1:502, or 0.0.0.0:502 for all networks")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - asked for
+
+
+def link_config(entry: MqttEntry, client: str, folder: Path) -> MqttConfig:
+    """Raises ConfigError for a password's file that cannot be read."""
+    url = entry.url
+    if entry.password_file is not None:
+        path = folder / entry.password_file
+        try:
+            password = path.read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"mqtt.password_file {path} cannot be read: {error}") from error
+        scheme, _, rest = url.partition("://")
+        user, _, host = rest.rpartition("@")
+        url = f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{host}"
+    files = {
+        name: folder / text for name in ("ca", "certificate", "key") if (text := getattr(entry, name)) is not None
+    }  # fmt: skip
+    return MqttConfig(url=url, client_id=client, **files)
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def findings(config: SiteConfig, folder: Path) -> Iterator[Finding]:
+    """What is wrong with `modbus_servers:` and `mqtt:`. The tree itself has been found right."""
+    seen: dict[tuple[str, int], int] = {}
+    for number, server in enumerate(config.modbus_servers, 1):
+        yield from _server_findings(config, server, f"modbus_servers[{number}]", number, seen)
+    if config.mqtt is not None:
+        yield from _mqtt_findings(config, config.mqtt, folder)
+
+
+def _server_findings(
+    config: SiteConfig, entry: ModbusServerEntry, where: str, number: int, seen: dict[tuple[str, int], int]
+) -> Iterator[Finding]:
+    try:
+        place = address(entry.listen)
+    except ConfigError as error:
+        yield Finding(f"{where}.listen", str(error))
+        return
+    if place[1] and place in seen:
+        text = f"server {seen[place]} listens there already: put all maps of one address into one server"
+        yield Finding(f"{where}.listen", text)
+    seen[place] = number
+    for name in ("clients", "writers"):
+        for each in getattr(entry, name):
+            try:
+                ipaddress.ip_network(each)
+            except ValueError as error:
+                yield Finding(f"{where}.{name}", f"{error}; e.g. 192.168.10.7 or 192.168.10.0/24")
+    nodes = {node.id for node in config.nodes}
+    known = {evse.id for evse in config.evses}
+    wrong = False
+    for at, each in enumerate(entry.maps, 1):
+        if each.node is not None and each.node not in nodes:
+            wrong = True
+            yield Finding(f"{where}.maps[{at}].node", f"there is no node {each.node}")
+        for evse in each.evses:
+            if evse not in known:
+                wrong = True
+                yield Finding(f"{where}.maps[{at}].evses", f"there is no EVSE {evse}")
+    root = next((node.id for node in config.nodes if node.parent is None), "")
+    if wrong or any(each.current == "DC" and each.maximum_kw is None for each in config.evses):
+        return
+    from .parts import abilities
+
+    drivers = {each.id: _Absent(each.id, abilities(config, each)) for each in config.evses}
+    try:
+        units_of(_server(entry, root), drivers, SiteStatus, ExternalLimits(), 0, where)
+    except ConfigError as error:
+        yield Finding(f"{where}.maps", str(error))
+
+
+def _mqtt_findings(config: SiteConfig, entry: MqttEntry, folder: Path) -> Iterator[Finding]:
+    try:
+        place = parse_url(entry.url)
+    except ConfigError as error:
+        yield Finding("mqtt.url", str(error))
+        return
+    if place.password:
+        text = "its password will stand in the log of decisions too; put it into a file and name that by password_file"
+        yield Finding("mqtt.url", text, "warning")
+    if entry.password_file is not None and not place.user:
+        yield Finding("mqtt.password_file", "needs a user in the url: mqtts://USER@host")
+    for name in ("password_file", "ca", "certificate", "key"):
+        text = getattr(entry, name)
+        if text is not None and not (folder / text).is_file():
+            yield Finding(f"mqtt.{name}", f"there is no file {folder / text}")
+    if not place.tls and (entry.ca or entry.certificate):
+        yield Finding("mqtt.url", "has TLS files but is not encrypted: begin it with mqtts://")
+    if (entry.certificate is None) != (entry.key is None):
+        yield Finding("mqtt.key", "certificate and key go together: give both")
+    for name in ("prefix", "home_assistant_prefix"):
+        text = getattr(entry, name)
+        if not text or any(sign in text for sign in "+#\0") or text.startswith(("/", "$")) or text.endswith("/"):
+            yield Finding(f"mqtt.{name}", f"{text!r} cannot begin topics: letters, digits, - and _, e.g. pilotwire")
+    if entry.sparkplug is not None:
+        names = {"group": entry.sparkplug.group, "node": entry.sparkplug.node or config.site.id}
+        for name, text in names.items():
+            try:
+                part(text)
+            except ConfigError as error:
+                yield Finding(f"mqtt.sparkplug.{name}", str(error))
