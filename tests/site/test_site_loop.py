@@ -103,6 +103,24 @@ def test_one_that_takes_no_commands_is_counted_with_what_it_had() -> None:
     assert ("d", "unanswered") not in small.marks()
 
 
+def test_who_hears_again_when_it_was_left_alone_is_given_time_to_answer() -> None:
+    small = filled()
+    charger, teller = small.chargers["d"], small.loop.tellers["d"]
+    rested: list[int] = []
+    rest = charger.rest
+    charger.rest = lambda ms: (rested.append(ms), rest(ms))[1]  # type: ignore[method-assign]
+    charger.latency_ms = 1_800
+    charger.deaf = True
+    small.side("grid", (55_000, 55_000, 55_000))
+    small.run(10)
+    assert len(rested) == 1, "it takes no command"
+    charger.deaf = False
+    small.run(45)
+    assert len(rested) == 1, "its answer was on the way"
+    assert teller.rests == 0 and teller.link.open is None
+    assert ("d", "unanswered") not in small.marks()
+
+
 def test_a_lost_meter_leads_to_what_the_building_takes_at_most() -> None:
     small = filled()
     small.meters["main"].link = False

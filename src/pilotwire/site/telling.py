@@ -50,6 +50,8 @@ class Teller:
         self.rests = 0
         """How often it had to be left alone since it last confirmed anything."""
         self._rests_until: int | None = None
+        self._rested_ms: int | None = None
+        """When that was over last: from then on it has as long to answer as at first."""
         self._refresh_ms = self._valid_ms // 3
         self._confirmed: int | None = None
         self._confirmed_ms = 0
@@ -106,10 +108,12 @@ class Teller:
             if now < self._rests_until:
                 return True
             self._rests_until, self._last = None, None
+            self._rested_ms = now
         link = self.link
         # Deaf since before we started, or since before it was left alone: nothing here says what it has.
         has = max(may if link.confirmed is None else link.confirmed, link.open or 0)
-        if link.open is None or now - link.open_ms < self._command_ms or value >= has or not self._was_online:
+        since = max(link.open_ms, self._rested_ms or link.open_ms)
+        if link.open is None or now - since < self._command_ms or value >= has or not self._was_online:
             return False
         if self._watchdog_ms is None or not isinstance(self.driver, Restful):
             return False
