@@ -460,6 +460,16 @@ def modbus(rounds: int, quick: bool) -> list[Row]:
     return rows
 
 
+def site_memory(rounds: int, quick: bool) -> list[Row]:
+    """`pilotwire site run` as a process, 50 EVSEs over 50 Modbus chargers of another process."""
+    from . import site_memory as measured
+
+    count = 5 if quick else 50
+    held = measured.measure(count, 5 if quick else 30)
+    remark = f"{held.online} EVSEs charge; {held.ticks_s:.1f} ticks/s, {held.cpu_permille / 10:.0f} % of a core"
+    return [Row(f"`pilotwire site run`: memory, {count} EVSEs", f"{held.bytes / 1e6:.0f} MB", "< 150 MB", remark)]
+
+
 CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "handler": handler,
     "throughput": throughput,
@@ -478,4 +488,5 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "allocation": allocation,
     "planner": planner,
     "modbus": modbus,
+    "site-memory": site_memory,
 }
