@@ -28,11 +28,12 @@ from pilotwire.domain.energy import (
     allocate,
     quality,
 )
+from pilotwire.domain.energy.scale import infeed
 
 from .compiled import Site
 from .inputs import DeviceInput, EvseInput, Heard, TickInputs
 from .lost import Charger, follow, safe
-from .ports import EvseStatus, Points
+from .ports import EvseStatus, trusted
 from .steered import commands as orders
 from .steered import measured
 
@@ -399,13 +400,6 @@ def resumed(site: Site, state: SiteState, now: Moment) -> SiteState:
     return msgspec.structs.replace(state, energy=energy, chargers=chargers, steering=steered)
 
 
-def infeed(evse: Evse, value: int, voltage_mv: int) -> int:
-    """mA on each phase of the grid that a value in the EVSE's unit loads it with, rounded up."""
-    if evse.current == "AC":
-        return value
-    return -(-value * 1_000_000 // (3 * voltage_mv * evse.efficiency))
-
-
 def _draw(evse: Evse, status: EvseStatus, voltage_mv: int) -> Reading | None:
     """What it draws from the grid, of what is good among its measured values."""
     points = status.points
@@ -435,7 +429,7 @@ def _demand(site: Site, evse: Evse, status: EvseStatus) -> Demand | None:
     if evse.switching is not None:
         phases = evse.phases  # what it uses on three; `connected` says how many the EVSE gives it now
     energy = status.target_energy_wh
-    if energy is not None and (charged := _good(status.points, "session_wh")) is not None:
+    if energy is not None and (charged := trusted(status.points, "session_wh")) is not None:
         energy = max(0, energy - charged)
     return Demand(
         evse=evse.id,
@@ -455,9 +449,4 @@ def _wants(status: EvseStatus) -> bool:
         return False
     if status.pilot is not None:
         return status.pilot in ("B", "C", "D")
-    return bool(status.session) or (_good(status.points, "power_mw") or 0) > 0
-
-
-def _good(points: Points, name: str) -> int | None:
-    value = points.get(name)
-    return value.value if value is not None and value.quality == "good" else None
+    return bool(status.session) or (trusted(status.points, "power_mw") or 0) > 0

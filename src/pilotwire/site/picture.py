@@ -18,7 +18,7 @@ from pilotwire.domain.energy import Limit, Node
 from .compiled import Site
 from .decide import Decision, Mark, SetPoint
 from .inputs import DeviceInput, EvseInput, TickInputs
-from .ports import EvseStatus, PilotState, Points, Value
+from .ports import EvseStatus, PilotState, Points, shown
 
 DeviceKind = Literal["meter", "inverter", "battery", "load", "contacts"]
 
@@ -126,18 +126,13 @@ def picture(
     )  # fmt: skip
 
 
-def _good(points: Points, name: str) -> int | None:
-    value: Value | None = points.get(name)
-    return None if value is None or value.quality == "bad" else value.value
-
-
 def _currents(points: Points) -> tuple[int | None, int | None, int | None]:
-    return _good(points, "current_l1_ma"), _good(points, "current_l2_ma"), _good(points, "current_l3_ma")
+    return shown(points, "current_l1_ma"), shown(points, "current_l2_ma"), shown(points, "current_l3_ma")
 
 
 def _power(points: Points, voltage_mv: int) -> int | None:
     """As measured, else from what the phases carry at the site's voltage."""
-    power = _good(points, "power_mw")
+    power = shown(points, "power_mw")
     if power is not None:
         return power
     known = [ma for ma in _currents(points) if ma is not None]
@@ -188,13 +183,13 @@ def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> 
         if why is not None:
             words = why.words.removeprefix(f"{entry.id}: ")
     power = _power(status.points, site.topology.tree.voltage_mv)
-    soc = status.soc if status.soc is not None else _good(status.points, "soc_permille")
+    soc = status.soc if status.soc is not None else shown(status.points, "soc_permille")
     return EvsePicture(
         id=entry.id, node=site.topology.evses[entry.id].node, online=status.online, pilot=status.pilot,
         charging=_flowing(status, power), power_mw=power, phases_ma=_currents(status.points), unit=point.unit,
         set_point=point.value, target=point.target, confirmed=status.offered, code=code, reason=words,
-        session=status.session, session_wh=_good(status.points, "session_wh"),
-        energy_wh=_good(status.points, "energy_import_wh"), soc=soc, departure_ms=status.departure_ms,
+        session=status.session, session_wh=shown(status.points, "session_wh"),
+        energy_wh=shown(status.points, "energy_import_wh"), soc=soc, departure_ms=status.departure_ms,
         fault=status.fault,
     )  # fmt: skip
 

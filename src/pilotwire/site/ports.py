@@ -32,6 +32,18 @@ Points = Mapping[str, Value]
 """By point name, see `POINTS`."""
 
 
+def shown(points: Points, name: str) -> int | None:
+    """What a point says, unless it is bad or not there: for people and for other systems."""
+    value = points.get(name)
+    return None if value is None or value.quality == "bad" else value.value
+
+
+def trusted(points: Points, name: str) -> int | None:
+    """The same for decisions: nothing that is suspect either."""
+    value = points.get(name)
+    return None if value is None or value.quality != "good" else value.value
+
+
 class EvseStatus(msgspec.Struct, frozen=True):
     """All that is known of one EVSE. None: not known."""
 

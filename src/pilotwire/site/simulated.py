@@ -13,8 +13,8 @@ from typing import Literal
 from pilotwire.core.time import Scheduler
 from pilotwire.domain.energy import Evse, SiteTree, Topology
 from pilotwire.domain.energy.model import Phases
+from pilotwire.domain.energy.scale import infeed
 
-from .decide import infeed
 from .ports import Abilities, EvseStatus, Points, Quality, Told, Value
 
 

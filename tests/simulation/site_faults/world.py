@@ -32,8 +32,9 @@ from tests.simulation.site_faults.worlds import configuration, written
 from pilotwire.core.time import SimScheduler
 from pilotwire.domain.energy import Limit, Moment
 from pilotwire.domain.energy.failsafe import side_bounds
+from pilotwire.domain.energy.scale import infeed
 from pilotwire.site.compiled import Site, _compile
-from pilotwire.site.decide import Decision, SiteState, decide, infeed, resumed
+from pilotwire.site.decide import Decision, SiteState, decide, resumed
 from pilotwire.site.inputs import Heard, TickInputs
 from pilotwire.site.loop import GAP_MS, LOOK_MS, TICK_MS, Loop
 from pilotwire.site.lost import Charger

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from pilotwire.domain.energy.model import Phases
-from pilotwire.site.ports import EvseDriver, EvseStatus
+from pilotwire.site.ports import EvseDriver, EvseStatus, shown
 
 __all__ = ["OCPP_STATUS", "Figures", "SiteStatus", "figures_of", "ocpp_status"]
 
@@ -59,16 +59,16 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     def get(self, point: str) -> int | None:
         """A point by its name, unless it is bad or not there."""
-        return _good(self.status, point)
+        return shown(self.status.points, point)
 
 
 def figures_of(driver: EvseDriver, now: int) -> Figures:
     """What a driver knows. Where only the sum or only the phases are measured, the other is not made up, but for
     power, which is voltage by current at 230 V where the charger does not measure it."""
     status = driver.status()
-    amps = tuple(_good(status, f"current_l{n}_ma") for n in (1, 2, 3))
-    volts = tuple(_good(status, f"voltage_l{n}_mv") for n in (1, 2, 3))
-    power = _good(status, "power_mw")
+    amps = tuple(shown(status.points, f"current_l{n}_ma") for n in (1, 2, 3))
+    volts = tuple(shown(status.points, f"voltage_l{n}_mv") for n in (1, 2, 3))
+    power = shown(status.points, "power_mw")
     if power is None and any(each is not None for each in amps):
         power = sum((each or 0) * (mv or 230_000) for each, mv in zip(amps, volts, strict=True)) // 1000
     times = [value.at_ms for name, value in status.points.items() if name == "power_mw" or name.startswith("current_")]
@@ -79,17 +79,12 @@ def figures_of(driver: EvseDriver, now: int) -> Figures:
         volts_mv=(volts[0], volts[1], volts[2]),
         amps_ma=(amps[0], amps[1], amps[2]),
         power_mw=power,
-        energy_wh=_good(status, "energy_import_wh"),
-        session_wh=_good(status, "session_wh"),
-        session_s=_good(status, "session_s"),
-        soc=status.soc if status.soc is not None else _good(status, "soc_permille"),
+        energy_wh=shown(status.points, "energy_import_wh"),
+        session_wh=shown(status.points, "session_wh"),
+        session_s=shown(status.points, "session_s"),
+        soc=status.soc if status.soc is not None else shown(status.points, "soc_permille"),
         age_ms=max(0, now - min(times)) if times else None,
     )
-
-
-def _good(status: EvseStatus, name: str) -> int | None:
-    value = status.points.get(name)
-    return value.value if value is not None and value.quality != "bad" else None
 
 
 def ocpp_status(status: EvseStatus, amps: tuple[int | None, ...], power_mw: int | None) -> OcppStatus:

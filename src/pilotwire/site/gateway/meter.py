@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from random import Random
 
-from pilotwire.site.ports import EvseStatus
+from pilotwire.site.ports import EvseStatus, shown
 
 from .counter import CounterRules, CounterState, Noticed, look
 from .ports import Shows
@@ -86,14 +86,14 @@ class RegisterMeter:
         if not status.online:
             self._power_ms = None
             return ""
-        amps = [_good(status, f"current_l{n}_ma") for n in (1, 2, 3)]
-        volts = [_good(status, f"voltage_l{n}_mv") for n in (1, 2, 3)]
-        power = _good(status, "power_mw")
+        amps = [shown(status.points, f"current_l{n}_ma") for n in (1, 2, 3)]
+        volts = [shown(status.points, f"voltage_l{n}_mv") for n in (1, 2, 3)]
+        power = shown(status.points, "power_mw")
         self.currents = tuple(each for each in amps if each is not None)
         self.volts = tuple(each for each in volts if each is not None)
         if power is None:
             power = sum((ma or 0) * (mv or self.supply_mv) for ma, mv in zip(amps, volts, strict=True)) // 1000
-        if not self.currents and (one := _good(status, "current_ma")) is not None:
+        if not self.currents and (one := shown(status.points, "current_ma")) is not None:
             self.currents = (one,)
         self.power_mw = power
         self.phases = sum(1 for each in self.currents if each > _FLOWS_MA)
@@ -135,11 +135,6 @@ class RegisterMeter:
     def load_dc(self, millivolts: int, milliamperes: int) -> None:
         """The station has looked at its limits."""
         self._drawn()
-
-
-def _good(status: EvseStatus, name: str) -> int | None:
-    value = status.points.get(name)
-    return value.value if value is not None and value.quality != "bad" else None
 
 
 class MeasuredCar:
