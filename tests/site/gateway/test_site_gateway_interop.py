@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -36,10 +37,13 @@ class Box:
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(sys.executable, str(BOX), *self._line)
 
-    async def kill(self) -> None:
+    def kill(self) -> None:
         """SIGKILL."""
         assert self._process is not None
         self._process.kill()
+
+    async def dead(self) -> None:
+        assert self._process is not None
         await self._process.wait()
 
     async def end(self) -> None:
@@ -47,6 +51,25 @@ class Box:
         if self._process.returncode is None:
             self._process.terminate()
             assert await asyncio.wait_for(self._process.wait(), PATIENCE) == 0
+
+
+class Fatal(Log):
+    """What the CSMS heard. It can kill whoever says something, before the answer is on its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._action, self._kill = "", lambda: None
+        self.died_of: dict[str, Any] | None = None
+
+    def kill_at(self, action: str, kill: Callable[[], None]) -> None:
+        """As soon as the next of these is heard."""
+        self._action, self._kill = action, kill
+
+    def add(self, action: str, fields: dict[str, Any]) -> None:
+        if action == self._action:
+            self._action, self.died_of = "", fields
+            self._kill()
+        super().add(action, fields)
 
 
 @contextlib.asynccontextmanager
@@ -70,20 +93,19 @@ async def charger() -> AsyncIterator[tuple[int, ChargerBehaviour, Callable[[], i
 
 
 @contextlib.asynccontextmanager
-async def foreign(version: str) -> AsyncIterator[tuple[str, Log, list[Any]]]:
-    """A CSMS on PyPI `ocpp`: its address, what it has heard, and its connections."""
+async def foreign(version: str) -> AsyncIterator[tuple[str, Fatal]]:
+    """A CSMS on PyPI `ocpp`: its address, and what it has heard."""
     subprotocol, kind, _ = KINDS[version]
-    log, peers = Log(), list[Any]()
+    log = Fatal()
 
     async def connected(connection: Any) -> None:
         credentials = connection.request.headers["Authorization"].split()[1]
         assert base64.b64decode(credentials).partition(b":")[::2] == (b"GW-1", PASSWORD)
-        peers.append(kind("GW-1", connection, log))
         with contextlib.suppress(websockets.ConnectionClosed):
-            await peers[-1].start()
+            await kind("GW-1", connection, log).start()
 
     async with websockets.serve(connected, "127.0.0.1", 0, subprotocols=[subprotocol]) as server:
-        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ocpp", log, peers
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ocpp", log
 
 
 async def held_back(inside: ChargerBehaviour) -> None:
@@ -108,7 +130,9 @@ def meter(log: Log, version: str, kind: str) -> list[int]:
 
 @pytest.mark.parametrize("version", ["1.6", "2.0.1"])
 async def test_a_whole_session_over_a_sigkill_at_a_foreign_csms(version: str, tmp_path: Path):
-    async with charger() as (port, inside, register), foreign(version) as (url, log, _):
+    """It is killed while an answer is on its way, so it must say that again, and nothing else."""
+    said = "MeterValues" if version == "1.6" else "TransactionEvent"
+    async with charger() as (port, inside, register), foreign(version) as (url, log):
         box = Box(str(port), url, version, str(tmp_path / "box.db"))
         await box.start()
         try:
@@ -119,7 +143,9 @@ async def test_a_whole_session_over_a_sigkill_at_a_foreign_csms(version: str, tm
             await log.until(lambda: meter(log, version, "Started"), PATIENCE)
             while register() < began + 3:
                 await asyncio.sleep(0.05)
-            await box.kill()
+            log.kill_at(said, box.kill)
+            await log.until(lambda: log.died_of, PATIENCE)
+            await box.dead()
             killed = register()
             while register() < killed + 6:
                 await asyncio.sleep(0.05)
@@ -133,13 +159,16 @@ async def test_a_whole_session_over_a_sigkill_at_a_foreign_csms(version: str, tm
         finally:
             await box.end()
         assert meter(log, version, "Started") == [began] and meter(log, version, "Ended") == [register()]
+        heard = log.of(said)
+        again = [next_ for one, next_ in itertools.pairwise(heard) if one == next_]
+        assert again == [log.died_of] and heard.count(log.died_of) == 2
         if version == "1.6":
             (begin,), (end,) = log.of("StartTransaction"), log.of("StopTransaction")
             assert begin["id_tag"] == "4A2B6C1D" and end["transaction_id"] == 4711
         else:
-            events = log.of("TransactionEvent")
-            assert [each["seq_no"] for each in events] == list(range(len(events)))
-            assert len({each["transaction_info"]["transaction_id"] for each in events}) == 1
+            numbers = [each["seq_no"] for each in heard if each is not log.died_of]
+            assert numbers == list(range(len(numbers)))
+            assert len({each["transaction_info"]["transaction_id"] for each in heard}) == 1
 
 
 async def test_our_csms_has_the_sessions(tmp_path: Path):
