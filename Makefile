@@ -7,6 +7,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 ARGS ?=
 PY := .venv/bin/python
+# Tests of browsers, clusters and processes wait more than they compute: three for each two cores.
+LANES := $(shell expr '(' $$(nproc) '*' 3 + 1 ')' / 2)
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,7 +42,7 @@ types: setup-test
 	@node_modules/.bin/pyright
 
 pytest: setup-test
-	@$(PY) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -q --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 generate: setup-test ## Make the message modules of OCPP and ISO 15118 and the client's operations anew
 	@$(PY) tools/generate_ocpp.py
