@@ -20,8 +20,8 @@ from .picture import SitePicture
 class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     """A limit, and who set it. `from_ms` and `until_ms`: None for one that always counts.
 
-    `kind`: where it stands or comes from: `file` a limit of the configuration (fuses, contracts), `schedule`, `window` a
-    demand window, `tariff`, `surplus`, `order` by Modbus or MQTT, `source` somebody outside who is named in the
+    `kind`: where it stands or comes from: `file` a limit of the configuration (fuses, contracts), `schedule`, `window`
+    a demand window, `tariff`, `surplus`, `order` by Modbus or MQTT, `source` somebody outside who is named in the
     configuration, `telecontrol` of a grid operator, `lost` in place of one who fell silent, `other`.
     """
 
@@ -120,7 +120,7 @@ class NotKnown(LookupError):
 
 
 class Controller(Protocol):
-    """One site. Methods raise NotKnown, and ConnectionError where the site is at the other end of a link that is down."""
+    """One site. Methods raise NotKnown, and ConnectionError where the site is far away and cannot be reached."""
 
     @property
     def id(self) -> str: ...
