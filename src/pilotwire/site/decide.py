@@ -29,6 +29,8 @@ from pilotwire.domain.energy import (
     quality,
 )
 from pilotwire.domain.energy.scale import infeed
+from pilotwire.domain.seen import Code as Code
+from pilotwire.domain.seen import Mark as Mark
 
 from .compiled import Site
 from .inputs import DeviceInput, EvseInput, Heard, TickInputs
@@ -37,29 +39,8 @@ from .ports import EvseStatus, trusted
 from .steered import commands as orders
 from .steered import measured
 
-Code = Literal[
-    "offline",
-    "unanswered",
-    "unknown",
-    "unverified",
-    "meter_lost",
-    "meter_suspect",
-    "source_lost",
-    "out_of_service",
-    "safe_state",
-]
-
-
 TOGETHER_MS = 1_500
 """Readings of a meter and of chargers no further apart show the same moment."""
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """Something that is not as it should be; it is there as long as it is so."""
-
-    where: str
-    code: Code
-    words: str
 
 
 class SetPoint(msgspec.Struct, frozen=True):

@@ -11,95 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-import msgspec
-
 from pilotwire.domain.energy import Limit, Node
+from pilotwire.domain.seen import DeviceKind as DeviceKind
+from pilotwire.domain.seen import DevicePicture as DevicePicture
+from pilotwire.domain.seen import EvsePicture as EvsePicture
+from pilotwire.domain.seen import Flows as Flows
+from pilotwire.domain.seen import LimitPicture as LimitPicture
+from pilotwire.domain.seen import NodePicture as NodePicture
+from pilotwire.domain.seen import SitePicture as SitePicture
 
 from .compiled import Site
-from .decide import Decision, Mark, SetPoint
+from .decide import Decision, SetPoint
 from .inputs import DeviceInput, EvseInput, TickInputs
-from .ports import EvseStatus, PilotState, Points, shown
-
-DeviceKind = Literal["meter", "inverter", "battery", "load", "contacts"]
-
-
-class LimitPicture(msgspec.Struct, frozen=True):
-    """The lowest limit in force of one figure, and who says so. `what` is L1, L2, L3 (mA) or power (mW)."""
-
-    what: Literal["L1", "L2", "L3", "power"]
-    value: int
-    source: str
-
-
-class NodePicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in the tree; the figures are of its meter, where it has one."""
-
-    id: str
-    kind: str
-    parent: str | None
-    metered: bool
-    online: bool
-    phases_ma: tuple[int | None, int | None, int | None]
-    power_mw: int | None
-    limits: tuple[LimitPicture, ...]
-
-
-class EvsePicture(msgspec.Struct, frozen=True, kw_only=True):
-    """An EVSE, what it gives, what it may give, and why not more."""
-
-    id: str
-    node: str
-    online: bool
-    pilot: PilotState | None
-    charging: bool
-    power_mw: int | None
-    phases_ma: tuple[int | None, int | None, int | None]
-    unit: Literal["mA", "mW"]
-    set_point: int
-    target: int
-    confirmed: int | None
-    """What the charger itself says that it offers."""
-    code: str
-    reason: str
-    session: str
-    session_wh: int | None
-    energy_wh: int | None
-    soc: int | None
-    departure_ms: int | None
-    fault: str
-
-
-class DevicePicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A meter, inverter, battery, load or set of contacts: its points that are not bad, by name."""
-
-    id: str
-    kind: DeviceKind
-    online: bool
-    points: Mapping[str, int]
-
-
-class Flows(msgspec.Struct, frozen=True, kw_only=True):
-    """Power in mW. `building` is what is left: grid less cars, battery and PV (which is negative)."""
-
-    grid: int | None = None
-    pv: int | None = None
-    battery: int | None = None
-    cars: int | None = None
-    building: int | None = None
-
-
-class SitePicture(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. `at_ms` is UTC."""
-
-    site: str
-    seq: int
-    at_ms: int
-    flows: Flows
-    nodes: tuple[NodePicture, ...]
-    evses: tuple[EvsePicture, ...]
-    devices: tuple[DevicePicture, ...]
-    marks: tuple[Mark, ...]
-    """What is not as it should be."""
+from .ports import EvseStatus, Points, shown
 
 
 def picture(

@@ -13,11 +13,10 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from pilotwire.domain.seen import PilotState as PilotState
+
 Quality = Literal["good", "suspect", "bad"]
 """`suspect`: implausible, not used to raise anything. `bad`: not a value at all (a sentinel, NaN, a failed read)."""
-
-PilotState = Literal["A", "B", "C", "D", "E", "F"]
-"""IEC 61851-1: A no vehicle, B connected, C and D charging, E no power, F not available."""
 
 
 class Value(msgspec.Struct, frozen=True):
