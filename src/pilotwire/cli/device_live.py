@@ -17,7 +17,8 @@ from pilotwire.site.devices.driver import DeviceDriver, Pace, client_config
 from pilotwire.site.devices.layout import Reading
 from pilotwire.site.devices.load import find_device, load_library
 from pilotwire.site.devices.plausibility import Finding, plausibility
-from pilotwire.site.devices.scan import Unit, scan_unit
+from pilotwire.site.devices.probe import alike, probe, usual_units
+from pilotwire.site.devices.scan import Unit
 from pilotwire.site.devices.schema import DeviceFile
 from pilotwire.site.devices.simulator import Simulator, endpoint_of
 from pilotwire.site.ports import Told
@@ -221,38 +222,25 @@ async def _tell(driver: DeviceDriver, name: str, value: int) -> Told:
 async def scan(chosen: argparse.Namespace) -> int:
     address = endpoint(chosen.endpoint, None, chosen.baud, chosen.parity)
     library = load_library()
-    serial = address.startswith("rtu")
-    units = chosen.units
-    if units is None:
-        named = sorted({device.modbus.unit for device in library.values()})
-        units = list(range(1, 33)) if serial else list(dict.fromkeys([*range(1, 11), *named]))
-    config = client_config([next(iter(library.values()))], "tcp")
-    config = msgspec.structs.replace(config, answer_ms=chosen.timeout, give_up=0, rest_after=0)
-    link = open_link(address, config)
+    units = chosen.units or usual_units(library, address.startswith("rtu"))
     found: list[Unit] = []
+    shows = not chosen.json and sys.stderr.isatty()
     try:
-        try:
-            async with asyncio.timeout(_ANSWER_S):
-                while not link.online:  # noqa: ASYNC110 - a link has no event for it
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            raise ConfigError(f"{address}: {link.trouble or 'no connection'}") from None
-        for at, number in enumerate(units):
-            if not chosen.json and sys.stderr.isatty():
-                print(f"\r{address}: unit {number} ({at + 1} of {len(units)}) ", end="", file=sys.stderr, flush=True)
-            unit = await scan_unit(link, number, library, timeout_ms=chosen.timeout + 100)
+        if shows:
+            print(f"\r{address}: {len(units)} units ", end="", file=sys.stderr, flush=True)
+        async for number, unit in probe(address, units, library, timeout_ms=chosen.timeout):
+            if shows:
+                at = units.index(number) + 1
+                print(f"\r{address}: unit {number} ({at} of {len(units)}) ", end="", file=sys.stderr, flush=True)
             if unit is not None:
                 found.append(unit)
                 _print_unit(unit, library, chosen)
-            elif not link.online:
-                raise ConfigError(f"{address}: the connection was lost: {link.trouble}")
     finally:
-        link.close()
-        if not chosen.json and sys.stderr.isatty():
+        if shows:
             print("\r\033[K", end="", file=sys.stderr)
     if not found and not chosen.json:
         print(f"nobody answers at {address} as any of {len(units)} units", file=sys.stderr)
-    elif len(found) > 3 and len({(unit.serial, tuple(unit.guesses), str(unit.identification)) for unit in found}) == 1:
+    elif alike(found):
         print("All units answer alike: the device does not look at the unit, there is only one.", file=sys.stderr)
     return 0 if found else 1
 
