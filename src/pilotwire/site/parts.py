@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,8 +15,10 @@ from pilotwire.transport.modbus.carriers import EndpointDialer, SerialEndpoint, 
 from pilotwire.transport.modbus.link import Link
 
 from . import outside
+from .addresses import address
 from .compiled import evse as evse_of
-from .compiled import outlet
+from .compiled import findings as meant
+from .compiled import outlet, steering_config
 from .config import EvseEntry, SiteConfig
 from .devices.driver import DeviceDriver, client_config
 from .devices.evse import ModbusEvse
@@ -26,6 +29,7 @@ from .ocpp.controller import LocalController
 from .ocpp.evse import ManagedStation, OcppEvse
 from .ocpp.live import LiveController
 from .ports import Abilities, Device, EvseDriver, EvseStatus, Told
+from .telecontrol.filed import telecontrol_findings
 from .typed import Finding
 
 
@@ -139,8 +143,9 @@ class Built:
                 failsafe_s=max(max(watchdogs, default=60_000) // 1_000, 1),
             ),
             folder / "ocpp.db",
+            prepare=prepare,
         )
-        prepare(made.controller)
+        made.make_ready()  # the loop wants the drivers before anybody is let in
         return made
 
     @property
@@ -228,7 +233,23 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
             continue
         if each.has_failsafe:
             found += [Finding(f"evses[{each.id}]", text) for text in _fallback(config, each, files[charger.file])]
-    return [*found, *outside.findings(config, folder)]
+    return [*found, *outside.findings(config, folder), *_telecontrol(config, files)]
+
+
+def _telecontrol(config: SiteConfig, files: Mapping[str, DeviceFile]) -> list[Finding]:
+    if config.telecontrol is None:
+        return []
+    listens: dict[tuple[str, int], str] = {}
+    for number, server in enumerate(config.modbus_servers, 1):
+        with suppress(ConfigError):  # it is said where it stands
+            listens[address(server.listen)] = f"modbus_servers[{number}]"
+    return telecontrol_findings(
+        config.telecontrol,
+        {each.id: files[each.file].points.keys() for each in config.devices},
+        {node.id for node in config.nodes},
+        None if any(each.severity == "error" for each in meant(config)) else steering_config(config),
+        listens,
+    )
 
 
 def _fallback(config: SiteConfig, entry: EvseEntry, device: DeviceFile) -> Iterator[str]:

@@ -96,6 +96,15 @@ class LiveController:
             lambda upstream, seat: UpstreamDialer(upstream, seat, upstream_ssl, compress=compress),
         )
         self._prepare = prepare
+        self._ready = False
+
+    def make_ready(self) -> LocalController:
+        """Take up what a restart left and prepare, unless that is done: for who needs the seats before we listen."""
+        if not self._ready:
+            self._ready = True
+            self.controller.start()
+            self._prepare(self.controller)
+        return self.controller
 
     async def start(
         self,
@@ -106,8 +115,7 @@ class LiveController:
         limits: EdgeLimits | None = None,
     ) -> None:
         """Listen. Raises OSError when the address cannot be bound."""
-        self.controller.start()
-        self._prepare(self.controller)
+        self.make_ready()
         await self.server.start(host, port, self.controller, ssl=ssl, limits=limits)
 
     @property
