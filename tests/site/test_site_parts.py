@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.site.site_kit import TEXT
+
 from pilotwire.site.config import read
 from pilotwire.site.parts import Built, findings
 from pilotwire.transport.runtime import SteadyScheduler
-from tests.site.site_kit import TEXT
 
 SITE = (
     TEXT.replace("file: none", "file: eastron-sdm630").replace("endpoint: none", "endpoint: 'tcp://127.0.0.1:9'")
