@@ -122,13 +122,14 @@ def _demo(chosen: argparse.Namespace) -> int:
     from tempfile import TemporaryDirectory
 
     from pilotwire.site.config import read
-    from pilotwire.site.demo import TEXT, Demo
+    from pilotwire.site.demo import TEXT, Demo, Operator
 
     config, _ = read(TEXT)
     assert config is not None
     with TemporaryDirectory(prefix="pilotwire-site-") as folder:
         data = chosen.data / config.site.id if chosen.data else Path(folder)
-        return _go(chosen, config, TEXT, data, lambda scheduler: Demo(config, scheduler, chosen.seed))
+        make = lambda scheduler: Demo(config, scheduler, chosen.seed)  # noqa: E731 - its type is that of `_go`
+        return _go(chosen, config, TEXT, data, make, [Operator(seed=chosen.seed)])
 
 
 def _go(
