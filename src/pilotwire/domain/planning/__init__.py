@@ -4,12 +4,17 @@
     made = plan(problem, previous)          # heavy: beside the loop, in a thread or a process
     targets(made, topology, utc_ms, {...})  # light: each tick
 
+What nobody has said yet is learned from the past: `expected` (arrivals, for `Problem.expected`) and `learned` and
+`corrected` (loads, for `Problem.loads`).
+
 HiGHS (`highspy`) and NumPy are loaded by the first plan, not by this import.
 """
 
+from .arrivals import Visit, expected
 from .courses import courses
+from .forecast import Sample, corrected, learned
 from .horizon import Horizon, local_hours
-from .model import Battery, Load, Need, Options, Prices, Problem, Window
+from .model import Battery, Expected, Load, Need, Options, Prices, Problem, Window
 from .planner import plan
 from .reference import Target, battery_mw, step_at, targets
 from .result import BatteryPlan, CarPlan, Plan, Shortfall, WindowPlan
@@ -18,6 +23,7 @@ __all__ = [
     "Battery",
     "BatteryPlan",
     "CarPlan",
+    "Expected",
     "Horizon",
     "Load",
     "Need",
@@ -25,12 +31,17 @@ __all__ = [
     "Plan",
     "Prices",
     "Problem",
+    "Sample",
     "Shortfall",
     "Target",
+    "Visit",
     "Window",
     "WindowPlan",
     "battery_mw",
+    "corrected",
     "courses",
+    "expected",
+    "learned",
     "local_hours",
     "plan",
     "step_at",

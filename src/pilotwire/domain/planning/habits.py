@@ -47,7 +47,7 @@ class Habits(msgspec.Struct, frozen=True):
     visits: tuple[Visit, ...] = ()
 
 
-class Expected(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True):
     """A car that is likely to come: `days` of `of` days of the kind it did. Energy is what it took, times that."""
 
     evse: str
@@ -99,7 +99,7 @@ def energy(visits: Sequence[Visit]) -> int | None:
 
 def arrivals(
     habits: Habits, evses: Iterable[str], taken_until: Mapping[str, int], now_ms: int, until_ms: int, zone: tzinfo
-) -> tuple[Expected, ...]:
+) -> tuple[Arrival, ...]:
     """Cars that are likely to come to these EVSEs until then. `taken_until`: when those that are there now leave."""
     since = habits.since_ms
     if since is None:
@@ -111,7 +111,7 @@ def arrivals(
     by_evse: dict[str, list[Visit]] = {}
     for visit in habits.visits:
         by_evse.setdefault(visit.evse, []).append(visit)
-    found: list[Expected] = []
+    found: list[Arrival] = []
     for evse in sorted(set(evses)):
         free_ms = taken_until.get(evse, now_ms)
         for day in ahead:
@@ -126,7 +126,7 @@ def arrivals(
     return tuple(found)
 
 
-def _of_day(visits: Sequence[Visit], day: date, watched: Sequence[date], zone: tzinfo) -> list[Expected]:
+def _of_day(visits: Sequence[Visit], day: date, watched: Sequence[date], zone: tzinfo) -> list[Arrival]:
     """Of one EVSE: what days of this kind have in common. Of this weekday where there are enough, else of its like."""
     for days in (
         {each for each in watched if each.weekday() == day.weekday()},
@@ -139,7 +139,7 @@ def _of_day(visits: Sequence[Visit], day: date, watched: Sequence[date], zone: t
     timed = sorted(
         (_minute(each.arrived_ms, zone), each) for each in visits if local(each.arrived_ms, zone).date() in days
     )
-    found: list[Expected] = []
+    found: list[Arrival] = []
     while timed:
         # The habit with the most days comes first; the rest is looked at again without it.
         groups = [[each for each in timed if 0 <= (each[0] - start[0]) * 60_000 <= NEAR_MS] for start in timed]
@@ -152,7 +152,7 @@ def _of_day(visits: Sequence[Visit], day: date, watched: Sequence[date], zone: t
         takes = _quantile(sorted(each.energy_wh for _, each in best), 500)
         arrival = _instant(day, minute, zone)
         found.append(
-            Expected(best[0][1].evse, arrival, arrival + stay, takes * count // len(days), count, len(days))
+            Arrival(best[0][1].evse, arrival, arrival + stay, takes * count // len(days), count, len(days))
         )  # fmt: skip
         timed = [each for each in timed if each not in best]
     return sorted(found, key=lambda each: each.arrival_ms)

@@ -1,4 +1,4 @@
-"""What a plan is made of: needs, forecasts, batteries, prices, demand windows. Everything is an integer.
+"""What a plan is made of: needs, what is expected, forecasts, batteries, prices, demand windows. All of it integers.
 
 Forecasts and prices are by step, see `horizon`; one that is shorter than the plan goes on with its last value, an empty
 one is 0. Import is positive: what a load takes, what a battery charges; PV is negative. Money is in millionths of the
@@ -35,6 +35,22 @@ class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: int = 0
     worth_micro: int | None = None
     pool: str | None = None
+
+
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Charging that is likely though its car is not there yet: see `arrivals`, which learns it from days gone by.
+
+    `energy_wh` at outlets below `node`, between `arrival_ms` and `departure_ms`, at no more than `power_mw` from the
+    grid, evenly on three phases. It may be a part of a car, or a part of many: the plan keeps room for it, so that who
+    is there now is charged before others come, and says nothing about it. `worth_micro` as in `Need`.
+    """
+
+    node: str
+    energy_wh: int
+    arrival_ms: int
+    departure_ms: int
+    power_mw: int
+    worth_micro: int | None = None
 
 
 class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,3 +151,4 @@ class Problem(msgspec.Struct, frozen=True):
     pools_mw: Mapping[str, tuple[int, ...]] = _NO_POOLS
     feed_in_mw: int | None = None
     options: Options = Options()
+    expected: tuple[Expected, ...] = ()

@@ -15,7 +15,7 @@ from .matrix import Matrix, build, hours, weight_of, windows_of
 from .model import Problem
 from .repair import Room, pattern, shares_of, whole, wider
 from .result import BatteryPlan, CarPlan, Plan, Shortfall, WindowPlan
-from .rows import Car, Rows, battery_rows, side_loads
+from .rows import Car, Rows, battery_rows, coming, side_loads
 from .solve import Solver, Unsolved, solve_exclusive
 
 _STEPS = 1_000
@@ -35,12 +35,13 @@ def plan(problem: Problem, previous: Plan | None = None) -> Plan:
     _check(problem)
     horizon = Horizon(problem.now_ms, problem.options.step_ms, problem.options.steps)
     cars = [Car(need, problem.topology, horizon) for need in problem.needs]
+    cars += [coming(each, problem.topology, horizon) for each in problem.expected]
     rows = Rows(problem, horizon)
     matrix = build(problem, horizon, rows, cars, _before(problem, horizon, cars, previous))
     try:
         return _optimal(problem, horizon, rows, cars, matrix)
     except Unsolved as error:
-        return _fallback(problem, horizon, rows, cars, str(error))
+        return _fallback(problem, horizon, rows, cars[: len(problem.needs)], str(error))
 
 
 def _optimal(problem: Problem, horizon: Horizon, rows: Rows, cars: list[Car], matrix: Matrix) -> Plan:
@@ -70,7 +71,7 @@ def _optimal(problem: Problem, horizon: Horizon, rows: Rows, cars: list[Car], ma
         problem, horizon, cars, shares, on, Room(problem, rows, cars, _stored(problem, horizon, matrix, values))
     )
     found: list[CarPlan] = []
-    for number, car in enumerate(cars):
+    for number, car in enumerate(cars[: len(problem.needs)]):
         why = out_of_time(horizon, car)
         if why is None:
             why = prices.shortfall(number, car, first)
@@ -314,14 +315,19 @@ def _check(problem: Problem) -> None:
         if any(since < end and begin < until for begin, end in times.get(need.evse, ())):
             raise LocalError(f"two needs of EVSE {need.evse} at one time: only one car can be there")
         times.setdefault(need.evse, []).append((since, until))
-    for what, node in [(f"load {load.id}", load.node) for load in problem.loads] + [
-        (f"battery {battery.id}", battery.node) for battery in problem.batteries
+    for what, node in [
+        *((f"load {load.id}", load.node) for load in problem.loads),
+        *((f"battery {battery.id}", battery.node) for battery in problem.batteries),
+        *(("what is expected", expected.node) for expected in problem.expected),
     ]:
         if node not in topology.places:
             raise LocalError(f"{what} is at {node}, which is not in the tree")
     for battery in problem.batteries:
         if battery.level_wh < 0 or battery.capacity_wh < 0 or not 0 < battery.efficiency <= 1000:
             raise LocalError(f"battery {battery.id}: level and capacity cannot be negative, efficiency is 1 to 1000")
+    for expected in problem.expected:
+        if expected.power_mw < 0 or expected.energy_wh < 0:
+            raise LocalError(f"what is expected at {expected.node}: energy and power cannot be negative")
     for window in problem.windows:
         if window.minutes < 1 or window.peak_micro < 0 or window.excess_micro < 0 or window.so_far_wh < 0:
             raise LocalError(f"a window of {window.minutes} minutes: lengths, prices and energy cannot be negative")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pilotwire.domain.energy import Limit, Topology
+from pilotwire.domain.energy import Evse, Limit, Topology
 from pilotwire.domain.energy.topology import PAIRS, POWER, ROWS, WHAT, Terms
 
 from .horizon import Horizon, at
-from .model import Battery, Need, Problem
+from .model import Battery, Expected, Need, Problem
 
 
 class Car:
@@ -14,8 +14,8 @@ class Car:
 
     __slots__ = ("evse", "infeed_high", "infeed_low", "need", "outlet_mw", "power_mw", "presence", "terms")
 
-    def __init__(self, need: Need, topology: Topology, horizon: Horizon) -> None:
-        evse = topology.evses[need.evse]
+    def __init__(self, need: Need, topology: Topology, horizon: Horizon, evse: Evse | None = None) -> None:
+        evse = topology.evses[need.evse] if evse is None else evse
         self.need, self.evse = need, evse
         self.terms: Terms = topology.terms(evse, need.phases)
         count = topology.count(evse, need.phases)
@@ -50,6 +50,17 @@ class Car:
         if self.evse.current == "AC" or not infeed_ma:
             return infeed_ma
         return infeed_ma * 3 * voltage_mv * self.evse.efficiency // 1_000_000
+
+
+def coming(expected: Expected, topology: Topology, horizon: Horizon) -> Car:
+    """What is expected as if it were one car on three phases that can take any current from 0 on."""
+    high = expected.power_mw * 1_000 // (3 * topology.tree.voltage_mv)
+    evse = Evse(id=f"expected at {expected.node}", node=expected.node, minimum=0, maximum=high)
+    need = Need(
+        evse=evse.id, energy_wh=expected.energy_wh, departure_ms=expected.departure_ms,
+        arrival_ms=expected.arrival_ms, worth_micro=expected.worth_micro,
+    )  # fmt: skip
+    return Car(need, topology, horizon, evse)
 
 
 def battery_rows(topology: Topology, battery: Battery) -> list[tuple[int, bool]]:
