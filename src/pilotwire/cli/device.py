@@ -16,8 +16,10 @@ from pilotwire.core.errors import ConfigError
 if TYPE_CHECKING:
     from pilotwire.site.devices.schema import Command, DeviceFile, Point
 
-KINDS = ("charger", "meter", "inverter", "battery")
-_PLURALS = {"charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries"}
+_PLURALS = {
+    "charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries", "contacts": "contacts",
+}  # fmt: skip
+KINDS = tuple(_PLURALS)
 
 EXAMPLES = """examples:
   pilotwire device list --kind charger            what we know how to speak to

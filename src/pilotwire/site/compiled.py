@@ -116,6 +116,11 @@ def overloads(config: SiteConfig) -> tuple[Overload, ...]:
     return check(_tree(config, proof=True))
 
 
+def steering_config(config: SiteConfig) -> steering.Config:
+    """What is steered, in base units. Raises ValueError for a time of the day that is none."""
+    return _steering(config)
+
+
 def _compile(config: SiteConfig) -> Site:
     safe = config.failsafe
     policy = Policy(
@@ -187,7 +192,12 @@ def outlet(config: SiteConfig, entry: EvseEntry) -> Outlet:
 
 def _steers(config: SiteConfig) -> bool:
     """Orders of others go the way of contracts and prices, so who takes them is steered."""
-    return config.steering is not None or bool(config.modbus_servers) or config.mqtt is not None
+    return (
+        config.steering is not None
+        or bool(config.modbus_servers)
+        or config.mqtt is not None
+        or config.telecontrol is not None
+    )
 
 
 def _steering(config: SiteConfig) -> steering.Config:

@@ -23,21 +23,15 @@ from pilotwire.domain.steering import Mode
 
 from .mirror import mirror
 from .ocpp.config import KnownStation, Upstream
+from .sections import Id, NotNegative, Positive, Section
+from .telecontrol.entries import TelecontrolSection
 from .typed import Finding, typed
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
-"""Letters, digits and `_.:-`: it stands in file names, topics and addresses."""
-Positive = Annotated[Decimal, msgspec.Meta(extra={"above": 0})]
-NotNegative = Annotated[Decimal, msgspec.Meta(extra={"least": 0})]
 Phases = tuple[NotNegative, NotNegative, NotNegative] | NotNegative
 """One figure for all three phases, or three."""
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class About(_Section, frozen=True):
+class About(Section, frozen=True):
     id: Id
     name: str = ""
     time_zone: str = "UTC"
@@ -46,7 +40,7 @@ class About(_Section, frozen=True):
     """From phase to neutral."""
 
 
-class LimitEntry(_Section, frozen=True):
+class LimitEntry(Section, frozen=True):
     source: str
     """Who says so, in a word or two: it stands in the reasons."""
     current_a: Phases | None = None
@@ -57,7 +51,7 @@ class LimitEntry(_Section, frozen=True):
     """RFC 3339 with an offset; in force from `from` until before `until`."""
 
 
-class NodeEntry(_Section, frozen=True):
+class NodeEntry(Section, frozen=True):
     id: Id
     kind: Kind
     parent: Id | None = None
@@ -71,12 +65,12 @@ class NodeEntry(_Section, frozen=True):
     not believed beyond that."""
 
 
-class TenantEntry(_Section, frozen=True):
+class TenantEntry(Section, frozen=True):
     id: Id
     limits: tuple[LimitEntry, ...]
 
 
-class ChargerEntry(_Section, frozen=True):
+class ChargerEntry(Section, frozen=True):
     """How an EVSE is reached: a device file with its endpoint, or an OCPP station that connects to us."""
 
     file: str | None = None
@@ -87,7 +81,7 @@ class ChargerEntry(_Section, frozen=True):
     """Identity of the station."""
 
 
-class EvseEntry(_Section, frozen=True):
+class EvseEntry(Section, frozen=True):
     id: Id
     node: Id
     charger: ChargerEntry
@@ -122,7 +116,7 @@ class EvseEntry(_Section, frozen=True):
     """false: it is switched off or not there. Nothing is kept free for it, and it is told nothing but 0."""
 
 
-class DeviceEntry(_Section, frozen=True):
+class DeviceEntry(Section, frozen=True):
     id: Id
     kind: Literal["meter", "inverter", "battery", "load", "contacts"]
     file: str
@@ -130,7 +124,7 @@ class DeviceEntry(_Section, frozen=True):
     unit: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
 
 
-class SourceEntry(_Section, frozen=True):
+class SourceEntry(Section, frozen=True):
     """Somebody outside who sets limits: a cloud, a broker, an EMS, a grid operator's box."""
 
     id: Id
@@ -141,7 +135,7 @@ class SourceEntry(_Section, frozen=True):
     """What counts while it is lost; nothing: its last limit just ends."""
 
 
-class FailsafeEntry(_Section, frozen=True):
+class FailsafeEntry(Section, frozen=True):
     """What happens when somebody falls silent."""
 
     current_a: NotNegative = Decimal(6)
@@ -156,13 +150,13 @@ class FailsafeEntry(_Section, frozen=True):
     """A meter that says the very same for this long, to the last digit, is not believed."""
 
 
-class PolicyEntry(_Section, frozen=True):
+class PolicyEntry(Section, frozen=True):
     order: Order = "equal"
     rotate_s: Positive = Decimal(900)
     hold_s: NotNegative = Decimal(120)
 
 
-class LogEntry(_Section, frozen=True):
+class LogEntry(Section, frozen=True):
     """The record of all decisions."""
 
     megabytes: Annotated[int, msgspec.Meta(ge=1)] = 200
@@ -170,7 +164,7 @@ class LogEntry(_Section, frozen=True):
     """How much is lost at most when the power goes; less wears small boxes' memory out."""
 
 
-class OcppEntry(_Section, frozen=True):
+class OcppEntry(Section, frozen=True):
     """The local controller: stations connect to us, we to their central systems in their names."""
 
     listen: str = "127.0.0.1:9000"
@@ -179,7 +173,7 @@ class OcppEntry(_Section, frozen=True):
     stations: tuple[KnownStation, ...] = ()
 
 
-class MapEntry(_Section, frozen=True):
+class MapEntry(Section, frozen=True):
     """One Modbus map at a server."""
 
     map: str
@@ -203,7 +197,7 @@ class MapEntry(_Section, frozen=True):
     """What a product's outlet, or a group, may take once an order has expired; left out: as it is delivered."""
 
 
-class ModbusServerEntry(_Section, frozen=True):
+class ModbusServerEntry(Section, frozen=True):
     """A Modbus TCP server by which others read the site, and give orders where they may."""
 
     listen: str = "127.0.0.1:502"
@@ -216,7 +210,7 @@ class ModbusServerEntry(_Section, frozen=True):
     maps: tuple[MapEntry, ...] = (MapEntry(map="own"),)
 
 
-class SparkplugEntry(_Section, frozen=True):
+class SparkplugEntry(Section, frozen=True):
     """The site as an edge node of Sparkplug B."""
 
     group: str
@@ -226,7 +220,7 @@ class SparkplugEntry(_Section, frozen=True):
     """The primary host application: nothing is said while it is away."""
 
 
-class MqttEntry(_Section, frozen=True):
+class MqttEntry(Section, frozen=True):
     """A broker that hears the site, and brings orders."""
 
     url: str
@@ -253,7 +247,7 @@ else:
 inverters, feed_in, loads, steuve."""
 
 
-class SiteConfig(_Section, frozen=True):
+class SiteConfig(Section, frozen=True):
     """The whole file."""
 
     site: About
@@ -269,6 +263,7 @@ class SiteConfig(_Section, frozen=True):
     steering: SteeringEntry | None = None
     modbus_servers: tuple[ModbusServerEntry, ...] = ()
     mqtt: MqttEntry | None = None
+    telecontrol: TelecontrolSection | None = None
 
 
 def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:

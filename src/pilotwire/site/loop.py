@@ -98,6 +98,8 @@ class Loop:
         """The planner sets this when it has one; the loop never waits for it."""
         self.safe_state = ""
         """Why the last tick commanded the safe state; "" when all is well."""
+        self.watchers: list[Callable[[TickInputs, Decision], None]] = []
+        """Parts that are told of each decision, once everybody has been told his set-point; they must be quick."""
         known = {driver.id: driver for driver in evses}
         unknown = sorted(set(known) - set(site.outlets))
         if unknown:
@@ -262,12 +264,11 @@ class Loop:
             self._command(command)
 
     def _show(self, inputs: TickInputs, decision: Decision) -> None:
-        if self._on_decision is None:
-            return
-        try:
-            self._on_decision(inputs, decision)
-        except Exception:  # whoever watches must not stop what he watches
-            self._report(f"whoever is shown the decisions failed: {traceback.format_exc()}")
+        for watcher in (*self.watchers, *(() if self._on_decision is None else (self._on_decision,))):
+            try:
+                watcher(inputs, decision)
+            except Exception:  # whoever watches must not stop what he watches
+                self._report(f"whoever is shown the decisions failed: {traceback.format_exc()}")
 
     def _command(self, command: Command) -> None:
         """On change, and each 10 s, for most inverters and batteries forget what nobody repeats."""

@@ -26,6 +26,7 @@ from pilotwire.transport.modbus.guard import Audit
 from pilotwire.transport.mqtt import Message, MqttConfig, MqttLink, parse_url
 from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 
+from .addresses import address
 from .config import MapEntry, ModbusServerEntry, MqttEntry, SiteConfig
 from .facades.figures import SiteStatus
 from .facades.group import GroupConfig
@@ -355,14 +356,6 @@ def _map(entry: MapEntry, root: str) -> MapConfig:
         ),
         group=GroupConfig(node=node, maximum_ma=most, validity_s=entry.validity_s, safe_ma=safe),
     )  # fmt: skip
-
-
-def address(listen: str) -> tuple[str, int]:
-    """HOST:PORT. Raises ConfigError."""
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65_535:
-        raise ConfigError(f"{listen!r} is no HOST:PORT; e.g. 127.0.0.1:502, or 0.0.0.0:502 for all networks")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - asked for
 
 
 def link_config(entry: MqttEntry, client: str, folder: Path) -> MqttConfig:

@@ -166,5 +166,7 @@ POINTS: Mapping[str, str] = {
     # what they are told
     "setpoint_mw": "mW", "power_limit_mw": "mW", "power_limit_permille": "0.1 %", "limit_enable": "0 or 1",
     "revert_ms": "ms", "soc_reserve_permille": "0.1 %", "mode": "device's own", "feed_in_limit_mw": "mW",
+    # modules of digital inputs
+    **{f"input_{number}": "0 or 1" for number in range(1, 17)},
 }  # fmt: skip
 """The names that device files, drivers, facades and the loop have in common, with their unit."""

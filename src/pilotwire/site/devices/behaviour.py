@@ -324,10 +324,30 @@ class BatteryBehaviour:
         }
 
 
+class ContactsBehaviour:
+    """A module of digital inputs; set `closed` to change them."""
+
+    def __init__(self, device: DeviceFile) -> None:
+        self.closed: set[int] = set()
+        """By number."""
+        self._numbers = [int(name[6:]) for name in device.points if name.startswith("input_")]
+
+    def told(self, name: str, value: int, now: int) -> None:
+        """Inputs are told nothing."""
+
+    def asked(self, now: int) -> None:
+        """It does not mind."""
+
+    def step(self, now: int) -> Mapping[str, int | str]:
+        return {f"input_{number}": int(number in self.closed) for number in self._numbers}
+
+
 def behaviour_of(device: DeviceFile, now: int) -> Behaviour:
     """The behaviour of a device's kind."""
     if device.kind == "charger":
         return ChargerBehaviour(device, now)
     if device.kind == "inverter":
         return InverterBehaviour(device, now)
+    if device.kind == "contacts":
+        return ContactsBehaviour(device)
     return BatteryBehaviour(device, now) if device.kind == "battery" else MeterBehaviour(now)

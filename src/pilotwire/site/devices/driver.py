@@ -216,7 +216,7 @@ class DeviceDriver:
 
     def _rank(self) -> int:
         """A meter is what the loop waits for: it comes before the state of chargers."""
-        return READ if self.device.kind == "meter" else BACKGROUND
+        return READ if self.device.kind in ("meter", "contacts") else BACKGROUND
 
     def _patience(self) -> int:
         """A request waits for those before it: each takes the device's pause, and now and then a time-out."""

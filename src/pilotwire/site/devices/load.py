@@ -25,7 +25,9 @@ _SECTIONS: dict[str, type] = {
     "outlets": Outlets,
     "identify": Identify,
 }
-_FOLDERS = {"charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries"}
+_FOLDERS = {
+    "charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries", "contacts": "contacts",
+}  # fmt: skip
 
 
 class Fault(msgspec.Struct, frozen=True):

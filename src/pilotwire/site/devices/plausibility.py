@@ -59,10 +59,13 @@ RANGES: dict[str, tuple[int, int]] = {
     "discharge_limit_mw": (0, 10**10),
     "soc_reserve_permille": (0, 1000),
     "power_limit_permille": (0, 1000),
+    **{f"input_{number}": (0, 1) for number in range(1, 17)},
 }
 VOLTAGES = ((95_000, 140_000), (180_000, 290_000))
 """Between a phase and the neutral, in North America and in most of the rest of the world."""
-MOST_MA: dict[Kind, int] = {"charger": 100_000, "meter": 8_000_000, "inverter": 4_000_000, "battery": 4_000_000}
+MOST_MA: dict[Kind, int] = {
+    "charger": 100_000, "meter": 8_000_000, "inverter": 4_000_000, "battery": 4_000_000, "contacts": 0,
+}  # fmt: skip
 _SMALL_MW = 60_000
 """Below this a power is too small to be held against a current."""
 _LIVE_MA = 500

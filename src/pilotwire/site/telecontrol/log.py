@@ -36,10 +36,18 @@ COLUMNS = (
 
 
 class InterventionLog:
-    """The file. One process at a time. Also keeps what telecontrol has to know after a restart, see `remember`."""
+    """The file. One process writes. Also keeps what telecontrol has to know after a restart, see `remember`."""
 
-    def __init__(self, path: Path | str) -> None:
+    @classmethod
+    def reading(cls, path: Path) -> InterventionLog:
+        """Of a site that may be running, to read `records` alone. Raises sqlite3.Error."""
+        return cls(path, _read_only=True)
+
+    def __init__(self, path: Path | str, *, _read_only: bool = False) -> None:
         """Raises sqlite3.Error where it cannot be opened: a log that the law asks for is never put aside in silence."""
+        if _read_only:
+            self._db = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+            return
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")

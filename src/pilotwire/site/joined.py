@@ -1,0 +1,29 @@
+"""All that runs beside a site's loop, of one configuration: servers, a broker, telecontrol, and who wrote what.
+
+joined = Joined(config, folder_of_the_file, folder_of_the_data, report)
+await run_site(..., parts=joined.parts)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .config import SiteConfig
+from .outside import Outside
+from .run import Part
+from .telecontrol.part import TelecontrolPart
+
+
+class Joined:
+    """`parts` in the order in which they have to be started."""
+
+    def __init__(self, config: SiteConfig, paths: Path, data: Path, report: Callable[[str], None]) -> None:
+        """`paths`: what paths in the configuration begin at. `data`: the site's folder."""
+        self.outside = Outside(config, paths, report)
+        self.telecontrol: TelecontrolPart | None = None
+        self.parts: list[Part] = list(self.outside.parts)
+        if config.telecontrol is not None:
+            meters = {node.id: node.meter for node in config.nodes if node.meter is not None}
+            self.telecontrol = TelecontrolPart(config.telecontrol, meters, paths, data, report)
+            self.parts.append(self.telecontrol)
