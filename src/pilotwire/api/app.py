@@ -93,6 +93,9 @@ AREAS = (
 
 MAX_BODY = 1 << 20
 
+OF_A_BOX = (people, settings, audit)
+"""Those of a box at a site (`ApiConfig.box`), which has people, keys and an audit log, and no stations of its own."""
+
 
 class Api(Litestar):
     """Litestar behind the guard and the conventions, which also see what no route matches; the files of stations beside
@@ -144,19 +147,21 @@ def _openapi_config(version: str) -> OpenAPIConfig:
 
 
 @lru_cache(maxsize=4)
-def _routes(version: str, extra: tuple[ControllerRouterHandler, ...]) -> Api:
-    versioned = Router(path="/api/v1", route_handlers=[handler for area in AREAS for handler in area.HANDLERS])
+def _routes(version: str, box: bool, extra: tuple[ControllerRouterHandler, ...]) -> Api:
+    areas = OF_A_BOX if box else AREAS
+    versioned = Router(path="/api/v1", route_handlers=[handler for area in areas for handler in area.HANDLERS])
     return Api(version, [versioned, *operations.HANDLERS, *login.HANDLERS, *extra])
 
 
 def create_app(context: ApiContext, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
     """The API under `/api/v1`, the operations' addresses beside it, and `extra` handlers (the console's)."""
-    app = _routes(context.config.version, tuple(extra)).over(context)
+    box = bool(context.config.box)
+    app = _routes(context.config.version, box, tuple(extra)).over(context)
 
     async def large_fleet() -> None:
         if await warm_fleet(context, context.config.tenant):
             await hub_of(context, context.config.tenant).picture()
 
-    app.state["first"] = [large_fleet]
+    app.state["first"] = [] if box else [large_fleet]
     app.state["warm"] = [partial(openapi.schema_of, app)]
     return app

@@ -71,6 +71,9 @@ class ApiConfig:
     """Requests a second that one principal may make for long; 0: as many as it likes."""
     rate_burst: int = 0
     """How many it may make at once; 0: what it may make in four seconds."""
+    box: str = ""
+    """The id of the one site that this box runs: only what makes sense there is served (`OF_A_BOX` of `app`); empty: a
+    central system."""
     version: str = "0.1.0"
     tenant: str = DEFAULT_TENANT
     """The tenant of the lab and of the process key; users and keys bring their own."""

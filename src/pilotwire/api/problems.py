@@ -162,7 +162,7 @@ _KINDS = (
     N_("delivery"), N_("exclusion"), N_("group"), N_("job"), N_("login provider"), N_("login"), N_("mute"),
     N_("row of the audit log"), N_("rule"), N_("second factor"), N_("session"), N_("site"), N_("station"),
     N_("tenant"), N_("token"), N_("user"), N_("view"), N_("driver"), N_("webhook"), N_("subscription"),
-    N_("background"),
+    N_("background"), N_("site with a controller"),
 )  # fmt: skip
 """Kinds of things that may not be there."""
 
@@ -223,6 +223,11 @@ def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
             if isinstance(one, dict)
         ]
         in_body = any(isinstance(one, dict) and one.get("source") == "body" for one in listed)
+def not_on_a_box() -> str:
+    """What is said of all that a box at a site does not have."""
+    return _("This box runs one site; stations, sessions and cards are in the central system.")
+
+
         if not errors:
             return respond(problem("bad-json" if "JSON" in error.detail else "bad-parameter", error.detail))
         name = "bad-body" if in_body else "bad-parameter"
@@ -246,6 +251,8 @@ def _on_local(request: Request[Any, Any, Any], error: LocalError) -> Response[by
     log.error("request failed", exc_info=error)
     return respond(problem("broken"))
 
+    if status == 404 and request.app.state.context.config.box:
+        detail = f"{request.url.path[:200]}: {not_on_a_box()}"
 
 def _on_cursor(request: Request[Any, Any, Any], error: BadCursor) -> Response[bytes]:
     return respond(problem("bad-cursor", errors=[{"field": "cursor", "message": _("not a cursor of this list")}]))

@@ -48,9 +48,12 @@ class ApiServer:
         self._task: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None
 
-    async def start(self, host: str = "127.0.0.1", port: int = 8080) -> None:
-        """Listen. Raises ConfigError where the address cannot be had."""
-        listening = _bound(host, port)
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 8080, *, taken: socket.socket | None = None
+    ) -> None:  # fmt: skip
+        """Listen. Raises ConfigError where the address cannot be had. `taken`: it has been taken already, by a socket
+        that is closed with the server."""
+        listening = taken or _bound(host, port)
         if self._warm:
             try:
                 await self._make(self._app.state.get("first", ()))
@@ -102,6 +105,13 @@ class ApiServer:
         assert self._socket is not None, "not started"
         return int(self._socket.getsockname()[1])
 
+    async def ended(self) -> None:
+        """Waits until it serves no longer, by `stop` or because it has failed; raises what it has failed with."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+            if not self._task.cancelled():
+                self._task.result()
+
     async def stop(self) -> None:
         """End streams, let answers finish, close."""
         state: Any = self._app.state
@@ -114,8 +124,10 @@ class ApiServer:
         if self._server is None or self._task is None:
             return
         self._server.should_exit = True
-        await self._task
-        self._server = self._task = None
+        try:
+            await self._task
+        finally:
+            self._server = self._task = None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotwire.cli.options import default_data, parser, positive
+from pilotwire.cli.options import address, default_data, parser, positive
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def main(name: str, arguments: Sequence[str]) -> int:
         each.add_argument("--json", action="store_true", help="a line of JSON for each second")
         each.add_argument("--quiet", action="store_true", help="nothing but troubles")
         each.add_argument("--seconds", type=positive, help="end after so long")
+        each.add_argument("--http", type=address, metavar="HOST:PORT", help="console and API of this site (off)")
+        each.add_argument("--lab", action="store_true", help="no login for them; on loopback only")
     replay = commands.add_parser("replay", help="make each decision of a log again")
     replay.add_argument("folder", type=Path, help="the log's folder, or the --data folder above it")
     replay.add_argument("--at", metavar="TIME", help="the decision in force then, e.g. 2026-01-31T12:00:00+01:00")
@@ -145,6 +147,11 @@ def _go(
     import uvloop
 
     from pilotwire.site.run import run_site
+
+    if chosen.http:
+        from pilotwire.cli.box import box_of
+
+        parts = [*parts, box_of(config, folder, chosen.http, lab=chosen.lab, report=_report)]
 
     async def go() -> int:
         stop = asyncio.Event()

@@ -12,7 +12,7 @@ from litestar.static_files import create_static_files_router
 from pilotwire.api.app import create_app as create_api
 from pilotwire.api.context import ApiContext
 
-from .pages import HANDLERS
+from .pages import HANDLERS, OF_A_BOX
 from .pages.errors import unrouted
 from .view import STATIC, compile_templates, missing_libraries
 
@@ -30,8 +30,12 @@ def create_app(context: ApiContext) -> Litestar:
     """What `pilotwire run` serves over HTTP."""
     if missing := missing_libraries():
         log.warning("the console lacks %s: run python tools/build_frontend.py", ", ".join(missing))
-    app = create_api(context, extra=[*HANDLERS, _files()])
+    box = bool(context.config.box)
+    app = create_api(context, extra=[*(OF_A_BOX if box else HANDLERS), _files()])
     app.exception_handlers[HTTPException] = unrouted
+    if box:  # on a small machine templates are made when somebody looks
+        app.state.warm.clear()
+        return app
     app.state.first.append(partial(compile_templates, "overview/index.html"))
     app.state.warm.insert(0, compile_templates)
     return app

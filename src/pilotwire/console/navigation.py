@@ -37,8 +37,16 @@ PLACES = (
 )
 
 
-def places_of(principal: Principal | None) -> list[Place]:
+OF_A_BOX = (
+    Place("site", "/", N_("Site"), "pin", "", "o"),
+    *(place for place in PLACES if place.key in ("settings", "api")),
+)
+"""Those of a box at a site."""
+
+
+def places_of(principal: Principal | None, *, box: bool = False) -> list[Place]:
     """What this person may open."""
+    places = OF_A_BOX if box else PLACES
     if principal is None:
-        return [one for one in PLACES if not one.permission]
-    return [one for one in PLACES if not one.permission or principal.may(one.permission)]
+        return [one for one in places if not one.permission]
+    return [one for one in places if not one.permission or principal.may(one.permission)]

@@ -34,8 +34,8 @@ async def find(context: ApiContext, principal: Principal, text: str, page: str) 
     """What fits to `text`, for who has the address `page` before them: "DC-02", "restart dc-02"; "restart" alone is
     meant for the station whose page it is, or one of those that are online."""
     needle = text.casefold()
-    lines = _pages(principal, needle)
-    if not needle or not text.isprintable():
+    lines = _pages(principal, needle, box=bool(context.config.box))
+    if not needle or not text.isprintable() or context.config.box:
         return lines if text.isprintable() else []
     queries = Queries(context, principal)
     if principal.may("stations:read"):
@@ -46,10 +46,10 @@ async def find(context: ApiContext, principal: Principal, text: str, page: str) 
     return lines
 
 
-def _pages(principal: Principal, needle: str) -> list[Found]:
+def _pages(principal: Principal, needle: str, *, box: bool) -> list[Found]:
     return [
         Found(_("Pages"), _(place.text), place.path, place.icon, f"g {place.keys}")
-        for place in places_of(principal)
+        for place in places_of(principal, box=box)
         if needle in _(place.text).casefold() or needle in place.text.casefold()
     ]
 

@@ -30,6 +30,7 @@ from . import (
     alarms,
     alarms_notifications,
     alarms_rules,
+    box,
     care,
     certificates,
     checks,
@@ -109,16 +110,32 @@ _MODULES = (
 )  # fmt: skip
 
 
+_OF_A_BOX = (
+    shell,
+    login,
+    settings,
+    settings_audit,
+    settings_keys,
+    settings_sign_on,
+    settings_system,
+    reference,
+    box,
+)  # fmt: skip
+"""Those of a box at a site (`ApiConfig.box`)."""
+
+
 def _handlers() -> list[Any]:
     """Every page, telling Problems as pages.
 
     No Router of their own: the API has handlers at some of the same paths (POST /login).
     """
-    found = [handler for module in _MODULES for handler in module.HANDLERS]
+    found = [handler for module in (*_MODULES, box) for handler in module.HANDLERS]
     for handler in found:
         handler.exception_handlers = {**errors.HANDLERS, **(handler.exception_handlers or {})}
         handler.include_in_schema = False
     return found
 
 
-HANDLERS = _handlers()
+HANDLERS = [each for each in _handlers() if each not in box.HANDLERS]
+_ROLLS_OFF = (settings_system.kept, settings_system.save_kept)
+OF_A_BOX = [handler for module in _OF_A_BOX for handler in module.HANDLERS if handler not in _ROLLS_OFF]

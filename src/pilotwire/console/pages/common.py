@@ -19,6 +19,7 @@ from pilotwire.api.routes.common import PlainRequest, context_of, principal_of, 
 
 from ..navigation import places_of
 from ..view import missing_libraries, render
+from .settings_tabs import on_a_box
 
 __all__ = (
     "Crumb", "Level", "PlainRequest", "StationPath", "Text", "allowed", "context_of", "flash", "fragment", "is_piece",
@@ -61,13 +62,16 @@ def page(
     principal: Principal | None = request.scope.get("state", {}).get("principal")
     theme = request.cookies.get(THEME_COOKIE, "auto")
     said = _flashed(request)
+    config = context_of(request).config
+    if config.box and "tabs" in values:
+        values["tabs"] = on_a_box(values["tabs"])
     text = render(
         template,
         here=here,
         crumbs=crumbs,
         principal=principal,
-        places=places_of(principal),
-        config=context_of(request).config,
+        places=places_of(principal, box=bool(config.box)),
+        config=config,
         theme=theme if theme in THEMES else "auto",
         wall="wall" in request.query_params,
         said=said,

@@ -12,7 +12,7 @@ from pilotwire.api import problems
 from pilotwire.api.language import _
 from pilotwire.api.problems import CATALOGUE, Problem, problem
 
-from .common import PlainRequest, fragment, is_piece, page
+from .common import PlainRequest, context_of, fragment, is_piece, page
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ def _http(request: PlainRequest, error: HTTPException) -> Response[Any]:
     if status >= 500:
         log.error("page failed: %s", request.url.path, exc_info=error)
         return show(request, problem("broken"))
+    if status == 404 and context_of(request).config.box:
+        return show(request, problem("not-found", problems.not_on_a_box()))
     if status == 404:
         return show(request, problem("not-found", _("{path} is no page of this console.", path=request.url.path[:200])))
     if status == 405:

@@ -21,6 +21,14 @@ _TABS = (
 )
 
 
+_NOT_ON_A_BOX = frozenset(("webhooks", "mail", "certificates", "retention", "tenants"))
+
+
+def on_a_box(tabs: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Those of them that a box at a site has."""
+    return [one for one in tabs if one[0] not in _NOT_ON_A_BOX]
+
+
 def tabs(principal: Principal) -> list[tuple[str, str, str]]:
     """What this person may open."""
     return [(key, _(text), path) for key, text, path, permission in _TABS if principal.may(permission)]

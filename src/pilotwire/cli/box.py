@@ -1,0 +1,245 @@
+"""The console and the API of a box at a site, beside its loop: people, keys and audit in the site's own folder.
+
+`Box` is a `site.run.Part`. Control never waits for it: the address is taken before the first tick, so that one which
+cannot be had is told at once; all else comes up while the site runs already. Whatever fails of it is reported and
+begun again, after a pause that grows; the loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import socket
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from pilotwire import __version__
+from pilotwire.cli import runfile
+from pilotwire.cli.addresses import Address, local
+from pilotwire.core.errors import ConfigError
+from pilotwire.site.config import SiteConfig, zone
+from pilotwire.transport.runtime import LoopScheduler
+
+if TYPE_CHECKING:
+    from pilotwire.domain.seen import Controller
+    from pilotwire.site.loop import Loop
+
+FIRST_PAUSE_S = 1.0
+MOST_PAUSE_S = 60.0
+STEADY_S = 120.0
+"""Who has served for so long begins again with the first pause."""
+RATE_PER_S = 100.0
+"""Requests a second that one login or key may make for long: a small machine has a site to run."""
+STILL_MS = 3_000
+"""A loop without a tick for so long is not ready."""
+_LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
+def check_lab(http: Address, *, lab: bool) -> None:
+    """The lab is for this machine alone. Raises ConfigError."""
+    if lab and http.host not in _LOOPBACK:
+        raise ConfigError(f"--lab asks nobody who he is, so it listens on loopback only, not on {http}")
+
+
+class Box:
+    """A `site.run.Part`: the console, the API, health and metrics of one site at `http`."""
+
+    def __init__(
+        self, site: str, zone: ZoneInfo | None, folder: Path, http: Address,
+        controller: Callable[[Loop], Controller] | None, *, lab: bool, report: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """`controller` makes the port to the site that runs; `folder` is the site's own."""
+        self.site, self.folder, self.http, self.lab = site, folder, http, lab
+        self.failures = 0
+        """How often it has failed since the start."""
+        self.extra: list[Callable[[Any], None]] = []
+        """Told of the API's context before anything is served: whoever adds parts to it."""
+        self._zone, self._controller, self._report = zone, controller, report
+        self._task: asyncio.Task[None] | None = None
+        self._closing: list[Callable[[], Awaitable[Any]]] = []
+        self._server: Any = None
+
+    async def start(self, loop: Loop) -> None:
+        """See `site.run.Part`. Raises ConfigError where the address cannot be had."""
+        taken = _taken(self.http)
+        self.http = Address(self.http.host, taken.getsockname()[1])
+        self._task = asyncio.get_running_loop().create_task(self._run(loop, taken), name="box")
+
+    async def stop(self) -> None:
+        """See `site.run.Part`. Raises nothing."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+            self._task = None
+        await self._close()
+
+    # --- begun again and again ----------------------------------------------------------------------------------
+
+    async def _run(self, loop: Loop, taken: socket.socket | None) -> None:
+        clock = asyncio.get_running_loop()
+        pause = FIRST_PAUSE_S
+        while True:
+            begun = clock.time()
+            why = "it has ended by itself"
+            try:
+                await self._open(loop, taken or _taken(self.http))
+                await self._server.ended()
+            except Exception as error:
+                why = f"{error}" if isinstance(error, ConfigError) else traceback.format_exc().rstrip()
+            taken = None
+            self.failures += 1
+            pause = FIRST_PAUSE_S if clock.time() - begun > STEADY_S else pause
+            self._report(f"console and API have failed, the site goes on; they begin again in {pause:g} s: {why}")
+            await self._close()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, MOST_PAUSE_S)
+
+    async def _open(self, loop: Loop, taken: socket.socket) -> None:
+        """Brings everything up; what was opened is left to `_close`."""
+        self._closing.append(_closer(taken))
+        # Half a second of work, more on a small machine: in a thread, so that ticks come in between.
+        await asyncio.to_thread(_imported)
+        from pilotwire.api.context import ApiConfig, ApiContext
+        from pilotwire.api.server import ApiServer
+        from pilotwire.cli import secret
+        from pilotwire.cli.box_metrics import collect
+        from pilotwire.cli.compose import first_user, store_for
+        from pilotwire.cli.lag import Lag
+        from pilotwire.console.app import create_app
+        from pilotwire.transport.bus import LocalBus
+        from pilotwire.transport.runtime import SystemIds
+
+        scheduler = LoopScheduler()
+        store = store_for(self.folder, None)
+        await store.open()
+        self._closing.append(store.close)
+        passwords = secret.passwords(self.folder)
+        password = None if self.lab else await first_user(store, passwords, scheduler.now())
+        lag = Lag(store)
+        await lag.start()
+        self._closing.append(lag.stop)
+        key = f"pw_{secrets.token_urlsafe(32)}"
+        context = ApiContext(
+            store=store,
+            bus=LocalBus(),
+            scheduler=scheduler,
+            ids=SystemIds(),
+            passwords=passwords,
+            config=ApiConfig(
+                box=self.site, lab=self.lab, version=__version__, rate_per_s=RATE_PER_S,
+                zone=self._zone or UTC,
+            ),
+            metrics=lambda: [*collect(loop, self), *lag.metrics()],
+            process_key=key,
+            secret=secret.installation(self.folder),
+            ready=lambda: self.readiness(loop),
+        )  # fmt: skip
+        self._show(context, loop)
+        for each in self.extra:
+            each(context)
+        app = await asyncio.to_thread(create_app, context)
+        self._server = ApiServer(app, warm=True)
+        self._closing.append(self._server.stop)
+        await self._server.start(taken=taken)
+        self._closing[0] = _nothing  # the server closes it
+        runfile.write(self.folder, runfile.RunFile(os.getpid(), f"http://{local(self.http)}", key))
+        self._closing.append(_run_file_remover(self.folder))
+        # What is loaded now lives as long as the process: the collector need not stop the loop to look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        sys.setswitchinterval(0.0005)
+        self._greet(password)
+
+    def _show(self, context: Any, loop: Loop) -> None:
+        if self._controller is None:
+            return
+        from pilotwire.api.resources.controllers import Controllers
+
+        Controllers.of(context).add(self.site, self._controller(loop), tenant=context.config.tenant)
+
+    async def _close(self) -> None:
+        """Closes what is open, last first; what cannot be closed is reported."""
+        while self._closing:
+            close = self._closing.pop()
+            try:
+                await close()
+            except Exception as error:
+                self._report(f"a part of the console did not end cleanly: {type(error).__name__}: {error}")
+        self._server = None
+
+    def _greet(self, password: str | None) -> None:
+        lines = [f"  Console  http://{local(self.http)}/"]
+        if self.lab:
+            lines += ["  LAB MODE: no login. Never do this on a network."]
+        elif password is not None:
+            lines += [
+                f"  Login    admin / {password}    (shown once; `pilotwire users add admin --data {self.folder}` sets "
+                "another)"
+            ]
+        self._report("\n".join(lines))
+
+    def readiness(self, loop: Loop) -> bool | str:
+        """What /readyz answers: whether the site is being controlled."""
+        if loop.inputs is None:
+            return "The loop has not begun."
+        if loop.safe_state:
+            return f"The last tick failed, the safe state is commanded: {loop.safe_state}"
+        still = LoopScheduler().now() - loop.inputs.now.utc_ms
+        return True if still < STILL_MS else f"The last tick was {still // 1000} s ago."
+
+
+def box_of(
+    config: SiteConfig, folder: Path, http: Address, *, lab: bool, report: Callable[[str], None]
+) -> Box:  # fmt: skip
+    """The part that `pilotwire site run --http` adds. Raises ConfigError for a lab that is open to a network."""
+    check_lab(http, lab=lab)
+    return Box(config.site.id, zone(config), folder, http, None, lab=lab, report=report)
+
+
+def _taken(where: Address) -> socket.socket:
+    """The address, taken; whoever connects is refused until it is listened on. Raises ConfigError."""
+    made = socket.socket(socket.AF_INET6 if ":" in where.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((where.host, where.port))
+        made.setblocking(False)
+    except OSError as error:
+        made.close()
+        raise ConfigError(
+            f"the console cannot listen on {where}: {error.strerror or error}; choose another with --http"
+        ) from error
+    return made
+
+
+def _imported() -> None:
+    """All that is needed, so that nothing is read from the disk on the loop's thread."""
+    import pilotwire.api.server
+    import pilotwire.cli.box_metrics
+    import pilotwire.cli.compose
+    import pilotwire.console.app  # noqa: F401
+
+
+def _closer(taken: socket.socket) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        taken.close()
+
+    return close
+
+
+async def _nothing() -> None:
+    """There is nothing to close."""
+
+
+def _run_file_remover(folder: Path) -> Callable[[], Awaitable[None]]:
+    async def remove() -> None:
+        runfile.remove(folder)
+
+    return remove
