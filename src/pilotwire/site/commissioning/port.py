@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from pilotwire.site.devices.schema import Kind
 from pilotwire.site.typed import Finding
 
 JobKind = Literal["scan", "phases", "failsafe", "dry_run"]
@@ -62,7 +63,7 @@ class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     vendor: str
     model: str
-    kind: Literal["charger", "meter", "inverter", "battery"]
+    kind: Kind
     by: str
     outlets: int = 1
 
