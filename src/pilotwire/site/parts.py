@@ -156,6 +156,11 @@ class Built:
     def devices(self) -> Sequence[Device]:
         return self._devices
 
+    @property
+    def ocpp_port(self) -> int:
+        """Where stations connect, once started: `ocpp.listen` may leave it open. 0: nobody listens for them."""
+        return 0 if self._ocpp is None else self._ocpp.port
+
     async def start(self) -> None:
         """Links dial, drivers ask, stations may come. Raises ConfigError where the port is taken."""
         for link in self._links.values():
