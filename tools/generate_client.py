@@ -6,6 +6,7 @@ python tools/generate_client.py --check    exits 1 when a checked-in file differ
 
 from __future__ import annotations
 
+import keyword
 import re
 import subprocess
 import sys
@@ -17,7 +18,13 @@ TARGET = ROOT / "src" / "pilotwire" / "client"
 sys.path.insert(0, str(ROOT / "src"))
 
 HEAD = '"""{text} Made by tools/generate_client.py: do not edit."""\n\nfrom __future__ import annotations\n\n'
-STREAMS = {"streamLive": "live", "streamEvents": "events", "streamFrames": "frames", "streamJob": "follow_job"}
+STREAMS = {
+    "streamLive": "live",
+    "streamEvents": "events",
+    "streamFrames": "frames",
+    "streamJob": "follow_job",
+    "streamController": "follow_controller",
+}
 """operationId → method."""
 LEFT_TO_THE_CLIENT = {"fields", "If-None-Match", "Idempotency-Key", "If-Match", "Last-Event-ID"}
 
@@ -48,6 +55,11 @@ def document() -> dict[str, Any]:
 def snake(name: str) -> str:
     """`listStations` → `list_stations`."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+def argument(name: str) -> str:
+    """A parameter as Python can name it: `from` is `from_`."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def reference(schema: dict[str, Any]) -> str | None:
@@ -176,7 +188,7 @@ def signature(one: Op, query: list[dict[str, Any]], *, change: bool = True) -> s
     named = []
     for it in query:
         kind = kind_of(it["schema"])
-        named.append(f"{it['name']}: {kind}" + ("" if it.get("required") else " | None = None"))
+        named.append(f"{argument(it['name'])}: {kind}" + ("" if it.get("required") else " | None = None"))
     if change and one.if_match:
         of = f"types.{one.answer}" if one.answer else "Any"
         named.append(f"if_match: Kept[{of}] | str | None = None")
@@ -188,7 +200,7 @@ def signature(one: Op, query: list[dict[str, Any]], *, change: bool = True) -> s
 def values(one: Op, query: list[dict[str, Any]], *, change: bool = True) -> str:
     given = [f"operations.{one.constant}", *(name for name, _ in one.path_parameters)]
     if query:
-        given.append("query={" + ", ".join(f'"{it["name"]}": {it["name"]}' for it in query) + "}")
+        given.append("query={" + ", ".join(f'"{it["name"]}": {argument(it["name"])}' for it in query) + "}")
     if change and one.media_type:
         given.append("body=body")
         if one.media_type != "application/json":
@@ -248,6 +260,7 @@ def stream(one: Op) -> str:
         "events": ("types.JournalEvent", "sse.event_of"),
         "frames": ("types.FrameShown | sse.Lagged", "sse.frame_of"),
         "follow_job": ("types.Job", "sse.job_of"),
+        "follow_controller": ("types.SiteNow", "sse.controller_of"),
     }[one.name]
     query = [it for it in one.query if it["name"] != "after"]
     text, more, place = "", "", ""
@@ -261,9 +274,11 @@ def stream(one: Op) -> str:
         text, place = "Breaks are mended.", ", path=(job_id,), last=sse.job_ended"
     else:
         text = "Breaks are mended; it ends when you leave it."
+        if one.path_parameters:
+            place = f", path=({', '.join(name for name, _ in one.path_parameters)},)"
     listed = signature(one, query, change=False).removeprefix("self, ").removeprefix("*, ")
     listed = f"{listed}, *, " if one.path_parameters else f"*, {more}{listed}, "
-    given = "{" + ", ".join(f'"{it["name"]}": {it["name"]}' for it in query) + "}"
+    given = "{" + ", ".join(f'"{it["name"]}": {argument(it["name"])}' for it in query) + "}"
     return (
         f"    def {one.name}(self, {listed}on_break: OnBreak | None = None)"
         f" -> AsyncGenerator[{kind}, None]:\n"

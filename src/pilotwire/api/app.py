@@ -29,6 +29,7 @@ from .routes import (
     charging,
     checks,
     commands,
+    controllers,
     course,
     drivers,
     evses,
@@ -74,6 +75,7 @@ AREAS = (
     firmware,
     rollouts,
     sites,
+    controllers,
     tokens,
     drivers,
     tariffs,
@@ -91,10 +93,10 @@ AREAS = (
 )
 """The modules of routes below `/api/v1`, one a line; each has `HANDLERS`."""
 
-MAX_BODY = 1 << 20
-
-OF_A_BOX = (people, settings, audit)
+OF_A_BOX = (controllers, people, settings, audit)
 """Those of a box at a site (`ApiConfig.box`), which has people, keys and an audit log, and no stations of its own."""
+
+MAX_BODY = 1 << 20
 
 
 class Api(Litestar):

@@ -223,9 +223,7 @@ class _Sink(io.RawIOBase):
 _WRITERS: Final[dict[str, Callable[[Sequence[Column]], _Writer]]] = {"csv": _Csv, "jsonl": _Lines, "parquet": _Parquet}
 
 
-async def _written(
-    columns: Sequence[Column], pages: AsyncIterator[Sequence[Any]], form: Format
-) -> AsyncIterator[bytes]:
+async def written(columns: Sequence[Column], pages: AsyncIterator[Sequence[Any]], form: Format) -> AsyncIterator[bytes]:
     """The pieces of a file. Rows are laid out off the loop, so that others are served meanwhile."""
     writer = await asyncio.to_thread(_WRITERS[form], columns)
     if head := writer.head():
@@ -282,7 +280,7 @@ async def sessions(context: ApiContext, queries: Queries, wanted: SessionQuery, 
             if context.closing.is_set():  # the connection is cut, so that nobody takes a part for the whole
                 raise StoreFailed("the server is stopping")
 
-    return _placed(place, _written(SESSION_COLUMNS, pages(), form))
+    return _placed(place, written(SESSION_COLUMNS, pages(), form))
 
 
 async def _placed(place: _Place, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -304,7 +302,7 @@ async def samples(
         for start in range(0, len(found), _PAGE):
             yield found[start : start + _PAGE]
 
-    return _written(SAMPLE_COLUMNS, pages(), form)
+    return written(SAMPLE_COLUMNS, pages(), form)
 
 
 def file_name(what: str, form: Format, now: int) -> str:

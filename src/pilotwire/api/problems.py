@@ -101,6 +101,11 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "bad-host": (403, "This Host is not served here", "Use the address that the server printed when it started."),
     "bad-origin": (403, "The request came from another site", "Send it from the console, or with an API key."),
     "not-found": (404, "There is no such thing", "Check the id; the list above it shows what there is."),
+    "nothing-known": (
+        404,
+        "Nothing is known of that",
+        "The detail says what there is; ask for another moment or another EVSE.",
+    ),
     "no-tenant": (404, "There is no such tenant", "GET /api/v1/tenants shows which there are."),
     "bad-method": (405, "This address does not take that method", "`Allow` says which it takes."),
     "last-admin": (409, "Nobody would be left who may administer", "Make somebody else an admin first."),
@@ -144,6 +149,11 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "too-many-requests": (429, "Too many requests", "Wait as long as `Retry-After` says, then go on more slowly."),
     "broken": (500, "Something is broken on our side", "It is in the server's log."),
     "not-ready": (503, "Not ready", "Try again soon."),
+    "controller-away": (
+        503,
+        "The site cannot be reached",
+        "It goes on by itself; try again when its link is up.",
+    ),
     "busy": (503, "Too many streams are open", "Close one, or try again later."),
     "no-answer": (504, "The station has not answered in time", "Look at the command later by its id."),
 }
@@ -213,6 +223,11 @@ def _on_problem(request: Request[Any, Any, Any], error: Problem) -> Response[byt
     return respond(error)
 
 
+def not_on_a_box() -> str:
+    """What is said of all that a box at a site does not have."""
+    return _("This box runs one site; stations, sessions and cards are in the central system.")
+
+
 def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own errors: a wrong body is 422, a wrong parameter 400, both with their fields."""
     if isinstance(error, ValidationException):
@@ -223,11 +238,6 @@ def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
             if isinstance(one, dict)
         ]
         in_body = any(isinstance(one, dict) and one.get("source") == "body" for one in listed)
-def not_on_a_box() -> str:
-    """What is said of all that a box at a site does not have."""
-    return _("This box runs one site; stations, sessions and cards are in the central system.")
-
-
         if not errors:
             return respond(problem("bad-json" if "JSON" in error.detail else "bad-parameter", error.detail))
         name = "bad-body" if in_body else "bad-parameter"
@@ -241,6 +251,8 @@ def not_on_a_box() -> str:
         return respond(problem("broken"))
     _status, title, advice = CATALOGUE[name]
     detail = f"{request.method} {request.url.path[:200]}: {_(title).lower()}. {_(advice)}"
+    if status == 404 and request.app.state.context.config.box:
+        detail = f"{request.url.path[:200]}: {not_on_a_box()}"
     if status == 400 and error.detail:
         name, title = ("bad-json", CATALOGUE["bad-json"][1]) if "JSON" in error.detail else (name, title)
         detail = f"{error.detail}. {_(CATALOGUE[name][2])}"
@@ -251,8 +263,6 @@ def _on_local(request: Request[Any, Any, Any], error: LocalError) -> Response[by
     log.error("request failed", exc_info=error)
     return respond(problem("broken"))
 
-    if status == 404 and request.app.state.context.config.box:
-        detail = f"{request.url.path[:200]}: {not_on_a_box()}"
 
 def _on_cursor(request: Request[Any, Any, Any], error: BadCursor) -> Response[bytes]:
     return respond(problem("bad-cursor", errors=[{"field": "cursor", "message": _("not a cursor of this list")}]))

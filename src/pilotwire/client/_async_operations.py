@@ -280,6 +280,10 @@ class AsyncOperations(AsyncCalls):
         """A command and what became of it."""
         return await self._answer(operations.GET_COMMAND, command_id)
 
+    async def list_controllers(self) -> types.SiteControllerPage:
+        """Those that you may see, by name, each with what flows there now."""
+        return await self._answer(operations.LIST_CONTROLLERS)
+
     async def list_drivers(
         self, *, cursor: str | None = None, limit: int | None = None, sort: str | None = None, q: str | None = None
     ) -> types.DriverPage:
@@ -1088,6 +1092,80 @@ class AsyncOperations(AsyncCalls):
         return await self._kept(
             operations.PUT_SITE_BACKGROUND, site_id, body=body, media_type="image/svg+xml", if_match=if_match
         )
+
+    async def get_controller(self, site_id: str) -> types.SiteNow:
+        """The site at its last decision: what flows where against which limit, what each EVSE gets and why, in
+        words.
+        """
+        return await self._answer(operations.GET_CONTROLLER, site_id)
+
+    async def list_controller_changes(
+        self, site_id: str, *, evse: str, from_: datetime | str | None = None, until: datetime | str | None = None
+    ) -> types.SetPointChangePage:
+        """Each change of its set-point or of the reason for it, the oldest first, with the one in force at the
+        beginning; at most the last 1,000.
+        """
+        return await self._answer(
+            operations.LIST_CONTROLLER_CHANGES, site_id, query={"evse": evse, "from": from_, "until": until}
+        )
+
+    async def get_controller_course(
+        self,
+        site_id: str,
+        *,
+        from_: datetime | str | None = None,
+        until: datetime | str | None = None,
+        step: int | None = None,
+    ) -> types.SiteCourse:
+        """Means over steps of equal length, beginning at the step in which `from` lies; at most 3,000 of them."""
+        return await self._answer(
+            operations.GET_CONTROLLER_COURSE, site_id, query={"from": from_, "until": until, "step": step}
+        )
+
+    def export_controller_course(
+        self,
+        site_id: str,
+        *,
+        from_: datetime | str | None = None,
+        until: datetime | str | None = None,
+        step: int | None = None,
+    ) -> AsyncDownload:
+        """A row for each step; what is not known is empty. As a file."""
+        return self._download(
+            operations.EXPORT_CONTROLLER_COURSE, site_id, query={"from": from_, "until": until, "step": step}
+        )
+
+    async def get_controller_past(self, site_id: str, *, at: datetime | str) -> types.SitePast:
+        """The decision is made again from the record of all that was measured and heard; `same` says whether it
+        came out as it was recorded.
+        """
+        return await self._answer(operations.GET_CONTROLLER_PAST, site_id, query={"at": at})
+
+    async def get_controller_plan(self, site_id: str) -> types.SiteOutlook:
+        """The plan in force; 404 `nothing-known` where there is none."""
+        return await self._answer(operations.GET_CONTROLLER_PLAN, site_id)
+
+    def follow_controller(
+        self, site_id: str, *, on_break: OnBreak | None = None
+    ) -> AsyncGenerator[types.SiteNow, None]:
+        """Server-sent events: one `now` (SiteNow) at once, then whenever something was decided, at most one a
+        second. Breaks are mended; it ends when you leave it.
+        """
+        return self._stream(operations.STREAM_CONTROLLER, {}, sse.controller_of, path=(site_id,), on_break=on_break)
+
+    async def list_controller_windows(
+        self, site_id: str, *, from_: datetime | str | None = None, until: datetime | str | None = None
+    ) -> types.ClosedWindowPage:
+        """Windows that ended then, the oldest first, with who drew how much in them; and the highest of each month
+        in this time, as it is billed.
+        """
+        return await self._answer(operations.LIST_CONTROLLER_WINDOWS, site_id, query={"from": from_, "until": until})
+
+    def export_controller_windows(
+        self, site_id: str, *, from_: datetime | str | None = None, until: datetime | str | None = None
+    ) -> AsyncDownload:
+        """A row for each window, the oldest first. As a file."""
+        return self._download(operations.EXPORT_CONTROLLER_WINDOWS, site_id, query={"from": from_, "until": until})
 
     async def import_site_plan(
         self, site_id: str, body: str | bytes, *, if_match: Kept[types.Site] | str | None = None

@@ -68,6 +68,9 @@ GET_CERTIFICATE_ENDS: Operation[types.CertificateEnds] = Operation(
     "getCertificateEnds", "GET", "/api/v1/certificates/ends", types.CertificateEnds
 )
 GET_COMMAND: Operation[types.Command] = Operation("getCommand", "GET", "/api/v1/commands/{command_id}", types.Command)
+LIST_CONTROLLERS: Operation[types.SiteControllerPage] = Operation(
+    "listControllers", "GET", "/api/v1/controllers", types.SiteControllerPage
+)
 LIST_DRIVERS: Operation[types.DriverPage] = Operation("listDrivers", "GET", "/api/v1/drivers", types.DriverPage)
 CREATE_DRIVER: Operation[types.Driver] = Operation("createDriver", "POST", "/api/v1/drivers", types.Driver)
 DELETE_DRIVER: Operation[None] = Operation("deleteDriver", "DELETE", "/api/v1/drivers/{driver_id}", None)
@@ -234,6 +237,33 @@ GET_SITE_BACKGROUND: Operation[None] = Operation(
 )
 PUT_SITE_BACKGROUND: Operation[types.Site] = Operation(
     "putSiteBackground", "PUT", "/api/v1/sites/{site_id}/background.svg", types.Site
+)
+GET_CONTROLLER: Operation[types.SiteNow] = Operation(
+    "getController", "GET", "/api/v1/sites/{site_id}/controller", types.SiteNow
+)
+LIST_CONTROLLER_CHANGES: Operation[types.SetPointChangePage] = Operation(
+    "listControllerChanges", "GET", "/api/v1/sites/{site_id}/controller/changes", types.SetPointChangePage
+)
+GET_CONTROLLER_COURSE: Operation[types.SiteCourse] = Operation(
+    "getControllerCourse", "GET", "/api/v1/sites/{site_id}/controller/course", types.SiteCourse
+)
+EXPORT_CONTROLLER_COURSE: Operation[None] = Operation(
+    "exportControllerCourse", "GET", "/api/v1/sites/{site_id}/controller/course.csv", None
+)
+GET_CONTROLLER_PAST: Operation[types.SitePast] = Operation(
+    "getControllerPast", "GET", "/api/v1/sites/{site_id}/controller/past", types.SitePast
+)
+GET_CONTROLLER_PLAN: Operation[types.SiteOutlook] = Operation(
+    "getControllerPlan", "GET", "/api/v1/sites/{site_id}/controller/plan", types.SiteOutlook
+)
+STREAM_CONTROLLER: Operation[None] = Operation(
+    "streamController", "GET", "/api/v1/sites/{site_id}/controller/stream", None
+)
+LIST_CONTROLLER_WINDOWS: Operation[types.ClosedWindowPage] = Operation(
+    "listControllerWindows", "GET", "/api/v1/sites/{site_id}/controller/windows", types.ClosedWindowPage
+)
+EXPORT_CONTROLLER_WINDOWS: Operation[None] = Operation(
+    "exportControllerWindows", "GET", "/api/v1/sites/{site_id}/controller/windows.csv", None
 )
 IMPORT_SITE_PLAN: Operation[types.Site] = Operation(
     "importSitePlan", "PUT", "/api/v1/sites/{site_id}/plan.geojson", types.Site
@@ -497,6 +527,7 @@ OPERATIONS: tuple[Operation[object], ...] = (
     LIST_CERTIFICATES,
     GET_CERTIFICATE_ENDS,
     GET_COMMAND,
+    LIST_CONTROLLERS,
     LIST_DRIVERS,
     CREATE_DRIVER,
     DELETE_DRIVER,
@@ -590,6 +621,15 @@ OPERATIONS: tuple[Operation[object], ...] = (
     DELETE_SITE_BACKGROUND,
     GET_SITE_BACKGROUND,
     PUT_SITE_BACKGROUND,
+    GET_CONTROLLER,
+    LIST_CONTROLLER_CHANGES,
+    GET_CONTROLLER_COURSE,
+    EXPORT_CONTROLLER_COURSE,
+    GET_CONTROLLER_PAST,
+    GET_CONTROLLER_PLAN,
+    STREAM_CONTROLLER,
+    LIST_CONTROLLER_WINDOWS,
+    EXPORT_CONTROLLER_WINDOWS,
     IMPORT_SITE_PLAN,
     GET_SITE_SUMMARY,
     GET_STATION_FACETS,

@@ -97,6 +97,11 @@ def job_of(message: Message) -> types.Job | None:
     return _decode(message, types.Job) if message.event == "job" else None
 
 
+def controller_of(message: Message) -> types.SiteNow | None:
+    """A message of a site's stream. After an `away` the server ends it, and it is opened again."""
+    return _decode(message, types.SiteNow) if message.event == "now" else None
+
+
 def job_ended(job: types.Job) -> bool:
     """Whether its stream ends with this."""
     return job.ended_at is not None

@@ -28,6 +28,7 @@ from .log import SiteLog
 from .loop import Loop
 from .ports import Device, EvseDriver
 from .store import SiteStore
+from .watch import Watched
 
 STOP_MS = 5_000
 """So long chargers have to confirm their safe value when we stop."""
@@ -71,14 +72,16 @@ async def run_site(
     stop: asyncio.Event,
     parts: Sequence[Part] = (),
     show: Show | None = None,
+    watched: Watched | None = None,
     report: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
     version: str = "",
 ) -> Loop:
     """Runs until `stop` is set; chargers are told their safe values then. Returns the loop, for its counts.
 
     `folder` holds `site.db` (what a restart needs) and `log/`. Raises ConfigError for a configuration that may not
-    run, and for a folder that cannot be used.
+    run, and for a folder that cannot be used. `watched` is how others look at it while it runs.
     """
+    seen = Watched(config) if watched is None else watched
     site = compile_site(config)
     scheduler, wall = SteadyScheduler(), LoopScheduler()
     try:
@@ -108,8 +111,10 @@ async def run_site(
         log.begin(state)
 
         def shown(inputs: TickInputs, decision: Decision) -> None:
-            if show is not None and loop is not None:
-                show(loop, inputs, decision)
+            if loop is not None:
+                seen.show(loop, inputs, decision)
+                if show is not None:
+                    show(loop, inputs, decision)
             notify("WATCHDOG=1")
 
         loop = Loop(
@@ -125,7 +130,7 @@ async def run_site(
             on_decision=shown,
         )
         await drivers.start()
-        for part in parts:
+        for part in (seen, *parts):
             await part.start(loop)
             started.append(part)
         loop.start()

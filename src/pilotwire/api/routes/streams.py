@@ -35,7 +35,7 @@ def _seq(name: str, text: str | None) -> int | None:
     return int(text)
 
 
-def _stream(request: PlainRequest, principal: Principal, pieces: AsyncIterator[bytes]) -> Stream:
+def stream_of(request: PlainRequest, principal: Principal, pieces: AsyncIterator[bytes]) -> Stream:
     """A stream that ends with the login or key that it was opened with."""
     kept = access_of(context_of(request)).while_in(principal, pieces)
     return Stream(kept, media_type=MEDIA_TYPE, headers=_HEADERS)
@@ -71,7 +71,7 @@ async def stream_events(
         station=text_or_400("station", station),
         kinds=frozenset(kind.strip() for kind in (types or "").split(",") if kind.strip()),
     )
-    return _stream(request, wanted.principal, stream(context_of(request), wanted))
+    return stream_of(request, wanted.principal, stream(context_of(request), wanted))
 
 
 @get("/live", operation_id="streamLive", tags=["Live"], summary="The live picture", media_type=MEDIA_TYPE)
@@ -92,7 +92,7 @@ async def stream_live(
     hub = hub_of(context_of(request), principal)
     if hub.full:
         raise problem("busy", headers={"Retry-After": "10"})
-    return _stream(request, principal, hub.watch(only=text_or_400("station", station), brief=brief))
+    return stream_of(request, principal, hub.watch(only=text_or_400("station", station), brief=brief))
 
 
 @get("/frames", operation_id="streamFrames", tags=["Live"], summary="OCPP frames as they pass", media_type=MEDIA_TYPE)
@@ -106,7 +106,7 @@ async def stream_frames(
     """
     principal = principal_of(request, "messages:read")
     frames = tap.stream(context_of(request), principal, text_or_400("station", station))
-    return _stream(request, principal, frames)
+    return stream_of(request, principal, frames)
 
 
 @get(
@@ -123,7 +123,7 @@ async def stream_job(
     stream ends with the job."""
     context, principal, name = context_of(request), principal_of(request, "jobs:read"), segment(job_id)
     await jobs.job(context, principal, name)
-    return _stream(request, principal, job_stream.stream(context, principal, name))
+    return stream_of(request, principal, job_stream.stream(context, principal, name))
 
 
 HANDLERS = [stream_events, stream_live, stream_frames, stream_job]
