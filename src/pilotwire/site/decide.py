@@ -307,7 +307,8 @@ def _sample(device: DeviceInput | None) -> quality.Sample | None:
             return None
         at.append(value.at_ms)
     points = {name: value.value for name, value in device.points.items() if value.quality == "good"}
-    return quality.Sample(points=points, at_ms=min(at))
+    energy = device.points.get("energy_import_wh")
+    return quality.Sample(points=points, at_ms=min(at), energy_at_ms=None if energy is None else energy.at_ms)
 
 
 def _limits(

@@ -226,6 +226,30 @@ def test_a_meter_that_stands_still_is_seen():
     assert judge(Sample(points, 70_000), BOUNDS, memory, later).quality == "good"
 
 
+def test_an_energy_register_that_is_read_seldom_is_missed_only_when_it_was_read():
+    """800 kW, the register read each 10 s: 2.2 kWh flow in between, and it is none the worse for that."""
+    points = {"power_mw": 800_000_000, "energy_import_wh": 1_000, "voltage_l1_mv": 230_000}
+    wide, memory, codes = Bounds(carries_ma=2_000_000), Memory(), list[set[str]]()
+
+    def a_second(number: int, *, moves: bool) -> set[str]:
+        nonlocal memory
+        at, read = number * 1_000, number // 10 * 10_000
+        if moves and number % 10 == 0:
+            points["energy_import_wh"] += 2_222
+        sample = Sample(points | {"frequency_mhz": 50_000 + number % 2}, at, energy_at_ms=read)
+        said = judge(sample, wide, memory, Moment(at, 0))
+        memory = said.memory
+        return {mark.code for mark in said.marks}
+
+    codes = [a_second(number, moves=True) for number in range(40)]
+    assert codes == [set()] * 40
+    codes = [a_second(number, moves=False) for number in range(40, 60)]
+    assert codes[0] == {"frozen_energy"}, "it was read, and has not moved"
+    assert codes == [{"frozen_energy"}] * 20, "and is not believed again because nobody looks"
+    codes = [a_second(number, moves=True) for number in range(60, 80)]
+    assert codes == [set()] * 20
+
+
 def test_an_energy_register_that_stands_still_is_seen():
     points, memory = truth(random.Random(4)), Memory()
     for phase in range(3):

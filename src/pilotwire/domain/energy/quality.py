@@ -57,6 +57,8 @@ class Sample(msgspec.Struct, frozen=True):
 
     points: Mapping[str, int]
     at_ms: int
+    energy_at_ms: int | None = None
+    """When the energy register was read, where that is more seldom than the rest; None: with the rest."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -78,7 +80,9 @@ class Memory(msgspec.Struct, frozen=True):
     """Since when all figures have been what they are."""
     register_wh: int | None = None
     flowed_mwms: int = 0
-    """mW × ms that have flowed since the register moved."""
+    """mW × ms that have flowed since the register moved,"""
+    missing_mwms: int = 0
+    """and of them what had flowed when the register was read last: what it should have counted."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -227,7 +231,7 @@ def _frozen(case: _Case) -> Iterator[Finding]:
 
 def _frozen_energy(case: _Case) -> Iterator[Finding]:
     wh = case.points.get("energy_import_wh")
-    flowed = _flowed(case.memory, case.sample)
+    flowed = _missing(case.memory, case.sample)
     if wh is not None and wh == case.memory.register_wh and flowed // 3_600_000_000 >= case.bounds.energy_wh:
         # Which of the two is wrong nobody can say: a power that stands still gives no room either.
         points = tuple(point for point in (*ELECTRIC, "energy_import_wh") if point in case.points)
@@ -304,6 +308,13 @@ def _flowed(memory: Memory, sample: Sample) -> int:
     return memory.flowed_mwms + max(0, min(mw, before)) * max(0, sample.at_ms - last.at_ms)
 
 
+def _missing(memory: Memory, sample: Sample) -> int:
+    """What the register should have counted by when it was read last."""
+    flowed, last = _flowed(memory, sample), memory.last
+    read = sample.energy_at_ms is None or last is None or sample.energy_at_ms != last.energy_at_ms
+    return flowed if read else min(flowed, memory.missing_mwms)
+
+
 def _remember(memory: Memory, sample: Sample, *, good: bool) -> Memory:
     last = memory.last
     same = last is not None and last.points == sample.points
@@ -313,4 +324,5 @@ def _remember(memory: Memory, sample: Sample, *, good: bool) -> Memory:
         same_since_ms=memory.same_since_ms if same else sample.at_ms,
         register_wh=sample.points.get("energy_import_wh"),
         flowed_mwms=_flowed(memory, sample),
+        missing_mwms=_missing(memory, sample),
     )
