@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -268,6 +268,12 @@ class SiteConfig(Section, frozen=True):
 
 def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:
     """The configuration in a YAML text, or every mistake in its form; `compiled.findings` checks what it means."""
+    data, findings = plain(text)
+    return (None, findings) if data is None else typed(data, SiteConfig)
+
+
+def plain(text: str) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """A YAML text as plain data: numbers are int or Decimal, times stay texts; or why it is none."""
     import yaml
 
     try:
@@ -281,7 +287,7 @@ def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:
         return None, [Finding("the file", "is nested too deeply")]
     if not isinstance(data, dict):
         return None, [Finding("the file", "has to be a mapping that begins with `site:`; `pilotwire site init`")]
-    return typed(data, SiteConfig)
+    return cast("dict[str, Any]", data), []
 
 
 def load(path: Path) -> SiteConfig:

@@ -72,10 +72,13 @@ class Named:
 
 
 class Built:
-    """`run.Drivers`. Raises ConfigError where a device file or an endpoint is wrong."""
+    """`run.Drivers`. Raises ConfigError where a device file or an endpoint is wrong.
 
-    def __init__(self, config: SiteConfig, folder: Path, scheduler: Scheduler) -> None:
-        self._config, self._scheduler = config, scheduler
+    `silent`: they are looked at alone, and nobody is told anything of ours.
+    """
+
+    def __init__(self, config: SiteConfig, folder: Path, scheduler: Scheduler, *, silent: bool = False) -> None:
+        self._config, self._scheduler, self._silent = config, scheduler, silent
         self._links: dict[str, Link] = {}
         self._modbus: list[Resting] = []
         self._devices: list[DeviceDriver] = []
@@ -130,7 +133,8 @@ class Built:
                 unit = ManagedStation(
                     controller.seat(identity, known[identity].tenant),
                     {each.charger.connector: abilities(config, each) for each in entries},
-                    sample_s=5,
+                    sample_s=None if self._silent else 5,
+                    silent=self._silent,
                 )
                 for each in entries:
                     driver = unit.drivers[each.charger.connector]

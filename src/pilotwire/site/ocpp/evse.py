@@ -253,8 +253,11 @@ class OcppEvse:
 class ManagedStation:
     """One station whose EVSEs the site drives. Made before it connects."""
 
-    def __init__(self, seat: Seat, evses: Mapping[int, Abilities], *, sample_s: int | None = None) -> None:
-        """`sample_s`: how often it is asked to read its meters while charging; None: as it is set."""
+    def __init__(
+        self, seat: Seat, evses: Mapping[int, Abilities], *, sample_s: int | None = None, silent: bool = False
+    ) -> None:
+        """`sample_s`: how often it is asked to read its meters while charging; None: as it is set. `silent`: it is
+        looked at alone; what upstreams say of its limits goes through as if nobody were here."""
         self.seat = seat
         self._sample_s = sample_s
         self.observer = Observer(lambda: seat.version, seat.around.now, self._changed)
@@ -270,7 +273,8 @@ class ManagedStation:
             self.observer.take_up(evse, transaction, start)
             self._running[evse] = transaction
         seat.watchers.append(self.observer)
-        seat.limits = self.profiles
+        if not silent:
+            seat.limits = self.profiles
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────
 
