@@ -30,6 +30,7 @@ Run a site: limits of every fuse on every phase, chargers, meters, and what happ
   pilotwire site init site.yaml     write a commented configuration to begin with
   pilotwire site check site.yaml    all that is wrong in it, and whether its fail-safe values fit
   pilotwire site run site.yaml      run it
+  pilotwire site plan site.yaml     the plan in force: what flows when, who gets what, and why not all
   pilotwire site replay FOLDER      make each decision of its log again, and say why an EVSE got what it got
 """
 
@@ -55,6 +56,11 @@ def main(name: str, arguments: Sequence[str]) -> int:
         each.add_argument("--seconds", type=positive, help="end after so long")
         each.add_argument("--http", type=address, metavar="HOST:PORT", help="console and API of this site (off)")
         each.add_argument("--lab", action="store_true", help="no login for them; on loopback only")
+    plan = commands.add_parser("plan", help="make the last plan of a site that runs again, and say what it gives whom")
+    plan.add_argument("file", type=Path)
+    plan.add_argument("--data", type=Path, default=default_data() / "site", metavar="DIR", help="%(default)s")
+    plan.add_argument("--at", metavar="TIME", help="the plan in force then, of the last 48")
+    plan.add_argument("--json", action="store_true", help="all of it as JSON")
     replay = commands.add_parser("replay", help="make each decision of a log again")
     replay.add_argument("folder", type=Path, help="the log's folder, or the --data folder above it")
     replay.add_argument("--at", metavar="TIME", help="the decision in force then, e.g. 2026-01-31T12:00:00+01:00")
@@ -110,13 +116,15 @@ def _run(chosen: argparse.Namespace) -> int:
     from pilotwire.site.config import load, text_of
     from pilotwire.site.outside import Outside
     from pilotwire.site.parts import Built, findings
+    from pilotwire.site.planning.part import Planner
 
     config = load(chosen.file)
     wrong = [each for each in findings(config, chosen.file.parent) if each.severity == "error"]
     if wrong:
         raise ConfigError("the site cannot be run:\n" + "\n".join(f"  {each}" for each in wrong))
     folder = chosen.data / config.site.id
-    parts = Outside(config, chosen.file.parent, _report).parts
+    planner = Planner(config, chosen.file.parent, folder, _report)
+    parts = [*Outside(config, chosen.file.parent, _report).parts, planner]
     return _go(chosen, config, text_of(chosen.file), folder, lambda scheduler: Built(config, folder, scheduler), parts)
 
 
@@ -320,10 +328,17 @@ def _replay(chosen: argparse.Namespace) -> int:
     return 1 if differences or faults else 0
 
 
+def _plan(chosen: argparse.Namespace) -> int:
+    from pilotwire.cli.site_plan import show
+
+    return show(chosen.file, chosen.data, chosen.at, as_json=chosen.json)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "init": _init,
     "check": _check,
     "run": _run,
     "demo": _demo,
+    "plan": _plan,
     "replay": _replay,
 }

@@ -20,6 +20,7 @@ from pilotwire.domain.energy.quality import Bounds
 
 from .config import EvseEntry, LimitEntry, NodeEntry, Phases, SiteConfig, zone
 from .mirror import unmirrored
+from .planning import entries as planning
 from .typed import Finding
 
 
@@ -89,6 +90,7 @@ def findings(config: SiteConfig) -> list[Finding]:
         found += [Finding(fault.where, fault.text) for fault in faults_of(_tree(config))]
     if not any(finding.severity == "error" for finding in found):
         found += _steering_findings(config)
+        found += planning.findings(config)
         found += [Finding(f"nodes[{each.node}]", f"fail-safe: {each.words}") for each in overloads(config)]
     return found
 
@@ -203,6 +205,8 @@ def _steers(config: SiteConfig) -> bool:
         or bool(config.modbus_servers)
         or config.mqtt is not None
         or config.telecontrol is not None
+        or config.prices is not None
+        or config.planning is not None
     )
 
 

@@ -23,6 +23,7 @@ from pilotwire.domain.steering import Mode
 
 from .mirror import mirror
 from .ocpp.config import KnownStation, Upstream
+from .planning.entries import PlanningEntry, PricesEntry
 from .sections import Id, NotNegative, Positive, Section
 from .telecontrol.entries import TelecontrolSection
 from .typed import Finding, typed
@@ -264,6 +265,8 @@ class SiteConfig(Section, frozen=True):
     modbus_servers: tuple[ModbusServerEntry, ...] = ()
     mqtt: MqttEntry | None = None
     telecontrol: TelecontrolSection | None = None
+    prices: PricesEntry | None = None
+    planning: PlanningEntry | None = None
 
 
 def read(text: str) -> tuple[SiteConfig | None, list[Finding]]:

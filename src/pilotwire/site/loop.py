@@ -96,6 +96,8 @@ class Loop:
         """Telecontrol and prices: whoever decodes them sets this, and may `nudge`."""
         self.plan: Plan | None = None
         """The planner sets this when it has one; the loop never waits for it."""
+        self.notices: dict[str, Mark] = {}
+        """What parts beside the loop find wrong, by a name of theirs: among the marks as long as it is there."""
         self.safe_state = ""
         """Why the last tick commanded the safe state; "" when all is well."""
         self.watchers: list[Callable[[TickInputs, Decision], None]] = []
@@ -330,6 +332,7 @@ class Loop:
     def marks(self) -> tuple[Mark, ...]:
         """All that is wrong now."""
         own = () if self.decision is None else self.decision.marks
+        own = (*own, *(self.notices[name] for name in sorted(self.notices)))
         if not self.safe_state:
             return own
         return (

@@ -28,6 +28,7 @@ from .ocpp.config import ControllerConfig
 from .ocpp.controller import LocalController
 from .ocpp.evse import ManagedStation, OcppEvse
 from .ocpp.live import LiveController
+from .planning import prices
 from .ports import Abilities, Device, EvseDriver, EvseStatus, Told
 from .telecontrol.filed import telecontrol_findings
 from .typed import Finding
@@ -230,7 +231,7 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
         except ConfigError as error:
             found.append(Finding(f"{where}.endpoint", str(error)))
     if found:
-        return [*found, *outside.findings(config, folder)]
+        return [*found, *outside.findings(config, folder), *prices.findings(config, folder)]
     files = dict(_files(config))
     known = {station.identity for station in config.ocpp.stations}
     for each in config.evses:
@@ -242,6 +243,7 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
             continue
         if each.has_failsafe:
             found += [Finding(f"evses[{each.id}]", text) for text in _fallback(config, each, files[charger.file])]
+    found += prices.findings(config, folder)
     return [*found, *outside.findings(config, folder), *_telecontrol(config, files)]
 
 

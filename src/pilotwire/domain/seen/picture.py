@@ -23,6 +23,8 @@ Code = Literal[
     "source_lost",
     "out_of_service",
     "safe_state",
+    "no_plan",
+    "no_prices",
 ]
 
 
