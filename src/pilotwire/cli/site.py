@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotwire.cli import site_records
 from pilotwire.cli.options import address, default_data, parser, positive
 from pilotwire.core.errors import ConfigError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pilotwire.site.config import SiteConfig
     from pilotwire.site.decide import Decision
     from pilotwire.site.inputs import TickInputs
+    from pilotwire.site.joined import Joined
     from pilotwire.site.loop import Loop
     from pilotwire.site.run import Drivers, Part
 
@@ -31,6 +33,8 @@ Run a site: limits of every fuse on every phase, chargers, meters, and what happ
   pilotwire site check site.yaml    all that is wrong in it, and whether its fail-safe values fit
   pilotwire site run site.yaml      run it
   pilotwire site plan site.yaml     the plan in force: what flows when, who gets what, and why not all
+  pilotwire site interventions FOLDER   what a grid operator has ordered
+  pilotwire site audit FOLDER       who has told it what
   pilotwire site replay FOLDER      make each decision of its log again, and say why an EVSE got what it got
 """
 
@@ -65,6 +69,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
     replay.add_argument("folder", type=Path, help="the log's folder, or the --data folder above it")
     replay.add_argument("--at", metavar="TIME", help="the decision in force then, e.g. 2026-01-31T12:00:00+01:00")
     replay.add_argument("--evse", metavar="ID", help="why it got what it got")
+    site_records.add(commands)
     chosen = options.parse_args(arguments)
     return _COMMANDS[chosen.command](chosen)
 
@@ -114,7 +119,7 @@ def _count(number: int, what: str) -> str:
 
 def _run(chosen: argparse.Namespace) -> int:
     from pilotwire.site.config import load, text_of
-    from pilotwire.site.outside import Outside
+    from pilotwire.site.joined import Joined
     from pilotwire.site.parts import Built, findings
     from pilotwire.site.planning.part import Planner
 
@@ -124,8 +129,17 @@ def _run(chosen: argparse.Namespace) -> int:
         raise ConfigError("the site cannot be run:\n" + "\n".join(f"  {each}" for each in wrong))
     folder = chosen.data / config.site.id
     planner = Planner(config, chosen.file.parent, folder, _report)
-    parts = [*Outside(config, chosen.file.parent, _report).parts, planner]
+    joined = Joined(config, chosen.file.parent, folder, _report)
+    parts = [*joined.parts, *_gateway(config, joined, chosen.file.parent, folder), planner]
     return _go(chosen, config, text_of(chosen.file), folder, lambda scheduler: Built(config, folder, scheduler), parts)
+
+
+def _gateway(config: SiteConfig, joined: Joined, paths: Path, folder: Path) -> list[Part]:
+    if not config.gateway:
+        return []
+    from pilotwire.cli.site_gateway import GatewayPart
+
+    return [GatewayPart(config.gateway, joined.outside.orders.limits, paths, folder, _report)]
 
 
 def _demo(chosen: argparse.Namespace) -> int:
@@ -341,4 +355,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "plan": _plan,
     "replay": _replay,
+    "interventions": site_records.interventions,
+    "audit": site_records.audit,
 }

@@ -205,6 +205,7 @@ def _steers(config: SiteConfig) -> bool:
         or bool(config.modbus_servers)
         or config.mqtt is not None
         or config.telecontrol is not None
+        or bool(config.gateway)
         or config.prices is not None
         or config.planning is not None
     )

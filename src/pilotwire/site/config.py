@@ -21,6 +21,7 @@ from pilotwire.domain.energy.demand import Order
 from pilotwire.domain.energy.model import Kind, Rotation
 from pilotwire.domain.steering import Mode
 
+from .gateway.entries import StationSection
 from .mirror import mirror
 from .ocpp.config import KnownStation, Upstream
 from .planning.entries import PlanningEntry, PricesEntry
@@ -265,6 +266,7 @@ class SiteConfig(Section, frozen=True):
     modbus_servers: tuple[ModbusServerEntry, ...] = ()
     mqtt: MqttEntry | None = None
     telecontrol: TelecontrolSection | None = None
+    gateway: tuple[StationSection, ...] = ()
     prices: PricesEntry | None = None
     planning: PlanningEntry | None = None
 

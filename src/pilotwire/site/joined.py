@@ -6,9 +6,11 @@ await run_site(..., parts=joined.parts)
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .audit import AuditFile
 from .config import SiteConfig
 from .outside import Outside
 from .run import Part
@@ -20,10 +22,12 @@ class Joined:
 
     def __init__(self, config: SiteConfig, paths: Path, data: Path, report: Callable[[str], None]) -> None:
         """`paths`: what paths in the configuration begin at. `data`: the site's folder."""
-        self.outside = Outside(config, paths, report)
+        wall = time.time_ns
+        self.audit = AuditFile(data, lambda: wall() // 1_000_000, report)
+        self.outside = Outside(config, paths, report, self.audit, data)
         self.telecontrol: TelecontrolPart | None = None
-        self.parts: list[Part] = list(self.outside.parts)
+        self.parts: list[Part] = [self.audit, *self.outside.parts]
         if config.telecontrol is not None:
             meters = {node.id: node.meter for node in config.nodes if node.meter is not None}
-            self.telecontrol = TelecontrolPart(config.telecontrol, meters, paths, data, report)
+            self.telecontrol = TelecontrolPart(config.telecontrol, meters, paths, data, report, self.audit.modbus)
             self.parts.append(self.telecontrol)

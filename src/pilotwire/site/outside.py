@@ -4,13 +4,14 @@
     await run_site(..., parts=outside.parts)
 
 All orders meet in one `ExternalLimits`, each until it expires, and go into each tick by `Loop.external`: they lower
-limits of nodes and what EVSEs get, and never raise anything. Orders do not outlive the process: whoever gives them
-renews them, as Modbus masters do anyway.
+limits of nodes and what EVSEs get, and never raise anything. Where there is a folder for it they outlive the process
+(`order_store`), and who ordered what is recorded (`audit`).
 """
 
 from __future__ import annotations
 
 import ipaddress
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -27,17 +28,21 @@ from pilotwire.transport.mqtt import Message, MqttConfig, MqttLink, parse_url
 from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 
 from .addresses import address
+from .audit import AuditFile
 from .config import MapEntry, ModbusServerEntry, MqttEntry, SiteConfig
+from .elapsed import Clocks, clocks
 from .facades.figures import SiteStatus
 from .facades.group import GroupConfig
 from .facades.orders import ExternalLimits, Fight, Order
 from .facades.own import OwnConfig
 from .facades.product import ProductConfig
 from .facades.serving import FacadesConfig, FacadeServer, MapConfig, ServerOf, serve_facades, units_of
+from .link.entry import findings as central_findings
 from .loop import Loop
 from .mqtt.commands import Ask
-from .mqtt.publisher import HomeAssistant, SiteMqtt
+from .mqtt.publisher import Audited, HomeAssistant, SiteMqtt
 from .mqtt.sparkplug import SiteSparkplug
+from .order_store import OrderStore, fingerprint
 from .picture import DeviceKind, SitePicture, picture
 from .ports import Abilities, EvseDriver, EvseStatus, Told
 from .typed import Finding
@@ -47,11 +52,18 @@ LOOK_MS = 100
 
 
 class Orders:
-    """The orders of all channels, taken over into the loop's inputs; a `run.Part`."""
+    """The orders of all channels, taken over into the loop's inputs; a `run.Part`. `keep` opens where they are kept."""
 
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        keep: Callable[[Callable[[], Clocks]], OrderStore] | None = None,
+        audit: AuditFile | None = None,
+    ) -> None:
         self.limits = ExternalLimits(self._fought)
-        self._report = report
+        self._report, self._keep, self._audit = report, keep, audit
+        self._store: OrderStore | None = None
+        self._trouble = ""
         self._scheduler: Scheduler | None = None
         self._timer: Timer | None = None
 
@@ -62,8 +74,15 @@ class Orders:
         return int(self._scheduler.now())
 
     async def start(self, loop: Loop) -> None:
-        """See `run.Part`."""
+        """See `run.Part`. What was ordered before a restart counts from the first tick on."""
         scheduler = self._scheduler = SteadyScheduler()
+        wall = LoopScheduler()
+        if self._keep is not None:
+            store = self._store = self._keep(lambda: clocks(int(scheduler.now()), int(wall.now())))
+            self.limits.restore(store.load(), self.now)
+            for trouble in store.troubles:
+                self._report(trouble)
+            self.limits.keeper = _Kept(store, self._kept)
 
         def look() -> None:
             self._timer = scheduler.call_later(LOOK_MS, look)
@@ -75,6 +94,16 @@ class Orders:
         """See `run.Part`."""
         if self._timer is not None:
             self._timer.cancel()
+        self.limits.keeper = None
+        if self._store is not None:
+            self._store.close()
+
+    def _kept(self, error: sqlite3.Error | None) -> None:
+        """An order counts though it cannot be kept: a full disk stops nobody from lowering a limit."""
+        trouble = "" if error is None else f"orders cannot be kept over a restart: {error}"
+        if trouble and not self._trouble:
+            self._report(trouble)
+        self._trouble = trouble
 
     def put(self, order: Order) -> None:
         """An order has come."""
@@ -97,6 +126,29 @@ class Orders:
 
     def _fought(self, fight: Fight) -> None:
         self._report(f"orders contradict each other: {fight.text}")
+        if self._audit is not None:
+            self._audit.note(" and ".join(fight.clients), f"contradict each other: {fight.text}")
+
+
+class _Kept:
+    """A `Keeper` whose failures are told, and stop nobody."""
+
+    def __init__(self, store: OrderStore, done: Callable[[sqlite3.Error | None], None]) -> None:
+        self._store, self._done = store, done
+
+    def put(self, order: Order) -> None:
+        self._try(lambda: self._store.put(order))
+
+    def drop(self, channel: str, place: str) -> None:
+        self._try(lambda: self._store.drop(channel, place))
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except sqlite3.Error as error:
+            self._done(error)
+        else:
+            self._done(None)
 
 
 class Shown:
@@ -193,9 +245,10 @@ class Broker:
 
     def __init__(
         self, config: SiteConfig, entry: MqttEntry, folder: Path, orders: Orders, shown: Shown,
-        report: Callable[[str], None],
+        report: Callable[[str], None], audit: Audited | None = None,
     ) -> None:  # fmt: skip
         """`folder`: what paths in the configuration begin at."""
+        self._audit = audit
         self.config, self.entry, self._folder = config, entry, folder
         self._orders, self._shown, self._report = orders, shown, report
         self.links: list[MqttLink] = []
@@ -220,6 +273,7 @@ class Broker:
                 prefix=self.entry.home_assistant_prefix,
                 limits={id: (evse.minimum, evse.maximum) for id, evse in evses.items()},
             ) if self.entry.home_assistant else None,
+            audit=self._audit,
         )  # fmt: skip
         plain = MqttLink(
             link_config(self.entry, client, self._folder), will=lambda: mqtt.will, subscriptions=mqtt.subscriptions,
@@ -232,6 +286,7 @@ class Broker:
             node = SiteSparkplug(
                 EdgeNodeConfig(group=wanted.group, node=wanted.node or config.site.id, host=wanted.host),
                 lambda *a, **k: second.publish(*a, **k), lambda ask: self.order(ask, "sparkplug", loop), utc=utc,
+                audit=self._audit,
             )  # fmt: skip
             second = MqttLink(
                 link_config(self.entry, f"{client}-sparkplug", self._folder), will=lambda: node.will,
@@ -291,20 +346,38 @@ class Outside:
 
     def __init__(
         self, config: SiteConfig, folder: Path, report: Callable[[str], None],
-        audit: Callable[[Audit], None] | None = None,
+        audit: AuditFile | None = None, data: Path | None = None,
     ) -> None:  # fmt: skip
-        self.orders, self.shown = Orders(report), Shown(config)
+        """`data`: the site's folder, where orders are kept; None: they do not outlive the process."""
+        keep = None if data is None else lambda now: OrderStore(data / ORDERS, now, sections(config))
+        self.orders, self.shown = Orders(report, keep, audit), Shown(config)
         self.servers: ModbusServers | None = None
         self.broker: Broker | None = None
         self.parts: list[Orders | Shown | ModbusServers | Broker] = []
-        if config.modbus_servers or config.mqtt is not None:
+        if config.modbus_servers or config.mqtt is not None or config.gateway:
             self.parts += [self.orders, self.shown]
         if config.modbus_servers:
-            self.servers = ModbusServers(config, self.orders, self.shown, audit)
+            self.servers = ModbusServers(config, self.orders, self.shown, None if audit is None else audit.modbus)
             self.parts.append(self.servers)
         if config.mqtt is not None:
-            self.broker = Broker(config, config.mqtt, folder, self.orders, self.shown, report)
+            note = None if audit is None else audit.note
+            self.broker = Broker(config, config.mqtt, folder, self.orders, self.shown, report, note)
             self.parts.append(self.broker)
+
+
+ORDERS = "orders.db"
+
+
+def sections(config: SiteConfig) -> dict[str, str]:
+    """`Order.via` to a fingerprint of the part of the file that it came by."""
+    found: dict[str, str] = {}
+    if config.modbus_servers:
+        found["modbus"] = fingerprint(config.modbus_servers, tuple(each.id for each in config.evses))
+    if config.mqtt is not None:
+        found["mqtt"] = fingerprint(config.mqtt.url, config.mqtt.prefix, config.mqtt.sparkplug)
+    if config.gateway:
+        found["ocpp"] = fingerprint(config.gateway)
+    return found
 
 
 def status(made: SitePicture | None) -> SiteStatus:
@@ -382,12 +455,13 @@ def _without_password(url: str) -> str:
 
 
 def findings(config: SiteConfig, folder: Path) -> Iterator[Finding]:
-    """What is wrong with `modbus_servers:` and `mqtt:`. The tree itself has been found right."""
+    """What is wrong with `modbus_servers:`, `mqtt:` and `central:`. The tree itself has been found right."""
     seen: dict[tuple[str, int], int] = {}
     for number, server in enumerate(config.modbus_servers, 1):
         yield from _server_findings(config, server, f"modbus_servers[{number}]", number, seen)
     if config.mqtt is not None:
         yield from _mqtt_findings(config, config.mqtt, folder)
+    yield from central_findings(config.central, config.site.id, folder)
 
 
 def _server_findings(

@@ -46,14 +46,22 @@ class MemoryStorage:
 class SqliteShelf:
     """One file for a whole fleet. A write costs one small transaction in WAL mode without an fsync."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, durable: bool = False) -> None:
+        """`durable`: a power cut leaves the file whole, and a few writes older; and a file whose pages do not fit
+        together is refused. Raises sqlite3.Error."""
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS memory"
-            " (station TEXT, key TEXT, value BLOB, PRIMARY KEY (station, key)) WITHOUT ROWID"
-        )
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS memory"
+                " (station TEXT, key TEXT, value BLOB, PRIMARY KEY (station, key)) WITHOUT ROWID"
+            )
+            if durable and self._db.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("its pages do not fit together")
+        except BaseException:
+            self._db.close()
+            raise
 
     def open(self, station: str) -> SqliteStorage:
         return SqliteStorage(self._db, station)

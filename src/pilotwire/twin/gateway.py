@@ -55,11 +55,13 @@ def gateway_station(
     told: Callable[[str], None] = lambda text: None,
     unlock: Callable[[str], None] | None = None,
     reset: Callable[[], None] | None = None,
+    on_password: Callable[[str], None] | None = None,
 ) -> GatewayStation:
     """The station for the EVSEs of `config`, not yet started.
 
     `scheduler`'s clock is UTC. `dialer` knows the CSMS and the password. `storage` is the station's own, and keeps what
-    the gateway has to remember. `tell`: where set-points go; None: straight to the drivers. The others: see `Gateway`.
+    the gateway has to remember. `tell`: where set-points go; None: straight to the drivers. `on_password`: the CSMS has
+    set another. The others: see `Gateway`.
     Raises ConfigError.
     """
     gateway = Gateway(
@@ -84,6 +86,7 @@ def gateway_station(
         serial=config.serial,
         firmware=config.firmware or "1.0",
         settings=config.settings,
+        security_profile=2 if config.url.startswith("wss:") else 1,
     )
-    station = Station(built, scheduler, dialer, ids, random, storage, outlets=gateway)
+    station = Station(built, scheduler, dialer, ids, random, storage, outlets=gateway, on_password=on_password)
     return GatewayStation(station, gateway)

@@ -13,8 +13,8 @@ different registers, are told as a `Fight`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -104,12 +104,22 @@ class _Channel(msgspec.Struct):
     """When this client took it over."""
 
 
+class Keeper(Protocol):
+    """Keeps orders over a restart."""
+
+    def put(self, order: Order) -> None: ...
+
+    def drop(self, channel: str, place: str) -> None: ...
+
+
 class ExternalLimits:
     """The orders in force. `fought` is told of each fight, and again every ten minutes while it goes on."""
 
-    def __init__(self, fought: Callable[[Fight], None] | None = None) -> None:
+    def __init__(self, fought: Callable[[Fight], None] | None = None, keeper: Keeper | None = None) -> None:
         self.fights: list[Fight] = []
         """The newest last."""
+        self.keeper = keeper
+        """Is told of each order before `put` returns."""
         self._fought = fought
         self._channels: dict[tuple[str, str], _Channel] = {}
         self._said: dict[tuple[str, tuple[str, str]], int] = {}
@@ -130,13 +140,23 @@ class ExternalLimits:
         for (channel, place), other in self._channels.items():
             rival = other.order
             elsewhere = place == order.place and channel != order.channel and rival.client != order.client
+            # What a central system allows is a ceiling, and no command: who orders less does not contradict it.
+            elsewhere = elsewhere and "ocpp" not in (order.via, rival.via)
             if elsewhere and _alive(rival, now) and rival.asks != order.asks:
                 self._fight(order, rival, now, f"order different things by {rival.channel} and {order.channel}")
         self._channels[key] = fresh
+        if self.keeper is not None:
+            self.keeper.put(order)
+
+    def restore(self, orders: Iterable[Order], now: int) -> None:
+        """After a restart: what was ordered before, on the clock of this process."""
+        for order in orders:
+            self._channels[order.channel, order.place] = _Channel(order, now)
 
     def drop(self, channel: str, place: str) -> None:
         """Nothing is ordered by this channel any more."""
-        self._channels.pop((channel, place), None)
+        if self._channels.pop((channel, place), None) is not None and self.keeper is not None:
+            self.keeper.drop(channel, place)
 
     def order(self, channel: str, place: str) -> Order | None:
         """The last one of a channel, expired or not."""

@@ -9,10 +9,11 @@ gateway.stop()
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import Scheduler, Timer
-from pilotwire.site.facades.orders import ExternalLimits, Order, each
+from pilotwire.site.facades.orders import Order, each
 from pilotwire.site.ports import EvseDriver, Told
 
 from .config import GatewayConfig
@@ -106,8 +107,14 @@ class Gateway:
             self._soon.append(timer)
 
 
+class Limits(Protocol):
+    """Where orders go: `ExternalLimits`, or whatever keeps them too."""
+
+    def put(self, order: Order, now: int) -> None: ...
+
+
 def to_limits(
-    drivers: Mapping[str, EvseDriver], limits: ExternalLimits, scheduler: Scheduler, *, csms: str = "csms"
+    drivers: Mapping[str, EvseDriver], limits: Limits, scheduler: Scheduler, *, csms: str = "csms"
 ) -> SetPoint:
     """Set-points as limits of the control loop, which commands the chargers: the lowest counts. `scheduler` has the
     loop's steady clock."""

@@ -30,6 +30,10 @@ class Speak(Protocol):
     def __call__(self, topic: str, payload: bytes, qos: Literal[0, 1] = 0, *, retain: bool = False) -> bool: ...
 
 
+Audited = Callable[[str, str, str], None]
+"""(by whom, what, why it was refused or ""): of each command that has come."""
+
+
 class HomeAssistant(msgspec.Struct, frozen=True, kw_only=True):
     """Its discovery: below which prefix, and the lowest and highest limit of each EVSE in mA (or mW)."""
 
@@ -63,7 +67,9 @@ class SiteMqtt:
         home_assistant: HomeAssistant | None = None,
         interval_ms: int = 1_000,
         refresh_ms: int = 300_000,
+        audit: Audited | None = None,
     ) -> None:
+        self._audit = audit
         self.names = Names(site, prefix)
         self.counts = SiteMqttCounts()
         self._speak, self._order, self._utc = speak, order, utc
@@ -134,6 +140,9 @@ class SiteMqtt:
             self.counts.refused += 1
         else:
             self.counts.accepted += 1
+        if self._audit is not None:
+            topic = message.topic.removeprefix(self.names.root + "/")
+            self._audit("mqtt broker", f"{topic}: {message.payload[:300].decode(errors='replace')}", error)
         result = {"id": id, "topic": message.topic, "accepted": not error, "error": error}
         self._speak(self.names.result, msgspec.json.encode(result), 1)
 

@@ -18,7 +18,7 @@ from pilotwire.transport.mqtt import Message
 
 from ..picture import EvsePicture, SitePicture
 from .commands import Ask
-from .publisher import Speak
+from .publisher import Audited, Speak
 from .topics import device_state, evse_state, site_state
 
 _LIMIT, _ENABLE = "Command/Limit", "Command/Enable"
@@ -41,7 +41,9 @@ class SiteSparkplug:
         utc: Callable[[], int],
         command_ms: int = 300_000,
         bd_seq: int = 255,
+        audit: Audited | None = None,
     ) -> None:
+        self._audit = audit
         self.node = EdgeNode(msgspec.structs.replace(config, metrics=_SITE), bd_seq)
         self.refused = 0
         """Commands that were too old, or that could not be followed."""
@@ -131,8 +133,11 @@ class SiteSparkplug:
                     ask = Ask(power_mw=milli, **where)
                 else:
                     ask = Ask(phases_ma=(milli, milli, milli), **where)
-        if ask is None or self._order(ask):
+        error = "it is too old, or nothing that can be told" if ask is None else self._order(ask)
+        if error:
             self.refused += 1
+        if self._audit is not None:
+            self._audit("mqtt sparkplug", f"{command.device or 'node'}: {command.name} = {command.value}"[:300], error)
 
 
 def _of_evse(evse: EvsePicture) -> tuple[MetricDefinition, ...]:
