@@ -14,6 +14,8 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
 from . import openapi
 from .context import ApiContext
+from .controller_links import Links as ControllerLinks
+from .controller_links import is_link
 from .conventions import Conventions
 from .files.links import Links
 from .files.server import FileServer
@@ -103,7 +105,7 @@ class Api(Litestar):
     """Litestar behind the guard and the conventions, which also see what no route matches; the files of stations beside
     it, where the link itself is the credential."""
 
-    __slots__ = ("_conventions", "_files", "_guard", "_inner")
+    __slots__ = ("_conventions", "_files", "_guard", "_inner", "_links")
 
     def __init__(self, version: str, handlers: Sequence[ControllerRouterHandler]) -> None:
         super().__init__(
@@ -121,12 +123,15 @@ class Api(Litestar):
         context.parts[Links] = Links(context)
         app._files = FileServer(context, logs.received)
         app._guard = Guard(context)
+        app._links = ControllerLinks.of(context)
         app._conventions = Conventions(context)
         app._inner = super(Api, app).__call__
         return app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._files.serves(scope):
+        if scope["type"] == "websocket" and is_link(scope["path"]):
+            await self._links(scope, receive, send)
+        elif self._files.serves(scope):
             await self._files(scope, receive, send)
         else:
             await self._guard(self._known, scope, receive, send)

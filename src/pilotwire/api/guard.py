@@ -150,6 +150,14 @@ class Guard:
             return None
         raise problem("login-needed", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
 
+    async def admit_program(self, scope: Scope, headers: dict[str, str]) -> Principal:
+        """Whoever shows an API key, and nobody else: for what no browser opens. Raises Problem."""
+        asked: Any = {**scope, "method": "GET"}
+        principal = await self._admit(asked, scope["path"], headers, []) if headers.get("authorization") else None
+        if principal is None:
+            raise problem("login-needed", headers={"WWW-Authenticate": 'Bearer realm="pilotwire"'})
+        return principal
+
     async def _by_cookie(
         self, scope: HTTPScope, headers: dict[str, str], public: bool, extra: list[tuple[bytes, bytes]]
     ) -> Principal | None:

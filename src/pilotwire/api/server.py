@@ -8,12 +8,13 @@ import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from litestar import Litestar
 
 from pilotwire.core.errors import ConfigError
+from pilotwire.protocols.sitelink import MOST_UP
 
 from .context import ApiContext
 from .live import close_hubs
@@ -31,6 +32,13 @@ class _Quiet(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _carrier(**given: Any) -> asyncio.Protocol:
+    """WebSockets, of which there are few: what they need is imported with the first."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**given)
 
 
 class ApiServer:
@@ -70,7 +78,8 @@ class ApiServer:
             server_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=30,
-            ws="none",
+            ws=cast("type[asyncio.Protocol]", _carrier),
+            ws_max_size=MOST_UP,
             http=Wire,
             h11_max_incomplete_event_size=32_768,
         )

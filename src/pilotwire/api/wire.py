@@ -20,6 +20,8 @@ import h11
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .controller_links import is_link
+
 _HEAD: Final = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n((?:[!#-'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n)+)\r\n")
 _LINE: Final = re.compile(rb"([^:]+):[ \t]*([^\r]*?)[ \t]*\r\n")
 _VISIBLE: Final = re.compile(rb"[\t -~\x80-\xff]*")
@@ -143,6 +145,10 @@ class Wire(H11Protocol):
     def _later(self, data: bytes) -> None:
         if not self.transport.is_closing():
             self.data_received(data)
+
+    def _should_upgrade_to_ws(self) -> bool:
+        """Boxes at sites alone connect by WebSocket; all else is asked as if it had not wished to be upgraded."""
+        return is_link(self.scope["path"])
 
     def timeout_keep_alive_handler(self) -> None:
         """Silence for long."""

@@ -53,15 +53,15 @@ class Box:
 
     def __init__(
         self, site: str, zone: ZoneInfo | None, folder: Path, http: Address,
-        controller: Callable[[Loop], Controller] | None, *, lab: bool, report: Callable[[str], None],
+        controller: Controller, *, lab: bool, report: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """`controller` makes the port to the site that runs; `folder` is the site's own."""
+        """`controller` is how the site that runs is looked at; `folder` is the site's own."""
         self.site, self.folder, self.http, self.lab = site, folder, http, lab
         self.failures = 0
         """How often it has failed since the start."""
         self.extra: list[Callable[[Any], None]] = []
         """Told of the API's context before anything is served: whoever adds parts to it."""
-        self._zone, self._controller, self._report = zone, controller, report
+        self.controller, self._zone, self._report = controller, zone, report
         self._task: asyncio.Task[None] | None = None
         self._closing: list[Callable[[], Awaitable[Any]]] = []
         self._server: Any = None
@@ -107,6 +107,7 @@ class Box:
         # Half a second of work, more on a small machine: in a thread, so that ticks come in between.
         await asyncio.to_thread(_imported)
         from pilotwire.api.context import ApiConfig, ApiContext
+        from pilotwire.api.resources.controllers import Controllers
         from pilotwire.api.server import ApiServer
         from pilotwire.cli import secret
         from pilotwire.cli.box_metrics import collect
@@ -141,7 +142,7 @@ class Box:
             secret=secret.installation(self.folder),
             ready=lambda: self.readiness(loop),
         )  # fmt: skip
-        self._show(context, loop)
+        Controllers.of(context).add(self.site, self.controller, tenant=context.config.tenant)
         for each in self.extra:
             each(context)
         app = await asyncio.to_thread(create_app, context)
@@ -157,13 +158,6 @@ class Box:
         gc.set_threshold(20_000, 20, 50)
         sys.setswitchinterval(0.0005)
         self._greet(password)
-
-    def _show(self, context: Any, loop: Loop) -> None:
-        if self._controller is None:
-            return
-        from pilotwire.api.resources.controllers import Controllers
-
-        Controllers.of(context).add(self.site, self._controller(loop), tenant=context.config.tenant)
 
     async def _close(self) -> None:
         """Closes what is open, last first; what cannot be closed is reported."""
@@ -197,11 +191,11 @@ class Box:
 
 
 def box_of(
-    config: SiteConfig, folder: Path, http: Address, *, lab: bool, report: Callable[[str], None]
-) -> Box:  # fmt: skip
+    config: SiteConfig, folder: Path, http: Address, controller: Controller, *, lab: bool, report: Callable[[str], None]
+) -> Box:
     """The part that `pilotwire site run --http` adds. Raises ConfigError for a lab that is open to a network."""
     check_lab(http, lab=lab)
-    return Box(config.site.id, zone(config), folder, http, None, lab=lab, report=report)
+    return Box(config.site.id, zone(config), folder, http, controller, lab=lab, report=report)
 
 
 def _taken(where: Address) -> socket.socket:

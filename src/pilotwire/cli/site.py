@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pilotwire.site.joined import Joined
     from pilotwire.site.loop import Loop
     from pilotwire.site.run import Drivers, Part
+    from pilotwire.site.watch import Watched
 
 _HELP = """\
 Run a site: limits of every fuse on every phase, chargers, meters, and what happens when one of them is gone.
@@ -169,11 +170,10 @@ def _go(
     import uvloop
 
     from pilotwire.site.run import run_site
+    from pilotwire.site.watch import Watched
 
-    if chosen.http:
-        from pilotwire.cli.box import box_of
-
-        parts = [*parts, box_of(config, folder, chosen.http, lab=chosen.lab, report=_report)]
+    watched = Watched(config)
+    parts = [*parts, *_shown(chosen, config, folder, watched)]
 
     async def go() -> int:
         stop = asyncio.Event()
@@ -190,6 +190,7 @@ def _go(
             stop=stop,
             parts=parts,
             show=show,
+            watched=watched,
             report=_report,
             version=version("pilotwire"),
         )
@@ -201,6 +202,22 @@ def _go(
         return 0
 
     return uvloop.run(go())
+
+
+def _shown(chosen: argparse.Namespace, config: SiteConfig, folder: Path, watched: Watched) -> list[Part]:
+    """Where people see the site: its own console, a central system."""
+    parts: list[Part] = []
+    if chosen.http:
+        from pilotwire.cli.box import box_of
+
+        parts.append(box_of(config, folder, chosen.http, watched, lab=chosen.lab, report=_report))
+    if config.central is not None:
+        from pilotwire import __version__
+        from pilotwire.site.link.dial import CentralLink
+
+        begins = chosen.file.parent if "file" in chosen else Path()
+        parts.append(CentralLink(config.central, watched, begins, folder, _report, program=__version__))
+    return parts
 
 
 def _report(text: str) -> None:

@@ -31,7 +31,7 @@ _OPERATES: Final = frozenset(
 _ADMINISTERS: Final = frozenset(
     (
         "users:read", "users:write", "keys:read", "keys:write", "webhooks:write", "settings:write", "audit:read",
-        "personal-data:erase",
+        "personal-data:erase", "controllers:serve",
     )
 )  # fmt: skip
 _PLATFORM: Final = frozenset(("tenants:read", "tenants:write"))
@@ -63,6 +63,7 @@ ROLES: Final[dict[str, tuple[Scope, frozenset[str]]]] = {
         "stations:write", "variables:write", "sessions:export", "tokens:write", "drivers:write", "commands:send",
         "alarms:write", "jobs:write", "webhooks:read", "webhooks:write", "logs:read", "logs:write",
     }),
+    "site-controller": ("sites", frozenset(("controllers:serve",))),
 }  # fmt: skip
 """Role → (scope, permissions)."""
 

@@ -22,6 +22,7 @@ from pilotwire.domain.energy.model import Kind, Rotation
 from pilotwire.domain.steering import Mode
 
 from .gateway.entries import StationSection
+from .link.entry import CentralEntry
 from .mirror import mirror
 from .ocpp.config import KnownStation, Upstream
 from .planning.entries import PlanningEntry, PricesEntry
@@ -262,6 +263,7 @@ class SiteConfig(Section, frozen=True):
     failsafe: FailsafeEntry = FailsafeEntry()
     log: LogEntry = LogEntry()
     ocpp: OcppEntry = OcppEntry()
+    central: CentralEntry | None = None
     steering: SteeringEntry | None = None
     modbus_servers: tuple[ModbusServerEntry, ...] = ()
     mqtt: MqttEntry | None = None

@@ -9,6 +9,7 @@ from litestar import Response, get
 
 from .. import types
 from ..context import ApiContext
+from ..controller_links import Links
 from ..happenings.deliver import Deliverer
 from ..happenings.mail import Mailer
 from ..happenings.worker import Happenings
@@ -53,7 +54,7 @@ class _Collector:
         from prometheus_client.core import GaugeMetricFamily
 
         yield from self._context.metrics()
-        for worker in (Happenings, Deliverer, Mailer):
+        for worker in (Happenings, Deliverer, Mailer, Links):
             running = self._context.parts.get(worker)
             if running is not None:
                 yield from running.metrics()

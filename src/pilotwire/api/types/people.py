@@ -10,7 +10,10 @@ from msgspec import Meta, UnsetType
 
 from .base import PRINTABLE, Note, PageOf, Time
 
-Role = Literal["platform-admin", "admin", "operator", "site-owner", "support", "auditor", "viewer", "driver", "service"]
+Role = Literal[
+    "platform-admin", "admin", "operator", "site-owner", "support", "auditor", "viewer", "driver", "service",
+    "site-controller",
+]  # fmt: skip
 RoleField = Annotated[Role, Meta(description="What they may do: see `GET /api/v1/roles`")]
 TenantId = Annotated[
     str,

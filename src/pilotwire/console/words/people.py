@@ -16,6 +16,7 @@ ROLES: Final[dict[str, Word]] = {
     "viewer": Word("Viewer", "Sees what happens; changes nothing."),
     "driver": Word("Driver", "Sees the sessions of the own tokens, and may start and stop them."),
     "service": Word("Service", "For programs: stations, tokens, commands and exports, no people and no keys."),
+    "site-controller": Word("Site controller", "For the box at a site: shows that site here, and may nothing else."),
 }
 """The roles of `pilotwire.domain.permissions`."""
 
@@ -67,6 +68,7 @@ PERMISSIONS: Final[dict[str, Word]] = {
     "keys:read": Word("see API keys"),
     "keys:write": Word("make and revoke API keys"),
     "audit:read": Word("read the audit log"),
+    "controllers:serve": Word("show a site as its box"),
     "personal-data:erase": Word("forget a driver for good"),
     "tenants:read": Word("see tenants"),
     "tenants:write": Word("make and change tenants"),
