@@ -160,7 +160,7 @@ class Runner:
             return
         if self.watch.look(inputs, decision):
             self._write(lambda: self._keep.learned(self.watch.learned))
-        self._expire(utc)
+        self._expire(now, utc)
         self._events(inputs, decision, now, utc)
         self._say()
         if self.state == "planning" and self._begun_ms is not None and now - self._begun_ms >= self._timeout_ms:
@@ -181,11 +181,12 @@ class Runner:
             return True
         return since >= self._every_ms or self._fails > 0
 
-    def _expire(self, utc: int) -> None:
+    def _expire(self, now: int, utc: int) -> None:
         plan = self._loop.plan
         if plan is not None and not plan.made_ms <= utc < plan.until_ms:
             self._loop.plan = None
             self.in_force = None
+            self._event_ms = now - CALM_MS  # at once, where nothing else waits
             self._loop.nudge()
 
     def _events(self, inputs: TickInputs, decision: Decision, now: int, utc: int) -> None:
