@@ -120,6 +120,7 @@ _OF_A_BOX = (
     settings_system,
     reference,
     box,
+    *(each for each in _MODULES if each.__name__.rpartition(".")[2].startswith(("site_", "commissioning"))),
 )  # fmt: skip
 """Those of a box at a site (`ApiConfig.box`)."""
 
