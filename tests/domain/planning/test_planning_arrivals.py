@@ -99,6 +99,10 @@ def test_visits_of_one_node_and_time_are_one_row_at_their_mean() -> None:
         ("a", 80_000, 2 * KW_11),
         ("b", 20_000, KW_11),
     ]
+    visits = (visit(4, 8), visit(4, 8, evse="e1", wh=60_000), visit(4, 8, evse="e4"))
+    rows = of(*visits, hours=12, depth=0)
+    assert [(row.node, row.energy_wh, row.power_mw) for row in rows] == [("grid", 100_000, 3 * KW_11)]
+    assert of(*visits, hours=12, depth=1) == of(*visits, hours=12, depth=9) == of(*visits, hours=12)
 
 
 def test_the_clock_on_the_wall_counts_where_it_was_set_forward() -> None:

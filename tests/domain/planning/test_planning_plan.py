@@ -64,6 +64,15 @@ def test_the_cheap_hours_are_used_and_the_deadline_is_kept() -> None:
     assert early.unmet_wh == 0
 
 
+def test_where_waiting_costs_more_than_it_saves_nobody_waits() -> None:
+    prices = Prices(import_micro=(300_000,) * 12 + (100_000,) * 12)
+    need = Need(evse="e0", energy_wh=22_080)
+    waits = plan(problem(need, prices=prices, options=Options(steps=24, early_micro=50_000))).cars[0]
+    assert waits.targets[:12] == (0,) * 12  # three hours at 5 ct against 20 ct
+    now = plan(problem(need, prices=prices, options=Options(steps=24, early_micro=100_000))).cars[0]
+    assert now.targets[:4] == (32_000,) * 4
+
+
 def test_whose_energy_is_worth_less_than_it_costs_waits_and_says_so() -> None:
     prices = Prices(import_micro=(300_000,))
     car = plan(problem(Need(evse="e0", energy_wh=5_000, worth_micro=100_000), prices=prices)).cars[0]

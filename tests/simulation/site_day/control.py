@@ -6,25 +6,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from tests.simulation.site_day.foresight import RESERVE, Seen, problem
+from tests.simulation.site_day.history import visits
 from tests.simulation.site_day.plant import Plant, View
-from tests.simulation.site_day.scenario import BEGINS_MS, Scenario, V
+from tests.simulation.site_day.scenario import Scenario, V
 from tests.simulation.site_day.wiring import Wiring
 
 from pilotwire.domain.energy import Demand, Moment, Policy, Reading, Signals, State, allocate
-from pilotwire.domain.planning import (
-    Battery,
-    Load,
-    Need,
-    Options,
-    Plan,
-    Prices,
-    Problem,
-    Target,
-    Window,
-    courses,
-    plan,
-    targets,
-)
+from pilotwire.domain.planning import Plan, Target, courses, plan, targets
 from pilotwire.domain.steering import Battery as Storage
 from pilotwire.domain.steering import Car as Drawn
 from pilotwire.domain.steering import (
@@ -42,8 +31,6 @@ from pilotwire.domain.steering import (
 from pilotwire.domain.steering import Plan as SteeringPlan
 
 _WINDOW_S = 900
-_RESERVE = 0.996
-"""Of a window's energy is used; the rest is for what the last seconds bring."""
 
 
 class Ours:
@@ -68,10 +55,11 @@ class Ours:
         self._changed = True
         self._targets: dict[str, Target] = {}
         self.at_plan: dict[str, float] = {}
+        self.past = visits(day)
 
     def _prepare(self) -> None:
         day = self.day
-        target = int(day.target_w * 1000 * _RESERVE)
+        target = int(day.target_w * 1000 * RESERVE)
         battery_mw = int(day.battery_w * 1000)
         self.site = prepare(
             Config(
@@ -99,7 +87,7 @@ class Ours:
     def told(self, view: View) -> tuple[Any, float]:
         """A for each EVSE, W for the battery."""
         day, second = self.day, view.second
-        now = Moment(tick_ms=second * 1000, utc_ms=BEGINS_MS + second * 1000)
+        now = Moment(tick_ms=second * 1000, utc_ms=self.day.begins_ms + second * 1000)
         grid_w = float(sum(view.meters["grid"])) * V
         if second % _WINDOW_S == 0:
             self.window_wh = 0.0
@@ -108,7 +96,7 @@ class Ours:
         if self.wiring.learn(view.meters, view.draws, self.plant.count):
             self._prepare()
         if second % _WINDOW_S == 1 or (self._changed and second - self.planned >= 60):
-            self._replan(view, now.utc_ms)
+            self._replan(view)
         steering = steer(
             self.site, self._wishes(view), self._measured(view, now.tick_ms), External(), self.course, self.steered, now
         )
@@ -137,7 +125,7 @@ class Ours:
             delivered = {
                 evse.id: int(got[at] - self.at_plan.get(evse.id, 0)) for at, evse in enumerate(self.day.tree.evses)
             }
-            self._targets = targets(self.plan, self.topology, BEGINS_MS + view.second * 1000, delivered)
+            self._targets = targets(self.plan, self.topology, self.day.begins_ms + view.second * 1000, delivered)
         found: list[Demand] = []
         for demand in demands:
             target = self._targets.get(demand.evse)
@@ -177,67 +165,24 @@ class Ours:
                     maximum=evse.maximum if evse.current == "DC" else car.max_ma,
                     arrived_ms=car.arrives * 1000,
                     energy_wh=left,
-                    departure_ms=BEGINS_MS + car.declared * 1000,
+                    departure_ms=self.day.begins_ms + car.declared * 1000,
                 )
                 found.append(Wish(demand))
         return found
 
-    def _replan(self, view: View, utc: int) -> None:
-        day, second = self.day, view.second
-        first = second // 900
-        needs: list[Need] = []
-        for at, evse in enumerate(day.tree.evses):
-            number = self.plant.present[at]
-            if number < 0:
-                continue
-            car = day.sessions[number]
-            left = int(car.need_wh - view.delivered_wh[at])
-            if left <= 0:
-                continue
-            # Who has said that it would leave by now and is still there may stay for another while.
-            leaves = max(car.declared, second + 900)
-            needs.append(
-                Need(
-                    evse=evse.id,
-                    energy_wh=left,
-                    departure_ms=BEGINS_MS + leaves * 1000,
-                    phases=car.phases,  # type: ignore[arg-type]
-                    maximum=None if evse.current == "DC" else car.max_ma,
-                )
-            )
-        split = day.building_split
-        building = tuple(_split(watts, split) for watts in day.building_forecast_w[first:])
-        sun = tuple(_split(-watts, (1 / 3, 1 / 3, 1 / 3)) for watts in day.pv_forecast_w[first:])
-        problem = Problem(
-            topology=self.topology,
-            now_ms=utc,
-            needs=tuple(needs),
-            loads=(Load("building", "grid", building or ((0, 0, 0),)), Load("sun", "t1", sun or ((0, 0, 0),))),
-            batteries=(
-                Battery(
-                    "battery", "grid", int(view.battery_wh), int(day.battery_wh), int(day.battery_w * 1000),
-                    int(day.battery_w * 1000),
-                ),
-            ),
-            prices=Prices(import_micro=day.import_micro[first:], export_micro=(80_000,)),
-            windows=(Window(target_mw=int(day.target_w * 1000 * _RESERVE), so_far_wh=int(self.window_wh)),),
-            options=Options(steps=min(96, max(4, (day.seconds - second) // 900 + 1))),
-        )  # fmt: skip
-        self.plan = plan(problem, self.plan)
+    def _replan(self, view: View) -> None:
+        seen = Seen(view.second, self.plant.present, view.delivered_wh, view.battery_wh, self.window_wh)
+        asked = problem(self.day, self.topology, seen, self.past)
+        self.plan = plan(asked, self.plan)
         self.plans += 1
         self.fallbacks += self.plan.status != "optimal"
-        self.planned, self._changed = second, False
-        self.course = courses(problem, self.plan)
-        self.at_plan = {evse.id: float(view.delivered_wh[at]) for at, evse in enumerate(day.tree.evses)}
+        self.planned, self._changed = view.second, False
+        self.course = courses(asked, self.plan)
+        self.at_plan = {evse.id: float(view.delivered_wh[at]) for at, evse in enumerate(self.day.tree.evses)}
 
 
 def _ma(amps: Any) -> tuple[int, int, int]:
     a, b, c = (int(each * 1000) for each in amps)
-    return a, b, c
-
-
-def _split(watts: float, shares: tuple[float, float, float]) -> tuple[int, int, int]:
-    a, b, c = (int(watts * share / V * 1000) for share in shares)
     return a, b, c
 
 

@@ -22,7 +22,8 @@ from tests.simulation.site_day.scenario import ROOT, Scenario, profiles, scenari
 
 GOAL = 97.0
 REACTION_S = 10
-"""A car and its charger have followed by then."""
+"""A car and its charger have followed by then: measured and told within a second, up to 3 s until the charger passes it
+on (`Scenario.delay_s`), and a car that falls by at least 1 A a second and by a third of what is missing: `Plant`."""
 _OURS = "pilotwire"
 
 
@@ -75,6 +76,25 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = [key, *(str(row[key]) for row in rows)]
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
     return "\n".join(lines)
+
+
+def ledger(day: Scenario, optimum: dict[str, Any], ours: Outcome, hours: int = 3, begins_h: int = 0) -> list[str]:
+    """Where the energy went that the optimum delivers and ours does not: kWh into cars and imported, by `hours`."""
+    lines: list[str] = []
+    best_cars, best_import = [0.0, *optimum["cumulative_wh"]], optimum["import_w"]
+    for since in range(0, day.seconds // 3600, hours):
+        until = min(since + hours, day.seconds // 3600)
+        steps, minutes = slice(since * 12, until * 12), slice(since * 60, until * 60)
+        cars = sum(ours.minutes["cars"][minutes]) / 60_000
+        most = (best_cars[until * 12] - best_cars[since * 12]) / 1000
+        taken = sum(max(0.0, watts) for watts in ours.minutes["import"][minutes]) / 60_000
+        could = sum(best_import[steps]) / 12_000
+        clock = (6 + begins_h + since) % 24
+        lines.append(
+            f"{clock:02d}:00  cars {cars:7.1f} of {most:7.1f} kWh  import {taken:7.1f} of {could:7.1f} kWh  "
+            f"battery {ours.minutes['level'][until * 60 - 1] / 1000:5.1f} kWh"
+        )
+    return lines
 
 
 def pictures(day: Scenario, optimum: dict[str, Any], outcomes: list[Outcome], begins_h: int = 0) -> dict[str, str]:
@@ -162,6 +182,8 @@ def site_day(evses: int = 200, begins_h: int = 0, hours: int = 24) -> bool:
     print(f"  {ours.plans} plans; seconds and cars by reason, once a minute: {ours.reasons}")
     for each in sorted(ours.excursions, key=lambda e: -e.lasted_s):
         print(f"  {each.place} L{each.phase} {each.lasted_s} s from {each.second} s on, at most {each.most_a} A over")
+    for line in ledger(day, optimum, ours, begins_h=begins_h):
+        print(f"  {line}")
     whole = (evses, hours) == (200, 24)
     write(ROOT / "docs" / "images" / "site" if whole else ROOT / "build", pictures(day, optimum, outcomes, begins_h))
     (ROOT / "build").mkdir(exist_ok=True)

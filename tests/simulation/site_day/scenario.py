@@ -72,6 +72,8 @@ class Scenario(NamedTuple):
     battery_w: float
     import_micro: tuple[int, ...]
     seconds: int
+    begins_ms: int = BEGINS_MS
+    """UTC of its first second."""
 
 
 _PROFILES: dict[str, Any] = {}
@@ -101,12 +103,12 @@ def scenario(evses: int = 200, *, begins_h: int = 0, hours: int = 24, seed: int 
     scale = evses / 200
     building, building_forecast = _building(draw, scale)
     pv, pv_forecast = _pv(draw, scale)
-    sessions = _sessions(tree, draw)
+    cars = sessions(tree, draw)
     kept = [
         each._replace(
             arrives=each.arrives - first, leaves=min(each.leaves, last) - first, declared=each.declared - first
         )
-        for each in sessions
+        for each in cars
         if each.arrives < last and each.leaves > first
     ]
     return Scenario(
@@ -126,6 +128,7 @@ def scenario(evses: int = 200, *, begins_h: int = 0, hours: int = 24, seed: int 
         battery_w=100_000 * scale,
         import_micro=tuple(_price(quarter) for quarter in range(first // 900, 96 + 48)),
         seconds=last - first,
+        begins_ms=BEGINS_MS + first * 1000,
     )
 
 
@@ -235,7 +238,8 @@ def _price(quarter: int) -> int:
     return 190_000 if 11 <= hour < 15 or hour < 5 else 260_000
 
 
-def _sessions(tree: SiteTree, draw: random.Random) -> list[Session]:
+def sessions(tree: SiteTree, draw: random.Random) -> list[Session]:
+    """The cars of a working day."""
     found: list[Session] = []
     for at, evse in enumerate(tree.evses):
         kind = draw.random()

@@ -70,6 +70,7 @@ def expected(
     now_ms: int,
     until_ms: int,
     busy: Mapping[str, int] | None = None,
+    depth: int | None = None,
     days: int = 20,
     arrival_ms: int = HOUR_MS,
     stay_ms: int = 2 * HOUR_MS,
@@ -80,7 +81,9 @@ def expected(
     `busy` by EVSE: until when the car there says that it stays; nobody is expected at its EVSE before. Of like days
     (working days, Saturdays, Sundays and `holidays`) the last `days` count, days without any visit among them, as far
     back as the first visit. Visits at one node whose arrivals lie in the same `arrival_ms` and whose departures lie in
-    the same `stay_ms` are one row: the longer these, the smaller the plan. A car that is there is a need, not expected.
+    the same `stay_ms` are one row: the longer these, the smaller the plan. So it is with `depth`: of nodes further
+    below the connection than that (0: the connection) only the one above them at that depth counts, and limits below
+    it are not kept for who is expected. A car that is there is a need, not expected.
     Visits that begin after `now_ms`, and those at EVSEs that are no more, are left out.
     """
     past = [each for each in visits if each.evse in topology.evses and each.arrived_ms < now_ms]
@@ -104,12 +107,19 @@ def expected(
                 # Who has less time than usual, because the EVSE is taken until then, cannot take as much.
                 energy = min(visit.energy_wh, visit.power_mw * max(0, leaves - arrives) // _MW_MS)
                 if energy > 0:
-                    key = topology.evses[visit.evse].node, arrives // arrival_ms, leaves // stay_ms
+                    key = _place(topology, visit.evse, depth), arrives // arrival_ms, leaves // stay_ms
                     sums.setdefault(key, _Sum()).add(
                         energy * _UWH // len(like), visit.power_mw // len(like), arrives - now_ms, leaves - now_ms
                     )
     rows = [each.row(node, now_ms) for (node, _, _), each in sorted(sums.items())]
     return tuple(sorted(rows, key=lambda row: (row.arrival_ms, row.departure_ms, row.node)))
+
+
+def _place(topology: Topology, evse: str, depth: int | None) -> str:
+    """The EVSE's node, or the one above it at that depth."""
+    node = topology.evses[evse].node
+    upwards = topology.above[node]
+    return node if depth is None else topology.names[upwards[max(0, len(upwards) - 1 - depth)]]
 
 
 _UWH = 1_000_000

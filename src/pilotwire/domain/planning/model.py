@@ -116,7 +116,9 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How it is planned. The order of what matters follows from the prices: limits are never for sale.
 
-    `early_micro`: what an hour of delay of a kWh costs, so that equal steps are used from the first on.
+    `early_micro`: what an hour of delay of a kWh costs. A trifle, as here, makes equal steps be used from the first on,
+    and lets cars wait for any price that is lower. What waits is at risk, though: others may come, a driver may leave
+    sooner. A hundredth of `worth_micro` puts energy before its price, as a site wants it that is short of power.
     `change_micro`: what each kWh costs that is planned otherwise than before, so that plans do not jump.
     `iterations` and `seconds` end the search; the first does so the same way each time, the second is the last resort.
     """
