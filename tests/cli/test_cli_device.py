@@ -51,7 +51,7 @@ def test_a_name_that_is_not_there_is_said_with_one_that_is(capsys: pytest.Captur
     assert re.search("did you mean .*keba-p30", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("kind", ["charger", "meter", "inverter", "battery"])
+@pytest.mark.parametrize("kind", ["charger", "meter", "inverter", "battery", "contacts"])
 def test_a_new_file_is_whole_and_passes_its_test(kind: str, capsys: pytest.CaptureFixture[str], here: Path) -> None:
     assert main(["device", "new", "my-own", "--kind", kind]) == 0
     assert main(["device", "test", "my-own.yaml"]) == 0

@@ -96,10 +96,14 @@ def _struct(data: dict[Any, Any], type_: type[msgspec.Struct], where: str, findi
 
 
 def _without_none(type_: Any, data: Any) -> Any:
-    """`X` of `X | None` where there is something, so that its fields can be walked."""
+    """`X` of `X | None` where there is something, so that its fields can be walked; the struct of a union, for a
+    mapping."""
     if get_origin(type_) not in (Union, types.UnionType) or data is None:
         return type_
     left = [each for each in get_args(type_) if each not in (type(None), msgspec.UnsetType)]
+    structs = [each for each in left if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+    if isinstance(data, dict) and len(structs) == 1:
+        return structs[0]
     return left[0] if len(left) == 1 else type_
 
 
