@@ -40,6 +40,9 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     api_rate: float = 200.0
     """Requests a second that one principal may make of the API for long; 0: no limit."""
     demo_stations: int = 12
+    """Of the car park."""
+    demo_depot: bool = True
+    """With the demo comes a depot behind a site controller."""
     private_webhooks: bool = False
     """Webhooks may go to loopback and private addresses, and without TLS."""
     private_ocsp: bool = False

@@ -33,6 +33,7 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     the site and nothing else. Passwords are made anew at each start.
     """
     from pilotwire.cli.addresses import local
+    from pilotwire.cli.demo_depot import start_depot
     from pilotwire.cli.demo_site import SITE, make_site
     from pilotwire.station.storage import SqliteShelf
     from pilotwire.transport.files import HttpFiles
@@ -46,13 +47,13 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
     def dialer(identity: str, password: str) -> LoopDialer:
         return LoopDialer(f"{base}/{quote(identity, safe='')}", user=identity, password=password.encode())
 
-    files = HttpFiles()
+    files, seed = HttpFiles(), await installation_seed(node.store)
     world = DemoWorld(
         scheduler,
         dialer,
         ids,
         count=node.options.demo_stations,
-        seed=await installation_seed(node.store),
+        seed=seed,
         password=lambda identity: secrets.token_hex(10),
         storage=shelf.open,
         files=files,
@@ -73,8 +74,14 @@ async def start_demo(node: Node, scheduler: Scheduler, ids: Ids, passwords: Pass
         await node.store.put_token(Token(tenant=DEFAULT_TENANT, token=token.id, note=note, created_at=scheduler.now()))
     await node.csms.refresh()
     world.start()
+    stop_depot = None
+    if node.options.demo_depot:
+        cards = [token.id for token in world.tokens()]
+        stop_depot = start_depot(node, scheduler, ids, passwords, tokens=cards, seed=seed)
 
     async def stop() -> None:
+        if stop_depot is not None:
+            await stop_depot()
         world.stop()
         await files.close()
         shelf.close()

@@ -20,13 +20,24 @@ _WIDTH, _HEIGHT = 120.0, 41.0
 async def make_site(context: ApiContext, stations: Sequence[str], rapid: Sequence[str]) -> None:
     """Make the site through the API, unless it is there: whoever changed it keeps the change, and so does `stations`'
     place in it. `rapid`: those of `stations` that stand on the island."""
+    await _make(context, SITE, _site(stations, rapid))
+
+
+async def make_depot(
+    context: ApiContext, id: str, name: str, zone: str, power_limit_w: int, stations: Sequence[str]
+) -> None:
+    """The same for the depot: a hall with a row of posts, and a yard."""
+    await _make(context, id, _depot(id, name, zone, power_limit_w, stations))
+
+
+async def _make(context: ApiContext, id: str, site: types.NewSite) -> None:
     principal = access_of(context).lab()
     try:
-        await sites.site(context, principal, SITE)
+        await sites.site(context, principal, id)
     except Problem as missing:
         if missing.status != 404:
             raise
-        await sites.create(context, principal, _site(stations, rapid))
+        await sites.create(context, principal, site)
 
 
 def _site(stations: Sequence[str], rapid: Sequence[str]) -> types.NewSite:
@@ -50,6 +61,27 @@ def _site(stations: Sequence[str], rapid: Sequence[str]) -> types.NewSite:
     )
 
 
+def _depot(id: str, name: str, zone: str, power_limit_w: int, stations: Sequence[str]) -> types.NewSite:
+    inside, outside = stations[: len(stations) - 2], stations[-2:]
+    places = [
+        types.PlanPlace(station_id=one, x=_across(index, len(inside), 54), y=7) for index, one in enumerate(inside)
+    ]
+    places += [
+        types.PlanPlace(station_id=one, x=_across(index, len(outside), 54), y=27) for index, one in enumerate(outside)
+    ]
+    return types.NewSite(
+        id=id,
+        name=name,
+        address=types.Address(city="Berlin", country="DE"),
+        latitude=52.4735,
+        longitude=13.4037,
+        time_zone=zone,
+        power_limit_w=power_limit_w,
+        plan=types.SitePlan(width=60, height=34, shapes=_DEPOT_SHAPES, places=places),
+        note="Made by the demo; a site controller runs it",
+    )
+
+
 def _across(index: int, of: int, length: float = _WIDTH - 6) -> float:
     """The middle of the nth of so many equal parts of a row."""
     return round(3 + length * (index + 0.5) / max(1, of), 1)
@@ -66,4 +98,9 @@ _SHAPES = [
     types.PlanShape(kind="road", closed=False, points=[(0, 20.5), (_WIDTH, 20.5)]),
     _box("area", 3, 24, 97, 38, "Rapid chargers"),
     _box("building", 101, 24, _WIDTH - 3, 38, "Kiosk"),
+]
+_DEPOT_SHAPES = [
+    _box("building", 2, 2, 58, 12, "Hall"),
+    types.PlanShape(kind="road", closed=False, points=[(0, 17), (60, 17)]),
+    _box("area", 2, 22, 58, 32, "Yard"),
 ]
