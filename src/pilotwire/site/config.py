@@ -167,6 +167,15 @@ class LogEntry(Section, frozen=True):
     """How much is lost at most when the power goes; less wears small boxes' memory out."""
 
 
+class HistoryEntry(Section, frozen=True):
+    """What a site remembers of itself: power by the minute, what each EVSE was given, demand windows."""
+
+    days: Annotated[int, msgspec.Meta(ge=1, le=3_660)] = 400
+    minute_days: Annotated[int, msgspec.Meta(ge=1, le=3_660)] = 35
+    """After these, minutes become quarter hours."""
+    megabytes: Annotated[int, msgspec.Meta(ge=1)] = 100
+
+
 class OcppEntry(Section, frozen=True):
     """The local controller: stations connect to us, we to their central systems in their names."""
 
@@ -262,6 +271,7 @@ class SiteConfig(Section, frozen=True):
     policy: PolicyEntry = PolicyEntry()
     failsafe: FailsafeEntry = FailsafeEntry()
     log: LogEntry = LogEntry()
+    history: HistoryEntry = HistoryEntry()
     ocpp: OcppEntry = OcppEntry()
     central: CentralEntry | None = None
     steering: SteeringEntry | None = None

@@ -2,8 +2,9 @@
 
 A folder of segments `0000000001.pwlog`. A segment is a row of frames, each with its length and checksum; the first
 holds the configuration and the state with which the segment begins, so that each can be replayed by itself, the
-others hold ticks. Of a tick only what has changed is written. Each tick's hash takes in that of the tick before, the
-inputs and the decision: nothing can be altered, left out or put elsewhere without a difference in replay.
+others hold ticks. A segment ends when it is full, after ten minutes or a thousand ticks: a moment of the past is found
+by replaying no more than that. Of a tick only what has changed is written. Each tick's hash takes in that of the tick
+before, the inputs and the decision: nothing can be altered, left out or put elsewhere without a difference in replay.
 
 Ticks are held back and written together, so that a small box's memory lives; what is held back is lost when the power
 goes. Configurations are named by their hash, and never change.
@@ -104,12 +105,18 @@ class SiteLog:
         limit_bytes: int = 200_000_000,
         segment_bytes: int = 8_000_000,
         flush_ms: int = 60_000,
+        segment_ms: int = 600_000,
+        segment_ticks: int = 1_000,
     ) -> None:
         self.folder = folder
         self._text, self._version = config_text, version
         self._limit = limit_bytes
         self._segment_bytes = min(segment_bytes, max(1, limit_bytes // 4))
         self._flush_ms = flush_ms
+        self._segment_ms, self._segment_ticks = segment_ms, segment_ticks
+        self._began_ms = 0
+        self._ticks = 0
+        self._tick_ms = 0
         folder.mkdir(parents=True, exist_ok=True)
         versions = folder / "configurations"
         versions.mkdir(exist_ok=True)
@@ -139,6 +146,7 @@ class SiteLog:
                 self._open(inputs, self._before)
             self._add(inputs, decision)
             self._before = decision.state
+            self._ticks, self._tick_ms = self._ticks + 1, inputs.now.tick_ms
             since = self._held_since if self._held_since is not None else inputs.now.tick_ms
             self._held_since = since
             if not 0 <= inputs.now.tick_ms - since < self._flush_ms:
@@ -156,7 +164,8 @@ class SiteLog:
         payload = b"\xdd" + struct.pack(">I", len(self._held)) + b"".join(self._held)
         self._held, self._held_since = [], None
         self._frame(b"t", payload)
-        if self._size >= self._segment_bytes:
+        old = not 0 <= self._tick_ms - self._began_ms < self._segment_ms or self._ticks >= self._segment_ticks
+        if self._size >= self._segment_bytes or old:
             self._drop()
             self._why = "rotation"
 
@@ -175,6 +184,7 @@ class SiteLog:
         self._number += 1
         path = self.folder / f"{self._number:010}{_ENDING}"
         self._last = ({}, {}, b"", {})
+        self._began_ms, self._ticks = inputs.now.tick_ms, 0
         head = Head(
             format=FORMAT,
             version=self._version,
@@ -256,6 +266,24 @@ def head_of(path: Path) -> Head:
     for kind, payload, at in _frames(path):
         if kind == b"h":
             return _head(path, payload, at)
+    raise Damage(f"{path.name} has no head")
+
+
+class _Began(msgspec.Struct):
+    started_utc_ms: int
+
+
+_BEGAN = msgspec.msgpack.Decoder(_Began)
+
+
+def started_ms(path: Path) -> int:
+    """When it begins (UTC), without reading all of its head. Raises Damage."""
+    for kind, payload, at in _frames(path):
+        if kind == b"h":
+            try:
+                return _BEGAN.decode(payload).started_utc_ms
+            except msgspec.MsgspecError as error:
+                raise Damage(f"{path.name}, byte {at}: the head cannot be read ({error})") from error
     raise Damage(f"{path.name} has no head")
 
 

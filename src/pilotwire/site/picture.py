@@ -45,7 +45,7 @@ def picture(
         for device in inputs.devices if device.id in kinds
     )  # fmt: skip
     return SitePicture(
-        site=site.id, seq=decision.seq, at_ms=utc, flows=_flows(nodes, evses, devices), nodes=nodes, evses=evses,
+        site=site.id, seq=decision.seq, at_ms=utc, flows=flows_of(site, kinds, inputs), nodes=nodes, evses=evses,
         devices=devices, marks=decision.marks,
     )  # fmt: skip
 
@@ -99,13 +99,19 @@ def _flowing(status: EvseStatus, power: int | None) -> bool:
     return status.pilot in ("C", "D") and (power is None or abs(power) > 100_000)
 
 
-def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> EvsePicture:
-    status, reason = entry.status, decision.reasons[entry.id]
-    code, words = reason.code, reason.words
-    if code in ("no_demand", "own_maximum"):  # what lowered its demand says more than that it got all of it
-        why = next((each for each in reversed(decision.steered) if each.subject == entry.id), None)
+def why_not_more(decision: Decision, evse: str) -> tuple[str, str]:
+    """A code for programs, and a sentence for people."""
+    reason = decision.reasons[evse]
+    if reason.code in ("no_demand", "own_maximum"):  # what lowered its demand says more than that it got all of it
+        why = next((each for each in reversed(decision.steered) if each.subject == evse), None)
         if why is not None:
-            words = why.words.removeprefix(f"{entry.id}: ")
+            return reason.code, why.words.removeprefix(f"{evse}: ")
+    return reason.code, reason.words
+
+
+def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> EvsePicture:
+    status = entry.status
+    code, words = why_not_more(decision, entry.id)
     power = _power(status.points, site.topology.tree.voltage_mv)
     soc = status.soc if status.soc is not None else shown(status.points, "soc_permille")
     return EvsePicture(
@@ -118,20 +124,27 @@ def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> 
     )  # fmt: skip
 
 
-def _flows(
-    nodes: tuple[NodePicture, ...], evses: tuple[EvsePicture, ...], devices: tuple[DevicePicture, ...]
-) -> Flows:  # fmt: skip
-    grid = next((node.power_mw for node in nodes if node.parent is None), None)
-    known = [evse.power_mw for evse in evses if evse.power_mw is not None]
-    cars = sum(known) if known or not evses else None
-    pv, battery = _sum(devices, "inverter"), _sum(devices, "battery")
+def flows_of(site: Site, kinds: Mapping[str, DeviceKind], inputs: TickInputs) -> Flows:
+    """The flows alone, for those who count them at each tick."""
+    tree = site.topology.tree
+    voltage = tree.voltage_mv
+    root = next((site.meters.get(node.id) for node in tree.nodes if node.parent is None), None)
+    grid = pv = battery = None
+    for device in inputs.devices:
+        if root is not None and device.id == root:
+            grid = _power(device.points, voltage)
+        kind = kinds.get(device.id)
+        if kind == "inverter" and (power := shown(device.points, "power_mw")) is not None:
+            pv = power if pv is None else pv + power
+        elif kind == "battery":
+            # Of a hybrid's own battery the point of that name tells more.
+            power = shown(device.points, "battery_mw")
+            power = shown(device.points, "power_mw") if power is None else power
+            if power is not None:
+                battery = power if battery is None else battery + power
+    known = [power for entry in inputs.evses if (power := _power(entry.status.points, voltage)) is not None]
+    cars = sum(known) if known or not inputs.evses else None
     building = None
     if grid is not None and cars is not None:
         building = grid - cars - (pv or 0) - (battery or 0)
     return Flows(grid=grid, pv=pv, battery=battery, cars=cars, building=building)
-
-
-def _sum(devices: tuple[DevicePicture, ...], kind: DeviceKind) -> int | None:
-    """Of those that are heard; None where there is none."""
-    known = [device.points["power_mw"] for device in devices if device.kind == kind and "power_mw" in device.points]
-    return sum(known) if known else None

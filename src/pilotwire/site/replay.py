@@ -11,7 +11,7 @@ from .compiled import Site, compile_site
 from .config import read
 from .decide import Decision, SiteState, decide
 from .inputs import TickInputs
-from .log import Damage, Entry, Head, chained, head_of, read_segment, segments
+from .log import Damage, Entry, Head, chained, read_segment, segments, started_ms
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ def _first(chosen: list[Path], utc_ms: int) -> int:
     found = 0
     for at, path in enumerate(chosen):
         try:
-            if head_of(path).started_utc_ms <= utc_ms:
+            if started_ms(path) <= utc_ms:
                 found = at
         except Damage:
             continue

@@ -24,6 +24,7 @@ from .compiled import compile_site
 from .config import SiteConfig
 from .decide import Decision, SiteState, resumed
 from .inputs import TickInputs
+from .keeping import Kept
 from .log import SiteLog
 from .loop import Loop
 from .ports import Device, EvseDriver
@@ -78,8 +79,8 @@ async def run_site(
 ) -> Loop:
     """Runs until `stop` is set; chargers are told their safe values then. Returns the loop, for its counts.
 
-    `folder` holds `site.db` (what a restart needs) and `log/`. Raises ConfigError for a configuration that may not
-    run, and for a folder that cannot be used. `watched` is how others look at it while it runs.
+    `folder` holds `site.db` (what a restart needs), `history.db` and `log/`. Raises ConfigError for a configuration
+    that may not run, and for a folder that cannot be used. `watched` is how others look at it while it runs.
     """
     seen = Watched(config) if watched is None else watched
     site = compile_site(config)
@@ -97,6 +98,7 @@ async def run_site(
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"cannot use {folder} for the site's data: {error}; choose another with --data") from error
     loop: Loop | None = None
+    kept: Kept | None = None
     drivers: Drivers | None = None
     started: list[Part] = []
     try:
@@ -107,6 +109,7 @@ async def run_site(
         if loaded.why:
             report(f"{loaded.why}; the site begins in the safe state")
         state = SiteState() if loaded.state is None else resumed(site, loaded.state, now)
+        kept = Kept(config, site, folder, log, seen, report)
         drivers = make(scheduler)
         log.begin(state)
 
@@ -146,6 +149,8 @@ async def run_site(
             await part.stop()
         if drivers is not None:
             await drivers.stop()
+        if kept is not None:
+            kept.close()
         try:
             log.close()
         except OSError as error:
