@@ -12,16 +12,12 @@ from pilotwire.core.errors import LocalError
 from pilotwire.domain.energy import Evse, Limit, Node, prepare
 from pilotwire.domain.planning import (
     Expected,
-    Horizon,
     Need,
     Options,
     Prices,
     Problem,
-    Sample,
     Visit,
-    corrected,
     expected,
-    learned,
     plan,
 )
 
@@ -137,28 +133,3 @@ def test_what_is_expected_at_no_place_or_of_no_sense_is_refused() -> None:
     for wrong in (Expected("nowhere", 1, now, now + HOUR, 1), Expected("a", -1, now, now + HOUR, 1)):
         with pytest.raises(LocalError, match="expected"):
             plan(Problem(topology=SITE, now_ms=now, expected=(wrong,), options=Options(steps=4)))
-
-
-def test_a_load_is_learned_from_like_days_by_the_clock() -> None:
-    samples = [Sample(local(day, 8), value) for day, value in ((1, 10), (2, 20), (3, 90), (6, 1_000))]
-    horizon = Horizon(local(4, 8), 900_000, 2)
-    assert learned(samples, horizon, BERLIN) == (20, 20)
-    assert learned(samples, horizon, BERLIN, permille=1_000) == (90, 90)
-    assert learned(samples, horizon, BERLIN, permille=0) == (10, 10)
-    assert learned(samples, horizon, BERLIN, permille=0, days=2) == (20, 20)
-    assert learned(samples, Horizon(local(13, 8), 900_000, 1), BERLIN) == (1_000,)
-    assert learned([], horizon, BERLIN) == (0, 0)
-    # Of a Sunday nothing is known yet: other days are better than nothing. What is not yet is not looked at.
-    assert learned(samples, Horizon(local(7, 8), 900_000, 1), BERLIN) == (90,)
-    assert learned([Sample(local(8, 8), 7)], horizon, BERLIN) == (0, 0)
-
-
-def test_samples_within_a_step_are_averaged_and_the_first_steps_have_what_follows() -> None:
-    samples = [Sample(local(3, 8, 15), 10), Sample(local(3, 8, 20), 30)]
-    assert learned(samples, Horizon(local(4, 8), 900_000, 3), BERLIN) == (20, 20, 20)
-
-
-def test_what_is_measured_now_moves_a_forecast_and_fades() -> None:
-    assert corrected((100, 100, 100), 140, fades=500) == (140, 120, 110)
-    assert corrected((-100, -100, -100), -140, fades=500) == (-140, -120, -110)
-    assert corrected((), 5) == ()

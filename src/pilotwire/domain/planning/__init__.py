@@ -4,15 +4,14 @@
     made = plan(problem, previous)          # heavy: beside the loop, in a thread or a process
     targets(made, topology, utc_ms, {...})  # light: each tick
 
-What nobody has said yet is learned from the past: `expected` (arrivals, for `Problem.expected`) and `learned` and
-`corrected` (loads, for `Problem.loads`).
+What nobody has said yet is learned from the past: `expected` makes `Problem.expected` of visits gone by (`habits` keeps
+them), `profile.forecast` makes `Problem.loads` of what a meter has seen.
 
 HiGHS (`highspy`) and NumPy are loaded by the first plan, not by this import.
 """
 
 from .arrivals import Visit, expected
 from .courses import courses
-from .forecast import Sample, corrected, learned
 from .horizon import Horizon, local_hours
 from .model import Battery, Expected, Load, Need, Options, Prices, Problem, Window
 from .planner import plan
@@ -31,17 +30,14 @@ __all__ = [
     "Plan",
     "Prices",
     "Problem",
-    "Sample",
     "Shortfall",
     "Target",
     "Visit",
     "Window",
     "WindowPlan",
     "battery_mw",
-    "corrected",
     "courses",
     "expected",
-    "learned",
     "local_hours",
     "plan",
     "step_at",
