@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -119,9 +119,13 @@ def _steering_findings(config: SiteConfig) -> list[Finding]:
     return found
 
 
-def overloads(config: SiteConfig) -> tuple[Overload, ...]:
-    """Which limits could be exceeded when everybody falls back at once; none: the site may run."""
-    return check(_tree(config, proof=True))
+def overloads(config: SiteConfig, confirmed: Collection[str] | None = None) -> tuple[Overload, ...]:
+    """Which limits could be exceeded when everybody falls back at once; none: the site may run.
+
+    `confirmed`: the EVSEs whose fail-safe has been read back, the others count with their rating; None: all.
+    """
+    tree = _tree(config, proof=True)
+    return check(tree, None if confirmed is None else {*confirmed, *(load.id for load in tree.loads)})
 
 
 def steering_config(config: SiteConfig) -> steering.Config:
