@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from tests.site.site_kit import config_of
 
 from pilotwire.core.time import SimScheduler
+from pilotwire.domain.commissioning import Verdict
 from pilotwire.domain.energy.model import Rotation
 from pilotwire.domain.energy.pulse import Step, plan
 from pilotwire.domain.steering import External
 from pilotwire.site.commissioning.bench import loop_of, pulsed_site
 from pilotwire.site.commissioning.course import drive
-from pilotwire.site.commissioning.port import Verdict
 from pilotwire.site.commissioning.pulses import Detection, by_external
 from pilotwire.site.compiled import compile_site
 from pilotwire.site.config import SiteConfig

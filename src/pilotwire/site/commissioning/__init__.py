@@ -1,4 +1,4 @@
 """Commissioning a site: scan, map, find the phases by pulses, check the fail-safes, run dry, go live.
 
-`port` says what a wizard shows and takes, `wizard.Wizard` is one over real sockets.
+`pilotwire.domain.commissioning` says what a wizard shows and takes, `wizard.Wizard` is one over real sockets.
 """

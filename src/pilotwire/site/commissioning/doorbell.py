@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import msgspec
 
@@ -22,6 +23,8 @@ class Knock(msgspec.Struct, frozen=True, kw_only=True):
     peer: str
     at_ms: int
     connected: bool = False
+    password_sha256: str = ""
+    """Of the password that it came with; empty: it came without one."""
 
 
 class Doorbell:
@@ -47,5 +50,10 @@ class Doorbell:
         """See `transport.port.Endpoint`."""
         known = handshake.identity in self.knocks
         if handshake.identity.isprintable() and (known or len(self.knocks) < MOST):
-            self.knocks[handshake.identity] = Knock(identity=handshake.identity, peer=handshake.peer, at_ms=self._utc())
+            self.knocks[handshake.identity] = Knock(
+                identity=handshake.identity,
+                peer=handshake.peer,
+                at_ms=self._utc(),
+                password_sha256="" if handshake.password is None else sha256(handshake.password).hexdigest(),
+            )
         return Refuse(404, "being commissioned")

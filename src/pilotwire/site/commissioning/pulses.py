@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from pilotwire.domain.commissioning import Verdict
 from pilotwire.domain.energy import Reading
 from pilotwire.domain.energy.model import Phases, Rotation
 from pilotwire.domain.energy.pulse import Pulse, Step, judge
@@ -25,7 +26,6 @@ from pilotwire.site.loop import Loop
 from pilotwire.site.ports import trusted
 
 from .course import Course
-from .port import Verdict
 
 LOOK_MS = 200
 READINGS = 3

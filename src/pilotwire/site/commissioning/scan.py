@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from pilotwire.core.errors import ConfigError
+from pilotwire.domain.commissioning import Found, FoundFile, ScanAsk
 from pilotwire.site.devices.load import load_library
 from pilotwire.site.devices.probe import ALIKE, alike, one_of, probe, usual_units
 from pilotwire.site.devices.scan import Unit
@@ -18,7 +19,6 @@ from pilotwire.site.devices.schema import DeviceFile
 
 from .doorbell import Knock
 from .hosts import Address, addresses
-from .port import Found, FoundFile, ScanAsk
 
 AT_ONCE = 32
 RATE = 100
@@ -144,21 +144,20 @@ def station(knock: Knock) -> Found:
 def shown(endpoint: str, unit: Unit, library: Mapping[str, DeviceFile], at_ms: int) -> Found:
     """A unit with the files that fit it: those that know it by its marks, or else the likeliest."""
     known = [guess for guess in unit.guesses if guess.by == "identity"]
-    files: list[FoundFile] = []
-    for guess in (known or unit.guesses)[:6]:
-        device = library[guess.id]
-        outlets = device.outlets.count if device.outlets else 1
-        files.append(
-            FoundFile(
-                id=guess.id, vendor=device.vendor, model=device.models[0], kind=device.kind, by=guess.by,
-                outlets=outlets,
-            )
-        )  # fmt: skip
+    files = [found_file(library[guess.id], guess.by) for guess in (known or unit.guesses)[:6]]
     who = " ".join(text for text in (unit.manufacturer, unit.model) if text) or " ".join(unit.identification.values())
     return Found(
         id=f"{endpoint}#{unit.number}", endpoint=endpoint, unit=unit.number, who=_plain(who),
         serial=_plain(unit.serial), files=tuple(files), at_ms=at_ms,
     )  # fmt: skip
+
+
+def found_file(device: DeviceFile, by: str) -> FoundFile:
+    """A device file as it is offered."""
+    outlets = device.outlets.count if device.outlets else 1
+    return FoundFile(
+        id=device.id, vendor=device.vendor, model=device.models[0], kind=device.kind, by=by, outlets=outlets
+    )
 
 
 def _plain(text: str) -> str:

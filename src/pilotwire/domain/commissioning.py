@@ -11,13 +11,20 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from pilotwire.site.devices.schema import Kind
-from pilotwire.site.typed import Finding
-
+Kind = Literal["charger", "meter", "inverter", "battery", "contacts"]
+"""Of devices."""
 JobKind = Literal["scan", "phases", "failsafe", "dry_run"]
 JobStatus = Literal["running", "done", "failed", "cancelled", "interrupted"]
 """`interrupted`: the program ended while it ran; nobody is commanded any more, and it can be started again."""
 Stage = Literal["scan", "map", "phases", "failsafe", "dry_run", "live"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One mistake in the draft, or one thing worth knowing: where, and what to do."""
+
+    where: str
+    text: str
+    severity: Literal["error", "warning"] = "error"
 
 
 class Refused(Exception):
@@ -121,8 +128,6 @@ class FailsafeResult(msgspec.Struct, frozen=True, kw_only=True):
     """confirmed: set, and read back; none: by the draft it has none, so it counts with its maximum."""
     proof: Literal["not_asked", "fell_back", "kept", "unseen", "no_room", "failed"] = "not_asked"
     """What it did when it was left alone: fell back; kept what it had; nothing could be seen of it."""
-    proof_ms: int | None = None
-    """How long it took to fall back."""
     words: str = ""
     todo: str = ""
     at_ms: int = 0
@@ -239,8 +244,8 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Mapping[str, Any], ...] = ()
     evses: tuple[Mapping[str, Any], ...] = ()
     remove: tuple[str, ...] = ()
-    take: tuple[str, ...] = ()
-    """Ids of what was found, to be entered as it is suggested."""
+    take: Mapping[str, str] = {}
+    """Ids of what was found, to be entered as it is suggested, each with the device file to use ("": the first)."""
     text: str | None = None
 
 
