@@ -18,6 +18,7 @@ from pilotwire.domain.energy.failsafe import Overload, check
 from pilotwire.domain.energy.model import Switching
 from pilotwire.domain.energy.quality import Bounds
 
+from . import loads
 from .config import EvseEntry, LimitEntry, NodeEntry, Phases, SiteConfig, zone
 from .mirror import unmirrored
 from .planning import entries as planning
@@ -67,6 +68,8 @@ class Site(msgspec.Struct, frozen=True):
     """By node: what may be fed in below it."""
     steering: steering.Site | None
     command_ms: int
+    loads: Mapping[str, loads.Told]
+    """How each load of the tree is told."""
 
 
 def compile_site(config: SiteConfig) -> Site:
@@ -157,10 +160,30 @@ def _compile(config: SiteConfig) -> Site:
             for source in config.sources
         },
         bounds={node.id: _bounds(config, node) for node in config.nodes if node.meter is not None},
-        feeds={node.id: _phases(node.feeds_a) for node in config.nodes if node.meter is not None},
+        feeds=_feeds(config),
         steering=steering.prepare(_steering(config)) if _steers(config) else None,
         command_ms=_milli(safe.command_s),
+        loads=loads.told_of(config),
     )
+
+
+def _feeds(config: SiteConfig) -> dict[str, energy.Phases]:
+    """Of metered nodes: as the file says, or as much as what is entered below them feeds in together."""
+    parents = {node.id: node.parent for node in config.nodes}
+    sums: dict[str, list[int]] = {}
+    for resource in loads.resources_of(config):
+        at: str | None = resource.node
+        while at is not None:
+            below = sums.setdefault(at, [0, 0, 0])
+            for phase, ma in enumerate(resource.feeds_ma):
+                below[phase] += ma
+            at = parents.get(at)
+    found: dict[str, energy.Phases] = {}
+    for node in config.nodes:
+        if node.meter is not None:
+            said, below = _phases(node.feeds_a), sums.get(node.id, [0, 0, 0])
+            found[node.id] = (max(said[0], below[0]), max(said[1], below[1]), max(said[2], below[2]))
+    return found
 
 
 def _bounds(config: SiteConfig, node: NodeEntry) -> Bounds:
@@ -245,6 +268,8 @@ def _tree(config: SiteConfig, *, proof: bool = False) -> SiteTree:
         tenants=tuple(
             Tenant(id=tenant.id, limits=tuple(_limit(limit) for limit in tenant.limits)) for tenant in config.tenants
         ),
+        loads=loads.loads_of(config),
+        resources=loads.resources_of(config),
         voltage_mv=_milli(config.site.voltage_v),
     )
 
@@ -310,6 +335,7 @@ def _own(config: SiteConfig) -> Iterator[Finding]:
             yield Finding(f"sources[{source.id}].node", f"there is no node {source.node}")
         if source.lost_limit is not None:
             yield from _times(f"sources[{source.id}].lost_limit", source.lost_limit)
+    yield from loads.findings(config)
     for entry in config.evses:
         yield from _evse(config, entry)
 

@@ -23,6 +23,7 @@ from pilotwire.domain.steering import Mode
 
 from .gateway.entries import StationSection
 from .link.entry import CentralEntry
+from .loads import LoadEntry, ResourceEntry
 from .mirror import mirror
 from .ocpp.config import KnownStation, Upstream
 from .planning.entries import PlanningEntry, PricesEntry
@@ -266,6 +267,8 @@ class SiteConfig(Section, frozen=True):
     nodes: tuple[NodeEntry, ...]
     evses: tuple[EvseEntry, ...] = ()
     devices: tuple[DeviceEntry, ...] = ()
+    loads: tuple[LoadEntry, ...] = ()
+    resources: tuple[ResourceEntry, ...] = ()
     tenants: tuple[TenantEntry, ...] = ()
     sources: tuple[SourceEntry, ...] = ()
     policy: PolicyEntry = PolicyEntry()

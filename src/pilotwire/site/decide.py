@@ -34,6 +34,8 @@ from pilotwire.domain.seen import Mark as Mark
 
 from .compiled import Site
 from .inputs import EvseInput, Heard, TickInputs
+from .loaded import commands as told
+from .loaded import wanted
 from .lost import Charger, follow, safe
 from .metered import believed, drawn_by
 from .metered import figure as figure
@@ -123,10 +125,17 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
         demands = [msgspec.structs.replace(each, prefers=prefers.get(each.evse)) for each in steered.demands]
         limits = _joined(limits, steered.limits)
         pools = steered.pools
-        commands = tuple(Command(*each) for each in orders(site.steering, steered))
+        commands = tuple(Command(*each) for each in orders(site.steering, steered) if each[0] not in site.loads)
     lost = {id: Lost(since_ms=each.heard_ms, possible=each.may) for id, each in chargers.items() if each.lost}
+    if site.topology.loads or site.topology.tree.resources:
+        others = wanted(site, inputs, steered)
+        demands += others.demands
+        draws = {**draws, **others.draws}
+        lost |= others.lost
+        marks += others.marks
     signals = Signals(meters=meters, draws=draws, limits=limits, pools=pools, lost=lost)
     said = allocate(topology, site.policy, demands, signals, energy, now)
+    commands += tuple(Command(*each) for each in told(site, said.loads))
     points = tuple(
         SetPoint(evse=point.evse, value=point.value, unit=point.unit, target=point.target, phases=point.phases)
         for point in said.set_points
@@ -279,7 +288,7 @@ def resumed(site: Site, state: SiteState, now: Moment) -> SiteState:
         evses[id] = msgspec.structs.replace(
             old, value=charger.base, infeed_ma=ma, before_ma=high, ceiling_ma=high, followed=False, sure=False
         )
-    evses = {id: each for id, each in evses.items() if id in site.topology.evses}
+    evses = {id: each for id, each in evses.items() if id in site.topology.members}
     chargers = {id: each for id, each in state.chargers.items() if id in site.topology.evses}
     steered = state.steering if site.steering is None else steering.resumed(site.steering, state.steering, now)
     # What was learned of rotations stays; what was seen last says nothing of a change that we have not seen.

@@ -90,6 +90,15 @@ def side_loads(site: Site, inputs: TickInputs, decision: Decision) -> dict[str, 
             name = topology.names[place]
             if name in found:
                 found[name] = [value - ma for value in found[name]]
+    for id, load in topology.loads.items():
+        # It is shared out to in the tick, but not planned: for the plan it is a part of the building.
+        device = devices.get(id)
+        ma = max(0, _power(device)) * 1_000 // (load.phases * voltage)
+        on = topology.phases(load, load.phases)
+        for place in topology.above[load.node] if device is not None and device.online else ():
+            name = topology.names[place]
+            if name in found:
+                found[name] = [value + (ma if phase in on else 0) for phase, value in enumerate(found[name])]
     own = {id: tuple(side) for id, side in found.items()}
     for id in whole:
         above = [topology.names[place] for place in topology.above[id][1:]]
