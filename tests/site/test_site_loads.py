@@ -122,7 +122,8 @@ def test_one_that_is_not_heard_is_counted_with_its_rating() -> None:
 def test_an_order_dims_a_load_to_no_less_than_its_floor() -> None:
     text = (
         LOADED
-        + "steering: {loads: [{id: cooler, node: grid, nominal_kw: 4}], steuve: [{node: grid, devices: [cooler], control: direct}]}\n"
+        + "steering:\n  loads: [{id: cooler, node: grid, nominal_kw: 4}]\n"
+        + "  steuve: [{node: grid, devices: [cooler], control: direct}]\n"
     )
     small = Loaded(text.replace("maximum_kw: 4, step_kw: 0.5", "maximum_kw: 8, floor_kw: 2, step_kw: 0.5"))
     small.live(60)
