@@ -170,9 +170,15 @@ def _go(
     import uvloop
 
     from pilotwire.site.run import run_site
+    from pilotwire.site.planning.part import Planner
     from pilotwire.site.watch import Watched
 
-    watched = Watched(config)
+    planner = next((each for each in parts if isinstance(each, Planner)), None)
+    watched = Watched(
+        config,
+        outlook=None if planner is None else planner.outlook,
+        planned=None if planner is None else planner.planned_at,
+    )
     parts = [*parts, *_shown(chosen, config, folder, watched)]
 
     async def go() -> int:

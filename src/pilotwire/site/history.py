@@ -58,6 +58,10 @@ class _Told(msgspec.Struct):
     at_ms: int = 0
 
 
+Planned = Callable[[int], tuple[int | None, int | None, int | None] | None]
+"""Of a moment (UTC): mW planned at the connection, of cars, of batteries; None: nothing is known."""
+
+
 class History:
     """See the module. One thread at a time may use the file: `run` is how writing is done."""
 
@@ -75,6 +79,8 @@ class History:
         """`capacities` of batteries in Wh, which weigh their states of charge. Raises sqlite3.Error."""
         self.failures = 0
         """Writes that did not succeed."""
+        self.planned_of: Planned | None = None
+        """What the planner has planned of a moment, where it can say so; else what the loop follows of it counts."""
         self._site, self._kinds, self._capacities = site, kinds, capacities
         self._run, self._report = run, report
         self._root = next(node.id for node in site.topology.tree.nodes if node.parent is None)
@@ -113,7 +119,8 @@ class History:
         if self._capacities and (soc := self._soc(inputs)) is not None:
             here.soc = soc
         if here.planned == _UNPLANNED and inputs.plan is not None:
-            here.planned = _planned(inputs.plan, self._root, now.utc_ms)
+            known = None if self.planned_of is None else self.planned_of(now.utc_ms)
+            here.planned = _planned(inputs.plan, self._root, now.utc_ms) if known is None else known
         self._note(inputs, decision)
         if decision.closed:
             self._windows += decision.closed

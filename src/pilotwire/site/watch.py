@@ -30,7 +30,7 @@ from .picture import DeviceKind, picture
 from .seen import Change, Course, NotKnown, Now, Outlook, Past, Peak
 
 if TYPE_CHECKING:
-    from .history import History
+    from .history import History, Planned
 
 T = TypeVar("T")
 APART_MS = 1_000
@@ -50,10 +50,17 @@ class Record(Protocol):
 class Watched:
     """One site. `show` is told of each decision; a `run.Part` besides, so that it knows the loop before the first."""
 
-    def __init__(self, config: SiteConfig, *, outlook: Callable[[], Outlook | None] | None = None) -> None:
-        """`outlook`: what the planner says of the plan in force, where there is one that can."""
+    def __init__(
+        self,
+        config: SiteConfig,
+        *,
+        outlook: Callable[[], Outlook | None] | None = None,
+        planned: Planned | None = None,
+    ) -> None:
+        """`outlook`: what the planner says of the plan in force, where there is one that can. `planned`: see History."""
         self.config = config
         self.outlook_of = outlook
+        self.planned_of = planned
         self._kinds: Mapping[str, DeviceKind] = {device.id: device.kind for device in config.devices}
         self._loop: Loop | None = None
         self._last: tuple[TickInputs, Decision] | None = None
@@ -76,6 +83,8 @@ class Watched:
         They are closed by whoever made them, after `stop`.
         """
         self._history, self._thread, self._record = history, thread, record
+        if history is not None and self.planned_of is not None:
+            history.planned_of = self.planned_of
 
     @property
     def id(self) -> str:

@@ -1,5 +1,4 @@
-"""What the planner keeps in a small SQLite file: what it has learned, the last plans with all they rest on, and what
-was planned of each quarter of an hour, for plan against outcome.
+"""What the planner keeps in a small SQLite file: what it has learned, and the last plans with all that they rest on.
 
 A file that is torn is put aside and begun anew: what is lost is habits, never a limit.
 """
@@ -9,35 +8,20 @@ from __future__ import annotations
 import sqlite3
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from .learned import FORMAT, Learned
-from .outlook import quarters_of
-from .record import answer_of, record_of
+from .record import answer_of
 
 PLANS = 48
 """Four hours of plans can be made again."""
-QUARTERS_MS = 400 * 86_400_000
 _ENCODER = msgspec.msgpack.Encoder()
 _LEARNED = msgspec.msgpack.Decoder(Learned)
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value BLOB, sum BLOB) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS plans (made_ms INTEGER PRIMARY KEY, record BLOB, answer BLOB)",
-    "CREATE TABLE IF NOT EXISTS quarters (from_ms INTEGER PRIMARY KEY, until_ms INTEGER, grid_mw INTEGER, "
-    "cars_mw INTEGER, battery_mw INTEGER)",
 )
-
-
-class Planned(NamedTuple):
-    """What was planned of a step when it began, mW."""
-
-    from_ms: int
-    until_ms: int
-    grid_mw: int
-    cars_mw: int
-    battery_mw: int
 
 
 class Kept:
@@ -92,22 +76,6 @@ class Kept:
                 "DELETE FROM plans WHERE made_ms NOT IN (SELECT made_ms FROM plans ORDER BY made_ms DESC LIMIT ?)",
                 (PLANS,),
             )
-            rows = quarters_of(record_of(record), plan)
-            # What lies in the past stays as it was planned when it began; what lies ahead is as the newest plan has it.
-            ahead = [row for row in rows if row[0] >= plan.now_ms]
-            begun = [row for row in rows if row[0] < plan.now_ms]
-            self._db.executemany("INSERT OR IGNORE INTO quarters VALUES (?, ?, ?, ?, ?)", begun)
-            self._db.execute("DELETE FROM quarters WHERE from_ms >= ?", (plan.now_ms,))
-            self._db.executemany("INSERT OR REPLACE INTO quarters VALUES (?, ?, ?, ?, ?)", ahead)
-            self._db.execute("DELETE FROM quarters WHERE from_ms < ?", (plan.now_ms - QUARTERS_MS,))
-
-    def planned(self, from_ms: int, until_ms: int) -> list[Planned]:
-        """Steps that overlap with that time, oldest first."""
-        rows = self._db.execute(
-            "SELECT * FROM quarters WHERE from_ms < ? AND until_ms > ? ORDER BY from_ms LIMIT 50000",
-            (until_ms, from_ms),
-        )
-        return [Planned(*row) for row in rows]
 
 
 def last_plan(path: Path, before_ms: int | None = None) -> tuple[bytes, bytes] | None:

@@ -15,7 +15,7 @@ from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 from ..config import SiteConfig
 from ..loop import Loop
 from .entries import PlanningEntry
-from .kept import Kept, Planned
+from .kept import Kept
 from .outlook import outlook_of
 from .prices import PricesFile
 from .problem import Known
@@ -88,9 +88,15 @@ class Planner:
         force = runner.in_force
         return outlook_of(force.record, force.plan, force.followed.until_ms, runner.words)
 
-    def planned(self, from_ms: int, until_ms: int) -> list[Planned]:
-        """What was planned of each quarter of an hour when it began, and is of those ahead; oldest first."""
-        return [] if self._kept is None else self._kept.planned(from_ms, until_ms)
+    def planned_at(self, utc_ms: int) -> tuple[int | None, int | None, int | None] | None:
+        """mW planned of this moment at the connection, of cars and of batteries; None without a plan."""
+        force = None if self.runner is None else self.runner.in_force
+        if force is None:
+            return None
+        for begin, end, grid, cars, batteries in force.quarters:
+            if begin <= utc_ms < end:
+                return grid, cars, batteries if force.plan.batteries else None
+        return None
 
     def status(self) -> dict[str, Any]:
         """For a status page: counts, words."""

@@ -28,6 +28,7 @@ from ..decide import Decision, Mark
 from ..inputs import TickInputs
 from .checked import fault_of, followed
 from .learned import Learned, Watch, present
+from .outlook import quarters_of
 from .problem import Known, record_for
 from .record import Answer, Record, answer_of, digest, encoded
 from .worker import Running, Spawn
@@ -90,6 +91,8 @@ class InForce(msgspec.Struct, frozen=True):
     record: Record
     plan: planning.Plan
     followed: steering.Plan
+    quarters: list[tuple[int, int, int, int, int]]
+    """See `outlook.quarters_of`."""
 
 
 class Runner:
@@ -260,7 +263,7 @@ class Runner:
         self._take(record, answer.plan, answer, question, data)
 
     def _take(self, record: Record, plan: planning.Plan, answer: Answer, question: bytes, data: bytes) -> None:
-        self.in_force = InForce(record, plan, followed(record, plan))
+        self.in_force = InForce(record, plan, followed(record, plan), quarters_of(record, plan))
         self._loop.plan = self.in_force.followed
         self.failure, self._fails, self._not_before = "", 0, None
         self._astray_since = None
