@@ -175,7 +175,12 @@ class _Link:
         try:
             self.remote.heard(site_link.stated(data))
         except site_link.BadContent as error:
-            self.refuse(f"a state is not understood: {error}")
+            self.refuse(f"{self._versions()}a state is not understood: {error}")
+
+    def _versions(self) -> str:
+        """What may be why it is not understood."""
+        theirs, ours = self.remote.hello.program, self._links.version
+        return f"the box runs {theirs or '?'}, this system {ours}: update the older one; " if theirs != ours else ""
 
     async def _read(self, receive: Receive) -> None:
         while not self.over.is_set():
@@ -225,6 +230,11 @@ class Links:
         if found is None:
             found = context.parts[Links] = Links(context)
         return found
+
+    @property
+    def version(self) -> str:
+        """Of this program."""
+        return self._context.config.version
 
     def clock(self) -> int:
         """By which links wait: it never goes back."""

@@ -36,9 +36,9 @@ class _Quiet(uvicorn.Server):
 
 def _carrier(**given: Any) -> asyncio.Protocol:
     """WebSockets, of which there are few: what they need is imported with the first."""
-    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+    from .sockets import Socket
 
-    return WebSocketsSansIOProtocol(**given)
+    return Socket(**given)
 
 
 class ApiServer:
