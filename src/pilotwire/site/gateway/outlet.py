@@ -38,6 +38,8 @@ _REFRESH_MS = 20_000
 _TOUCH_MS = 10_000
 _AWAY_MS = 15_000
 """An absence that is shorter hides no session."""
+_FIRST_MS = 10_000
+"""So long a charger may take for its first answer after a start."""
 _STARTS_MS = 30_000
 """So long a car may take until it draws what it is offered, without being told as one that does not want to."""
 _FOLLOWS_MS = 5_000
@@ -101,6 +103,8 @@ class Outlet:
         self._known = False
         """Since the start, or since the charger was lost, what happened has been found out."""
         self._lost_ms: int | None = None
+        self._answered = False
+        """Since the start."""
         self._tapped = ""
         self._asked_online = True
         self._vended = False
@@ -161,7 +165,7 @@ class Outlet:
         plugged = status.pilot in _PLUGGED or (status.pilot in ("E", "F") and station.plugged(self.number))
         if not self._known:
             self._find_out(station, status, plugged, now)
-        self._lost_ms = None
+        self._lost_ms, self._answered = None, True
         self._condition(station, status)
         self._car(station, status, plugged)
         self._card_shown(station, status, plugged)
@@ -172,7 +176,9 @@ class Outlet:
     def _is_lost(self, station: StationSide, now: int) -> None:
         if self._lost_ms is None:
             self._lost_ms = now
-        away = self._last is None or now - self._last.at_ms >= _AWAY_MS
+        # Just started, its driver has asked and has no answer yet: that is no fault.
+        asked = self._answered or now - self._lost_ms >= _FIRST_MS
+        away = asked and (self._last is None or now - self._last.at_ms >= _AWAY_MS)
         if away:
             self._known = False
             station.fault(self.number, LOST.error, LOST.code, "the charger does not answer")
