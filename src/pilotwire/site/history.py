@@ -26,6 +26,7 @@ import msgspec
 from pilotwire.domain.steering import Plan, WindowSummary
 from pilotwire.domain.steering.calendar import month_of
 from pilotwire.domain.steering.inputs import planned
+from pilotwire.domain.steering.state import DemandState
 
 from .compiled import Site
 from .decide import Decision
@@ -95,7 +96,7 @@ class History:
         self._changes: list[Change] = []
         self._windows: list[WindowSummary] = []
         self._peaks: list[Peak] = []
-        self._months: Mapping[str, object] = {}
+        self._months: Mapping[str, DemandState] = {}
         self._waiting: list[Batch] = []
         self._pruned_ms: int | None = None
 
@@ -126,8 +127,8 @@ class History:
             self._windows += decision.closed
         demands = decision.state.steering.demands
         if decision.closed or (demands and not self._months):
+            self._peaks += _peaks(self._site, decision, self._months)
             self._months = demands
-            self._peaks += _peaks(self._site, decision)
         if decision.closed:
             self.flush()  # what is billed does not wait
 
@@ -273,23 +274,17 @@ def _planned(plan: Plan, root: str, utc_ms: int) -> tuple[int | None, int | None
     return None if side is None else side + cars + batteries, cars, batteries if plan.batteries else None
 
 
-def _peaks(site: Site, decision: Decision) -> list[Peak]:
-    """The months as the contracts remember them; of a window that has just made one, when it was."""
+def _peaks(site: Site, decision: Decision, before: Mapping[str, DemandState]) -> list[Peak]:
+    """The months as the contracts remember them; of one that has just been raised, by which window."""
     if site.steering is None:
         return []
     found: list[Peak] = []
     for contract in site.steering.config.windows:
-        known = decision.state.steering.demands.get(contract.id)
-        for month in () if known is None else known.months:
-            at = next(
-                (
-                    each.from_ms
-                    for each in decision.closed
-                    if each.id == contract.id
-                    and each.billed_mw == month.peak_mw
-                    and month_of(each.from_ms, contract.zone) == month.key
-                ),
-                None,
-            )
+        known = decision.state.steering.demands.get(contract.id, DemandState())
+        was = {month.key: month.peak_mw for month in before.get(contract.id, DemandState()).months}
+        closed = {month_of(each.from_ms, contract.zone): each for each in decision.closed if each.id == contract.id}
+        for month in known.months:
+            window = closed.get(month.key) if month.peak_mw > was.get(month.key, 0) else None
+            at = None if window is None else window.from_ms
             found.append(Peak(window=contract.id, node=contract.node, month=month.key, peak_mw=month.peak_mw, at_ms=at))
     return found
