@@ -64,21 +64,8 @@ bench: setup-test ## Measure throughput, durability, memory and start-up; prints
 soak: setup-test ## The full counts: 100 kills on each store, 10,000 simulated sessions, every schema mutation, 1,000,000 sets of charging profiles, 2,000 EXI messages
 	@$(PY) -m tests.soak $(ARGS)
 
-fuzz: setup-test ## Fuzz the RPC machine and the decoders for a minute each
-	@$(PY) fuzz/fuzz_rpc.py -max_total_time=60
-	@$(PY) fuzz/fuzz_messages.py -max_total_time=60
-	@$(PY) fuzz/fuzz_exi.py -max_total_time=60
-	@$(PY) fuzz/fuzz_v2g.py -max_total_time=60
-	@$(PY) fuzz/fuzz_chademo.py -max_total_time=60
-	@$(PY) fuzz/fuzz_capture.py -max_total_time=60
-	@$(PY) fuzz/fuzz_slac.py -max_total_time=60
-	@$(PY) fuzz/fuzz_pnc.py -max_total_time=60
-	@$(PY) fuzz/fuzz_power_modules.py -max_total_time=60
-	@$(PY) fuzz/fuzz_j1939.py -max_total_time=60
-	@$(PY) fuzz/fuzz_gbt27930.py -max_total_time=60
-	@$(PY) fuzz/fuzz_iso20.py -max_total_time=60
-	@$(PY) fuzz/fuzz_modbus.py -max_total_time=60
-	@$(PY) fuzz/fuzz_sparkplug.py -max_total_time=60
+fuzz: setup-test ## Fuzz every decoder and machine that hears strangers, a minute each
+	@for target in fuzz/fuzz_*.py; do echo "$$target"; $(PY) "$$target" -max_total_time=60 || exit 1; done
 
 lock: setup-test ## Make the lock files anew
 	@PATH=$(CURDIR)/.venv/bin:$$PATH tools/lock.sh

@@ -8,12 +8,8 @@ Every timeline is explained.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.protocols.can import CanFrame
@@ -67,17 +63,5 @@ def one(raw: bytes) -> None:
     assert found.sentence and (found.index is None or 1 <= found.index <= len(timeline.entries))
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=2048"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=2048")

@@ -8,14 +8,10 @@ bent one, a command, or time that goes by. Nothing raises, nothing flows that mu
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import atheris
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from tests.protocols.iso15118.iso20.iso20_talk import Talk
@@ -151,17 +147,5 @@ def one(raw: bytes) -> None:
     way(SERVICES[raw[0] >> 1 & 3], bool(raw[0] & 8), raw[1:])
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=256"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=256")

@@ -9,13 +9,10 @@ what goes out is JSON, and afterwards the station's heartbeat is still answered.
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from random import Random
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire.site.ocpp"]):
     from pilotwire.core.ids import SeededIds
@@ -114,10 +111,5 @@ def one(raw: bytes) -> None:
     box.stop()
 
 
-def main() -> None:
-    atheris.Setup([sys.argv[0], "-max_len=512", *sys.argv[1:]], one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=512")

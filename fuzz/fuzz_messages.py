@@ -9,14 +9,11 @@ must encode again, and decode to the same.
 
 from __future__ import annotations
 
-import sys
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.core.errors import LocalError
@@ -98,18 +95,5 @@ def one(raw: bytes) -> None:
     assert action.encode(again) == written, (payload, written)
 
 
-def main() -> None:
-    # Long inputs from the start: the interesting messages are the large ones.
-    arguments = [sys.argv[0], "-len_control=0", "-max_len=4096"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-len_control=0", "-max_len=4096")

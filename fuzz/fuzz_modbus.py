@@ -9,12 +9,8 @@ be woken in time to come, and a value that was read can be written again.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.core.machines import Close, Send
@@ -103,17 +99,5 @@ def one(raw: bytes) -> None:
     assert not open_tickets
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=512"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=512")

@@ -9,13 +9,10 @@ value. A verdict, or the error that is said to come, comes out, and never a cont
 from __future__ import annotations
 
 import random
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.crypto.chains import ChainError
@@ -139,17 +136,5 @@ def one(raw: bytes) -> None:
         WAYS[raw[0] % len(WAYS)](raw[1], raw[2:])
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=512"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=512")

@@ -9,12 +9,8 @@ frames and events, ask to be woken in time to come, and believe no reading that 
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.core.machines import Send
@@ -92,17 +88,5 @@ def one(raw: bytes) -> None:
         assert 0 <= module.rectifier.set_ma <= module.rectifier.rating.max_ma
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=512"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=512")

@@ -9,13 +9,10 @@ same; a machine never raises, never is due for ever, and never listens to more v
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.core.machines import Send
@@ -101,17 +98,5 @@ def one(raw: bytes) -> None:
         assert len(evse.runs) <= timers.C_EVSE_MATCH_PARALLEL
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=1024"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=1024")

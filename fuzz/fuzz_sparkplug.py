@@ -5,12 +5,8 @@ python fuzz/fuzz_sparkplug.py [--seconds 60] [corpus directory] [libFuzzer optio
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.core.errors import LocalError
@@ -41,17 +37,5 @@ def one(raw: bytes) -> None:
     node.receive(TOPICS[raw[0] % 4 if raw else 0], data, 1)
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=1024", "-len_control=0"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=1024", "-len_control=0")

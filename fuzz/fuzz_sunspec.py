@@ -8,13 +8,10 @@ within its limits, and each model that it finds has values or an error of ours.
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.core.errors import PilotwireError
@@ -47,17 +44,5 @@ def one(raw: bytes) -> None:
         chain.locate(f"{placed.number}.W")
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=2048"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=2048")

@@ -8,13 +8,10 @@ that way comes out, and nothing else; however a stream is cut, it says the same.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from target import run
 
 with atheris.instrument_imports(include=["pilotwire"]):
     from pilotwire.core.machines import Close, Send
@@ -91,17 +88,5 @@ def one(raw: bytes) -> None:
         WAYS[raw[0] % len(WAYS)](raw[1], raw[2:])
 
 
-def main() -> None:
-    arguments = [sys.argv[0], "-max_len=512"]
-    given = iter(sys.argv[1:])
-    for argument in given:
-        if argument == "--seconds":
-            arguments.append(f"-max_total_time={int(next(given))}")
-        else:
-            arguments.append(argument)
-    atheris.Setup(arguments, one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(one, "-max_len=512")

@@ -81,8 +81,8 @@ def test_a_failure_is_noticed(target: str, function: str, tmp_path: Path):
     broken = tmp_path / "fuzz" / target
     broken.parent.mkdir()
     broken.write_text(text[: head.end()] + fault + text[head.end() :])
-    for room in ("src", "tests"):
-        (tmp_path / room).symlink_to(FUZZ.parent / room)
+    (broken.parent / "target.py").symlink_to(FUZZ / "target.py")
+    (tmp_path / "src").symlink_to(FUZZ.parent / "src")  # of those that find it by themselves
     ended = fuzz([str(broken)], RUNS[target], tmp_path)
     assert ended.returncode != 0
     assert "RuntimeError: planted" in ended.stderr + ended.stdout
