@@ -15,6 +15,7 @@ SITE = (
     + """
 ocpp:
   listen: 127.0.0.1:0
+  upstreams: [{name: csms, url: 'ws://127.0.0.1:9/ocpp'}]
   stations: [{identity: A, security_profile: 0}, {identity: B, security_profile: 0}, {identity: C, security_profile: 0},
              {identity: D, security_profile: 0}]
 """
@@ -39,3 +40,10 @@ async def test_a_site_that_never_started_can_be_stopped(tmp_path: Path) -> None:
     config, _ = read(SITE)
     assert config is not None
     await Built(config, tmp_path, SteadyScheduler()).stop()
+
+
+async def test_stations_without_a_central_system_are_refused(tmp_path: Path) -> None:
+    """Nobody could say who may charge there, and nobody would ever take what they report."""
+    config, _ = read(SITE.replace("  upstreams: [{name: csms, url: 'ws://127.0.0.1:9/ocpp'}]\n", ""))
+    assert config is not None
+    assert [each.where for each in findings(config, tmp_path) if each.severity == "error"] == ["ocpp.upstreams"]

@@ -235,6 +235,9 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
         return [*found, *outside.findings(config, folder), *prices.findings(config, folder)]
     files = dict(_files(config))
     known = {station.identity for station in config.ocpp.stations}
+    if not config.ocpp.upstreams and any(each.charger.ocpp is not None for each in config.evses):
+        text = "OCPP stations belong to a central system, which lets drivers in and keeps their sessions: enter one"
+        found.append(Finding("ocpp.upstreams", text))
     for each in config.evses:
         charger = each.charger
         if charger.ocpp is not None and charger.ocpp not in known:
