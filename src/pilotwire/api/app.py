@@ -31,6 +31,7 @@ from .routes import (
     charging,
     checks,
     commands,
+    commissioning,
     controllers,
     course,
     drivers,
@@ -78,6 +79,7 @@ AREAS = (
     rollouts,
     sites,
     controllers,
+    commissioning,
     tokens,
     drivers,
     tariffs,
@@ -95,7 +97,7 @@ AREAS = (
 )
 """The modules of routes below `/api/v1`, one a line; each has `HANDLERS`."""
 
-OF_A_BOX = (controllers, people, settings, audit)
+OF_A_BOX = (controllers, commissioning, people, settings, audit)
 """Those of a box at a site (`ApiConfig.box`), which has people, keys and an audit log, and no stations of its own."""
 
 MAX_BODY = 1 << 20

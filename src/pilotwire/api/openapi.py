@@ -68,6 +68,7 @@ def config(version: str) -> OpenAPIConfig:
             Tag("Firmware", "Images, updates, roll-outs in stages, and the logs that stations leave."),
             Tag("Sites", "Where stations stand, and what the connection there carries."),
             Tag("Controllers", "What the controller of a site does, did and plans, and why."),
+            Tag("Commissioning", "Bringing a site into service: scan, draft, phases, fail-safes, dry run, going live."),
             Tag("Device model", "Variables and configuration keys, with what they mean."),
             Tag("Views", "Saved filters, order and columns of tables."),
             Tag("Jobs", "The same thing done to many stations, with progress."),

@@ -149,6 +149,7 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "too-many-requests": (429, "Too many requests", "Wait as long as `Retry-After` says, then go on more slowly."),
     "broken": (500, "Something is broken on our side", "It is in the server's log."),
     "not-ready": (503, "Not ready", "Try again soon."),
+    "not-now": (409, "That cannot be begun now", "The detail says what to do first."),
     "controller-away": (
         503,
         "The site cannot be reached",

@@ -22,7 +22,7 @@ READS: Final = frozenset(
 
 _OPERATES: Final = frozenset(
     (
-        "sites:write", "stations:write", "variables:write", "sessions:export", "tokens:write", "drivers:write",
+        "sites:write", "sites:commission", "stations:write", "variables:write", "sessions:export", "tokens:write", "drivers:write",
         "commands:send", "commands:dangerous", "alarms:write", "jobs:write", "webhooks:read", "settings:read",
         "tariffs:write",
         "firmware:write", "rollouts:write", "logs:read", "logs:write",

@@ -10,6 +10,7 @@ from .certificates import *  # noqa: F403
 from .charging import *  # noqa: F403
 from .checks import *  # noqa: F403
 from .commands import *  # noqa: F403
+from .commissioning import *  # noqa: F403
 from .controllers import *  # noqa: F403
 from .course import *  # noqa: F403
 from .firmware import *  # noqa: F403

@@ -31,6 +31,7 @@ SCOPES: Final[dict[str, Word]] = {
 PERMISSIONS: Final[dict[str, Word]] = {
     "sites:read": Word("see sites"),
     "sites:write": Word("make and change sites"),
+    "sites:commission": Word("commission sites: scan, pulses, fail-safes, go live"),
     "stations:read": Word("see stations"),
     "stations:write": Word("add, change and remove stations"),
     "variables:read": Word("see configuration and device model"),
