@@ -238,6 +238,33 @@ GET_SITE_BACKGROUND: Operation[None] = Operation(
 PUT_SITE_BACKGROUND: Operation[types.Site] = Operation(
     "putSiteBackground", "PUT", "/api/v1/sites/{site_id}/background.svg", types.Site
 )
+GET_COMMISSIONING: Operation[types.Commissioning] = Operation(
+    "getCommissioning", "GET", "/api/v1/sites/{site_id}/commissioning", types.Commissioning
+)
+CANCEL_COMMISSIONING: Operation[types.Commissioning] = Operation(
+    "cancelCommissioning", "POST", "/api/v1/sites/{site_id}/commissioning/cancel", types.Commissioning
+)
+EDIT_DRAFT: Operation[types.Commissioning] = Operation(
+    "editDraft", "PATCH", "/api/v1/sites/{site_id}/commissioning/draft", types.Commissioning
+)
+RUN_DRY: Operation[types.Commissioning] = Operation(
+    "runDry", "POST", "/api/v1/sites/{site_id}/commissioning/dry-run", types.Commissioning
+)
+CHECK_FAILSAFES: Operation[types.Commissioning] = Operation(
+    "checkFailsafes", "POST", "/api/v1/sites/{site_id}/commissioning/failsafe", types.Commissioning
+)
+GO_LIVE: Operation[types.CommissionedFile] = Operation(
+    "goLive", "POST", "/api/v1/sites/{site_id}/commissioning/go-live", types.CommissionedFile
+)
+DETECT_PHASES: Operation[types.Commissioning] = Operation(
+    "detectPhases", "POST", "/api/v1/sites/{site_id}/commissioning/phases", types.Commissioning
+)
+ACCEPT_PHASES: Operation[types.Commissioning] = Operation(
+    "acceptPhases", "POST", "/api/v1/sites/{site_id}/commissioning/phases/accept", types.Commissioning
+)
+SCAN_FOR_DEVICES: Operation[types.Commissioning] = Operation(
+    "scanForDevices", "POST", "/api/v1/sites/{site_id}/commissioning/scan", types.Commissioning
+)
 GET_CONTROLLER: Operation[types.SiteNow] = Operation(
     "getController", "GET", "/api/v1/sites/{site_id}/controller", types.SiteNow
 )
@@ -621,6 +648,15 @@ OPERATIONS: tuple[Operation[object], ...] = (
     DELETE_SITE_BACKGROUND,
     GET_SITE_BACKGROUND,
     PUT_SITE_BACKGROUND,
+    GET_COMMISSIONING,
+    CANCEL_COMMISSIONING,
+    EDIT_DRAFT,
+    RUN_DRY,
+    CHECK_FAILSAFES,
+    GO_LIVE,
+    DETECT_PHASES,
+    ACCEPT_PHASES,
+    SCAN_FOR_DEVICES,
     GET_CONTROLLER,
     LIST_CONTROLLER_CHANGES,
     GET_CONTROLLER_COURSE,

@@ -1075,6 +1075,54 @@ class SyncOperations(SyncCalls):
             operations.PUT_SITE_BACKGROUND, site_id, body=body, media_type="image/svg+xml", if_match=if_match
         )
 
+    def get_commissioning(self, site_id: str) -> types.Commissioning:
+        """What was found, the draft with all that is wrong in it, results, and what is under way."""
+        return self._answer(operations.GET_COMMISSIONING, site_id)
+
+    def cancel_commissioning(self, site_id: str, *, idempotency_key: str | None = None) -> types.Commissioning:
+        """Whoever was commanded is told its fail-safe value."""
+        return self._answer(operations.CANCEL_COMMISSIONING, site_id, idempotency_key=idempotency_key)
+
+    def edit_draft(self, site_id: str, body: types.CommissioningEdit) -> types.Commissioning:
+        """What is wrong with the outcome stands in `draft.findings`, each with its place."""
+        return self._answer(operations.EDIT_DRAFT, site_id, body=body)
+
+    def run_dry(
+        self, site_id: str, body: types.CommissioningDryRun, *, idempotency_key: str | None = None
+    ) -> types.Commissioning:
+        """What it would command is shown as it goes on, and which limits are exceeded without it."""
+        return self._answer(operations.RUN_DRY, site_id, body=body, idempotency_key=idempotency_key)
+
+    def check_failsafes(
+        self, site_id: str, body: types.CommissioningFailsafe, *, idempotency_key: str | None = None
+    ) -> types.Commissioning:
+        """With `prove` each charger is left alone until its watchdog fires, and watched."""
+        return self._answer(operations.CHECK_FAILSAFES, site_id, body=body, idempotency_key=idempotency_key)
+
+    def go_live(
+        self, site_id: str, body: types.CommissioningGoLive, *, idempotency_key: str | None = None
+    ) -> types.CommissionedFile:
+        """The file that was there is kept beside it as `.before`."""
+        return self._answer(operations.GO_LIVE, site_id, body=body, idempotency_key=idempotency_key)
+
+    def detect_phases(
+        self, site_id: str, body: types.CommissioningPhases, *, idempotency_key: str | None = None
+    ) -> types.Commissioning:
+        """One EVSE after the other lets its car draw less and more while all others pause, within all limits."""
+        return self._answer(operations.DETECT_PHASES, site_id, body=body, idempotency_key=idempotency_key)
+
+    def accept_phases(
+        self, site_id: str, body: types.CommissioningAccept, *, idempotency_key: str | None = None
+    ) -> types.Commissioning:
+        """Also those that contradict what is written down."""
+        return self._answer(operations.ACCEPT_PHASES, site_id, body=body, idempotency_key=idempotency_key)
+
+    def scan_for_devices(
+        self, site_id: str, body: types.CommissioningScan, *, idempotency_key: str | None = None
+    ) -> types.Commissioning:
+        """Modbus units in networks and on serial lines, and OCPP stations that knock."""
+        return self._answer(operations.SCAN_FOR_DEVICES, site_id, body=body, idempotency_key=idempotency_key)
+
     def get_controller(self, site_id: str) -> types.SiteNow:
         """The site at its last decision: what flows where against which limit, what each EVSE gets and why, in
         words.
