@@ -38,6 +38,9 @@ evses:
     maximum_a: 32
     charger: {file: keba-p30, endpoint: "tcp://192.168.1.32:502", unit: 255}
 
+# Contracts, sun and batteries (steering), orders of a grid operator (telecontrol), chargers shown to a central system
+# (gateway), other systems (modbus_servers, mqtt): docs/examples/site.yaml.
+
 # What happens when somebody falls silent.
 failsafe:
   current_a: 6                   # chargers fall back to this
