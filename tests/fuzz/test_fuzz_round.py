@@ -26,6 +26,7 @@ TARGETS = {
     "fuzz_modbus.py": "one",
     "fuzz_sunspec.py": "one",
     "fuzz_sparkplug.py": "one",
+    "fuzz_site_link.py": "one",
     "fuzz_local_controller.py": "one",
 }
 """Each target and the name of its function that takes one input."""
@@ -45,6 +46,7 @@ RUNS = {
     "fuzz_modbus.py": 1_000,
     "fuzz_sunspec.py": 300,
     "fuzz_sparkplug.py": 2_000,
+    "fuzz_site_link.py": 1_500,
     "fuzz_local_controller.py": 800,
 }
 """What is run of each: about half a second of work. `make fuzz` gives them a minute each."""

@@ -68,7 +68,7 @@ def test_the_file_has_the_section() -> None:
     assert config is not None and not wrong
     assert config.central == CentralEntry(url="https://csms.example", key_file="csms.key", site="depot")
     _, wrong = read(TEXT + "\ncentral: {url: 'https://csms.example', key: pw_secret}\n")
-    assert [each.where for each in wrong][0].startswith("central")
+    assert wrong[0].where.startswith("central")
 
 
 async def test_an_authority_that_cannot_be_read_is_a_mistake_of_the_file(tmp_path: Path) -> None:
