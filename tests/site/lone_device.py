@@ -41,7 +41,7 @@ async def meter(port: int, hear: int) -> None:
     """A meter of the connection."""
     side = Simulator(SteadyScheduler())
     inside = cast("MeterBehaviour", side.add(find_device("eastron-sdm630"), unit=1))
-    inside.loads = (0, 0, 0)
+    inside.loads = (0, 0, 0)  # type: ignore[assignment]
     await side.listen(port=port)
 
     class Hears(asyncio.DatagramProtocol):
