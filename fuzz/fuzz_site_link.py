@@ -97,7 +97,7 @@ def friends(steps: bytes) -> None:
         now += 100 * (step >> 4)
         match step & 7:
             case 0:
-                to_central(box.tick(bytes([step]), now))
+                to_central(box.tick(bytes([step & 0x7F]), now))
             case 1:
                 with contextlib.suppress(Busy):
                     to_box(central.ask(METHODS[step % len(METHODS)], b"\x80", now)[1])
