@@ -153,6 +153,14 @@ class Watch:
                     self._add(("sun", each.id), (min(0, power),))
         return news
 
+    def recent(self) -> dict[str, Values]:
+        """What has flowed in the quarter that is not over, by node: nobody's single moment."""
+        return {
+            id: tuple(value // count for value in total)
+            for (kind, id), (total, count) in sorted(self._sums.items())
+            if kind == "side" and count
+        }
+
     def _add(self, key: tuple[str, str], values: Values) -> None:
         sums, count = self._sums.get(key, ([0] * len(values), 0))
         self._sums[key] = ([was + value for was, value in zip(sums, values, strict=True)], count + 1)

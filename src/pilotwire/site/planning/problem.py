@@ -33,6 +33,7 @@ from .needs import needs_of
 from .record import Record
 
 STEP_MS = 900_000
+_NOTHING: Mapping[str, Values] = {}
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -44,15 +45,16 @@ class Known(msgspec.Struct, frozen=True):
 
 
 def record_for(
-    known: Known, inputs: TickInputs, decision: Decision, learned: Learned, previous: planning.Plan | None
-) -> Record:
-    """All that the next plan rests on."""
+    known: Known, inputs: TickInputs, decision: Decision, learned: Learned, previous: planning.Plan | None,
+    recent: Mapping[str, Values] = _NOTHING,
+) -> Record:  # fmt: skip
+    """All that the next plan rests on. `recent`: what has flowed lately by node, where nothing is learned yet."""
     site, entry = known.site, known.entry
     now = inputs.now.utc_ms
     horizon = Horizon(now, STEP_MS, entry.hours * 4)
     words: list[str] = []
     found = needs_of(site, entry, inputs, decision, learned, known.zone, horizon.ends_ms)
-    side, whole = _sides(known, inputs, decision, learned, horizon, words)
+    side, whole = _sides(known, inputs, {**side_loads(site, inputs, decision), **recent}, learned, horizon, words)
     batteries = _batteries(site.steering, inputs)
     windows, windows_of = _windows(known, decision, horizon)
     pools = _pools(site, whole, horizon)
@@ -96,12 +98,11 @@ def record_for(
 
 
 def _sides(
-    known: Known, inputs: TickInputs, decision: Decision, learned: Learned, horizon: Horizon, words: list[str]
+    known: Known, inputs: TickInputs, now: Mapping[str, Values], learned: Learned, horizon: Horizon, words: list[str]
 ) -> tuple[tuple[planning.Load, ...], list[int]]:
     """Building and sun by step; and of both together, mW."""
     site, zone = known.site, known.zone
     voltage = site.topology.tree.voltage_mv
-    now = side_loads(site, inputs, decision)
     loads: list[planning.Load] = []
     whole = [0] * horizon.steps
     new: list[str] = []

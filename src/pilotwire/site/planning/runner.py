@@ -229,7 +229,7 @@ class Runner:
         self._begun_ms, self._event_ms = now, None
         previous = None if self.in_force is None else self.in_force.plan
         try:
-            record = record_for(self._known, inputs, decision, self.watch.learned, previous)
+            record = record_for(self._known, inputs, decision, self.watch.learned, previous, self.watch.recent())
         except Exception:
             self._failed(f"the plan's record cannot be made: {traceback.format_exc(limit=3)}")
             return
