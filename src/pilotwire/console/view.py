@@ -147,7 +147,12 @@ def as_json(thing: Any) -> str:
     return json.dumps(msgspec.to_builtins(thing), indent=2, ensure_ascii=False)
 
 
-_environment.filters.update(json=as_json, numeral=numeral)
+def clip(text: str, most: int) -> str:
+    """No longer than `most`: a drawing cannot wrap it."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+_environment.filters.update(json=as_json, numeral=numeral, clip=clip)
 
 
 def _tabs(tabs: list[tuple[str, str, str]], station: Station) -> list[tuple[str, str, str]]:
@@ -218,3 +223,13 @@ def compile_templates(page: str | None = None) -> None:
 
 def render(template: str, **values: Any) -> str:
     return _environment.get_template(template).render(**values)
+
+
+def macros(template: str) -> Any:
+    """The macros of a template, to be called one by one; what they say is of the language spoken then."""
+    return _environment.get_template(template).module
+
+
+def extend(**functions: Any) -> None:
+    """Words and figures that the templates of one area of pages need."""
+    _environment.globals.update(functions)

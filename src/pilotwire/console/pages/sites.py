@@ -25,6 +25,7 @@ from ..forms import Form
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import ETAG, again, body, unless_in_use, zone_name
 from .lists import Address, Asked
+from .site_frame import tabs_of
 
 _ADDRESS = ("street", "postal_code", "city", "country")
 _CONTACT = ("name", "role", "email", "phone")
@@ -89,6 +90,7 @@ async def _form(
         status=status,
         form=form,
         shown=shown,
+        site_tabs=tabs_of(context, principal, shown.id) if shown else [],
         etag=etag,
         rows=rows,
         zones=sorted(available_timezones()),

@@ -1,10 +1,9 @@
 // The live stream: <body data-live="/api/v1/live"> opens it. Numbers move in place:
-//   [data-total=NAME]                                                 a field of Totals
-//   [data-session=ID] … [data-power] [data-energy] [data-soc] progress[data-soc-bar]
+//   [data-total=NAME] of Totals; [data-session=ID] … [data-power] [data-energy] [data-soc] progress[data-soc-bar]
 //   [data-station=ID] … [data-power]; [data-station=ID] [data-at="EVSE.CONNECTOR"] … [data-power]
-//   [data-refresh="/ui/…"][data-watch="STATION"|"*"|"rows"]   asked for anew when a state changes (not a number): of that
-//     station, of any, of one that has a [data-station] in it; [data-select="#id"] takes that part of the answer
-// Others hear `live:update` (detail: LiveUpdate) on the document. A stream of a job tells of it by itself.
+//   [data-refresh="/ui/…"][data-watch="STATION"|"*"|"rows"]   asked for anew when a state changes: of that station, of
+//     any, of one that has a [data-station] in it; [data-select="#id"] takes that part of the answer
+// Others hear `live:update` (detail: LiveUpdate) on the document. `patch` brings pieces of a page by their ids.
 "use strict";
 
 const live = { stations: new Map(), sessions: new Map(), stream: null, retry: 0 };
@@ -40,7 +39,7 @@ function showStation(one) {
   }
 }
 
-// <svg data-spark=SESSION>: the session's power, read once, then as it comes; its own scale, the peak written into it.
+// <svg data-spark=SESSION>: the session's power, read once, then as it comes.
 const sparks = new WeakMap();
 async function spark(svg) {
   if (sparks.has(svg)) return;
@@ -64,8 +63,8 @@ function point(svg, time, power) {
 }
 const sparkle = (root) => $$("[data-spark]", root).forEach(spark);
 
-/** What a station shows besides its numbers: when that changes, the pieces that watch it are asked for anew. */
-const shape = (one) => JSON.stringify(one, ["connected", "enabled", "vendor", "model", "firmware", "firmware_status", "connectors", "evse", "connector", "status", "error_code", "session_id"]);
+/** What a station shows besides its numbers: pieces that watch it are asked for anew when it changes. */
+const shape = (one) => JSON.stringify(one, "connected enabled vendor model firmware firmware_status connectors evse connector status error_code session_id".split(" "));
 const shapes = new Map();
 const dirty = new Set();
 let refreshing = 0;
@@ -104,7 +103,7 @@ function take(stations, sessions, first) {
   }
 }
 
-const countsOf = (given) => JSON.stringify(given, ["stations", "stations_online", "connectors", "connectors_faulted", "sessions_active"]);
+const countsOf = (given) => JSON.stringify(given, "stations stations_online connectors connectors_faulted sessions_active".split(" "));
 let known = false;
 function snapshot(picture) {
   const before = [...live.stations.keys()];
@@ -123,11 +122,15 @@ function update(change) {
   for (const id of change.removed) { live.stations.delete(id); shapes.delete(id); changed(id); }
   const before = live.counts;
   live.counts = countsOf(change.totals);
-  if (live.counts !== before || change.events.length) changed("*"); // of what the page has not seen before, these tell
+  if (live.counts !== before || change.events.length) changed("*"); // these tell of what is new to the page
   totals(change.totals);
   document.dispatchEvent(new CustomEvent("live:update", { detail: change }));
 }
 
+function patch(pieces) {
+  for (const id in pieces) $$("#" + id).forEach((place) => { place.innerHTML = pieces[id]; });
+  tell();
+}
 function job(one) {
   if (one.ended_at) live.stream.close();
   changed("*");
@@ -145,7 +148,7 @@ function connect() {
   live.stream?.close();
   const stream = live.stream = new EventSource(document.body.dataset.live);
   stream.addEventListener("open", () => link("live"));
-  for (const [name, hear] of Object.entries({ snapshot, update, job })) stream.addEventListener(name, (event) => hear(JSON.parse(event.data)));
+  for (const [name, hear] of Object.entries({ snapshot, update, job, patch })) stream.addEventListener(name, (event) => hear(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
     link("lost");
     if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
@@ -159,5 +162,7 @@ function connect() {
 document.addEventListener("htmx:after:swap", () => sparkle(document));
 sparkle(document);
 if (document.body.dataset.live) connect();
-addEventListener("pagehide", () => live.stream?.close());
-addEventListener("pageshow", (event) => { if (event.persisted && document.body.dataset.live) connect(); });
+addEventListener("visibilitychange", () => { // nobody looks: nothing is sent
+  if (document.hidden) live.stream?.close();
+  else if (live.stream?.readyState === 2) connect();
+});

@@ -1,4 +1,4 @@
-// A session's page, a module: curves that share their time axis, cursor and zoom, marks of what happened, numbers that move.
+// A session's page, a module: curves that share time axis, cursor and zoom, marks of what happened.
 
 const root = $("[data-session-page]");
 const id = root.dataset.sessionPage;
