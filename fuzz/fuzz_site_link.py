@@ -16,6 +16,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 with atheris.instrument_imports(include=["pilotwire"]):
+    from pilotwire.core.errors import LocalError
     from pilotwire.core.machines import Close, Send
     from pilotwire.protocols.sitelink import (
         Answer,
@@ -35,6 +36,8 @@ with atheris.instrument_imports(include=["pilotwire"]):
         version_of,
     )
     from pilotwire.protocols.sitelink.frames import encode
+    from pilotwire.site.link.dial import refusal
+    from pilotwire.site.link.entry import CentralEntry, address
     from pilotwire.translate import site_link
 
 HELLO = Hello(site="yard", name="The yard", time_zone="UTC", program="1")
@@ -120,7 +123,10 @@ def one(raw: bytes) -> None:
     """One input."""
     kind, data = raw[0] if raw else 0, raw[1:]
     strangers(kind, data)
-    friends(data[:200])
+    friends(data[:200] if kind else bytes(range(0, 256, 3)))
+    assert refusal(400 + kind, data)
+    with contextlib.suppress(LocalError):
+        address(CentralEntry(url=data[:100].decode("latin-1"), key_file=""), "yard")
     method = METHODS[kind % len(METHODS)]
     for read in (lambda: site_link.answered(method, data), lambda: site_link.stated(data)):
         try:
