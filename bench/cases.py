@@ -470,6 +470,37 @@ def site_memory(rounds: int, quick: bool) -> list[Row]:
     return [Row(f"`pilotwire site run`: memory, {count} EVSEs", f"{held.bytes / 1e6:.0f} MB", "< 150 MB", remark)]
 
 
+def site_loop(rounds: int, quick: bool) -> list[Row]:
+    """From a meter's answer to the last set-point: a site's process, 50 Modbus chargers and 50 OCPP stations."""
+    from . import site_loop as measured
+
+    each, steps = (2, 2) if quick else (50, 52)
+    found = measured.measure(each, each, steps, 1 if quick else 60)
+    if found.missed:
+        raise RuntimeError(f"chargers were not told of a step: {found.missed}")
+    rows: list[Row] = []
+    for what, took in (("lowered", found.lower), ("raised", found.higher)):
+        rows.append(
+            Row(
+                f"site: from the meter's answer until the last of {2 * each} chargers is {what}, p99",
+                f"{measured.share(took, 0.99):,} ms",
+                "< 1,500 ms",
+                f"median {measured.share(took, 0.5)} ms, longest {took[-1]:,} ms of {len(took)} steps",
+            )
+        )
+    modbus, ocpp = (measured.share(one, 0.5) for one in (found.modbus, found.ocpp))
+    rows.append(
+        Row(
+            f"the same site: CPU and memory of its process, {2 * each} EVSEs",
+            f"{found.idle_permille / 10:.1f} % of a core, {found.bytes / 1e6:.0f} MB",
+            "",
+            f"{found.stepping_permille / 10:.1f} % while it steps; last Modbus charger median {modbus} ms, "
+            f"last OCPP station {ocpp} ms",
+        )
+    )
+    return rows
+
+
 CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "handler": handler,
     "throughput": throughput,
@@ -489,4 +520,5 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "planner": planner,
     "modbus": modbus,
     "site-memory": site_memory,
+    "site-loop": site_loop,
 }
