@@ -81,7 +81,7 @@ async def test_a_scan_goes_on_in_the_background_and_says_what_is_wrong(api, worl
     state = await over(api)
     assert state["job"]["status"] == "failed" and "no private address" in state["job"]["words"]
     assert state["job"]["todo"]
-    for body in ({"hosts": ["a\n"]}, {"serial": ["/etc/passwd"]}, {"ports": [0]}, {"unknown": 1}):
+    for body in ({"hosts": ["a\nb"]}, {"serial": ["/etc/passwd"]}, {"ports": [0]}, {"unknown": 1}):
         assert (await api.post(PATH + "/scan", json=body)).status_code == 422, body
     assert (await api.post(PATH + "/cancel")).status_code == 409
 
