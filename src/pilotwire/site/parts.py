@@ -72,6 +72,10 @@ class Named:
     def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
         self.driver.failsafe(value, watchdog_ms, done)
 
+    def rest(self, ms: int) -> None:
+        """See `Restful`."""
+        self.driver.rest(ms)
+
 
 class Built:
     """`run.Drivers`. Raises ConfigError where a device file or an endpoint is wrong.

@@ -8,7 +8,7 @@ import pytest
 
 from pilotwire.domain.schedules.model import Place
 from pilotwire.site.ocpp.evse import ManagedStation
-from pilotwire.site.ports import Abilities
+from pilotwire.site.ports import Abilities, Restful
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
 
@@ -154,6 +154,29 @@ def test_a_box_that_dies_leaves_the_charger_at_its_fail_safe(make_site, version)
     here.site.kill_box()
     here.site.run(100)
     assert here.current == 6_000
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_is_left_alone_falls_back_by_itself_and_is_taken_up_again(make_site, version) -> None:
+    here = Managed(make_site, version)
+    here.charge()
+    here.offer(16_000)
+    assert isinstance(here.driver, Restful) and here.current == 16_000
+    asked = list[str]()
+    tell = here.site.seat.tell
+    here.site.seat.tell = lambda action, *more: asked.append(action) or tell(action, *more)
+    here.driver.rest(100_000)
+    here.offer(9_000, 200_000)
+    assert not here.told[-1].ok and "left alone" in here.told[-1].error
+    assert here.set(here.profile(8))["status"] == "Accepted", "upstream's is kept, and told when it is over"
+    here.site.run(79)
+    here.offer(9_000)  # the site goes on deciding
+    assert not here.driver.status().online and "SetChargingProfile" not in asked
+    assert here.current == 6_000, "its profile has ended, its default one holds"
+    here.site.run(15)
+    assert here.driver.status().online and here.current == 8_000
+    here.offer(7_000)
+    assert here.told[-1].ok and here.current == 7_000
 
 
 def test_an_offer_that_is_not_renewed_runs_out(make_site) -> None:

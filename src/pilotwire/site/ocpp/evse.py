@@ -58,6 +58,8 @@ class OcppEvse:
         self._again = False
         self._waiting: list[Done] = []
         self._timer: Timer | None = None
+        self._rest: Timer | None = None
+        """It is left alone until then."""
 
     @property
     def abilities(self) -> Abilities:
@@ -72,7 +74,7 @@ class OcppEvse:
         outlet = observer.outlet(self.evse)
         phases: Any = outlet.phases
         return EvseStatus(
-            online=observer.online,
+            online=observer.online and self._rest is None,
             pilot=outlet.pilot,
             ended=outlet.ended,
             points=outlet.points,
@@ -107,6 +109,22 @@ class OcppEvse:
             done(Told(False, "what is offered lasts longer than that"))
             return
         self._station.clear_once(lambda: self._install(value, done), done)
+
+    def rest(self, ms: int) -> None:
+        """See `site.ports.Restful`: no profile for so long, and it counts as not heard.
+
+        What it was told last ends by itself, and leaves the default profile of `failsafe`. Then it begins anew with
+        what the site has told us last, or with its fail-safe where that is over.
+        """
+        if self._rest is not None:
+            self._rest.cancel()
+
+        def over() -> None:
+            self._rest = None
+            self.forget()
+            self.look()
+
+        self._rest = self._station.seat.around.scheduler.call_later(ms, over)
 
     @property
     def _unit(self) -> Literal["A", "W"]:
@@ -155,6 +173,9 @@ class OcppEvse:
         """Something may have changed: tell the station what it does not know yet. One call at a time."""
         if done is not None:
             self._waiting.append(done)
+        if self._rest is not None:
+            self._tell(Told(False, "it is left alone until it has fallen back by itself"))
+            return
         if self._busy:
             self._again = True
             return
