@@ -26,6 +26,19 @@ def _files() -> Router:
     )
 
 
+def _compile_box() -> None:
+    """What a box shows, page by page: whoever looks first holds up nobody."""
+    folder = STATIC.parent / "templates"
+    for page in sorted(folder.glob("*.html")) + [
+        each for name in _BOX for each in sorted((folder / name).glob("*.html"))
+    ]:
+        compile_templates(page.relative_to(folder).as_posix())
+
+
+_BOX = ("controller", "commissioning", "settings", "shell")
+"""Folders of templates."""
+
+
 def create_app(context: ApiContext) -> Litestar:
     """What `pilotwire run` serves over HTTP."""
     if missing := missing_libraries():
@@ -33,8 +46,8 @@ def create_app(context: ApiContext) -> Litestar:
     box = bool(context.config.box)
     app = create_api(context, extra=[*(OF_A_BOX if box else HANDLERS), _files()])
     app.exception_handlers[HTTPException] = unrouted
-    if box:  # on a small machine templates are made when somebody looks
-        app.state.warm.clear()
+    if box:  # a small machine makes what it has, and not the document of the API
+        app.state.warm[:] = [_compile_box]
         return app
     app.state.first.append(partial(compile_templates, "overview/index.html"))
     app.state.warm.insert(0, compile_templates)

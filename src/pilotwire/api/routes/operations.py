@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,7 +87,7 @@ async def metrics(request: PlainRequest) -> Response[str]:
 @get("/openapi.json", include_in_schema=False)
 async def openapi(request: PlainRequest) -> Response[dict[str, Any]]:
     """OpenAPI 3.1."""
-    return Response(schema_of(request.app), media_type="application/json")
+    return Response(await asyncio.to_thread(schema_of, request.app), media_type="application/json")
 
 
 HANDLERS = [health, ready, metrics, openapi]

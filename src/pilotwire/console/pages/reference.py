@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from litestar import Response, get
@@ -16,7 +17,7 @@ from .common import PlainRequest, page
 @get("/api")
 async def api_reference(request: PlainRequest) -> Response[Any]:
     """The OpenAPI document, readable."""
-    document = schema_of(request.app)
+    document = await asyncio.to_thread(schema_of, request.app)  # a second of work, the first time
     return page(
         request,
         "reference.html",
