@@ -14,7 +14,6 @@ from pilotwire.core.time import Scheduler
 from pilotwire.transport.modbus.carriers import EndpointDialer, SerialEndpoint, parse_endpoint
 from pilotwire.transport.modbus.link import Link
 
-from . import outside
 from .addresses import address
 from .compiled import evse as evse_of
 from .compiled import findings as meant
@@ -221,6 +220,8 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
 
     `folder`: what paths in it begin at.
     """
+    from . import outside  # its register maps are 6 MB, which whoever only drives need not have
+
     found: list[Finding] = []
     named = [(f"devices[{each.id}]", each.file, each.endpoint) for each in config.devices]
     named += [(f"evses[{each.id}].charger", each.charger.file, each.charger.endpoint) for each in config.evses]
