@@ -23,12 +23,14 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 from tests.api.conftest import PlainPasswords
+from tests.api.controller_kit import site
 
 from pilotwire.api import examples
 from pilotwire.api.app import create_app
 from pilotwire.api.context import ApiContext
 from pilotwire.api.openapi import schema_of
 from pilotwire.api.problems import CATALOGUE, PREFIX
+from pilotwire.api.resources.controllers import Controllers
 from pilotwire.core.ids import SeededIds
 from pilotwire.core.time import SimScheduler
 from pilotwire.storage.memory import MemoryStore
@@ -36,7 +38,7 @@ from pilotwire.transport.bus import LocalBus
 
 KEY = "pw_test-process-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-STREAMS = {"streamEvents", "streamFrames", "streamJob", "streamLive"}
+STREAMS = {"streamController", "streamEvents", "streamFrames", "streamJob", "streamLive"}
 EXAMPLES = 4
 """Requests of each kind to each operation; `PILOTWIRE_SCHEMA_EXAMPLES` asks for more."""
 
@@ -90,6 +92,8 @@ def furnished(served) -> Any:
             schema = DOCUMENT["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
             answer = client.post(path, json=schema["examples"][0])
             assert answer.status_code < 500 or answer.status_code == 503, (path, answer.text)
+        for one in client.get("/api/v1/sites").json()["items"]:
+            Controllers.of(served.world.context).add(one["id"], site().watched)
         yield served, client
 
 

@@ -161,7 +161,13 @@ def test_what_is_checked_in_fits_the_api():
 @pytest.mark.parametrize("form", [Client, AsyncClient])
 def test_every_operation_has_a_method_and_every_method_an_operation(form: type):
     named = {operation.id for operation in operations.OPERATIONS}
-    streams = {"live": "streamLive", "events": "streamEvents", "frames": "streamFrames", "follow_job": "streamJob"}
+    streams = {
+        "live": "streamLive",
+        "events": "streamEvents",
+        "frames": "streamFrames",
+        "follow_job": "streamJob",
+        "follow_controller": "streamController",
+    }
     methods = {name for base in form.__mro__ for name in vars(base) if not name.startswith("_")} - {"close", "aclose"}
     plain = {streams.get(name, _camel(name)) for name in methods}
     assert named <= plain

@@ -34,7 +34,7 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "duration_ms": (84,), "duration_s": (5400,), "email": ("ada@example.com",), "end": ("2026-03-15T04:00:00Z",),
     "ended": (3,), "energy_today_wh": (412_300,), "energy_wh": (18250,), "error": ("", None), "error_code": ("NoError",),
     "event_id": (ID,), "event_seq": (90_412,), "event_type": ("session.ended",), "events": (["session.ended"], []),
-    "evse": (1,), "evse_s": (86400,), "example": ({},), "excluded_s": (0,), "expires_at": (TIME,),
+    "evse": (1, "bay-1"), "evse_s": (86400,), "example": ({},), "excluded_s": (0,), "expires_at": (TIME,),
     "fact": ({"session_id": ID},), "failed": (0,), "fault": ("",), "field": ("station_id",), "fields": ({},),
     "firmware": ("1.4.2",), "firmware_status": ("Installed",), "flags": (["started-offline"], "seq-gap"), "given_at": (TIME,),
     "head": ("5e1b0c9d",), "heartbeat_interval_s": (300,), "high": (86400,), "hold_s": (60,), "home_tenant": ("default",),

@@ -284,6 +284,8 @@ def _peaks(site: Site, decision: Decision, before: Mapping[str, DemandState]) ->
         was = {month.key: month.peak_mw for month in before.get(contract.id, DemandState()).months}
         closed = {month_of(each.from_ms, contract.zone): each for each in decision.closed if each.id == contract.id}
         for month in known.months:
+            if not month.peak_mw:
+                continue  # nothing was measured yet
             window = closed.get(month.key) if month.peak_mw > was.get(month.key, 0) else None
             at = None if window is None else window.from_ms
             found.append(Peak(window=contract.id, node=contract.node, month=month.key, peak_mw=month.peak_mw, at_ms=at))
