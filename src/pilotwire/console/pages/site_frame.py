@@ -14,6 +14,7 @@ from pilotwire.api.context import ApiContext
 from pilotwire.api.language import N_, _
 from pilotwire.api.problems import Problem
 from pilotwire.api.resources import sites
+from pilotwire.api.resources.commissioning import Commissionings
 from pilotwire.api.resources.controllers import Controllers
 from pilotwire.api.scope import sees_site
 from pilotwire.core.time import to_rfc3339
@@ -31,6 +32,7 @@ TABS: list[tuple[str, str, str]] = [
     ("energy", N_("Energy"), "sites:read"),
     ("outlook", N_("Plan and outcome"), "sites:read"),
     ("limits", N_("Limits"), "sites:read"),
+    ("commissioning", N_("Commissioning"), "sites:commission"),
     ("", N_("The place"), "sites:read"),
 ]
 """Path below the site, text, who may see it. The last is the site as the central system knows it; a box has none."""
@@ -76,6 +78,7 @@ def tabs_of(
         (key, _(text), f"{below}/{key}" if key else below)
         for key, text, permission in TABS
         if principal.may(permission) and (key or (has_place and not context.config.box))
+        and (key != "commissioning" or Commissionings.of(context).get(site_id, tenant=principal.tenant) is not None)
     ]
 
 
