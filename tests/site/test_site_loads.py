@@ -10,6 +10,7 @@ from tests.site.test_site_steered import Plain
 
 from pilotwire.domain.energy import Load, Resource
 from pilotwire.domain.steering import Control, External
+from pilotwire.site import parts
 from pilotwire.site.compiled import compile_site, findings, overloads
 from pilotwire.site.config import read
 from pilotwire.site.decide import SiteState
@@ -163,6 +164,16 @@ def test_mistakes_are_named(old: str, new: str, where: str) -> None:
     if config is not None:
         found = findings(config)
     assert where in {each.where for each in found if each.severity == "error"}, found
+
+
+def test_a_device_that_cannot_be_told_is_named() -> None:
+    text = LOADED.replace("file: none, endpoint: none", "file: eastron-sdm630, endpoint: 'tcp://127.0.0.1:502'")
+    text = text.replace(
+        "{id: cooler, kind: load, file: eastron-sdm630", "{id: cooler, kind: load, file: my-pv-ac-elwa-2"
+    )
+    said = [str(each) for each in parts.findings(config_of(text))]
+    assert "loads[pump]: its device file eastron-sdm630 has no command mode" in said
+    assert not [each for each in said if each.startswith("loads[cooler]")]
 
 
 def test_all_of_it_replays(tmp_path: Path) -> None:

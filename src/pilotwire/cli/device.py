@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pilotwire.site.devices.schema import Command, DeviceFile, Point
 
 _PLURALS = {
-    "charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries", "contacts": "contacts",
+    "charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries", "load": "loads",
+    "contacts": "contacts",
 }  # fmt: skip
 KINDS = tuple(_PLURALS)
 

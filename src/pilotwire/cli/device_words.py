@@ -76,6 +76,11 @@ abilities: {minimum_ma: 6000, maximum_ma: 32000, step_ma: 1000, phases: 3, keepa
 commands:
   setpoint_mw: {address: 100, type: s32, scale: "1000", range: [-5000000, 5000000], from: [a]}
 """,
+    "load": "points:\n"
+    + _POWER
+    + """commands:
+  limit_mw: {address: 100, scale: "1000", range: [0, 3000000], from: [a]}
+""",
     "contacts": """points:
   input_1: {table: discrete, type: bit, address: 0, from: [a]}
   input_2: {table: discrete, type: bit, address: 1, from: [a]}

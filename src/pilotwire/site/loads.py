@@ -27,6 +27,7 @@ from .typed import Finding
 
 if TYPE_CHECKING:
     from .config import SiteConfig
+    from .devices.schema import DeviceFile
 
 _Phases = tuple[NotNegative, NotNegative, NotNegative] | NotNegative
 
@@ -122,6 +123,16 @@ def _currents(value: _Phases) -> Currents:
         return milli(value[0]), milli(value[1]), milli(value[2])
     ma = milli(value)
     return ma, ma, ma
+
+
+def device_findings(config: SiteConfig, files: Mapping[str, DeviceFile]) -> Iterator[Finding]:
+    """Whether each load's device can be told what it will be told. `files` by their name in the configuration."""
+    devices = {device.id: device.file for device in config.devices}
+    for each in config.loads:
+        file = files.get(devices.get(each.id, ""))
+        name = "mode" if each.modes else "limit_mw"
+        if file is not None and name not in file.commands:
+            yield Finding(f"loads[{each.id}]", f"its device file {file.id} has no command {name}")
 
 
 def findings(config: SiteConfig) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from .devices.evse import ModbusEvse
 from .devices.load import find_device
 from .devices.schema import DeviceFile
 from .gateway.entries import gateway_findings
+from .loads import device_findings
 from .ocpp.config import ControllerConfig
 from .ocpp.controller import LocalController
 from .ocpp.evse import ManagedStation, OcppEvse
@@ -253,6 +254,7 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
         if each.has_failsafe:
             found += [Finding(f"evses[{each.id}]", text) for text in _fallback(config, each, files[charger.file])]
     found += prices.findings(config, folder)
+    found += device_findings(config, files)
     chargers = {each.id: each.charger.file is not None for each in config.evses}
     found += gateway_findings(config.gateway, chargers, folder)
     return [*found, *outside.findings(config, folder), *_telecontrol(config, files)]

@@ -16,7 +16,7 @@ from pilotwire.site.devices.load import LIBRARY, library_paths, load_device
 from pilotwire.site.devices.schema import Command, DeviceFile, Point, Source
 from pilotwire.site.ports import POINTS
 
-FEWEST = {"charger": 15, "meter": 20, "inverter": 15, "battery": 10, "contacts": 2}
+FEWEST = {"charger": 15, "meter": 20, "inverter": 15, "battery": 10, "load": 1, "contacts": 2}
 FEWEST_TOGETHER = 60
 FEWEST_TWO_SOURCED = {"": 50, "charger": 8, "meter": 15, "inverter": 6, "battery": 6}
 TWO_SOURCED = 60
@@ -107,7 +107,7 @@ def test_there_are_enough_of_each_kind(library: dict[Path, DeviceFile]):
 def test_each_file_is_in_the_folder_of_its_kind_and_named_as_its_id(library: dict[Path, DeviceFile]):
     folders = {
         "charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries",
-        "contacts": "contacts",
+        "load": "loads", "contacts": "contacts",
     }  # fmt: skip
     assert [path.name for path, device in library.items() if path != LIBRARY / folders[device.kind] / path.name] == []
     assert [path.name for path, device in library.items() if path.stem != device.id] == []

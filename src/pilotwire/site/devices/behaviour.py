@@ -324,6 +324,36 @@ class BatteryBehaviour:
         }
 
 
+class LoadBehaviour:
+    """A heat pump or a heater that has enough to do: it takes what it may, by power or by mode (off, then more)."""
+
+    def __init__(self, device: DeviceFile, now: int) -> None:
+        self.wants_mw = 3_000_000
+        self.limit_mw: int | None = 0 if "limit_mw" in device.commands else None
+        self.mode: int | None = 0 if "mode" in device.commands else None
+        self._then = now
+        self._energy = _Energy(432_000)
+
+    def told(self, name: str, value: int, now: int) -> None:
+        if name == "limit_mw":
+            self.limit_mw = value
+        elif name == "mode":
+            self.mode = value
+
+    def asked(self, now: int) -> None:
+        """It does not mind."""
+
+    def step(self, now: int) -> Mapping[str, int | str]:
+        ms, self._then = max(0, now - self._then), now
+        power = self.wants_mw if self.limit_mw is None else min(self.wants_mw, self.limit_mw)
+        if self.mode is not None and self.mode < 2:
+            power = 0  # SG-ready: 1 is blocked
+        self._energy.add(power, ms)
+        third = power // 3
+        found = phase_points((third, third, power - 2 * third))
+        return found | {"energy_import_wh": self._energy.wh, "energy_export_wh": 0, "temperature_mc": 47_000}
+
+
 class ContactsBehaviour:
     """A module of digital inputs; set `closed` to change them."""
 
@@ -348,6 +378,8 @@ def behaviour_of(device: DeviceFile, now: int) -> Behaviour:
         return ChargerBehaviour(device, now)
     if device.kind == "inverter":
         return InverterBehaviour(device, now)
+    if device.kind == "load":
+        return LoadBehaviour(device, now)
     if device.kind == "contacts":
         return ContactsBehaviour(device)
     return BatteryBehaviour(device, now) if device.kind == "battery" else MeterBehaviour(now)

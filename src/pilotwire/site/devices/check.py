@@ -29,6 +29,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "meter": (("power_mw", "current_l1_ma"),),
     "inverter": (("power_mw",),),
     "battery": (("soc_permille",), ("power_mw", "battery_mw")),
+    "load": (("power_mw",),),
     "contacts": (("input_1",),),
 }
 _Place = tuple[str | int, ...]

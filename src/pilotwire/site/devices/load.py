@@ -26,7 +26,8 @@ _SECTIONS: dict[str, type] = {
     "identify": Identify,
 }
 _FOLDERS = {
-    "charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries", "contacts": "contacts",
+    "charger": "chargers", "meter": "meters", "inverter": "inverters", "battery": "batteries", "load": "loads",
+    "contacts": "contacts",
 }  # fmt: skip
 
 

@@ -64,7 +64,8 @@ RANGES: dict[str, tuple[int, int]] = {
 VOLTAGES = ((95_000, 140_000), (180_000, 290_000))
 """Between a phase and the neutral, in North America and in most of the rest of the world."""
 MOST_MA: dict[Kind, int] = {
-    "charger": 100_000, "meter": 8_000_000, "inverter": 4_000_000, "battery": 4_000_000, "contacts": 0,
+    "charger": 100_000, "meter": 8_000_000, "inverter": 4_000_000, "battery": 4_000_000, "load": 1_000_000,
+    "contacts": 0,
 }  # fmt: skip
 _SMALL_MW = 60_000
 """Below this a power is too small to be held against a current."""

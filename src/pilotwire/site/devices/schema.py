@@ -1,7 +1,7 @@
 """What stands in a device file (`library/<kind>s/<id>.yaml`).
 
     id: keba-p30                      # the file's name, lower case, digits and hyphens
-    kind: charger                     # charger, meter, inverter, battery, contacts
+    kind: charger                     # charger, meter, inverter, battery, load, contacts
     vendor: KEBA
     models: [KeContact P30 c-series]
     sources:                          # short name → where the registers were read; `from:` below refers to them
@@ -41,7 +41,7 @@ ReadTable: TypeAlias = Literal["holding", "input", "coils", "discrete"]
 WriteTable: TypeAlias = Literal["holding", "coils"]
 Order: TypeAlias = Literal["big", "little"]
 Poll: TypeAlias = Literal["fast", "slow", "once"]
-Kind: TypeAlias = Literal["charger", "meter", "inverter", "battery", "contacts"]
+Kind: TypeAlias = Literal["charger", "meter", "inverter", "battery", "load", "contacts"]
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
