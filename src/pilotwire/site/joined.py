@@ -13,6 +13,7 @@ from pathlib import Path
 from .audit import AuditFile
 from .config import SiteConfig
 from .outside import Outside
+from .rivals import Rivals
 from .run import Part
 from .telecontrol.part import TelecontrolPart
 
@@ -26,7 +27,7 @@ class Joined:
         self.audit = AuditFile(data, lambda: wall() // 1_000_000, report)
         self.outside = Outside(config, paths, report, self.audit, data)
         self.telecontrol: TelecontrolPart | None = None
-        self.parts: list[Part] = [self.audit, *self.outside.parts]
+        self.parts: list[Part] = [self.audit, *self.outside.parts, Rivals(report, self.audit.note)]
         if config.telecontrol is not None:
             meters = {node.id: node.meter for node in config.nodes if node.meter is not None}
             self.telecontrol = TelecontrolPart(config.telecontrol, meters, paths, data, report, self.audit.modbus)

@@ -93,6 +93,11 @@ class ModbusEvse:
     def abilities(self) -> Abilities:
         return self._abilities
 
+    @property
+    def contested(self) -> int:
+        """How often another set-point than ours was found."""
+        return self.counts.contested
+
     def start(self) -> None:
         """Ask and tell from now on."""
         self.driver.start()
