@@ -39,7 +39,8 @@ evses:
     charger: {file: keba-p30, endpoint: "tcp://192.168.1.32:502", unit: 255}
 
 # Contracts, sun and batteries (steering), orders of a grid operator (telecontrol), chargers shown to a central system
-# (gateway), other systems (modbus_servers, mqtt): docs/examples/site.yaml.
+# (gateway), other systems (modbus_servers, mqtt), a plan of the next day (prices, planning), heat pumps and other loads
+# (loads): docs/examples/site.yaml.
 
 # What happens when somebody falls silent.
 failsafe:
