@@ -23,7 +23,11 @@ from tests.simulation.site_day.scenario import ROOT, Scenario, profiles, scenari
 GOAL = 97.0
 REACTION_S = 10
 """A car and its charger have followed by then: measured and told within a second, up to 3 s until the charger passes it
-on (`Scenario.delay_s`), and a car that falls by at least 1 A a second and by a third of what is missing: `Plant`."""
+on (`Scenario.delay_s`), and a car that falls by at least 1 A a second and by a third of what is missing (`Plant`).
+
+What takes so long is what nobody tells: a lift's 15 kW are 23 A on L1 from one second to the next, and 1 % of the
+connection's 720 A is kept free.
+"""
 _OURS = "pilotwire"
 
 
