@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from tests.site.site_kit import TEXT, Small, config_of
 
 from pilotwire.core.errors import ConfigError
+from pilotwire.domain.energy import Limit, Moment
 from pilotwire.site.audit import AuditFile, entries
 from pilotwire.site.elapsed import Clocks, clocks, elapsed_ms, moved_ms
 from pilotwire.site.facades.orders import ExternalLimits, Order, each
+from pilotwire.site.inputs import Heard
 from pilotwire.site.order_store import OrderStore
 from pilotwire.site.outside import ORDERS, Outside, sections
+from pilotwire.site.store import SiteStore
 
 UTC = 1_800_000_000_000
 HOUR = 3_600_000
@@ -230,3 +233,24 @@ async def test_an_order_counts_though_it_cannot_be_kept(tmp_path: Path) -> None:
     assert small.loop.external.limits["grid"][0].phases_ma == each(9_000)
     assert sum("cannot be kept over a restart" in each for each in said) == 1, "it is said once"
     await outside.orders.stop()
+
+
+@pytest.mark.parametrize("step_ms", [-5 * HOUR, 5 * HOUR])
+def test_a_sources_limit_holds_over_a_restart_for_as_long_as_it_had_left(step_ms: int, tmp_path: Path) -> None:
+    """Its source is lost a minute after its last word, whatever the time of the day did meanwhile."""
+    machine = Machine()
+    state = Small().loop.state
+    store = SiteStore(tmp_path / "site.db", lambda tick, utc: machine.now())
+    word = Heard("cloud", Limit(source="cloud", phases_ma=each(20_000)), machine.tick)
+    moment = Moment(tick_ms=machine.tick, utc_ms=machine.utc)
+    store.keep(state, moment)
+    store.heard((word,), moment)
+    store.close()
+    machine.run(40_000)
+    machine.utc += step_ms
+    machine.process()
+    store = SiteStore(tmp_path / "site.db", lambda tick, utc: machine.now())
+    loaded = store.load(Moment(tick_ms=machine.tick, utc_ms=machine.utc)).state
+    assert loaded is not None and loaded.heard["cloud"].limit == word.limit
+    assert machine.tick - loaded.heard["cloud"].at_ms == 40_000
+    store.close()

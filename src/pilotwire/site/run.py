@@ -23,6 +23,7 @@ from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 from .compiled import compile_site
 from .config import SiteConfig
 from .decide import Decision, SiteState, resumed
+from .elapsed import clocks
 from .inputs import TickInputs
 from .keeping import Kept
 from .log import SiteLog
@@ -87,7 +88,7 @@ async def run_site(
     scheduler, wall = SteadyScheduler(), LoopScheduler()
     try:
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything runs
-        store = SiteStore(folder / "site.db")
+        store = SiteStore(folder / "site.db", clocks)
         log = SiteLog(
             folder / "log",
             text,
@@ -114,11 +115,11 @@ async def run_site(
         log.begin(state)
 
         def shown(inputs: TickInputs, decision: Decision) -> None:
+            notify("WATCHDOG=1")  # first: the loop is alive, whatever becomes of those who watch it
             if loop is not None:
                 seen.show(loop, inputs, decision)
                 if show is not None:
                     show(loop, inputs, decision)
-            notify("WATCHDOG=1")
 
         loop = Loop(
             site,

@@ -9,7 +9,7 @@ and says so.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from pilotwire.domain.energy import Evidence, EvseState, Moment, State, quality
 from pilotwire.domain.energy.state import Moves, Seen
 
 from .decide import SiteState
+from .elapsed import Clocks, elapsed_ms, moved_ms
 from .inputs import Heard
 from .lost import Charger
 
@@ -32,6 +33,7 @@ class _Kept(msgspec.Struct, frozen=True):
     format: int
     now: Moment
     state: SiteState
+    clocks: Clocks | None = None
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -39,6 +41,7 @@ class Words(msgspec.Struct, frozen=True):
 
     now: Moment
     heard: tuple[Heard, ...]
+    clocks: Clocks | None = None
 
 
 class Loaded(NamedTuple):
@@ -57,8 +60,11 @@ _WORDS = msgspec.msgpack.Decoder(Words)
 class SiteStore:
     """The file. One process at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises sqlite3.Error where no file can be made there; a damaged one is put aside as `.damaged`."""
+    def __init__(self, path: Path, clocks: Callable[[int, int], Clocks] = Clocks) -> None:
+        """`clocks` makes all clocks of a moment of its steady one and UTC: with `elapsed.clocks` a clock that is set
+        while we are away changes nothing. Raises sqlite3.Error where no file can be made there; a damaged one is put
+        aside as `.damaged`."""
+        self._clocks = clocks
         self.set_aside = ""
         """Why an older file was put aside."""
         self._path = path
@@ -103,12 +109,15 @@ class SiteStore:
     def heard(self, words: Sequence[Heard], now: Moment) -> None:
         """See `loop.Memory`."""
         if tuple(words) != self._heard:
-            self._write("heard", _ENCODER.encode(Words(now, tuple(words))))
+            self._write("heard", _ENCODER.encode(Words(now, tuple(words), self._of(now))))
             self._heard = tuple(words)
 
     def keep(self, state: SiteState, now: Moment) -> None:
         """See `loop.Memory`."""
-        self._write("state", _ENCODER.encode(_Kept(FORMAT, now, state)))
+        self._write("state", _ENCODER.encode(_Kept(FORMAT, now, state, self._of(now))))
+
+    def _of(self, now: Moment) -> Clocks:
+        return self._clocks(now.tick_ms, now.utc_ms)
 
     def load(self, now: Moment) -> Loaded:
         """The state as it was kept, with its times moved onto the clock of this process, or why there is none."""
@@ -129,10 +138,11 @@ class SiteStore:
             return Loaded(None, f"the stored state is of another version ({error})")
         if kept.format != FORMAT:
             return Loaded(None, f"the stored state has format {kept.format}, this program writes {FORMAT}")
-        away = now.utc_ms - kept.now.utc_ms
+        here = self._of(now)
+        away = elapsed_ms(kept.clocks or _alone(kept.now), here)
         if away > OLD_MS:
             return Loaded(None, f"the stored state is {away // 3_600_000} h old")
-        return Loaded(merged(moved(kept.state, away_ms(kept.now, now)), told, words, now), "")
+        return Loaded(merged(moved(kept.state, moved_ms(kept.clocks or _alone(kept.now), here)), told, words, here), "")
 
     def _write(self, key: str, data: bytes) -> None:
         self._db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", (key, data, _sum(key, data)))
@@ -154,14 +164,16 @@ def _sum(key: str, data: bytes) -> bytes:
 
 
 def away_ms(kept: Moment, now: Moment) -> int:
-    """By how much times of the steady clock at `kept` are to be moved.
-
-    How long we were away is known by the time of the day alone; if that was set back, no time has passed.
-    """
-    return now.tick_ms - kept.tick_ms - max(0, now.utc_ms - kept.utc_ms)
+    """By how much times of the steady clock at `kept` are to be moved, by the time of the day alone."""
+    return moved_ms(_alone(kept), _alone(now))
 
 
-def merged(state: SiteState, told: Mapping[str, Charger], words: Words | None, now: Moment) -> SiteState:
+def _alone(now: Moment) -> Clocks:
+    """Of what was kept without its clocks: how long ago that was is known by the time of the day alone."""
+    return Clocks(now.tick_ms, now.utc_ms)
+
+
+def merged(state: SiteState, told: Mapping[str, Charger], words: Words | None, now: Moment | Clocks) -> SiteState:
     """`told` and `words` are the younger: one was written before each command, the other when it was heard."""
     chargers = dict(state.chargers)
     for id, charger in told.items():
@@ -171,7 +183,8 @@ def merged(state: SiteState, told: Mapping[str, Charger], words: Words | None, n
         )
     heard = dict(state.heard)
     if words is not None:
-        shift = away_ms(words.now, now)
+        here = now if isinstance(now, Clocks) else _alone(now)
+        shift = moved_ms(words.clocks or _alone(words.now), here)
         heard |= {word.source: msgspec.structs.replace(word, at_ms=word.at_ms + shift) for word in words.heard}
     return msgspec.structs.replace(state, chargers=chargers, heard=heard)
 
