@@ -75,6 +75,8 @@ class Observer:
         self._now = now
         self.changed = changed
         self.online = False
+        """It is connected, and speaks otherwise than to be accepted: before that it refuses whatever it is told."""
+        self._connected = False
         self.boots = 0
         self.skew_ms = 0
         """The station's clock minus ours, from its live messages."""
@@ -103,7 +105,7 @@ class Observer:
     # ── Watcher ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def connected(self, online: bool) -> None:
-        self.online = online
+        self._connected = self.online = online
         for evse in self.outlets:
             self.changed(evse)
 
@@ -112,6 +114,7 @@ class Observer:
         self.changed(connector)
 
     def said(self, action: str, payload: bytes) -> None:
+        self.online = self._connected and action != "BootNotification"
         reader = _READERS.get(action)
         if reader is None:
             return
