@@ -34,6 +34,8 @@ class Found(NamedTuple):
     ocpp: tuple[int, ...]
     missed: int
     """Chargers that heard nothing of a step, all steps together."""
+    held: int
+    """Chargers that a raise left out, since their last change was not over; all steps together."""
     idle_permille: int
     """CPU of the site's process between the steps, of one core."""
     stepping_permille: int
@@ -129,6 +131,7 @@ def measure(modbus: int, stations: int, steps: int, idle_s: float) -> Found:
         modbus=tuple(sorted(row["modbus_ms"] for row in rows)),
         ocpp=tuple(sorted(row["ocpp_ms"] for row in rows)),
         missed=sum(len(row["late"]) for row in rows),
+        held=sum(row["held"] for row in rows),
         idle_permille=idle,
         stepping_permille=busy,
         bytes=held,

@@ -5,10 +5,11 @@ are our station program, half of them OCPP 1.6, half 2.0.1, each with a connecti
 a car that takes 16 A on three phases; the meter shows what all cars draw beside a building.
 
 Says {"meter": PORT, "chargers": [[FILE, PORT, UNIT], ...]}, and on "steps N" on its input makes N steps of the
-building, up and down in turn, and says of each {"to_ma", "ms", "modbus_ms", "ocpp_ms", "late"}: from the moment at
-which the meter answered with the new load until the last set-point of all chargers, and of those of each kind, had
-arrived: written into its register, or there as SetChargingProfile. `late` names chargers that heard nothing of it
-within `PATIENCE_S`. Ends with its input.
+building, up and down in turn, and says of each {"to_ma", "ms", "modbus_ms", "ocpp_ms", "late", "held"}: from the
+moment at which the meter answered with the new load until the last set-point of all chargers, and of those of each
+kind, had arrived: written into its register, or there as SetChargingProfile. `late` names chargers that heard nothing
+of it within `PATIENCE_S`, `held` counts those whose last change was not over when a raise began: they do not count.
+Ends with its input.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ FUSE_MA, SPARE_MA = 12_500, 900
 too little for anybody."""
 POWER_FACTOR = 960
 """Of the simulated meter, per mille."""
-QUIET_S, PATIENCE_S = 11.0, 30.0
+SETTLE_S, QUIET_S, PATIENCE_S = 10.0, 11.0, 30.0
 """A change is over after 10 s at the latest here. Who was lowered is not raised before: that is another rule's time."""
 TOKEN = "BENCH-CARD"
 
@@ -72,6 +73,8 @@ class Arrivals:
         self.values: dict[str, int] = {}
         self.at: dict[str, float] = {}
         self.changed = 0.0
+        self.last: dict[str, float] = {}
+        """When each was told something else."""
         self._before: dict[str, int] = {}
         self._up = False
         self._missing: set[str] = set()
@@ -82,18 +85,22 @@ class Arrivals:
         now, before = time.monotonic(), self.values.get(name)
         self.values[name] = value
         if value != before:
-            self.changed = now
+            self.changed = self.last[name] = now
         if name in self._missing and (value > self._before[name] if self._up else value < self._before[name]):
             self.at[name] = now
             self._missing.discard(name)
             if not self._missing:
                 self.complete.set()
 
-    def expect(self, *, up: bool) -> None:
-        """From now on each is to be told more, or less."""
+    def expect(self, *, up: bool) -> int:
+        """From now on each is to be told more, or less. Returns how many will not be raised yet: their last change is
+        not over."""
         self._before, self._up, self._missing = dict(self.values), up, set(self.values)
+        if up:
+            self._missing -= {name for name, at in self.last.items() if time.monotonic() - at < SETTLE_S}
         self.at.clear()
         self.complete.clear()
+        return len(self.values) - len(self._missing)
 
     @property
     def missing(self) -> list[str]:
@@ -238,7 +245,7 @@ class Plant:
             await asyncio.sleep(0.05)
         # At no particular moment of anybody's cycle.
         await asyncio.sleep(self._random.random())
-        arrivals.expect(up=building < self._building)
+        held = arrivals.expect(up=building < self._building)
         self._building = building
         self._load()
         self._meter_side.step()
@@ -255,7 +262,7 @@ class Plant:
             f"{kind}_ms": max((ms for name, ms in took.items() if name.startswith(kind)), default=0)
             for kind in ("modbus", "ocpp")
         }
-        return {"to_ma": building, "ms": max(took.values(), default=0), **kinds, "late": arrivals.missing}
+        return {"to_ma": building, "ms": max(took.values(), default=0), **kinds, "late": arrivals.missing, "held": held}
 
     async def close(self) -> None:
         for station in self.stations:
