@@ -129,6 +129,32 @@ def test_segments_end_by_time_and_by_ticks(tmp_path: Path) -> None:
         assert [started_ms(path) for path in paths] == sorted(started_ms(path) for path in paths)
 
 
+async def test_a_disk_that_is_full_when_somebody_looks_tears_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen(tmp_path)
+    seen.run(30)
+    seen.log.flush()
+    before = seen.shown[-1][0].now.utc_ms
+    seen.run(10)
+    whole = seen.log._file
+
+    class Full:
+        def write(self, data: bytes) -> None:
+            whole.write(data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            whole.close()
+
+    monkeypatch.setattr(seen.log, "_file", Full())
+    with pytest.raises(NotKnown, match=r"what was decided last cannot be written: .*No space left"):
+        await Record(tmp_path / "log", flush=seen.log.flush).at(before + 5_000)
+    seen.run(20)
+    seen.log.flush()
+    assert past(tmp_path / "log", before).same and past(tmp_path / "log", seen.utc).now == live(seen, -1)
+
+
 async def test_a_child_makes_it_again_also_of_the_last_minute(seen: Seen) -> None:
     flushed: list[int] = []
 

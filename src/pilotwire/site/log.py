@@ -157,13 +157,17 @@ class SiteLog:
             raise
 
     def flush(self) -> None:
-        """Writes what is held back."""
+        """Writes what is held back. Raises OSError where it cannot; the next tick begins a new segment then."""
         if self._file is None or not self._held:
             return
         # A list of encoded ticks, made by hand: each is encoded only once.
         payload = b"\xdd" + struct.pack(">I", len(self._held)) + b"".join(self._held)
         self._held, self._held_since = [], None
-        self._frame(b"t", payload)
+        try:
+            self._frame(b"t", payload)
+        except OSError:
+            self._drop()  # who knows how much of the frame is there: what comes next begins a new segment
+            raise
         old = not 0 <= self._tick_ms - self._began_ms < self._segment_ms or self._ticks >= self._segment_ticks
         if self._size >= self._segment_bytes or old:
             self._drop()

@@ -195,7 +195,7 @@ async def _events(
             done, waiting = waiting, None
             try:
                 state = done.result()
-            except ConnectionError as error:
+            except (ConnectionError, LookupError) as error:
                 yield message("away", {"detail": str(error)})
                 return
             shown, encoded = registry.laid_out(tenant, site_id, controller, state)
