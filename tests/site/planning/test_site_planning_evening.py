@@ -41,6 +41,12 @@ def _slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         init(self, *args, **{"poll_ms": 5_000, "notice_ms": 12_000, **more})  # type: ignore[arg-type]
 
     monkeypatch.setattr(simulated.SimCharger, "__init__", slower)
+    read = simulated.SimMeter.__init__
+
+    def seldom(self: simulated.SimMeter, *args: object, **more: object) -> None:
+        read(self, *args, **{"poll_ms": 10_000, **more})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(simulated.SimMeter, "__init__", seldom)
     yield
 
 
