@@ -1,4 +1,4 @@
-"""A station that wants to be accepted is not told anything yet: it would refuse it, and count as one that does not hear."""
+"""A station that wants to be accepted is told nothing yet: it would refuse it, and count as one that does not hear."""
 
 from __future__ import annotations
 
