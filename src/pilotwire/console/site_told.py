@@ -53,10 +53,10 @@ def _whole(found: re.Match[str]) -> str:
 @lru_cache(maxsize=4_096)
 def _told(sentence: str, language: str) -> str:
     """`language` is that which is spoken: it belongs to the key."""
-    said = _known(sentence)
+    said = _one(sentence)
     if said is None and "; " in sentence:
-        return "; ".join(_one(part) for part in sentence.split("; "))
-    return said or _one(sentence)
+        return "; ".join(_one(part) or part for part in sentence.split("; "))
+    return sentence if said is None else said
 
 
 def _known(sentence: str) -> str | None:
@@ -66,7 +66,7 @@ def _known(sentence: str) -> str | None:
     return None
 
 
-def _one(sentence: str) -> str:
+def _one(sentence: str) -> str | None:
     """What is told of somebody ("bay-1: …", "bay-1 is not heard: …") is translated without the name, too."""
     if (said := _known(sentence)) is not None:
         return said
@@ -74,7 +74,7 @@ def _one(sentence: str) -> str:
         name, found, rest = sentence.partition(sign)
         if found and " " not in name and (said := _known(rest)) is not None:
             return f"{name}{sign}{said}"
-    return sentence
+    return None
 
 
 def _field(name: str, value: str) -> str:

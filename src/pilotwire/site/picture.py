@@ -24,6 +24,7 @@ from .compiled import Site
 from .decide import Decision, SetPoint
 from .inputs import DeviceInput, EvseInput, TickInputs
 from .ports import EvseStatus, Points, shown
+from .reckoned import reckoned
 
 
 def picture(
@@ -32,7 +33,8 @@ def picture(
     """`kinds` of the devices, by id. `decision` is the one that was made of `inputs`."""
     utc = inputs.now.utc_ms
     seen = {device.id: device for device in inputs.devices}
-    nodes = tuple(_node(site, node, seen, decision, utc) for node in site.topology.tree.nodes)
+    unmetered = reckoned(site, inputs)
+    nodes = tuple(_node(site, node, seen, decision, utc, unmetered) for node in site.topology.tree.nodes)
     points = {point.evse: point for point in decision.set_points}
     evses = tuple(
         _evse(site, entry, points[entry.id], decision) for entry in inputs.evses if entry.id in points
@@ -63,13 +65,18 @@ def _power(points: Points, voltage_mv: int) -> int | None:
     return sum(known) * voltage_mv // 1000 if known else None
 
 
-def _node(site: Site, node: Node, seen: Mapping[str, DeviceInput], decision: Decision, utc: int) -> NodePicture:
+def _node(
+    site: Site, node: Node, seen: Mapping[str, DeviceInput], decision: Decision, utc: int,
+    unmetered: Mapping[str, tuple[tuple[int, int, int], int]],
+) -> NodePicture:  # fmt: skip
     device = seen.get(site.meters.get(node.id, ""))
     points: Points = {} if device is None else device.points
+    reckoning = unmetered.get(node.id)
     return NodePicture(
         id=node.id, kind=node.kind, parent=node.parent, metered=node.metered,
-        online=device is not None and device.online, phases_ma=_currents(points),
-        power_mw=_power(points, site.topology.tree.voltage_mv),
+        online=device is not None and device.online,
+        phases_ma=_currents(points) if reckoning is None else reckoning[0],
+        power_mw=_power(points, site.topology.tree.voltage_mv) if reckoning is None else reckoning[1],
         limits=_lowest((*node.limits, *decision.limits.get(node.id, ())), utc),
     )  # fmt: skip
 

@@ -103,7 +103,8 @@ class LowestLimit(msgspec.Struct, kw_only=True):
 
 
 class SiteNode(msgspec.Struct, kw_only=True):
-    """A place in the tree of fuses; the figures are of its meter, where it has one."""
+    """A place in the tree of fuses; the figures are of its meter, and without one reckoned from what is measured below
+    it."""
 
     id: _NodeId
     kind: Annotated[str, Meta(examples=["feeder"])]

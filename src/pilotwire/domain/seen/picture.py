@@ -48,7 +48,7 @@ class LimitPicture(msgspec.Struct, frozen=True):
 
 
 class NodePicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in the tree; the figures are of its meter, where it has one."""
+    """A place in the tree; the figures are of its meter, and without one reckoned from what is measured below it."""
 
     id: str
     kind: str

@@ -1,0 +1,162 @@
+"""The drawing of a site: places that do not lie on each other, bars that say the truth, groups that fold."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pilotwire.api import types
+from pilotwire.console import diagram as drawing
+from pilotwire.console import site_plots as plots
+from pilotwire.console.diagram import Diagram, bars_of, diagram, flows_of, state_of_evse
+
+
+def node(id: str, parent: str | None, kind: str = "group", **given_: object) -> types.SiteNode:
+    return types.SiteNode(
+        **{
+            "id": id, "kind": kind, "parent": parent, "metered": True, "online": True,
+            "current_ma": [10_000, 20_000, None], "power_w": 6_900, "limits": [],
+        } | given_
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def evse(id: str, at: str, **given_: object) -> types.SiteEvse:
+    return types.SiteEvse(
+        **{
+            "id": id, "node": at, "online": True, "pilot": "C", "charging": True, "power_w": 3_680,
+            "current_ma": [16_000, 0, 0], "unit": "mA", "set_point": 16_000, "target": 16_000, "confirmed": None,
+            "code": "limit", "reason": "x", "why": [], "session": "", "session_wh": None, "energy_wh": None,
+            "soc_percent": None, "departure_at": None, "fault": "",
+        } | given_
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def now(nodes: list[types.SiteNode], evses: list[types.SiteEvse], **given_: object) -> types.SiteNow:
+    flows = types.SiteFlows(grid_w=1_000, pv_w=-500, battery_w=None, cars_w=20, building_w=-1_480)
+    return types.SiteNow(
+        **{
+            "site_id": "x", "name": "x", "time_zone": "UTC", "time": "2026-01-01T00:00:00Z", "seq": 1, "flows": flows,
+            "nodes": nodes, "evses": evses, "devices": [], "marks": [], "limits": [], "windows": [],
+        } | given_
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def _boxes(drawn: Diagram) -> list[tuple[str, float, float, float, float]]:
+    found = [(place.node.id, place.x, place.y, place.width, drawing.NODE_HEIGHT) for place in drawn.places]
+    found += [
+        (one.evse.id, one.x, one.y, drawing.EVSE_WIDTH, drawing.EVSE_HEIGHT)
+        for place in drawn.places if not place.folded for one in place.evses
+    ]  # fmt: skip
+    return found
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    st.lists(st.integers(0, 10_000), min_size=1, max_size=14),
+    st.lists(st.integers(0, 10_000), max_size=200),
+    st.booleans(),
+)
+def test_nothing_lies_on_anything_else(parents: list[int], homes: list[int], opened: bool) -> None:
+    """Any tree: each place and EVSE once, within the drawing, and none on another."""
+    nodes = [node("n0", None, "connection")]
+    for number, parent in enumerate(parents, 1):
+        nodes.append(node(f"n{number}", f"n{parent % number}"))
+    depths = {"n0": 0}
+    for one in nodes[1:]:
+        depths[one.id] = depths[one.parent or ""] + 1
+    evses = [evse(f"e{number}", f"n{home % len(nodes)}") for number, home in enumerate(homes)]
+    drawn = diagram(now(nodes, evses), all_open=opened)
+    assert sorted(place.node.id for place in drawn.places) == sorted(depths)
+    assert sum(len(place.evses) for place in drawn.places) == len(evses)
+    assert not opened or not any(place.folded for place in drawn.places)
+    boxes = _boxes(drawn)
+    for name, x, y, width, height in boxes:
+        assert x >= 0 and y >= 0 and y + height <= drawn.height + 1, name
+        assert depths.get(name, 0) > 20 or x + width <= drawing.WIDTH + 400
+    boxes.sort(key=lambda box: box[2])
+    for place, (name, x, y, width, height) in enumerate(boxes):
+        for other, ox, oy, owidth, _ in boxes[place + 1 :]:
+            if oy >= y + height:
+                break
+            assert ox >= x + width or x >= ox + owidth, f"{name} lies on {other}"
+
+
+def test_a_bar_says_how_near_the_lowest_limit_is() -> None:
+    limit = types.LowestLimit(what="L1", value=10_500, unit="mA", source="fuse")
+    low = types.LowestLimit(what="L2", value=16_000, unit="mA", source="order")
+    phases, power = bars_of(node("a", None, limits=[limit, low]))
+    assert [(bar.level, bar.source) for bar in phases] == [("warn", "fuse"), ("bad", "order"), ("", "")]
+    assert phases[1].share == 1.25 and phases[1].width == drawing.BAR
+    assert (phases[1].now, phases[1].most, phases[2].now) == ("20 A", "16 A", "–")
+    assert power.level == "" and power.now == "6.9 kW"
+
+
+@pytest.mark.parametrize(
+    ("given_", "kind", "text"),
+    [
+        ({"online": False}, "off", "Not heard"),
+        ({"fault": "ground"}, "fault", "Faulted"),
+        ({"pilot": "E"}, "fault", "Faulted"),
+        ({"pilot": "F"}, "off", "Out of service"),
+        ({"pilot": None}, "off", "Not known yet"),
+        ({"pilot": "A", "charging": False}, "free", "Free"),
+        ({"pilot": "B", "charging": False}, "busy", "Car does not charge"),
+        ({"pilot": "B", "charging": False, "set_point": 0}, "busy", "Paused by us"),
+        ({}, "charging", "Charging"),
+    ],
+)
+def test_an_evse_has_one_state(given_: dict[str, object], kind: str, text: str) -> None:
+    state = state_of_evse(evse("a", "n", **given_))
+    assert (state.kind, state.text) == (kind, text)
+    assert len(state.letter) == 1, "no colour is needed to tell states apart"
+
+
+def test_marks_stand_at_their_place_or_on_their_own() -> None:
+    marks = [types.SiteMark(where=where, code="offline", words="is not heard") for where in ("a", "e", "cloud")]
+    state = now([node("a", None, online=False), node("b", "a", online=False)], [evse("e", "b")], marks=marks)
+    drawn = diagram(state)
+    first, second = drawn.places
+    assert [mark.code for mark in first.marks] == ["offline"], "it has been said by the site itself"
+    assert [mark.code for mark in second.marks] == ["meter_lost"]
+    assert [mark.where for mark in second.evses[0].marks] == ["e"]
+    assert [mark.where for mark in drawn.marks] == ["cloud"]
+
+
+def test_flows_have_a_direction() -> None:
+    device = types.SiteDevice(id="roof", kind="inverter", online=True, points={})
+    found = {one.key: one for one in flows_of(now([node("a", None)], [], devices=[device]))}
+    assert set(found) == {"grid", "pv", "building", "cars"}, "there is no battery"
+    assert found["grid"].into and found["pv"].into and found["building"].into
+    assert found["cars"].still and not found["grid"].still
+    assert found["pv"].thick < found["grid"].thick
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.integers(-900_000, 900_000)), min_size=1, max_size=30))
+def test_a_course_stays_in_its_drawing(values: list[int | None]) -> None:
+    times = [str(place) for place in range(len(values))]
+    drawn = plots.compared(times, ("grid-fill", "measured", values), ("planned", "planned", values[::-1]), times)
+    assert len(drawn.ticks) == 5 and any(abs(tick) < 1e-6 for tick in drawn.ticks), "zero is one of the lines"
+    steps = {round(one - other, 6) for one, other in zip(drawn.ticks, drawn.ticks[1:], strict=False)}
+    assert len(steps) == 1
+    for rect in drawn.rects:
+        assert rect.y >= -0.02 and rect.y + rect.height <= 200.02
+        edge = rect.y if rect.y < drawn.zero - 0.02 else rect.y + rect.height
+        assert math.isclose(rect.y + rect.height, drawn.zero, abs_tol=0.02) or math.isclose(
+            rect.y, drawn.zero, abs_tol=0.02
+        ), edge
+    assert sum(1 for value in values if value) == len(drawn.rects)
+
+
+def test_stacked_parts_lie_on_each_other() -> None:
+    drawn = plots.stacked(["a", "b"], [("x", "X", [1_000, None]), ("y", "Y", [3_000, -5])], ["a", "b"])
+    assert [(rect.kind, rect.height) for rect in drawn.rects] == [("x", 50.0), ("y", 150.0)]
+    assert drawn.rects[1].y == 0 and drawn.rects[0].title == "a: X 1.0 kW"
+
+
+def test_a_set_point_holds_until_the_next() -> None:
+    path = plots.steps([(0, 6_000), (500, 16_000)], 100, 1_100, 16_000)
+    assert path == "M0.0 125.0H400.0L400.0 0.0H1000.0"
