@@ -470,6 +470,22 @@ def site_memory(rounds: int, quick: bool) -> list[Row]:
     return [Row(f"`pilotwire site run`: memory, {count} EVSEs", f"{held.bytes / 1e6:.0f} MB", "< 150 MB", remark)]
 
 
+def site_past(rounds: int, quick: bool) -> list[Row]:
+    """What it costs a site to be watched and remembered, and a moment of its past."""
+    from . import site_past as measured
+
+    count = 5 if quick else 50
+    cost = measured.measure(count, 120 if quick else 1_500)
+    remark = f"laid out for who looks: {cost.look_ms:.1f} ms; a day: log {cost.log_bytes_s * 0.0864:.1f} MB"
+    return [
+        Row(f"a site watched and remembered, {count} EVSEs: CPU of a tick", f"{cost.shown_us:.0f} µs", "small", remark),
+        Row(
+            f"a decision of the past made again, {count} EVSEs", f"{cost.past_ms / 1e3:.1f} s", "a few seconds",
+            f"the slowest of {cost.moments} moments, in a child process, the same bit for bit",
+        ),
+    ]  # fmt: skip
+
+
 def site_loop(rounds: int, quick: bool) -> list[Row]:
     """From a meter's answer to the last set-point: a site's process, 50 Modbus chargers and 50 OCPP stations."""
     from . import site_loop as measured
@@ -520,5 +536,6 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "planner": planner,
     "modbus": modbus,
     "site-memory": site_memory,
+    "site-past": site_past,
     "site-loop": site_loop,
 }
