@@ -134,8 +134,12 @@ class ApiServer:
             return
         self._server.should_exit = True
         try:
-            await self._task
+            await self.ended()
         finally:
+            for listening in getattr(self._server, "servers", ()):  # one that has failed has not closed them
+                listening.close()
+            if self._socket is not None and self._socket.fileno() >= 0:
+                self._socket.close()
             self._server = self._task = None
 
 
