@@ -273,6 +273,7 @@ def _telecontrol(config: SiteConfig, files: Mapping[str, DeviceFile]) -> list[Fi
         {node.id for node in config.nodes},
         None if any(each.severity == "error" for each in meant(config)) else steering_config(config),
         listens,
+        [each.id for each in config.evses if not each.in_service],
     )
 
 

@@ -140,6 +140,15 @@ def test_what_is_wrong_is_said_with_its_place(old: str, new: str, said: str) -> 
     assert any(said in each for each in found), found
 
 
+@pytest.mark.parametrize(("amps", "said"), [(6, False), (7, True), (32, True)])
+def test_chargers_that_fall_back_to_more_than_a_dimming_leaves_are_worth_a_word(amps: int, said: bool) -> None:
+    """One device is left 4.2 kW: 6.08 A on three phases."""
+    text = (SITE + WHOLE).replace("side_lost_a: 5", "side_lost_a: 20") + f"failsafe: {{current_a: {amps}}}\n"
+    found = [each for each in parts.findings(config_of(text), Path()) if "fall back to" in each.text]
+    assert bool(found) is said
+    assert all(each.severity == "warning" and each.where == "steering.steuve[grid]" for each in found)
+
+
 def test_two_servers_at_one_address_are_refused() -> None:
     server = 'modbus_servers: [{listen: "127.0.0.1:1502"}]\n'
     text = SITE + WHOLE.replace('"127.0.0.1:0"', '"127.0.0.1:1502"') + server

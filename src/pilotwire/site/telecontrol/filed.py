@@ -8,6 +8,9 @@ from pathlib import Path
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.domain import steering
+from pilotwire.domain.energy import Evse
+from pilotwire.domain.energy.scale import infeed
+from pilotwire.domain.steering.grid14a import minimum_mw
 from pilotwire.domain.telecontrol import (
     Contact,
     Figure,
@@ -58,9 +61,10 @@ def telecontrol_findings(
     nodes: Collection[str],
     steered: steering.Config | None,
     listens: Mapping[tuple[str, int], str],
+    idle: Collection[str] = (),
 ) -> list[Finding]:
     """`devices`: the points of each by its file. `steered`: None while something else in the file is wrong. `listens`:
-    who else serves which address."""
+    who else serves which address. `idle`: EVSEs that are out of service."""
     found = list(_meanings(section))
     found += _points(section, devices)
     found += _served(section, listens)
@@ -69,7 +73,42 @@ def telecontrol_findings(
         found += [Finding("telecontrol", text) for text in telecontrol_faults(made, devices.keys(), nodes)]
         if steered is not None:
             found += _carried_out(made, steered)
+            found += _falls_back(made, steered, idle)
     return found
+
+
+def _falls_back(made: TelecontrolConfig, steered: steering.Config, idle: Collection[str]) -> Iterator[Finding]:
+    """Whether chargers whose box has died while they were dimmed take more than they were left."""
+    dimmed = {
+        node
+        for node, kinds in (
+            *((each.node, {row.kind for row in each.rows}) for each in made.receivers),
+            *((each.rules.node, {each.rules.kind}) for each in (*made.schedules, *made.registers)),
+        )
+        if "steuve_limit" in kinds
+    }
+    tree = steered.tree
+    for each in steered.steuve:
+        if each.node not in dimmed:
+            continue
+        falls = [
+            _fallback_mw(evse, tree.voltage_mv)
+            for evse in tree.evses
+            if evse.id in each.devices and evse.id not in idle
+        ]
+        floor = minimum_mw(len(each.devices))
+        if sum(falls) > floor:
+            text = (
+                f"if the box dies while they are dimmed, the chargers fall back to {sum(falls) / 1e6:.1f} kW together, "
+                f"more than the {floor / 1e6:.1f} kW that a dimming leaves them at least: lower failsafe_a"
+            )
+            yield Finding(f"steering.steuve[{each.node}]", text, "warning")
+
+
+def _fallback_mw(evse: Evse, voltage_mv: int) -> int:
+    value = evse.maximum if evse.failsafe is None else evse.failsafe
+    phases = 3 if evse.current == "DC" else evse.phases
+    return infeed(evse, value, voltage_mv) * voltage_mv * phases // 1_000
 
 
 # --- what the file says ----------------------------------------------------------------------------------------------
