@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 from playwright.async_api import expect
+from tests.browser import controller_kit, scene
 from tests.browser import desk_kit as kit
-from tests.browser import scene
 
 from pilotwire.api import types
 from pilotwire.api.access import system
@@ -36,6 +36,9 @@ PAGES = {
     "limits": "/stations/DC-01/charging", "tariffs": "/access/tariffs", "tariff": "/access/tariffs/night",
     "quirks": "/quirks?show=all", "jobs": "/jobs", "sites": "/sites", "site": "/sites/north",
     "site-plan": "/sites/north/plan",
+    "site-live": "/sites/north/live", "site-why": "/sites/north/why?evse=bay-4&hours=1",
+    "site-energy": "/sites/north/energy",
+    "site-outlook": "/sites/north/outlook", "site-limits": "/sites/north/limits",
     "images": "/firmware", "image": f"/firmware/{kit.IMAGE}", "image-new": "/firmware/new",
     "rollout-new": f"/firmware/{kit.IMAGE}/rollout", "rollout": f"/rollouts/{kit.ROLLOUT}",
     "rollover-new": "/settings/certificates/rollover", "rollover": f"/rollouts/{kit.ROLLOVER}",
@@ -50,7 +53,7 @@ PAGES = {
     "retention": "/settings/retention", "audit": "/settings/audit", "tenants": "/settings/tenants",
     "about": "/settings/about", "profile": "/profile", "api": "/api",
 }  # fmt: skip
-MORE = {"login", "overview-phone"}
+MORE = {"login", "overview-phone", "site-live-phone"}
 WATCHED = {"rollout-watched", "rollover-watched"}
 """Those that `python -m tests.soak` takes of a thousand stations."""
 
@@ -96,10 +99,12 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
 
     async def take(page: Any, name: str) -> None:
         await walk.settled(page)
-        await page.screenshot(path=folder / f"{name}.png", animations="disabled")
+        await page.screenshot(path=folder / f"{name}.png", animations="disabled", full_page=name == "site-live")
         assert (folder / f"{name}.png").stat().st_size > 5_000
 
     async with scene.a_month(locked_site):
+        park = await controller_kit.CarPark(locked_site.clock.now() + 420_000, seconds=1_500).start()
+        controller_kit.register(locked_site.context, "north", park)
         watched = await watch(locked_site.url + "/login", DESK, live=False)
         await take(watched.page, "login")
         watched = await log_in(locked_site, "ada", "/", DESK)
@@ -108,9 +113,13 @@ async def test_every_page_has_its_picture(locked_site, log_in, watch, walk, tmp_
             answer = await page.goto(locked_site.url + path)
             assert answer is not None and answer.status == 200, f"{path}: {answer and answer.status}"
             await expect(page.locator("h1")).to_have_count(1)
+            if name == "site-why":  # with a moment of the past beside the present
+                await page.locator("tbody a").nth(3).click()
             await take(page, name)
         await page.set_viewport_size(PHONE)
         await page.goto(locked_site.url + "/")
         await take(page, "overview-phone")
+        await page.goto(locked_site.url + "/sites/north/live")
+        await take(page, "site-live-phone")
     assert watched.wrong == []
     assert {path.stem for path in folder.glob("*.png")} >= {*PAGES, *MORE}

@@ -318,6 +318,7 @@ def places(session: str, alarm: str) -> list[str]:
             "certificates", "checks", "kept", "charging",
         )),
         "/sites", "/sites/new", "/sites/gate", "/sites/gate/plan",
+        *(f"/sites/gate/{part}" for part in ("live", "why", "energy", "outlook", "limits")),
         "/connect", f"/connect/{STATION}", "/jobs", "/sessions", f"/sessions/{session}",
         "/access", "/access/tokens/new", f"/access/tokens/{CARD}", "/access/groups", "/access/tariffs",
         "/access/drivers",

@@ -19,7 +19,8 @@ from .text import Guide, read
 
 _OWN = Path(__file__).parent / "static"
 ORDER = (
-    "index", "operator", "site-owner", "integrator", "developer", "console", "vehicles", "site", "commands",
+    "index", "operator", "site-owner", "integrator", "developer", "console", "vehicles", "site",
+    "site-console", "commands",
     "modbus-map", "timers", "conformance",
 )  # fmt: skip
 """The guides in the order of the navigation; whatever else there is comes behind."""
