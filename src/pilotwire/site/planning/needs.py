@@ -145,11 +145,11 @@ def _energy(entry: PlanningEntry, seen: EvseInput, stay: Stay | None, usual: int
         capacity = int(entry.car_kwh * 1_000) if size is None else size
         of = "a battery of the usual size" if size is None else "its battery, as it took so far"
         return max(0, 1_000 - soc) * capacity // 1_000, f"by its state of charge and {of}"
-    assumed, why = int(entry.energy_kwh * 1_000), "assumed: nobody said"
+    assumed, why = int(entry.energy_kwh * 1_000), "assumed, for nobody said"
     if usual is not None:
         assumed, why = usual, "as on visits before"
     left = assumed - had
-    return (left, why) if left > 0 else (MORE_WH, "more than was expected: it still charges")
+    return (left, why) if left > 0 else (MORE_WH, "more than was expected, for it still charges")
 
 
 def _departure(
@@ -164,5 +164,5 @@ def _departure(
     if usual is not None:
         return usual, "as on visits before"
     if entry.stay_h is not None and (stays := arrived + int(entry.stay_h * 3_600_000)) > now:
-        return stays, "assumed: planning.stay_h"
-    return None, "nobody said: as soon as it can be"
+        return stays, "assumed (planning.stay_h)"
+    return None, "as soon as it can, for nobody said"

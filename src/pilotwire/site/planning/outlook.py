@@ -43,7 +43,8 @@ def outlook_of(record: Record, plan: Plan, until_ms: int, words: str) -> Outlook
             CarOutlook(
                 evse=car.evse,
                 energy_wh=car.energy_wh,
-                unmet_wh=car.unmet_wh,
+                # What has no reason is rounding.
+                unmet_wh=0 if car.shortfall is None else car.unmet_wh,
                 words=_words(record, need, car, steered),
                 course=_course(problem.topology, plan, car),
             )
@@ -66,7 +67,7 @@ def _words(record: Record, need: Need, car: CarPlan, steered: set[str]) -> str:
         said.append(shortfall_words(car.shortfall))
     basis = record.basis.get(car.evse)
     if basis is not None:
-        said.append(f"energy: {basis.energy}; until: {basis.departure}")
+        said.append(f"energy {basis.energy}; leaves {basis.departure}")
     if car.evse not in steered:
         said.append("reckoned with, not steered by the plan")
     return "; ".join(said)
@@ -127,7 +128,7 @@ def data_of(record: Record, plan: Plan) -> dict[str, Any]:
                 "departure_ms": need.departure_ms,
                 "needs_wh": need.energy_wh,
                 "energy_wh": car.energy_wh,
-                "unmet_wh": car.unmet_wh,
+                "unmet_wh": 0 if car.shortfall is None else car.unmet_wh,
                 "why": shortfall_words(car.shortfall),
                 "steered": car.evse in record.steered,
                 "basis": None if (basis := record.basis.get(car.evse)) is None
@@ -210,7 +211,7 @@ def table_of(record: Record, plan: Plan, zone: tzinfo) -> list[str]:
             said.append(f"not all: {shortfall_words(car.shortfall)}")
         basis = record.basis.get(car.evse)
         if basis is not None:
-            said.append(f"energy {basis.energy}, until {basis.departure}")
+            said.append(f"energy {basis.energy}; leaves {basis.departure}")
         if car.evse not in record.steered:
             said.append("not steered by the plan")
         cars_rows.append(
