@@ -40,7 +40,7 @@ evses:
 
 # Contracts, sun and batteries (steering), orders of a grid operator (telecontrol), chargers shown to a central system
 # (gateway), other systems (modbus_servers, mqtt), a plan of the next day (prices, planning), heat pumps and other loads
-# (loads): docs/examples/site.yaml.
+# (loads), the site's pages in a central system (central): docs/examples/site.yaml.
 
 # What happens when somebody falls silent.
 failsafe:
