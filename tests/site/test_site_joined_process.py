@@ -252,6 +252,7 @@ async def test_modbus_chargers_are_stations_of_a_foreign_csms_over_a_sigkill(ver
             answer = await csms.peers[-1].call(limited(version))
             assert answer.status == "Accepted"
             await run.until(lambda: run.value("bay-1") == 9_000)
+            assert "PW-1" in run.line["evses"]["bay-1"]["reason"]
             assert run.value("bay-2") > 9_000, "the other one may have more"
             register = here.register(1)
             await run.until(lambda: here.register(1) > register)

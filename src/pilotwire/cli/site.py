@@ -245,6 +245,7 @@ def _as_json() -> Callable[[Loop, TickInputs, Decision], None]:
 def status(loop: Loop, inputs: TickInputs, decision: Decision) -> dict[str, Any]:
     """What a program wants to know of a moment."""
     from pilotwire.core.time import to_rfc3339
+    from pilotwire.site.picture import why_not_more
 
     return {
         "at": to_rfc3339(inputs.now.utc_ms),
@@ -255,7 +256,7 @@ def status(loop: Loop, inputs: TickInputs, decision: Decision) -> dict[str, Any]
                 "value": point.value,
                 "target": point.target,
                 "unit": point.unit,
-                "reason": reason.words if (reason := decision.reasons.get(point.evse)) else "",
+                "reason": why_not_more(decision, point.evse)[1] if point.evse in decision.reasons else "",
             }
             for point in decision.set_points
         },
