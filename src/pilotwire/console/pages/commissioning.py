@@ -18,7 +18,7 @@ from pilotwire.api.problems import Problem
 from pilotwire.api.resources import commissioning
 
 from ..forms import Form
-from ..view import extend
+from ..view import extend, numeral
 from ..words import commissioning as words
 from .common import PlainRequest, Text, allowed, fragment, redirect, segment
 from .editing import body
@@ -267,13 +267,18 @@ def _coded(table: dict[str, tuple[str, str]]) -> Any:
     return of
 
 
+def _tenths(milli: int) -> str:
+    """mA as A and W as kW."""
+    return numeral(milli / 1_000, 1)
+
+
 def _job_name(kind: str) -> str:
     return _(words.STEPS[kind]) if kind in words.STEPS else kind
 
 
 extend(
     commissioning_status=_coded(words.STATUS), phase_outcome=_coded(words.OUTCOMES),
-    failsafe_outcome=_coded(words.FAILSAFES), failsafe_proof=_coded(words.PROOFS), commissioning_job=_job_name,
+    failsafe_outcome=_coded(words.FAILSAFES), failsafe_proof=_coded(words.PROOFS), commissioning_job=_job_name, tenths=_tenths,
 )  # fmt: skip
 
 HANDLERS: list[Any] = [wizard, progress, do]
