@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotwire.cli import site_records
+from pilotwire.cli import site_commission, site_records
 from pilotwire.cli.options import address, default_data, parser, positive
 from pilotwire.core.errors import ConfigError
 
@@ -30,6 +30,7 @@ _HELP = """\
 Run a site: limits of every fuse on every phase, chargers, meters, and what happens when one of them is gone.
 
   pilotwire site demo               a simulated site, to see it work
+  pilotwire site commission site.yaml   find devices, phases and fail-safes, run dry, write the file (--http: a wizard)
   pilotwire site init site.yaml     write a commented configuration to begin with
   pilotwire site check site.yaml    all that is wrong in it, and whether its fail-safe values fit
   pilotwire site run site.yaml      run it
@@ -71,6 +72,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
     replay.add_argument("--at", metavar="TIME", help="the decision in force then, e.g. 2026-01-31T12:00:00+01:00")
     replay.add_argument("--evse", metavar="ID", help="why it got what it got")
     site_records.add(commands)
+    site_commission.add(commands)
     chosen = options.parse_args(arguments)
     return _COMMANDS[chosen.command](chosen)
 
@@ -216,7 +218,10 @@ def _shown(chosen: argparse.Namespace, config: SiteConfig, folder: Path, watched
     if chosen.http:
         from pilotwire.cli.box import box_of
 
-        parts.append(box_of(config, folder, chosen.http, watched, lab=chosen.lab, report=_report))
+        box = box_of(config, folder, chosen.http, watched, lab=chosen.lab, report=_report)
+        if "file" in chosen:
+            site_commission.beside(box, folder, chosen.file, config.site.id)
+        parts.append(box)
     if config.central is not None:
         from pilotwire import __version__
         from pilotwire.site.link.dial import CentralLink
@@ -379,6 +384,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "plan": _plan,
     "replay": _replay,
+    "commission": site_commission.run,
     "interventions": site_records.interventions,
     "audit": site_records.audit,
 }

@@ -63,6 +63,9 @@ async def site_of(context: ApiContext, principal: Principal, site_id: str) -> Se
     found = Controllers.of(context).get(name, tenant=principal.tenant) if sees_site(principal, name) else None
     if found is not None:
         return Seen(name, found.name, found)
+    fresh = Commissionings.of(context).get(name, tenant=principal.tenant) if context.config.box else None
+    if fresh is not None:
+        return Seen(name, fresh.name, None)  # a box whose site does not run yet
     known = (await sites.site(context, principal, name)).value
     return Seen(known.id, known.name, None)
 
