@@ -54,8 +54,8 @@ PAGES = {
     "about": "/settings/about", "profile": "/profile", "api": "/api",
 }  # fmt: skip
 MORE = {"login", "overview-phone", "site-live-phone"}
-WATCHED = {"rollout-watched", "rollover-watched"}
-"""Those that `python -m tests.soak` takes of a thousand stations."""
+WATCHED = {"rollout-watched", "rollover-watched", "commissioning"}
+"""Those that `python -m tests.soak` takes of a thousand stations, and `test_browser_commissioning`."""
 
 
 def shown_in_guides() -> set[str]:

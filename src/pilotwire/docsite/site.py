@@ -19,7 +19,7 @@ from .text import Guide, read
 
 _OWN = Path(__file__).parent / "static"
 ORDER = (
-    "index", "operator", "site-owner", "integrator", "developer", "console", "vehicles", "site",
+    "index", "operator", "site-owner", "integrator", "developer", "console", "vehicles", "site", "commissioning",
     "site-console", "commands",
     "modbus-map", "timers", "conformance",
 )  # fmt: skip
