@@ -53,9 +53,9 @@ class Box:
 
     def __init__(
         self, site: str, zone: ZoneInfo | None, folder: Path, http: Address,
-        controller: Controller, *, lab: bool, report: Callable[[str], None],
+        controller: Controller | None, *, lab: bool, report: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """`controller` is how the site that runs is looked at; `folder` is the site's own."""
+        """`controller` is how the site that runs is looked at, None where none runs yet; `folder` is the site's own."""
         self.site, self.folder, self.http, self.lab = site, folder, http, lab
         self.failures = 0
         """How often it has failed since the start."""
@@ -66,7 +66,7 @@ class Box:
         self._closing: list[Callable[[], Awaitable[Any]]] = []
         self._server: Any = None
 
-    async def start(self, loop: Loop) -> None:
+    async def start(self, loop: Loop | None) -> None:
         """See `site.run.Part`. Raises ConfigError where the address cannot be had."""
         taken = _taken(self.http)
         self.http = Address(self.http.host, taken.getsockname()[1])
@@ -82,7 +82,7 @@ class Box:
 
     # --- begun again and again ----------------------------------------------------------------------------------
 
-    async def _run(self, loop: Loop, taken: socket.socket | None) -> None:
+    async def _run(self, loop: Loop | None, taken: socket.socket | None) -> None:
         clock = asyncio.get_running_loop()
         pause = FIRST_PAUSE_S
         while True:
@@ -101,7 +101,7 @@ class Box:
             await asyncio.sleep(pause)
             pause = min(pause * 2, MOST_PAUSE_S)
 
-    async def _open(self, loop: Loop, taken: socket.socket) -> None:
+    async def _open(self, loop: Loop | None, taken: socket.socket) -> None:
         """Brings everything up; what was opened is left to `_close`."""
         self._closing.append(_closer(taken))
         # Half a second of work, more on a small machine: in a thread, so that ticks come in between.
@@ -137,12 +137,13 @@ class Box:
                 box=self.site, lab=self.lab, version=__version__, rate_per_s=RATE_PER_S,
                 zone=self._zone or UTC,
             ),
-            metrics=lambda: [*collect(loop, self), *lag.metrics()],
+            metrics=lambda: [*(collect(loop, self) if loop else ()), *lag.metrics()],
             process_key=key,
             secret=secret.installation(self.folder),
             ready=lambda: self.readiness(loop),
         )  # fmt: skip
-        Controllers.of(context).add(self.site, self.controller, tenant=context.config.tenant)
+        if self.controller is not None:
+            Controllers.of(context).add(self.site, self.controller, tenant=context.config.tenant)
         for each in self.extra:
             each(context)
         app = await asyncio.to_thread(create_app, context)
@@ -180,9 +181,9 @@ class Box:
             ]
         self._report("\n".join(lines))
 
-    def readiness(self, loop: Loop) -> bool | str:
+    def readiness(self, loop: Loop | None) -> bool | str:
         """What /readyz answers: whether the site is being controlled."""
-        if loop.inputs is None:
+        if loop is None or loop.inputs is None:
             return "The loop has not begun."
         if loop.safe_state:
             return f"The last tick failed, the safe state is commanded: {loop.safe_state}"
