@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-Kind = Literal["charger", "meter", "inverter", "battery", "contacts"]
+Kind = Literal["charger", "meter", "inverter", "battery", "contacts", "load"]
 """Of devices."""
 JobKind = Literal["scan", "phases", "failsafe", "dry_run"]
 JobStatus = Literal["running", "done", "failed", "cancelled", "interrupted"]

@@ -73,7 +73,7 @@ class FoundDeviceFile(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(examples=["keba-p30"])]
     vendor: Annotated[str, Meta(examples=["KEBA"])]
     model: Annotated[str, Meta(examples=["KeContact P30"])]
-    kind: Annotated[Literal["charger", "meter", "inverter", "battery", "contacts"], Meta(examples=["charger"])]
+    kind: Annotated[Literal["charger", "meter", "inverter", "battery", "contacts", "load"], Meta(examples=["charger"])]
     by: Annotated[
         str,
         Meta(description="identity: its marks fit; figures: what it reads could be a mains", examples=["identity"]),

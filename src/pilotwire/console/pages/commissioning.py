@@ -278,7 +278,8 @@ def _job_name(kind: str) -> str:
 
 extend(
     commissioning_status=_coded(words.STATUS), phase_outcome=_coded(words.OUTCOMES),
-    failsafe_outcome=_coded(words.FAILSAFES), failsafe_proof=_coded(words.PROOFS), commissioning_job=_job_name, tenths=_tenths,
+    failsafe_outcome=_coded(words.FAILSAFES), failsafe_proof=_coded(words.PROOFS), commissioning_job=_job_name,
+    tenths=_tenths,
 )  # fmt: skip
 
 HANDLERS: list[Any] = [wizard, progress, do]

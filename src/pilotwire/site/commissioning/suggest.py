@@ -10,7 +10,7 @@ from pilotwire.domain.commissioning import Found
 from pilotwire.site.devices.schema import DeviceFile
 
 Data = dict[str, Any]
-_NAMES = {"meter": "meter", "inverter": "pv", "battery": "battery", "contacts": "contacts"}
+_NAMES = {"meter": "meter", "inverter": "pv", "battery": "battery", "contacts": "contacts", "load": "load"}
 
 
 def entered(data: Mapping[str, Any], found: Sequence[Found]) -> dict[str, str]:
