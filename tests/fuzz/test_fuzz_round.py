@@ -27,6 +27,7 @@ TARGETS = {
     "fuzz_sunspec.py": "one",
     "fuzz_sparkplug.py": "one",
     "fuzz_site_link.py": "one",
+    "fuzz_site_planning.py": "one",
     "fuzz_local_controller.py": "one",
 }
 """Each target and the name of its function that takes one input."""
@@ -47,6 +48,7 @@ RUNS = {
     "fuzz_sunspec.py": 300,
     "fuzz_sparkplug.py": 2_000,
     "fuzz_site_link.py": 1_500,
+    "fuzz_site_planning.py": 2_000,
     "fuzz_local_controller.py": 800,
 }
 """What is run of each: about half a second of work. `make fuzz` gives them a minute each."""

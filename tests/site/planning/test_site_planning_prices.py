@@ -62,6 +62,8 @@ def test_what_comes_on_top_is_added_before_tax() -> None:
         ),
         ("from,until,import\n2027-01-15T17:00:00Z,2027-01-15T16:00:00Z,1\n", "ends at or before it begins"),
         ("from,import\n2027-01-15T17:00:00Z,1\n2027-01-18T17:00:00Z,1\n", "longer than a day"),
+        ("from,import\n2027-01-15T17:00:00Z,1e999999\n", "no number"),
+        ("from\rimport\r1", "no CSV"),
         ("[1, 2]", "a list of objects"),
         ("{", "no JSON"),
         ("[" * 100_000, "no JSON"),

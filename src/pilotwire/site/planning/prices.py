@@ -93,7 +93,7 @@ def _number(value: Any, where: str, key: str) -> Decimal:
         found = Decimal(str(value).strip())
     except InvalidOperation:
         found = Decimal("NaN")
-    if isinstance(value, bool) or not found.is_finite():
+    if isinstance(value, bool) or not found.is_finite() or found.adjusted() > 12:
         raise ConfigError(f"{where}: {key} is {value!r}, no number (with a point, not a comma)")
     return found
 
@@ -109,11 +109,13 @@ def _time(value: Any, where: str, key: str) -> int:
 def _csv(text: str, name: str) -> list[dict[str, Any]]:
     head = text.split("\n", 1)[0]
     reader = csv.DictReader(io.StringIO(text), delimiter=";" if head.count(";") > head.count(",") else ",")
-    fields = [str(field).strip().lower() for field in reader.fieldnames or ()]
-    if "from" not in fields or "import" not in fields:
-        raise ConfigError(f"{name} has no head with `from` and `import` (and `until`, `export`): it has {head[:80]!r}")
-    reader.fieldnames = fields
     try:
+        fields = [str(field).strip().lower() for field in reader.fieldnames or ()]
+        if "from" not in fields or "import" not in fields:
+            raise ConfigError(
+                f"{name} has no head with `from` and `import` (and `until`, `export`): it has {head[:80]!r}"
+            )
+        reader.fieldnames = fields
         return [{key: row.get(key) for key in _KEYS} for row in reader]
     except csv.Error as error:
         raise ConfigError(f"{name} is no CSV: {error}") from error
