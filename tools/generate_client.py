@@ -277,7 +277,10 @@ def stream(one: Op) -> str:
         if one.path_parameters:
             place = f", path=({', '.join(name for name, _ in one.path_parameters)},)"
     listed = signature(one, query, change=False).removeprefix("self, ").removeprefix("*, ")
-    listed = f"{listed}, *, " if one.path_parameters else f"*, {more}{listed}, "
+    if one.path_parameters:
+        listed += ", " if query else ", *, "
+    else:
+        listed = f"*, {more}{listed}, "
     given = "{" + ", ".join(f'"{it["name"]}": {argument(it["name"])}' for it in query) + "}"
     return (
         f"    def {one.name}(self, {listed}on_break: OnBreak | None = None)"

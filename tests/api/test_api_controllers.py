@@ -271,6 +271,11 @@ async def test_the_stream_tells_what_is_new_and_ends_when_the_site_is_away(world
     following = asyncio.create_task(told(pieces, 2))
     ((event, first),) = await told(other, 1)
     assert (event, first) == ("now", (await api.get(PATH)).json())
+    ((_, brief),) = await told(await controllers.stream(context, system("default"), "north", brief=True), 1)
+    assert first["evses"][0]["why"] and not any(one["why"] for one in brief["evses"])
+    assert [one | {"why": []} for one in first["evses"]] == brief["evses"] and first | {"evses": []} == brief | {
+        "evses": []
+    }
     await asyncio.sleep(0.05)
     north.show(seen.loop, *seen.shown[10])
     try:

@@ -116,11 +116,11 @@ def test_which_of_them_bind(seen: Seen) -> None:
 def test_what_else_the_allocation_counts_with_is_told(seen: Seen) -> None:
     seen.run(5)
     inputs, decision = seen.shown[-1]
-    other = msgspec.structs.replace(
-        decision, limits={**decision.limits, "yard": (Limit("a battery about to take more", power_mw=9),)}
-    )
+    source = "fuse of the yard, a battery about to take more"
+    more = (Limit(source, power_mw=9), Limit(source, phases_ma=(1, 2, 3)))
+    other = msgspec.structs.replace(decision, limits={**decision.limits, "yard": more})
     (row,) = [row for row in limit_rows(seen.site, inputs, other) if row.kind == "other"]
-    assert (row.node, row.power_mw) == ("yard", 9)
+    assert (row.node, row.source, row.power_mw, row.phases_ma) == ("yard", source, 9, (1, 2, 3))
     assert [row for row in limit_rows(seen.site, inputs, decision) if row.kind == "other"] == []
 
 

@@ -1176,12 +1176,14 @@ class SyncOperations(SyncCalls):
         return self._answer(operations.GET_CONTROLLER_PLAN, site_id)
 
     def follow_controller(
-        self, site_id: str, *, on_break: OnBreak | None = None
+        self, site_id: str, *, brief: bool | None = None, on_break: OnBreak | None = None
     ) -> Generator[types.SiteNow, None, None]:
         """Server-sent events: one `now` (SiteNow) at once, then whenever something was decided, at most one a
         second. Breaks are mended; it ends when you leave it.
         """
-        return self._stream(operations.STREAM_CONTROLLER, {}, sse.controller_of, path=(site_id,), on_break=on_break)
+        return self._stream(
+            operations.STREAM_CONTROLLER, {"brief": brief}, sse.controller_of, path=(site_id,), on_break=on_break
+        )
 
     def list_controller_windows(
         self, site_id: str, *, from_: datetime | str | None = None, until: datetime | str | None = None

@@ -168,12 +168,20 @@ def _evses(site: SteeredSite, inputs: TickInputs) -> Iterator[LimitRow]:
 
 
 def _others(site: Site, decision: Decision, known: list[LimitRow]) -> Iterator[LimitRow]:
-    """What the allocation is given beside all these, such as what a battery is about to take."""
+    """What the allocation is given beside all these, such as what a battery is about to take: a row of each source."""
     there = {(row.node, row.source) for row in known}
     for node, limits in decision.limits.items():
+        found: dict[str, LimitRow] = {}
         for limit in limits:
-            if (node, limit.source) not in there:
-                yield _row(node, limit, "other")
+            if (node, limit.source) in there:
+                continue
+            row, before = _row(node, limit, "other"), found.get(limit.source)
+            if before is not None and row.power_mw is None:
+                row = msgspec.structs.replace(row, power_mw=before.power_mw)
+            if before is not None and row.phases_ma is None:
+                row = msgspec.structs.replace(row, phases_ma=before.phases_ma)
+            found[limit.source] = row
+        yield from found.values()
 
 
 def _binding(site: Site, decision: Decision) -> Mapping[tuple[str, str], frozenset[str]]:

@@ -24,6 +24,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from pilotwire.core.ids import DEFAULT_TENANT
 from pilotwire.core.time import to_rfc3339
 
@@ -54,7 +56,7 @@ class Controllers:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], seen.Controller] = {}
-        self._shown: dict[tuple[str, str], tuple[seen.Now, types.SiteNow, list[bytes]]] = {}
+        self._shown: dict[tuple[str, str], tuple[seen.Now, types.SiteNow, dict[bool, bytes]]] = {}
         """The last state of each that was laid out, for all who look at it."""
         self.watching = 0
 
@@ -84,11 +86,11 @@ class Controllers:
 
     def laid_out(
         self, tenant: str, site_id: str, controller: seen.Controller, found: seen.Now
-    ) -> tuple[types.SiteNow, list[bytes]]:
-        """The same for all who look at the same state; the list holds its event for streams, once it is made."""
+    ) -> tuple[types.SiteNow, dict[bool, bytes]]:
+        """The same for all who look at the same state; with its events for streams, brief and whole, once made."""
         last = self._shown.get((tenant, site_id))
         if last is None or last[0] is not found:
-            last = (found, _now(site_id, controller, found), [])
+            last = (found, _now(site_id, controller, found), {})
             self._shown[tenant, site_id] = last
         return last[1], last[2]
 
@@ -168,17 +170,20 @@ async def ticks(context: ApiContext, principal: Principal, site_id: str) -> Asyn
         return
 
 
-async def stream(context: ApiContext, principal: Principal, site_id: str) -> AsyncIterator[bytes]:
+async def stream(
+    context: ApiContext, principal: Principal, site_id: str, *, brief: bool = False
+) -> AsyncIterator[bytes]:
     """Server-sent events: `now` (SiteNow) at once and then at most once a second, `away` (its words) when the site
-    cannot be reached, comments in silence. Raises Problem 404 and 503 `busy` before anything is sent."""
+    cannot be reached, comments in silence. `brief`: `why` of the EVSEs is left empty. Raises Problem 404 and 503 `busy`
+    before anything is sent."""
     registry, controller = Controllers.of(context), _controller(context, principal, site_id)
     if registry.watching >= WATCHERS:
         raise problem("busy", headers={"Retry-After": "10"})
-    return _events(context, registry, principal.tenant, site_id, controller)
+    return _events(context, registry, principal.tenant, site_id, controller, brief)
 
 
 async def _events(
-    context: ApiContext, registry: Controllers, tenant: str, site_id: str, controller: seen.Controller
+    context: ApiContext, registry: Controllers, tenant: str, site_id: str, controller: seen.Controller, brief: bool
 ) -> AsyncIterator[bytes]:
     registry.watching += 1
     found = controller.ticks()
@@ -199,9 +204,9 @@ async def _events(
                 yield message("away", {"detail": str(error)})
                 return
             shown, encoded = registry.laid_out(tenant, site_id, controller, state)
-            if not encoded:
-                encoded.append(message("now", shown))
-            yield encoded[0]
+            if brief not in encoded:
+                encoded[brief] = message("now", _brief(shown) if brief else shown)
+            yield encoded[brief]
     finally:
         registry.watching -= 1
         closing.cancel()
@@ -211,6 +216,10 @@ async def _events(
         close: Callable[[], Awaitable[None]] | None = getattr(found, "aclose", None)
         if close is not None:
             await close()
+
+
+def _brief(shown: types.SiteNow) -> types.SiteNow:
+    return msgspec.structs.replace(shown, evses=[msgspec.structs.replace(one, why=[]) for one in shown.evses])
 
 
 async def _next(found: AsyncIterator[T]) -> T:

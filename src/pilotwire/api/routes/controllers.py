@@ -65,12 +65,18 @@ async def get_controller(request: PlainRequest, site_id: SitePath) -> types.Site
     summary="The same, each second",
     media_type=MEDIA_TYPE,
 )
-async def stream_controller(request: PlainRequest, site_id: SitePath) -> Stream:
+async def stream_controller(
+    request: PlainRequest,
+    site_id: SitePath,
+    brief: Annotated[
+        bool, QueryParameter(description="Leave `why` of the EVSEs empty, which is most of it: for a page that asks")
+    ] = False,
+) -> Stream:
     """Server-sent events: one `now` (SiteNow) at once, then whenever something was decided, at most one a second. A
     client that reads too slowly misses some. `away` (`detail` says why) ends the stream where the site can no more be
     reached; comments come in silence."""
     principal = principal_of(request, "sites:read")
-    pieces = await controllers.stream(context_of(request), principal, segment(site_id))
+    pieces = await controllers.stream(context_of(request), principal, segment(site_id), brief=brief)
     return stream_of(request, principal, pieces)
 
 
