@@ -4,10 +4,10 @@ Who may: an API key with `controllers:serve` that reaches the site (role `site-c
 to be known here. All of that is checked before the upgrade, and refused as a problem with words that the box tells its
 operator.
 
-One box per site. One that comes back (it shows the same id of its own in `Pilotwire-Box`) takes over at once: its old
-connection is dead, whether we know it or not. For another one the box that is connected is asked whether it is still
-there: if so the newcomer is refused, else it takes over. So a copied configuration never makes two boxes speak in turn
-as one site, and a replaced box needs no help.
+One box per site. When another connection comes, the one that stands is asked whether somebody is still there: if so the
+newcomer is refused, else it takes over within three seconds. A box has one connection, so one that comes back has left
+a dead one behind, whether we knew it or not. So neither a copied configuration nor a copied disk (which has the box's
+own id, `Pilotwire-Box`, too) makes two boxes speak in turn as one site, and a box that is replaced needs no help.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ class Links:
         there = self._links.get((principal.tenant, site_id))
         if there is None or there.over.is_set():
             return
-        if there.box != box and await there.alive():
+        if await there.alive():
             await self._note(principal, site_id, "controllers.refuse", box, {"box": box, "connected": there.box})
             raise problem(
                 "in-use",

@@ -20,7 +20,7 @@ from pilotwire.api.access import Principal, system
 from pilotwire.api.remote_controller import RemoteController
 from pilotwire.api.resources import sites
 from pilotwire.domain.seen import NotKnown, Now
-from pilotwire.protocols.sitelink import BOX_HEADER, SUBPROTOCOL, Hello, Tick
+from pilotwire.protocols.sitelink import BOX_HEADER, IDLE_MS, SUBPROTOCOL, Hello, Tick
 from pilotwire.protocols.sitelink.frames import Answer, Ask, decode_down, encode
 from pilotwire.translate import site_link
 
@@ -100,7 +100,7 @@ async def test_the_api_shows_it_and_who_looks_sees_each_state(central: Central, 
         async with asyncio.timeout(60):
             assert (await anext(states)).picture.seq == seq
     await states.aclose()  # type: ignore[attr-defined]
-    assert link.end.every_ms == 5_000, "nobody does any more"
+    assert link.end.every_ms == IDLE_MS, "nobody does any more"
 
 
 async def test_states_that_nobody_wants_are_not_made(central: Central, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ async def test_a_site_of_another_tenant_is_another_site(central: Central, tmp_pa
     assert central.controllers.every() == []
 
 
-async def test_a_box_that_comes_back_takes_over_at_once(central: Central) -> None:
+async def test_a_box_that_comes_back_takes_over_from_its_dead_connection(central: Central) -> None:
     """Its old connection may look alive for minutes: a router between has forgotten it."""
     async with raw(central) as old:
         await old.send(HELLO)
@@ -238,6 +238,15 @@ async def test_a_second_box_is_refused_while_the_first_answers(central: Central,
     rows = [each async for each in audits(central)]
     assert [row["action"] for row in rows] == ["sites.create", "controllers.link", "controllers.refuse"]
     assert rows[2]["detail"]["box"] == "e" * 32
+
+
+async def test_a_copy_of_a_box_is_another_box(central: Central, tmp_path: Path) -> None:
+    """A disk that was copied, with the box's own id on it: two that answer never speak in turn."""
+    await central.box(Yard(), tmp_path, own="f" * 32)
+    far = await seen(central)
+    status, words = await refused(central, box="f" * 32)
+    assert status == 409 and "a copy of it needs a site and a key of its own" in words
+    assert far.connected and central.links.counts["replaced"] == 0
 
 
 async def test_a_second_box_takes_over_when_the_first_is_dead(central: Central) -> None:

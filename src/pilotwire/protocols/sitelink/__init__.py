@@ -7,7 +7,7 @@ The box connects (outbound, so no port is open at the site) as a WebSocket clien
              tick    seq, now        the site's newest state; the next one only after `seen` of this one
              answer  id, result
              failed  id, kind, words
-    central  watch   every_ms        how often ticks are wanted, 5 s until it is said
+    central  watch   every_ms        how often ticks are wanted, 15 s until it is said
              seen    seq
              ask     id, method, args
 

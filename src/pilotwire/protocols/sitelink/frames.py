@@ -11,12 +11,12 @@ VERSION: Final = 1
 _PREFIX: Final = "pilotwire.site.v"
 SUBPROTOCOL: Final = f"{_PREFIX}{VERSION}"
 BOX_HEADER: Final = "pilotwire-box"
-"""The handshake's header with the box's own id: a random text that it keeps, so that one which comes back is known."""
+"""The handshake's header with the box's own id: a random text that it keeps, by which records name it."""
 MOST_UP: Final = 4 << 20
 """Bytes of a frame of the box."""
 MOST_DOWN: Final = 16 << 10
 """Bytes of a frame of the central system."""
-IDLE_MS: Final = 5_000
+IDLE_MS: Final = 15_000
 """How often ticks come while nobody looks."""
 FASTEST_MS: Final = 1_000
 SLOWEST_MS: Final = 60_000

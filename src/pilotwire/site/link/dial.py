@@ -251,7 +251,7 @@ class _Connection:
 
 
 def box_id(data: Path) -> str:
-    """The box's own id, made once: by it a central system knows a box that comes back. Raises ConfigError."""
+    """The box's own id, made once: by it a central system names it in its records. Raises ConfigError."""
     path = data / "box.id"
     try:
         if path.exists() and (known := path.read_text("ascii").strip()):
