@@ -8,6 +8,7 @@ has passed.
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -39,8 +40,16 @@ def moved_ms(then: Clocks, now: Clocks) -> int:
 
 def clocks(tick_ms: int, utc_ms: int) -> Clocks:
     """This moment."""
-    try:
-        boot = _BOOT.read_text("ascii").strip()
-        return Clocks(tick_ms, utc_ms, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, boot)
-    except (OSError, ValueError, AttributeError):  # another system: the time of the day has to do
+    boot = _boot()
+    if not boot:
         return Clocks(tick_ms, utc_ms)
+    return Clocks(tick_ms, utc_ms, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, boot)
+
+
+@cache
+def _boot() -> str:
+    """Which start of the machine this is; "" on another system than Linux: the time of the day has to do there."""
+    try:
+        return _BOOT.read_text("ascii").strip() if hasattr(time, "CLOCK_BOOTTIME") else ""
+    except (OSError, ValueError):
+        return ""
