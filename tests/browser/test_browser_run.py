@@ -62,8 +62,9 @@ async def test_a_newcomer_sees_cars_charge(
     await page.click("button[type=submit]")
     await page.wait_for_selector("#link[data-state=live]")
 
-    # Every station of the demo is online, in all three versions, and cars draw power, without a reload.
-    await until(page, "stations_online", lambda count: count == 12)
+    # Every station of the demo is online, in all three versions, and cars draw power, without a reload: a dozen at the
+    # car park, and six behind the depot's controller.
+    await until(page, "stations_online", lambda count: count == 18)
     await until(page, "power_w", lambda kw: kw > 5)
     before = await total(page, "energy_today_wh")
     await until(page, "energy_today_wh", lambda kwh: kwh > before)
@@ -73,8 +74,12 @@ async def test_a_newcomer_sees_cars_charge(
     assert {each["ocpp_version"] for each in stations} == {"1.6", "2.0.1", "2.1"}
     assert {each["station_id"] for each in active} <= {each["id"] for each in stations}
     assert len(active) >= 3
-    for station in stations:
-        assert await page.locator(f'[data-mark="{station["id"]}"]').count() == 1
+    # Each has its place on the plan of its site; both sites together are a map.
+    for site, prefix in (("depot", "DEPOT-"), ("demo", "DEMO-")):
+        await page.goto(f"{running.http}/?site={site}")
+        for station in stations:
+            places = await page.locator(f'[data-mark="{station["id"]}"]').count()
+            assert places == station["id"].startswith(prefix)
     picture = tmp_path / "console.png"
     if os.environ.get("PILOTWIRE_SCREENSHOTS"):
         await page.wait_for_timeout(120_000)
