@@ -115,6 +115,17 @@ async def test_the_whole_way(real: RealSite, tmp_path: Path, capsys: pytest.Capt
     path = await wizard.write(live=False)
     assert main(["site", "check", path]) == 0, capsys.readouterr().out
     await wizard.close()
+    begun: list[str] = []
+
+    async def go_live() -> None:
+        begun.append((tmp_path / "site.yaml").read_text())
+
+    again = Wizard(tmp_path / "data", tmp_path / "site.yaml", go_live=go_live, live=lambda: bool(begun))
+    await again.write(live=True)
+    state = await again.state()
+    assert begun == [state.draft.text] and state.live and state.done[-1] == "live"
+    assert (tmp_path / "site.yaml.before").read_text() == state.draft.text
+    await again.close()
 
 
 async def test_a_charger_that_is_left_alone_is_seen_to_fall_back(tmp_path: Path) -> None:
