@@ -64,6 +64,7 @@ def test_what_comes_on_top_is_added_before_tax() -> None:
         ("from,import\n2027-01-15T17:00:00Z,1\n2027-01-18T17:00:00Z,1\n", "longer than a day"),
         ("from,import\n2027-01-15T17:00:00Z,1e999999\n", "no number"),
         ("from\rimport\r1", "no CSV"),
+        ("from,until,import\n" + "2027-01-15T17:00:00Z,,1\n2027-01-15T17:00:00Z,2027-01-15T18:00:00Z,1\n", "same time"),
         ("[1, 2]", "a list of objects"),
         ("{", "no JSON"),
         ("[" * 100_000, "no JSON"),

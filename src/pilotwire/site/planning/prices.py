@@ -55,7 +55,7 @@ def parse_prices(text: str, entry: PricesEntry, name: str = "the file") -> tuple
         begin = _time(row.get("from"), where, "from")
         until = None if row.get("until") in (None, "") else _time(row.get("until"), where, "until")
         found.append((begin, until, *_figures(row, entry, where)))
-    found.sort()
+    found.sort(key=lambda row: row[0])
     return tuple(_joined(found, name))
 
 
