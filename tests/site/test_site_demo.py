@@ -87,3 +87,12 @@ async def test_the_devices_of_the_demo_take_their_commands_and_no_others() -> No
     battery.command("setpoint_mw", 0, lambda answer: told.append(answer.ok))
     clock.run_for(5_000)
     assert told[3:] == [False] and not battery.online
+
+
+async def test_cars_charge_from_the_first_minute() -> None:
+    """A window that was under way when the site began is reckoned with its target, not as if it were used up."""
+    loop, _, said = await _ran(60)
+    config, _ = read(TEXT)
+    assert config is not None
+    seen = picture(loop.site, {device.id: device.kind for device in config.devices}, *said[-1])
+    assert sum(one.charging for one in seen.evses) >= 3

@@ -150,13 +150,15 @@ def _demo(chosen: argparse.Namespace) -> int:
 
     from pilotwire.site.config import read
     from pilotwire.site.demo import TEXT, Demo, Operator
+    from pilotwire.site.planning.part import Planner
 
     config, _ = read(TEXT)
     assert config is not None
     with TemporaryDirectory(prefix="pilotwire-site-") as folder:
         data = chosen.data / config.site.id if chosen.data else Path(folder)
         make = lambda scheduler: Demo(config, scheduler, chosen.seed)  # noqa: E731 - its type is that of `_go`
-        return _go(chosen, config, TEXT, data, make, [Operator(seed=chosen.seed)])
+        parts: list[Part] = [Operator(seed=chosen.seed), Planner(config, data, data, _report)]
+        return _go(chosen, config, TEXT, data, make, parts)
 
 
 def _go(

@@ -74,7 +74,7 @@ steering:
       node: grid
       minutes: 15
       contracted_kw: 42
-      worst_kw: 86
+      worst_kw: 42
       side_lost_kw: 14
       reserve_kw: 3
   schedules:
@@ -87,6 +87,14 @@ steering:
     - {id: cellar, node: grid, capacity_kwh: 40, charge_kw: 15, discharge_kw: 15, backup_percent: 10, peak_percent: 30}
   inverters:
     - {id: roof, node: grid, nominal_kw: 30}
+planning:
+  hours: 12
+  value_per_kwh: 5
+  peaks: [{window: quarter-hour, price_per_kw: 8}]
+  stay_h: 4
+  energy_kwh: 20
+  car_kwh: 60
+  charged_at_once: [yard-dc]
 evses:
   - {id: bay-1, node: deck-1, rotation: RST, maximum_a: 32, tenant: shop, charger: {ocpp: bay-1}}
   - {id: bay-2, node: deck-1, rotation: STR, maximum_a: 32, tenant: shop, charger: {ocpp: bay-2}}
