@@ -19,7 +19,7 @@ from .compiled import evse as evse_of
 from .compiled import findings as meant
 from .compiled import outlet, steering_config
 from .config import EvseEntry, SiteConfig
-from .devices.driver import DeviceDriver, client_config
+from .devices.driver import DeviceDriver, Pace, client_config
 from .devices.evse import ModbusEvse
 from .devices.load import find_device
 from .devices.schema import DeviceFile
@@ -33,6 +33,10 @@ from .planning import prices
 from .ports import Abilities, Device, EvseDriver, EvseStatus, Told
 from .telecontrol.filed import telecontrol_findings
 from .typed import Finding
+
+PACE = Pace()
+METERED = Pace(slow_ms=PACE.fast_ms)
+"""Of chargers that are shown to a central system: a session ends with what the register says then."""
 
 
 class Resting(ModbusEvse):
@@ -102,6 +106,7 @@ class Built:
         for entry in config.devices:
             link = self._links[entry.endpoint]
             self._devices.append(DeviceDriver(entry.id, files[entry.file], link, scheduler, unit=entry.unit))
+        shown = {id for section in config.gateway for id in section.evses}
         for entry in config.evses:
             charger = entry.charger
             if charger.file is not None and charger.endpoint is not None:
@@ -114,6 +119,7 @@ class Built:
                         unit=charger.unit,
                         outlet=charger.connector,
                         abilities=abilities(config, entry),
+                        pace=METERED if entry.id in shown else PACE,
                     )
                 )
         if any(entry.charger.ocpp is not None for entry in config.evses):
