@@ -27,11 +27,11 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     return [(one, re.compile(_FIELD.sub(_group, re.escape(one)))) for one in ordered]
 
 
-_SHAPES = {"amps": r"-?[\d.]+ A(?: / -?[\d.]+ A)*", "age": r"[\d.]+ m?s", "phases": r"\d"}
+_SHAPES = {"amps": r"-?[\d.]+ A(?: / -?[\d.]+ A)*", "age": r"[\d.]+ m?s", "phases": r"\d", "words": ".+"}
 
 
 def _group(field: re.Match[str]) -> str:
-    return f"(?P<{field[1]}>{_SHAPES.get(field[1], '.+?')})"
+    return f"(?P<{field[1]}>{_SHAPES.get(field[1], '[^;]+?')})"
 
 
 def told(sentence: str) -> str:
