@@ -173,8 +173,8 @@ def _go(
 
     import uvloop
 
-    from pilotwire.site.run import run_site
     from pilotwire.site.planning.part import Planner
+    from pilotwire.site.run import run_site
     from pilotwire.site.watch import Watched
 
     planner = next((each for each in parts if isinstance(each, Planner)), None)

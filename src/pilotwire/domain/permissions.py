@@ -22,9 +22,9 @@ READS: Final = frozenset(
 
 _OPERATES: Final = frozenset(
     (
-        "sites:write", "sites:commission", "stations:write", "variables:write", "sessions:export", "tokens:write", "drivers:write",
-        "commands:send", "commands:dangerous", "alarms:write", "jobs:write", "webhooks:read", "settings:read",
-        "tariffs:write",
+        "sites:write", "sites:commission", "stations:write", "variables:write", "sessions:export", "tokens:write",
+        "drivers:write", "commands:send", "commands:dangerous", "alarms:write", "jobs:write", "webhooks:read",
+        "settings:read", "tariffs:write",
         "firmware:write", "rollouts:write", "logs:read", "logs:write",
     )
 )  # fmt: skip

@@ -57,7 +57,7 @@ class Watched:
         outlook: Callable[[], Outlook | None] | None = None,
         planned: Planned | None = None,
     ) -> None:
-        """`outlook`: what the planner says of the plan in force, where there is one that can. `planned`: see History."""
+        """`outlook`: what a planner says of the plan in force, where there is one. `planned`: see History."""
         self.config = config
         self.outlook_of = outlook
         self.planned_of = planned

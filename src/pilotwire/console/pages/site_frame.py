@@ -80,7 +80,8 @@ def tabs_of(
     return [
         (key, _(text), f"{below}/{key}" if key else below)
         for key, text, permission in TABS
-        if principal.may(permission) and (key or (has_place and not context.config.box))
+        if principal.may(permission)
+        and (key or (has_place and not context.config.box))
         and (key != "commissioning" or Commissionings.of(context).get(site_id, tenant=principal.tenant) is not None)
     ]
 
