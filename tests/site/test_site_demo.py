@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pilotwire.core.time import SimScheduler
+from pilotwire.domain.energy import Moment
 from pilotwire.site.compiled import compile_site, findings
 from pilotwire.site.config import read
-from pilotwire.site.decide import Decision
+from pilotwire.site.decide import Decision, untouched
 from pilotwire.site.demo import TEXT, Demo, Operator
 from pilotwire.site.inputs import TickInputs
 from pilotwire.site.loop import Loop
@@ -20,7 +21,7 @@ async def _ran(seconds: int, seed: int = 3) -> tuple[Loop, Demo, list[tuple[Tick
     site, clock = compile_site(config), SimScheduler(NOW)
     demo, said = Demo(config, clock, seed), []
     loop = Loop(
-        site, demo.evses, demo.devices, clock, utc=lambda: int(clock.now()),
+        site, demo.evses, demo.devices, clock, utc=lambda: int(clock.now()), state=untouched(site, Moment(NOW, NOW)),
         on_decision=lambda inputs, decision: said.append((inputs, decision)), report=lambda text: None,
     )  # fmt: skip
     await demo.start()

@@ -97,6 +97,7 @@ async def _site(
     from pilotwire.api.resources.controllers import Controllers
     from pilotwire.cli.addresses import local
     from pilotwire.site.config import read
+    from pilotwire.site.decide import untouched
     from pilotwire.site.run import run_site
     from pilotwire.site.watch import Watched
     from pilotwire.station.storage import SqliteShelf
@@ -131,6 +132,7 @@ async def _site(
             lambda steady: Depot(config, folder, steady, crew, seed),
             stop=stop,
             watched=watched,
+            state=untouched,
             version=__version__,
         )
     finally:

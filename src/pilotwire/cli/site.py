@@ -18,8 +18,10 @@ from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pilotwire.core.time import Scheduler
+    from pilotwire.domain.energy import Moment
+    from pilotwire.site.compiled import Site
     from pilotwire.site.config import SiteConfig
-    from pilotwire.site.decide import Decision
+    from pilotwire.site.decide import Decision, SiteState
     from pilotwire.site.inputs import TickInputs
     from pilotwire.site.joined import Joined
     from pilotwire.site.loop import Loop
@@ -149,6 +151,7 @@ def _demo(chosen: argparse.Namespace) -> int:
     from tempfile import TemporaryDirectory
 
     from pilotwire.site.config import read
+    from pilotwire.site.decide import untouched
     from pilotwire.site.demo import TEXT, Demo, Operator
     from pilotwire.site.planning.part import Planner
 
@@ -158,7 +161,7 @@ def _demo(chosen: argparse.Namespace) -> int:
         data = chosen.data / config.site.id if chosen.data else Path(folder)
         make = lambda scheduler: Demo(config, scheduler, chosen.seed)  # noqa: E731 - its type is that of `_go`
         parts: list[Part] = [Operator(seed=chosen.seed), Planner(config, data, data, _report)]
-        return _go(chosen, config, TEXT, data, make, parts)
+        return _go(chosen, config, TEXT, data, make, parts, state=untouched)
 
 
 def _go(
@@ -168,6 +171,7 @@ def _go(
     folder: Path,
     make: Callable[[Scheduler], Drivers],
     parts: Sequence[Part] = (),
+    state: Callable[[Site, Moment], SiteState] | None = None,
 ) -> int:
     from importlib.metadata import version
 
@@ -201,6 +205,7 @@ def _go(
             parts=parts,
             show=show,
             watched=watched,
+            state=state,
             report=_report,
             version=version("pilotwire"),
         )

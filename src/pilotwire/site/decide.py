@@ -275,6 +275,11 @@ def _believed(
     return msgspec.structs.replace(state.energy, evses=evses), draws
 
 
+def untouched(site: Site, now: Moment) -> SiteState:
+    """The state of a simulated site that begins: nothing has flowed through it before `now`."""
+    return SiteState() if site.steering is None else SiteState(steering=steering.untouched(site.steering, now))
+
+
 def resumed(site: Site, state: SiteState, now: Moment) -> SiteState:
     """A stored state as a new process begins with it: what each was told last is younger than the rest."""
     evses = dict(state.energy.evses)

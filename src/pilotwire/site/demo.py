@@ -74,7 +74,7 @@ steering:
       node: grid
       minutes: 15
       contracted_kw: 42
-      worst_kw: 42
+      worst_kw: 80
       side_lost_kw: 14
       reserve_kw: 3
   schedules:

@@ -20,7 +20,7 @@ from pilotwire.core.time import Scheduler
 from pilotwire.domain.energy import Moment
 from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 
-from .compiled import compile_site
+from .compiled import Site, compile_site
 from .config import SiteConfig
 from .decide import Decision, SiteState, resumed
 from .elapsed import clocks
@@ -75,6 +75,7 @@ async def run_site(
     parts: Sequence[Part] = (),
     show: Show | None = None,
     watched: Watched | None = None,
+    state: Callable[[Site, Moment], SiteState] | None = None,
     report: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
     version: str = "",
 ) -> Loop:
@@ -82,6 +83,7 @@ async def run_site(
 
     `folder` holds `site.db` (what a restart needs), `history.db` and `log/`. Raises ConfigError for a configuration
     that may not run, and for a folder that cannot be used. `watched` is how others look at it while it runs.
+    `state`: what it begins with instead of what is stored (`decide.untouched`), where the world around it begins anew.
     """
     seen = Watched(config) if watched is None else watched
     site = compile_site(config)
@@ -109,10 +111,13 @@ async def run_site(
         loaded = store.load(now)
         if loaded.why:
             report(f"{loaded.why}; the site begins in the safe state")
-        state = SiteState() if loaded.state is None else resumed(site, loaded.state, now)
+        if state is not None:
+            begins = state(site, now)
+        else:
+            begins = SiteState() if loaded.state is None else resumed(site, loaded.state, now)
         kept = Kept(config, site, folder, log, seen, report)
         drivers = make(scheduler)
-        log.begin(state)
+        log.begin(begins)
 
         def shown(inputs: TickInputs, decision: Decision) -> None:
             notify("WATCHDOG=1")  # first: the loop is alive, whatever becomes of those who watch it
@@ -127,7 +132,7 @@ async def run_site(
             drivers.devices,
             scheduler,
             utc=lambda: int(wall.now()),
-            state=state,
+            state=begins,
             record=log,
             memory=store,
             report=report,

@@ -4,7 +4,7 @@ from msgspec import structs
 
 from pilotwire.domain.energy import Moment
 from pilotwire.domain.steering import DemandWindow, Meter, Plan, Slot, WindowSummary
-from pilotwire.domain.steering.demand_window import Ran, run
+from pilotwire.domain.steering.demand_window import Ran, run, untouched
 from pilotwire.domain.steering.registers import resumed
 from pilotwire.domain.steering.state import DemandState
 
@@ -63,6 +63,17 @@ def test_a_start_in_the_middle_of_a_window_assumes_the_worst() -> None:
     assert abs(closed.known_wh - 1_666) <= 3 and closed.quality == "assumed" and closed.peak_mw > 70 * KW
     # An assumption raises no peak: the next target is what was contracted.
     assert after.view.target_mw == 50 * KW
+
+
+def test_where_nothing_has_flowed_before_the_start_the_whole_window_is_left() -> None:
+    tour = Tour(at_s=450)
+    tour.state = untouched(WINDOW, Moment(450_000, BEGIN + 450_000))
+    found = tour.go(1, 0)
+    assert found.view.energy_wh == 0 and found.view.quality != "assumed"
+    assert found.limit_mw is not None and found.limit_mw >= 50 * KW  # 12.5 kWh in half of its time
+    tour.go(451, 80)
+    (window,) = tour.closed
+    assert window.known_wh == window.energy_wh and abs(window.energy_wh - 10_000) <= 25
 
 
 def test_a_restart_goes_on_with_what_was_stored_and_the_register() -> None:

@@ -28,7 +28,7 @@ from .outputs import BatterySetPoint, InverterLimit, LoadLimit, Steering, Window
 from .reasons import Reason
 from .site import Site, prepare, steering_faults
 from .state import Intervention, Month, SteeringState, WindowSummary
-from .steer import resumed, steer
+from .steer import resumed, steer, untouched
 
 __all__ = [
     "Battery",
@@ -73,4 +73,5 @@ __all__ = [
     "resumed",
     "steer",
     "steering_faults",
+    "untouched",
 ]

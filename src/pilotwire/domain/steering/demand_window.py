@@ -102,6 +102,13 @@ def run(
     return Ran(DemandState(tracker, window, months), found.limit_mw, view, closed, reason, fresh)
 
 
+def untouched(contract: DemandWindow, now: Moment) -> DemandState:
+    """A window that runs already, of a node through which nothing has flowed in it."""
+    begin, end = bounds(now.utc_ms, contract.minutes, contract.zone)
+    tracker = Tracker(utc_ms=now.utc_ms, tick_ms=now.tick_ms)
+    return DemandState(tracker, WindowState(begin, end, 0, 0, target(contract, (), begin, None)))
+
+
 def _peak(months: tuple[Month, ...], contract: DemandWindow, window: WindowState) -> int:
     key = month_of(window.from_ms, contract.zone)
     return next((each.peak_mw for each in months if each.key == key), 0)

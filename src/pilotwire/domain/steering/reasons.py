@@ -31,7 +31,11 @@ class Reason(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """A sentence in plain English."""
-        return f"{self.subject}: " + WORDS[self.rule].format_map(_Figures(self.figures, self.source))
+        figures, pattern = self.figures, WORDS[self.rule]
+        surplus = figures.get("surplus_mw", 0)
+        if surplus < 0 and self.rule in WITHOUT_SURPLUS:
+            figures, pattern = {**figures, "drawn_mw": -surplus}, WITHOUT_SURPLUS[self.rule]
+        return f"{self.subject}: " + pattern.format_map(_Figures(figures, self.source))
 
 
 class _Figures(dict[str, str]):
@@ -47,8 +51,8 @@ class _Figures(dict[str, str]):
 def _spoken(name: str, value: int) -> str:
     for ending, per, unit, digits in _UNITS:
         if name.endswith(ending):
-            sign = "-" if value < 0 else ""
             whole, rest = divmod(abs(value) * 10**digits // per, 10**digits)
+            sign = "-" if value < 0 and (whole or rest) else ""
             return f"{sign}{whole}{f'.{rest:0{digits}}' if digits else ''} {unit}"
     return str(value)
 
@@ -112,3 +116,13 @@ WORDS: Mapping[Rule, str] = {
     "ordered_maximum": "may take less by order of {source}",
     "ordered_pause": "paused by order of {source}",
 }
+
+WITHOUT_SURPLUS: Mapping[Rule, str] = {
+    "surplus_on": "it has its minimum of {minimum_mw} although there is no surplus ({drawn_mw} are drawn from the grid "
+    "without it)",
+    "surplus_off_soon": "there is no surplus any more ({drawn_mw} are drawn from the grid); it pauses in {wait_ms}",
+    "surplus_off": "there is no surplus ({drawn_mw} are drawn from the grid)",
+    "surplus_share": "there is no surplus to share ({drawn_mw} are drawn from the grid)",
+    "one_phase": "there is no surplus for three phases ({drawn_mw} are drawn from the grid)",
+}
+"""The same where the surplus is negative: what the site draws before any car that follows the sun."""

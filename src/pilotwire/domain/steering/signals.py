@@ -47,7 +47,7 @@ def signalled(
         more = sum(max(0, coming.get(id, 0)) for id in site.batteries_below[node])
         if not more:
             continue
-        source = f"{each.source}, a battery about to take more"
+        source = f"{each.source}{TAKING}"
         if each.power_mw is not None:
             limit = Limit(source=source, power_mw=each.power_mw)
             found.setdefault(node, []).append(_counted(site, flow, node, limit, more))

@@ -10,6 +10,7 @@ from pilotwire.domain.energy import Demand, Limit, Moment
 from .battery_steps import under_way
 from .contracts import contract_limits
 from .demand_window import Ran, run
+from .demand_window import untouched as untouched_window
 from .feed_in import curtailed, feed
 from .flows import Flows, flows
 from .inputs import External, Measured, Plan, Wish
@@ -108,6 +109,14 @@ def steer(
             at=now,
         ),
     )
+
+
+def untouched(site: Site, now: Moment) -> SteeringState:
+    """The state of a site through which nothing has flowed before `now`, as of a simulated one that begins.
+
+    Without it a window that is running already is taken to have seen the worst.
+    """
+    return SteeringState({contract.id: untouched_window(contract, now) for contract in site.config.windows})
 
 
 def resumed(site: Site, state: SteeringState, now: Moment) -> SteeringState:

@@ -51,6 +51,8 @@ class PlanningEntry(Section, frozen=True):
     """A plan that takes longer is given up."""
     value_per_kwh: Positive = Decimal(5)
     """What energy is worth that a car has in time: more than any price that is to be paid for it."""
+    hurry_percent: NotNegative = Decimal("0.01")
+    """What an hour of delay takes off that value. 1 puts energy before its price, for a site that is short of power."""
     import_price: Decimal = Decimal("0.30")
     export_price: Decimal = Decimal("0.08")
     """Assumed where neither `prices` nor `steering.rates` knows."""

@@ -86,7 +86,7 @@ def record_for(
         feed_in_mw=_feed_in(site.steering, inputs),
         options=planning.Options(
             steps=horizon.steps, step_ms=STEP_MS, worth_micro=int(entry.value_per_kwh * 1_000_000),
-            seconds=max(1, entry.timeout_s // 3),
+            early_micro=int(entry.value_per_kwh * entry.hurry_percent * 10_000), seconds=max(1, entry.timeout_s // 3),
         ),
         previous=previous,
         steered=tuple(
