@@ -160,3 +160,31 @@ def test_stacked_parts_lie_on_each_other() -> None:
 def test_a_set_point_holds_until_the_next() -> None:
     path = plots.steps([(0, 6_000), (500, 16_000)], 100, 1_100, 16_000)
     assert path == "M0.0 125.0H400.0L400.0 0.0H1000.0"
+
+
+def test_windows_stand_where_they_lie_in_the_day() -> None:
+    """One window is not as wide as the day."""
+    begin, hour = 1_767_225_600_000, 3_600_000
+    times = [f"{place:02}:00" for place in range(24)]
+    one = plots.Window(begin + 6 * hour, begin + 7 * hour, 5_000, 6_000, False, False, "x")
+    other = plots.Window(begin + 7 * hour, begin + 8 * hour, -400, 6_000, True, False, "y")
+    drawn = plots.windows([one], begin, begin + 24 * hour, times)
+    (rect,) = drawn.rects
+    assert 250 <= rect.x < 260 and 30 < rect.width < 1000 / 24
+    assert drawn.labels[0] == "00:00" and drawn.labels[21] == "21:00" and len(drawn.labels) == 24
+    ((_, line),) = drawn.lines
+    assert line.startswith("M250.0 ") and line.endswith("H291.67")
+    drawn = plots.windows([one, other], begin, begin + 24 * hour, times)
+    assert drawn.rects[1].height == 0 and drawn.rects[1].kind == "grid-fill hatched"
+    assert drawn.lines[0][1].count("M") == 1, "their targets are one line"
+    assert plots.windows([], begin, begin + 24 * hour, times).lines == []
+
+
+def test_a_limit_below_nothing_is_nothing_with_words() -> None:
+    limit = types.LowestLimit(
+        what="power", value=-1_100, unit="W", source="demand window quarter, a battery about to take more"
+    )
+    _, power = bars_of(node("grid", None, power_w=-30, limits=[limit]))
+    assert (power.now, power.most, power.share) == ("0.0 kW", "0.0 kW", None)
+    assert power.source == "nothing is left: demand window quarter, a battery about to take more"
+    assert drawing.amps(-40) == "0.0" and drawing.figure(-49, "W") == "0.0 kW"

@@ -46,6 +46,21 @@ NOW = 1_767_268_800_000
             "er wird nicht gehört: 32 A je Phase bleiben frei für das, was er nehmen mag; er nimmt mehr, als ihm "
             "gegeben ist, und wird mit dem gezählt, was er nimmt",
         ),
+        (
+            "bay-9: there is no surplus (44.51 kW are drawn from the grid)",
+            "bay-9: there is no surplus (44.5 kW are drawn from the grid)",
+            "bay-9: es gibt keinen Überschuss (44,5 kW werden aus dem Netz bezogen)",
+        ),
+        (
+            "pv: -0.00 kW of surplus are shared by the cars beyond what they are guaranteed (measured -0.04 kW)",
+            "pv: 0.0 kW of surplus are shared by the cars beyond what they are guaranteed (measured 0.0 kW)",
+            "pv: 0,0 kW Überschuss teilen sich die Autos über das hinaus, was ihnen zugesagt ist (gemessen 0,0 kW)",
+        ),
+        (
+            "it is an older one, for the next was not made: the disk is full",
+            "it is an older one, for the next was not made: the disk is full",
+            "es ist ein älterer, denn der nächste kam nicht zustande: the disk is full",
+        ),
         ("something new about {braces}", "something new about {braces}", "something new about {braces}"),
         ("", "", ""),
     ],
@@ -66,6 +81,11 @@ def test_every_reason_of_the_domain_has_its_sentence() -> None:
             assert told(words) != words, f"{code}: {words}"
         for rule in steering.WORDS:
             words = steering.Reason(subject="grid", rule=rule, source="x", figures={}).words
+            assert told(words) != words, f"{rule}: {words}"
+        for rule in steering.WITHOUT_SURPLUS:
+            figures = {"surplus_mw": -44_500_000, "minimum_mw": 4_140_000, "wait_ms": 9_000}
+            words = steering.Reason(subject="bay", rule=rule, source="x", figures=figures).words
+            assert "-" not in words and "?" not in words and "no surplus" in words
             assert told(words) != words, f"{rule}: {words}"
 
 

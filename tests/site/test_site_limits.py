@@ -124,6 +124,19 @@ def test_what_else_the_allocation_counts_with_is_told(seen: Seen) -> None:
     assert [row for row in limit_rows(seen.site, inputs, decision) if row.kind == "other"] == []
 
 
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [("demand window quarter-hour", "window"), ("fuse", "file"), ("somebody else", "other")],
+)
+def test_what_a_battery_takes_is_of_the_kind_of_its_limit(seen: Seen, source: str, kind: str) -> None:
+    seen.run(5)
+    inputs, decision = seen.shown[-1]
+    less = (Limit(f"{source}, a battery about to take more", power_mw=-1),)
+    found = limit_rows(seen.site, inputs, msgspec.structs.replace(decision, limits={**decision.limits, "garage": less}))
+    (row,) = [row for row in found if row.source.endswith("take more")]
+    assert row.kind == kind, found
+
+
 def test_cars_that_wait_for_a_price_wait_by_a_tariff(tmp_path: Path) -> None:
     text = TEXT.replace(
         "maximum_a: 32, charger: {ocpp: A}", "maximum_a: 32, cheap_below_price: 0.20, charger: {ocpp: A}"

@@ -6,6 +6,7 @@ many folds into one row of small squares. The drawing has one width (`WIDTH`); s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -158,6 +159,22 @@ def figure(value: int | None, unit: str) -> str:
     return f"{amps(value)} A" if unit == "mA" else f"{numeral(value / 1000, 1)} kW"
 
 
+_TAKING = re.compile(r"(.+), a battery about to take more")
+_WINDOW = re.compile(r"demand window (\S+)")
+
+
+def source_text(source: str, *, nothing: bool = False) -> str:
+    """Who says so, in the reader's language where the site has made the name. `nothing`: the limit is below zero, which
+    the allocation takes for "nothing is left": what flows beside the cars is above it already."""
+    if nothing:
+        return translate(N_("nothing is left: {source}"), source=source_text(source))
+    if (found := _TAKING.fullmatch(source)) is not None:
+        return translate(N_("{source}, a battery about to take more"), source=source_text(found[1]))
+    if (found := _WINDOW.fullmatch(source)) is not None:
+        return translate(N_("demand window {id}"), id=found[1])
+    return source
+
+
 def level_of(share: float | None) -> str:
     """As `Bar.level`."""
     if share is None:
@@ -173,8 +190,9 @@ def bars_of(node: types.SiteNode) -> tuple[list[Bar], Bar]:
         limit = limits.get(name)  # type: ignore[call-overload]
         share = None if now is None or limit is None or limit.value <= 0 else abs(now) / limit.value
         shown = "–" if now is None else figure(now, unit)
-        most = "" if limit is None else figure(limit.value, unit)
-        return Bar(name, shown, most, "" if limit is None else limit.source, share, level_of(share))
+        most = "" if limit is None else figure(max(0, limit.value), unit)
+        source = "" if limit is None else source_text(limit.source, nothing=limit.value < 0)
+        return Bar(name, shown, most, source, share, level_of(share))
 
     phases = [bar(name, now, "mA") for name, now in zip(("L1", "L2", "L3"), node.current_ma, strict=True)]
     return phases, bar("power", node.power_w, "W")

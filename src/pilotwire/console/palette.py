@@ -10,12 +10,18 @@ from pilotwire.api.access import Principal
 from pilotwire.api.context import ApiContext
 from pilotwire.api.language import _
 from pilotwire.api.queries import Queries
+from pilotwire.api.resources import sites
+from pilotwire.api.resources.controllers import Controllers
+from pilotwire.api.scope import sees_site
 
 from .navigation import places_of
 from .pages import command
+from .pages.site_frame import tabs_of
 from .view import kwh
 
 _STATIONS = 7
+_SITES = 12
+"""So many of their pages are offered; who wants others types more."""
 _WORD = 3
 """Letters from which on a word may mean a command."""
 
@@ -34,7 +40,7 @@ async def find(context: ApiContext, principal: Principal, text: str, page: str) 
     """What fits to `text`, for who has the address `page` before them: "DC-02", "restart dc-02"; "restart" alone is
     meant for the station whose page it is, or one of those that are online."""
     needle = text.casefold()
-    lines = _pages(principal, needle, box=bool(context.config.box))
+    lines = _pages(principal, needle, box=bool(context.config.box)) + await _sites(context, principal, needle)
     if not needle or not text.isprintable() or context.config.box:
         return lines if text.isprintable() else []
     queries = Queries(context, principal)
@@ -52,6 +58,25 @@ def _pages(principal: Principal, needle: str, *, box: bool) -> list[Found]:
         for place in places_of(principal, box=box)
         if needle in _(place.text).casefold() or needle in place.text.casefold()
     ]
+
+
+async def _sites(context: ApiContext, principal: Principal, needle: str) -> list[Found]:
+    """The pages of sites that have a controller: by the site, by the page, or by both ("north why")."""
+    words = needle.split()
+    if not words or not principal.may("sites:read"):
+        return []
+    known = [each for each in Controllers.of(context).every(principal.tenant) if sees_site(principal, each[0])]
+    if not known:
+        return []
+    named = {} if context.config.box else {each.id: each.name for each in await sites.sites(context, principal)}
+    found: list[Found] = []
+    for site_id, one in known:
+        name = named.get(site_id, one.name)
+        for key, text, href in tabs_of(context, principal, site_id, has_place=False):
+            names = f"{name} {one.name} {site_id} {text} {key}".casefold()
+            if all(word in names for word in words):
+                found.append(Found(_("Sites"), f"{name}: {text}", href, "pin"))
+    return found[:_SITES]
 
 
 def meant(word: str) -> list[str]:

@@ -139,7 +139,8 @@ def _line(values: Values, step: float, top: float, bottom: float) -> str:
 class Window(NamedTuple):
     """A demand window in the drawing."""
 
-    label: str
+    from_ms: int
+    until_ms: int
     mean_w: int
     target_w: int
     running: bool
@@ -147,28 +148,34 @@ class Window(NamedTuple):
     title: str
 
 
-def windows(found: Sequence[Window], *, room: int = 8) -> Plot:
-    """Bars of mean power against the line of their targets; the running one is hatched."""
+def windows(
+    found: Sequence[Window], from_ms: int, until_ms: int, times: Sequence[str], *, room: int = 8
+) -> Plot:  # fmt: skip
+    """Bars of mean power against the line of their targets, each where it lies between the two times, which `times`
+    part evenly; the running one is hatched."""
     highest = top_of(max([1_000, *(one.mean_w for one in found), *(one.target_w for one in found)]) / 1000) * 1000
-    step = WIDTH / max(1, len(found))
     rects: list[Rect] = []
-    for place, one in enumerate(found):
-        height = max(0, one.mean_w) / highest * HEIGHT
-        kind = "over" if one.over else "grid-fill"
+    line = ""
+    end = -1.0
+    for one in sorted(found, key=lambda one: one.from_ms):
+        left, right = (
+            round((min(max(at, from_ms), until_ms) - from_ms) / max(1, until_ms - from_ms) * WIDTH, 2)
+            for at in (one.from_ms, one.until_ms)
+        )
+        height, width = max(0, one.mean_w) / highest * HEIGHT, right - left
+        kind = f"{'over' if one.over else 'grid-fill'}{' hatched' if one.running else ''}"
         rects.append(
             Rect(
-                round(place * step + step * 0.08, 2),
-                round(HEIGHT - height, 2),
-                round(step * 0.84, 2),
-                round(height, 2),
-                f"{kind}{' hatched' if one.running else ''}",
-                one.title,
+                round(left + width * 0.08, 2), round(HEIGHT - height, 2), round(width * 0.84, 2), round(height, 2),
+                kind, one.title,
             )
-        )
-    line = _line([one.target_w for one in found], step, highest, 0)
+        )  # fmt: skip
+        y = round(HEIGHT - one.target_w / highest * HEIGHT, 2)
+        line += f"{'L' if left == end else 'M'}{left} {y}H{right}"
+        end = right
     return Plot(
         rects, [("mark-of-target", line)] if line else [], [highest / 1000 * part / 4 for part in (4, 3, 2, 1, 0)],
-        labels_of([one.label for one in found], max(1, -(-len(found) // room))), [], HEIGHT,
+        labels_of(times, max(1, -(-len(times) // room))), [], HEIGHT,
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from .words.site_sentences import ORDERS, SENTENCES
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 _DECIMAL = re.compile(r"(?<=\d)\.(?=\d)")
 _LONG = re.compile(r"(-?\d+\.\d{2,}) (?=kW\b|A\b)")
+_NONE = re.compile(r"(?<![\w.])-(0(?:\.0+)?)(?= (?:kWh?|A)\b)")
+"""-0.0 kW is 0.0 kW."""
 _SMALL = re.compile(r"\b(\d+) m([sA])\b")
 
 
@@ -36,7 +38,7 @@ def _group(field: re.Match[str]) -> str:
 
 def told(sentence: str) -> str:
     """The sentence in the language of the request, its figures as people write them."""
-    return _told(_SMALL.sub(_whole, _LONG.sub(_rounded, sentence)), speaking())
+    return _told(_NONE.sub(r"\1", _SMALL.sub(_whole, _LONG.sub(_rounded, sentence))), speaking())
 
 
 def _rounded(found: re.Match[str]) -> str:

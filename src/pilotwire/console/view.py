@@ -63,7 +63,7 @@ def state_of(station: Station, connector: Connector, session: Session | None) ->
 
 def numeral(number: float, digits: int = 0) -> str:
     """A number with so many decimals, thousands apart, with the signs of the language (as `fixed` in shell.js)."""
-    text = f"{number:,.{digits}f}"
+    text = f"{round(number, digits) + 0.0:,.{digits}f}"  # + 0.0: what rounds to nothing has no sign
     words = language.catalogue(language.speaking())
     if "." in words:
         text = text.translate({ord("."): words["."], ord(","): words[","]})

@@ -17,6 +17,7 @@ from pilotwire.domain.steering import Control, Plan
 from pilotwire.domain.steering import Site as SteeredSite
 from pilotwire.domain.steering.calendar import holds
 from pilotwire.domain.steering.inputs import planned
+from pilotwire.domain.steering.signals import TAKING
 from pilotwire.domain.tariffs.clock import next_change, zone
 
 from .compiled import Site
@@ -26,6 +27,8 @@ from .seen import LimitRow
 
 _AHEAD = 20
 """So many edges of a schedule are looked ahead for its next beginning: a week and more."""
+WINDOW = "demand window "
+"""How the source of a demand window's limit begins."""
 _PAUSES = {"price_wait": "tariff", "cheapest_wait": "tariff"}
 
 
@@ -94,7 +97,7 @@ def _steered(site: SteeredSite, inputs: TickInputs, decision: Decision) -> Itera
             in_force=now and limit.in_force(utc),
         )  # fmt: skip
     for view in decision.windows:
-        limit = Limit(f"demand window {view.id}", power_mw=view.limit_mw, until_ms=view.until_ms)
+        limit = Limit(f"{WINDOW}{view.id}", power_mw=view.limit_mw, until_ms=view.until_ms)
         yield _row(view.node, limit, "window")
     for feed in config.feed_in:
         reason = next((each for each in decision.steered if each.rule == "feed_in" and each.source == feed.node), None)
@@ -169,13 +172,15 @@ def _evses(site: SteeredSite, inputs: TickInputs) -> Iterator[LimitRow]:
 
 def _others(site: Site, decision: Decision, known: list[LimitRow]) -> Iterator[LimitRow]:
     """What the allocation is given beside all these, such as what a battery is about to take: a row of each source."""
-    there = {(row.node, row.source) for row in known}
+    there = {(row.node, row.source): row.kind for row in known}
     for node, limits in decision.limits.items():
         found: dict[str, LimitRow] = {}
         for limit in limits:
             if (node, limit.source) in there:
                 continue
-            row, before = _row(node, limit, "other"), found.get(limit.source)
+            named = limit.source.removesuffix(TAKING)
+            kind = "window" if named.startswith(WINDOW) else there.get((node, named), "other")
+            row, before = _row(node, limit, kind), found.get(limit.source)
             if before is not None and row.power_mw is None:
                 row = msgspec.structs.replace(row, power_mw=before.power_mw)
             if before is not None and row.phases_ma is None:

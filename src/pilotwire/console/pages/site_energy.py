@@ -20,7 +20,7 @@ from pilotwire.core.time import to_rfc3339
 from .. import site_plots
 from ..view import kw, macros
 from .common import PlainRequest, Text, allowed
-from .site_frame import away, day_of, local, ms_of, not_here, show, site_of, state_of, without
+from .site_frame import Day, away, day_of, local, ms_of, not_here, show, site_of, state_of, without
 from .site_live import PIECES, Fragments, follow
 
 STEP_S = 900
@@ -127,11 +127,12 @@ async def energy(request: PlainRequest, site_id: Text, day: FromQuery[str] = "")
         ] if known else [],
         rows=[one for one in zip(titles, steps, strict=True) if one[1].grid_w is not None or one[1].cars_w is not None],
         windows=[
-            (id, node, _windows(id, closed, now if today else None, zone)) for id, node in _contracts(closed, now)
+            (id, node, _windows(id, closed, now if today else None, chosen, zone))
+            for id, node in _contracts(closed, now)
         ],
         closed=sorted(closed, key=lambda one: -one.peak_w)[:10], peaks=highest,
         pieces=_now_windows(now if today else None),
-        csv=f"{api}/course.csv?{span}&step={STEP_S}", windows_csv=f"{api}/windows.csv?{span}", zone=str(zone),
+        csv=f"{api}/course.csv?{span}&step={STEP_S}", windows_csv=f"{api}/windows.csv?{span}",
         span_of=lambda one: f"{local(ms_of(one.begin), zone)} – {local(ms_of(one.end), zone)}",
     )  # fmt: skip
 
@@ -145,22 +146,27 @@ def _contracts(closed: Sequence[types.ClosedWindow], now: types.SiteNow) -> list
     return list(dict.fromkeys((one.id, one.node) for one in (*closed, *now.windows)))
 
 
-def _windows(id: str, closed: Sequence[types.ClosedWindow], now: types.SiteNow | None, zone: Any) -> site_plots.Plot:
-    found = [
-        site_plots.Window(
-            local(ms_of(one.begin), zone), one.peak_w, one.target_w, False, one.overshoot_w > 0,
-            f"{local(ms_of(one.begin), zone)}: {kw(one.peak_w)} kW, {_('target')} {kw(one.target_w)} kW",
+def _windows(
+    id: str, closed: Sequence[types.ClosedWindow], now: types.SiteNow | None, day: Day, zone: Any
+) -> site_plots.Plot:
+    """All of a day, whatever of it is known."""
+    found: list[site_plots.Window] = []
+
+    def add(one: types.ClosedWindow | types.SiteWindow, mean_w: int, words: str, *, running: bool, over: bool) -> None:
+        begin, end = ms_of(one.begin), ms_of(one.end)
+        title = (
+            f"{local(begin, zone)} – {local(end, zone)}: {kw(mean_w)} kW{words}, {_('target')} {kw(one.target_w)} kW"
         )
-        for one in closed if one.id == id
-    ]  # fmt: skip
+        found.append(site_plots.Window(begin, end, mean_w, one.target_w, running, over, title))
+
+    for one in closed:
+        if one.id == id:
+            add(one, one.peak_w, "", running=False, over=one.overshoot_w > 0)
     for one in now.windows if now is not None else []:
         if one.id == id:
-            label = local(ms_of(one.begin), zone)
-            title = f"{label}: {kw(one.forecast_w)} kW {_('expected')}, {_('target')} {kw(one.target_w)} kW"
-            found.append(
-                site_plots.Window(label, one.forecast_w, one.target_w, True, one.forecast_w > one.target_w, title)
-            )
-    return site_plots.windows(found)
+            add(one, one.forecast_w, f" {_('expected')}", running=True, over=one.forecast_w > one.target_w)
+    times = [local(at, zone) for at in range(day.from_ms, day.until_ms, STEP_S * 1000)]
+    return site_plots.windows(found, day.from_ms, day.until_ms, times)
 
 
 @get("/ui/sites/{site_id:str}/energy", media_type="text/event-stream")

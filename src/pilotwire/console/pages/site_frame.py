@@ -20,7 +20,8 @@ from pilotwire.api.scope import sees_site
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain import seen
 
-from ..diagram import amps, figure
+from .. import site_times
+from ..diagram import amps, figure, source_text
 from ..site_told import told
 from ..view import extend, numeral
 from ..words import sites as words
@@ -38,6 +39,13 @@ TABS: list[tuple[str, str, str]] = [
 """Path below the site, text, who may see it. The last is the site as the central system knows it; a box has none."""
 
 State = Literal["running", "silent", "away", "starting"]
+CONTROLLER_STATES: dict[State, tuple[str, str, str]] = {
+    "running": (N_("running"), "good", "check"),
+    "silent": (N_("silent"), "fault", "alert"),
+    "away": (N_("cannot be reached"), "fault", "alert"),
+    "starting": (N_("starting"), "off", "clock"),
+}
+"""Word, colour and icon."""
 SILENT_MS = 10_000
 
 
@@ -62,7 +70,9 @@ async def site_of(context: ApiContext, principal: Principal, site_id: str) -> Se
     name = segment(site_id)
     found = Controllers.of(context).get(name, tenant=principal.tenant) if sees_site(principal, name) else None
     if found is not None:
-        return Seen(name, found.name, found)
+        site = Seen(name, found.name, found)
+        site_times.use(site.zone, context.scheduler.now())
+        return site
     fresh = Commissionings.of(context).get(name, tenant=principal.tenant) if context.config.box else None
     if fresh is not None:
         return Seen(name, fresh.name, None)  # a box whose site does not run yet
@@ -191,14 +201,28 @@ def ms_of(time: str) -> int:
     return int(datetime.fromisoformat(time).astimezone(UTC).timestamp() * 1000)
 
 
+_FED_IN = ("file", "telecontrol")
+"""Kinds whose limit may be one of what is fed in, where it is negative; any other has nothing left then."""
+
+
+def nothing_left(one: types.SiteLimit) -> bool:
+    """What flows beside the cars is above the limit already, so that what is left for them is less than nothing."""
+    negative = one.power_w is not None and one.power_w < 0 and one.kind not in _FED_IN
+    return negative or any(ma < 0 for ma in one.current_ma or ())
+
+
 def limit_text(one: types.SiteLimit) -> str:
     """The figures of a limit with their units."""
     said: list[str] = []
     if one.current_ma is not None:
-        same = len(set(one.current_ma)) == 1
-        said.append(f"{amps(one.current_ma[0])} A" if same else f"{' / '.join(amps(ma) for ma in one.current_ma)} A")
+        each = [max(0, ma) for ma in one.current_ma]
+        said.append(f"{amps(each[0])} A" if len(set(each)) == 1 else f"{' / '.join(amps(ma) for ma in each)} A")
     if one.power_w is not None:
-        said.append(f"{numeral(one.power_w / 1000, 1)} kW")
+        fed = one.power_w < 0 and one.kind in _FED_IN
+        power = f"{numeral(abs(one.power_w) / 1000 if fed else max(0, one.power_w) / 1000, 1)} kW"
+        said.append(_("{power} fed in", power=power) if fed else power)
+    if nothing_left(one):
+        said.append(_("nothing is left"))
     if one.imbalance_ma is not None:
         said.append(_("{amps} A between phases", amps=amps(one.imbalance_ma)))
     return ", ".join(said) or "–"
@@ -224,8 +248,8 @@ def _mark_word(mark: types.SiteMark) -> str:
 
 
 extend(
-    amount=figure, amps=amps, told=told, limit_text=limit_text, place_word=_word(words.PLACES),
+    source_text=source_text, amount=figure, amps=amps, told=told, limit_text=limit_text, place_word=_word(words.PLACES),
     source_word=_word(words.SOURCES),
     reason_word=_word(words.REASONS), quality_word=_word(words.QUALITIES), mark_word=_mark_word,
-    short_reason=short_reason,
+    short_reason=short_reason, site_when=site_times.when, site_clock=site_times.clock, site_ago=site_times.ago,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from pilotwire.api.resources import controllers
 from pilotwire.api.routes.streams import stream_of
 
 from ..diagram import Diagram, diagram, flows_of
+from ..site_times import of_site
 from ..view import macros
 from .common import PlainRequest, Text, allowed
 from .site_frame import Seen, away, not_here, show, site_of, state_of, without
@@ -149,7 +150,7 @@ async def _followed(
         yield b"retry: 2000\n\n"
         while not context.closing.is_set():
             async for now in _states(context, principal, site):
-                with spoken(language):
+                with spoken(language), of_site(site.zone, context.scheduler.now()):
                     found = {"heard": _heard(context, site)} | ({} if now is None else pieces(now))
                 if now is not None:
                     before, shape = shape, _shape(now)
@@ -160,7 +161,7 @@ async def _followed(
                 changed = {key: text for key, text in found.items() if sent.get(key) != text}
                 sent.update(changed)
                 yield message("patch", changed) if changed else COMMENT
-            with spoken(language):
+            with spoken(language), of_site(site.zone, context.scheduler.now()):
                 sent["heard"] = _heard(context, site, gone=True)
             yield message("patch", {"heard": sent["heard"]})
             if await _closes(context, AGAIN_S):

@@ -73,7 +73,7 @@ async def outlook(request: PlainRequest, site_id: Text, day: FromQuery[str] = ""
             outcome.append((title, drawn))
     return show(
         request, context, principal, site, "controller/outlook.html", "outlook",
-        plan=plan, ahead=ahead, outcome=outcome, day=chosen, today=chosen.after == "", zone=str(zone),
+        plan=plan, ahead=ahead, outcome=outcome, day=chosen, today=chosen.after == "",
         misses=_misses(steps),
     )  # fmt: skip
 

@@ -83,7 +83,7 @@ async def why(
         wrong=wrong, pieces=_fragments(now, chosen.id) if chosen is not None else {},
         at_field=local(asked if asked is not None else context.scheduler.now(), site.zone, "%Y-%m-%dT%H:%M:%S"),
         asked_text=None if asked is None else to_rfc3339(asked), changes=list(reversed(changes))[:SHOWN],
-        more=max(0, len(changes) - SHOWN), zone=str(site.zone), of_state=state_of_evse,
+        more=max(0, len(changes) - SHOWN), of_state=state_of_evse,
         path_of=site_plots.steps([(ms_of(one.time), one.value) for one in changes], begin, until, int(most)),
         marker=None if asked is None or not begin <= asked <= until
         else round((asked - begin) / (until - begin) * 1000, 1),

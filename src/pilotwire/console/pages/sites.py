@@ -18,14 +18,14 @@ from pilotwire.api.fleet import StationQuery
 from pilotwire.api.language import _
 from pilotwire.api.problems import Problem, problem
 from pilotwire.api.queries import Queries
-from pilotwire.api.resources import sites
+from pilotwire.api.resources import controllers, sites
 
 from .. import maps
 from ..forms import Form
 from .common import PlainRequest, Text, allowed, page, redirect, segment
 from .editing import ETAG, again, body, unless_in_use, zone_name
 from .lists import Address, Asked
-from .site_frame import tabs_of
+from .site_frame import CONTROLLER_STATES, tabs_of
 
 _ADDRESS = ("street", "postal_code", "city", "country")
 _CONTACT = ("name", "role", "email", "phone")
@@ -68,6 +68,8 @@ async def site_list(
         crumbs=[(_("Sites"), None)],
         items=found,
         told=told,
+        controllers={one.site_id: one for one in await controllers.controllers(context, principal)},
+        controller_states=CONTROLLER_STATES,
         drawing=maps.of_sites(found, told),
         q=q,
         sort=sort,

@@ -10,6 +10,9 @@ from .flows import Flows
 from .levels import Level
 from .site import Site
 
+TAKING = ", a battery about to take more"
+"""How the source of a limit ends that is lower by what a battery will still take."""
+
 
 def counted(site: Site, flow: Flows, node: str, power_mw: int) -> int:
     """A limit of power as the allocation counts it: with currents times the nominal voltage.
