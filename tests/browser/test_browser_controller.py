@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest_asyncio
 from playwright.async_api import expect
@@ -35,6 +37,15 @@ async def _now(site: Any) -> types.SiteNow:
 
 def kw(watts: int) -> str:
     return f"{(watts + 50) // 100 / 10:,.1f}"
+
+
+async def _until(page: Any, expression: str) -> None:
+    """`wait_for_function` evaluates in the page, which the page's policy forbids from its second try on."""
+    for _ in range(200):
+        if await page.evaluate(expression):
+            return
+        await page.wait_for_timeout(50)
+    raise AssertionError(f"never: {expression}")
 
 
 async def test_every_tab_is_sound_on_desk_and_phone(site, park, watch, walk) -> None:
@@ -194,6 +205,38 @@ async def test_a_site_that_goes_away_says_when_it_was_last_heard_and_comes_back(
     assert watched.wrong == [] and other.wrong == []
 
 
+async def test_times_are_those_of_the_site_wherever_one_looks_from(site, park, watch) -> None:
+    """The browser is in another zone than the site."""
+    watched = await watch(f"{site.url}{NORTH}/why?evse=bay-4", DESK, zone="America/New_York")
+    page = watched.page
+    assert await page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone") == "America/New_York"
+    park.run_for(2_000)
+    now = await _now(site)
+    at = datetime.fromisoformat(now.time).astimezone(ZoneInfo("Europe/Berlin"))
+    await expect(page.locator("#heard")).to_contain_text(f"last heard {at:%H:%M:%S}")
+    await expect(page.locator("#zone")).to_have_text("Times of Europe/Berlin")
+    since = await page.locator("table.data tbody tr time").first.text_content()
+    assert re.fullmatch(r"Jan 1, 1[23]:\d\d:\d\d", since or ""), since
+    assert (await page.locator("[name=at]").input_value()).startswith("2026-01-01T13:")
+    await page.goto(f"{site.url}{NORTH}/live")
+    end = datetime.fromisoformat(now.windows[0].end).astimezone(ZoneInfo("Europe/Berlin"))
+    await expect(page.locator("#w0")).to_contain_text(f"ends at {end:%H:%M:%S}")
+
+
+async def test_the_palette_and_the_list_of_sites_lead_to_it(site, park, watch) -> None:
+    page = (await watch(f"{site.url}/sites", DESK)).page
+    await expect(page.locator("tr", has_text="Site bare").locator("td").nth(1)).to_have_text("none")
+    link = page.locator("tr", has_text="Site north").get_by_role("link", name="running")
+    await expect(link).to_have_attribute("href", f"{NORTH}/live")
+    park.leave()
+    await page.reload()
+    await expect(page.locator("tr", has_text="Site north").locator("td").nth(1)).to_have_text("cannot be reached")
+    park.leave(gone=False)
+    for typed, found in (("north why", ["why"]), ("site north", list(TABS)), ("site bare", [])):
+        answer = await page.request.get(f"{site.url}/ui/palette?q={typed}")
+        assert re.findall(r'href="/sites/(\w+/\w+)"', await answer.text()) == [f"north/{tab}" for tab in found]
+
+
 async def test_nothing_is_sent_while_nobody_looks(site, park, watch) -> None:
     registry = controllers.Controllers.of(site.context)
     page = (await watch(f"{site.url}{NORTH}/live", DESK)).page
@@ -202,9 +245,9 @@ async def test_nothing_is_sent_while_nobody_looks(site, park, watch) -> None:
     hide = """yes => { Object.defineProperty(document, "hidden", { value: yes, configurable: true });
         document.dispatchEvent(new Event("visibilitychange", { bubbles: true })); }"""
     await page.evaluate(hide, True)
-    await page.wait_for_function("live.stream.readyState === 2")
+    await _until(page, "live.stream.readyState === 2")
     await page.evaluate(hide, False)
-    await page.wait_for_function("live.stream.readyState === 1")
+    await _until(page, "live.stream.readyState === 1")
     park.run_for(30_000)
     grid = (await _now(site)).flows.grid_w
     await expect(page.locator("#flows .grid")).to_contain_text(f"{kw(abs(grid or 0))} kW")

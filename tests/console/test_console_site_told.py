@@ -36,7 +36,7 @@ NOW = 1_767_268_800_000
         (
             "cellar: gives 15.00 kW so that grid (demand window quarter-hour) stays within 51.02 kW",
             "cellar: gives 15.0 kW so that grid (demand window quarter-hour) stays within 51.0 kW",
-            "cellar: gibt 15,0 kW, damit grid (demand window quarter-hour) innerhalb von 51,0 kW bleibt",
+            "cellar: gibt 15,0 kW, damit grid (Messperiode quarter-hour) innerhalb von 51,0 kW bleibt",
         ),
         (
             "it is not heard: 32000 mA on each of its phases are kept free for what it may be drawing; it draws more "
@@ -55,6 +55,14 @@ NOW = 1_767_268_800_000
             "pv: -0.00 kW of surplus are shared by the cars beyond what they are guaranteed (measured -0.04 kW)",
             "pv: 0.0 kW of surplus are shared by the cars beyond what they are guaranteed (measured 0.0 kW)",
             "pv: 0,0 kW Überschuss teilen sich die Autos über das hinaus, was ihnen zugesagt ist (gemessen 0,0 kW)",
+        ),
+        (
+            "above it, grid carried 1 A / 2 A / 3 A 164 ms before; allowed: 40 A of imbalance by grid code, 9 kW by "
+            "demand window quarter, a battery about to take more",
+            "above it, grid carried 1 A / 2 A / 3 A 164 ms before; allowed: 40 A of imbalance by grid code, 9 kW by "
+            "demand window quarter, a battery about to take more",
+            "darüber trug grid 1 A / 2 A / 3 A, 164 ms zuvor; erlaubt: 40 A Schieflast durch grid code, 9 kW durch "
+            "Messperiode quarter, eine Batterie wird gleich mehr nehmen",
         ),
         (
             "it is an older one, for the next was not made: the disk is full",

@@ -159,8 +159,8 @@ def figure(value: int | None, unit: str) -> str:
     return f"{amps(value)} A" if unit == "mA" else f"{numeral(value / 1000, 1)} kW"
 
 
-_TAKING = re.compile(r"(.+), a battery about to take more")
-_WINDOW = re.compile(r"demand window (\S+)")
+_TAKING = ", a battery about to take more"
+_WINDOW = re.compile(r"\bdemand window ([^\s,()]+)")
 
 
 def source_text(source: str, *, nothing: bool = False) -> str:
@@ -168,11 +168,8 @@ def source_text(source: str, *, nothing: bool = False) -> str:
     the allocation takes for "nothing is left": what flows beside the cars is above it already."""
     if nothing:
         return translate(N_("nothing is left: {source}"), source=source_text(source))
-    if (found := _TAKING.fullmatch(source)) is not None:
-        return translate(N_("{source}, a battery about to take more"), source=source_text(found[1]))
-    if (found := _WINDOW.fullmatch(source)) is not None:
-        return translate(N_("demand window {id}"), id=found[1])
-    return source
+    said = _WINDOW.sub(lambda found: translate(N_("demand window {id}"), id=found[1]), source)
+    return said.replace(_TAKING, translate(N_(", a battery about to take more")))
 
 
 def level_of(share: float | None) -> str:

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 
 from pilotwire.api.language import N_, catalogue, speaking, translate
 
+from .diagram import source_text
 from .words.site_sentences import ORDERS, SENTENCES
 
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
@@ -85,7 +86,10 @@ def _field(name: str, value: str) -> str:
     if name == "order":
         return translate(ORDERS.get(value, value))
     if name == "allowed":
+        value = value.replace(" of imbalance by ", f" {translate(N_('of imbalance'))} by ")
         value = value.replace(" by ", f" {translate(N_('by'))} ")
+    if name in ("source", "allowed"):
+        value = source_text(value)
     if name == "what":
         value = translate(ORDERS.get(value, value))
     return _DECIMAL.sub(catalogue(speaking()).get(".", "."), value)
