@@ -47,9 +47,9 @@ NOW = 1_767_268_800_000
             "gegeben ist, und wird mit dem gezählt, was er nimmt",
         ),
         (
-            "bay-9: there is no surplus (44.51 kW are drawn from the grid)",
-            "bay-9: there is no surplus (44.5 kW are drawn from the grid)",
-            "bay-9: es gibt keinen Überschuss (44,5 kW werden aus dem Netz bezogen)",
+            "bay-9: there is no surplus (44.51 kW are drawn from grid and batteries)",
+            "bay-9: there is no surplus (44.5 kW are drawn from grid and batteries)",
+            "bay-9: es gibt keinen Überschuss (44,5 kW werden aus Netz und Batterien bezogen)",
         ),
         (
             "pv: -0.00 kW of surplus are shared by the cars beyond what they are guaranteed (measured -0.04 kW)",

@@ -159,9 +159,9 @@ def test_every_rule_has_words() -> None:
 def test_a_surplus_below_nothing_is_said_to_be_none() -> None:
     figures = {"surplus_mw": -44_500_000, "minimum_mw": 4_140_000}
     said = Reason("E1", "surplus_off", "grid", figures).words
-    assert said == "E1: there is no surplus (44.50 kW are drawn from the grid)"
+    assert said == "E1: there is no surplus (44.50 kW are drawn from grid and batteries)"
     said = Reason("E1", "surplus_off", "grid", {**figures, "surplus_mw": -4_999}).words
-    assert said == "E1: there is no surplus (0.00 kW are drawn from the grid)"
+    assert said == "E1: there is no surplus (0.00 kW are drawn from grid and batteries)"
     said = Reason("E1", "surplus_off", "grid", {**figures, "surplus_mw": 0}).words
     assert said == "E1: the surplus of 0.00 kW does not carry its minimum of 4.14 kW"
 

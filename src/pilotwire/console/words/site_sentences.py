@@ -66,11 +66,14 @@ SENTENCES: tuple[str, ...] = (
     N_("the surplus of {surplus} has to carry its minimum of {minimum} for {wait} more"),
     N_("the surplus of {surplus} no longer carries the minimum of {minimum}; it pauses in {wait}"),
     N_("the surplus of {surplus} does not carry its minimum of {minimum}"),
-    N_("it has its minimum of {minimum} although there is no surplus ({drawn} are drawn from the grid without it)"),
-    N_("there is no surplus any more ({drawn} are drawn from the grid); it pauses in {wait}"),
-    N_("there is no surplus ({drawn} are drawn from the grid)"),
-    N_("there is no surplus to share ({drawn} are drawn from the grid)"),
-    N_("there is no surplus for three phases ({drawn} are drawn from the grid)"),
+    N_(
+        "it has its minimum of {minimum} although there is no surplus ({drawn} are drawn from grid and batteries "
+        "without it)"
+    ),
+    N_("there is no surplus any more ({drawn} are drawn from grid and batteries); it pauses in {wait}"),
+    N_("there is no surplus ({drawn} are drawn from grid and batteries)"),
+    N_("there is no surplus to share ({drawn} are drawn from grid and batteries)"),
+    N_("there is no surplus for three phases ({drawn} are drawn from grid and batteries)"),
     N_("{limit} of surplus are shared by the cars beyond what they are guaranteed (measured {surplus})"),
     N_("the surplus is not known: {source} is lost"),
     N_("the battery at {soc} keeps it going"),

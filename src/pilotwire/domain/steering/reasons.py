@@ -118,11 +118,12 @@ WORDS: Mapping[Rule, str] = {
 }
 
 WITHOUT_SURPLUS: Mapping[Rule, str] = {
-    "surplus_on": "it has its minimum of {minimum_mw} although there is no surplus ({drawn_mw} are drawn from the grid "
-    "without it)",
-    "surplus_off_soon": "there is no surplus any more ({drawn_mw} are drawn from the grid); it pauses in {wait_ms}",
-    "surplus_off": "there is no surplus ({drawn_mw} are drawn from the grid)",
-    "surplus_share": "there is no surplus to share ({drawn_mw} are drawn from the grid)",
-    "one_phase": "there is no surplus for three phases ({drawn_mw} are drawn from the grid)",
+    "surplus_on": "it has its minimum of {minimum_mw} although there is no surplus ({drawn_mw} are drawn from grid and "
+    "batteries without it)",
+    "surplus_off_soon": "there is no surplus any more ({drawn_mw} are drawn from grid and batteries); it pauses "
+    "in {wait_ms}",
+    "surplus_off": "there is no surplus ({drawn_mw} are drawn from grid and batteries)",
+    "surplus_share": "there is no surplus to share ({drawn_mw} are drawn from grid and batteries)",
+    "one_phase": "there is no surplus for three phases ({drawn_mw} are drawn from grid and batteries)",
 }
 """The same where the surplus is negative: what the site draws before any car that follows the sun."""
