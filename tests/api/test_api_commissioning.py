@@ -29,7 +29,8 @@ async def over(api: Any) -> dict[str, Any]:
 
 async def test_a_draft_is_made_step_by_step_and_every_step_is_on_record(api, world, tmp_path) -> None:
     wizard(world, tmp_path)
-    state = (await api.get(PATH)).json()
+    read = await api.get(PATH)
+    state = read.json()
     assert (state["stage"], state["live"], state["draft"]["sound"]) == ("scan", False, False)
     assert {"where": "nodes[grid].limits", "severity": "error"}.items() <= next(
         one for one in state["draft"]["findings"] if one["where"] == "nodes[grid].limits"
@@ -53,7 +54,11 @@ async def test_a_draft_is_made_step_by_step_and_every_step_is_on_record(api, wor
         "depth": 0,
     }  # fmt: skip
     assert draft["evses"][0]["reached"] == "keba-p30 at tcp://127.0.0.1:9, unit 255"
-    wrong = (await api.patch(PATH + "/draft", json={"evses": [{"id": "bay-1", "node": "gird"}]})).json()["draft"]
+    late = await api.patch(PATH + "/draft", json={"remove": ["bay-1"]}, headers={"If-Match": read.headers["etag"]})
+    assert (late.status_code, late.json()["version"]) == (412, late.headers["etag"])
+    same = {"If-Match": edited.headers["etag"]}
+    wrong = (await api.patch(PATH + "/draft", json={"evses": [{"id": "bay-1", "node": "gird"}]}, headers=same)).json()
+    wrong = wrong["draft"]
     assert not wrong["sound"] and any("evses[bay-1]" in one["where"] for one in wrong["findings"])
     refused = await api.post(PATH + "/dry-run", json={"seconds": 5})
     assert (refused.status_code, refused.json()["type"]) == (409, "/api#problem-not-now")

@@ -131,6 +131,8 @@ class Journey:
         assert name in [site.id for site in (await of(c.list_sites(q="depot", sort="name"))).items]
         assert name in [site.id async for site in each(c.iter_sites())]
         assert (await of(c.get_site_summary(name))).power_limit_w == 44_000
+        assert (await of(c.list_controllers())).items == []
+        await refused("not-found", lambda: first(c.follow_controller(name)))
         assert name in [one.site_id for one in (await of(c.list_site_summaries())).items]
         other = await of(c.create_site(types.NewSite(name=f"{self.prefix} spare")))
         await of(c.delete_site(other.id, if_match=await of(c.get_site(other.id))))
@@ -497,14 +499,14 @@ class Journey:
                 continue
             name = next(name for name in _names(operation.id) if hasattr(self.client, name))
             method = getattr(self.client, name)
-            arguments = [
-                _made_up(kind)
+            arguments = {
+                parameter: _made_up(kind)
                 for parameter, kind in typing.get_type_hints(getattr(type(self.client), name)).items()
                 if parameter != "return"
-                and inspect.signature(method).parameters[parameter].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-            ]
+                and inspect.signature(method).parameters[parameter].default is inspect.Parameter.empty
+            }
             try:
-                await of(method(*arguments))
+                await of(method(**arguments))
             except ApiProblem as problem:
                 assert problem.status < 500 and problem.name, f"{operation.id}: {problem}"
 

@@ -1101,9 +1101,11 @@ class AsyncOperations(AsyncCalls):
         """Whoever was commanded is told its fail-safe value."""
         return await self._answer(operations.CANCEL_COMMISSIONING, site_id, idempotency_key=idempotency_key)
 
-    async def edit_draft(self, site_id: str, body: types.CommissioningEdit) -> types.Commissioning:
+    async def edit_draft(
+        self, site_id: str, body: types.CommissioningEdit, *, if_match: Kept[types.Commissioning] | str | None = None
+    ) -> Kept[types.Commissioning]:
         """What is wrong with the outcome stands in `draft.findings`, each with its place."""
-        return await self._answer(operations.EDIT_DRAFT, site_id, body=body)
+        return await self._kept(operations.EDIT_DRAFT, site_id, body=body, if_match=if_match)
 
     async def run_dry(
         self, site_id: str, body: types.CommissioningDryRun, *, idempotency_key: str | None = None

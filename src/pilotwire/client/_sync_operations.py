@@ -1083,9 +1083,11 @@ class SyncOperations(SyncCalls):
         """Whoever was commanded is told its fail-safe value."""
         return self._answer(operations.CANCEL_COMMISSIONING, site_id, idempotency_key=idempotency_key)
 
-    def edit_draft(self, site_id: str, body: types.CommissioningEdit) -> types.Commissioning:
+    def edit_draft(
+        self, site_id: str, body: types.CommissioningEdit, *, if_match: Kept[types.Commissioning] | str | None = None
+    ) -> Kept[types.Commissioning]:
         """What is wrong with the outcome stands in `draft.findings`, each with its place."""
-        return self._answer(operations.EDIT_DRAFT, site_id, body=body)
+        return self._kept(operations.EDIT_DRAFT, site_id, body=body, if_match=if_match)
 
     def run_dry(
         self, site_id: str, body: types.CommissioningDryRun, *, idempotency_key: str | None = None

@@ -12,6 +12,7 @@ from tests.simulation.site_faults.world import World
 
 from pilotwire.domain.energy import quality
 from pilotwire.site import decide as decide_module
+from pilotwire.site import metered as metered_module
 from pilotwire.site.lost import follow
 from pilotwire.site.simulated import SimCharger
 from pilotwire.site.telling import Teller
@@ -66,7 +67,7 @@ def _stands_still(patch: pytest.MonkeyPatch) -> None:
 
 
 def _less_than_cars(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "_less_than_cars", lambda *arguments: "")
+    patch.setattr(metered_module, "_less_than_cars", lambda *arguments: "")
 
 
 RULES: dict[str, tuple[Removal | None, Blind | None]] = {

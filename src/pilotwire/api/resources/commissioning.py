@@ -21,6 +21,7 @@ from pilotwire.core.time import to_rfc3339
 from .. import audit, types
 from ..access import Principal
 from ..context import ApiContext
+from ..edit import check, tag_of
 from ..problems import not_found, problem
 from ..scope import sees_site
 
@@ -82,6 +83,11 @@ async def state(context: ApiContext, principal: Principal, site_id: str) -> type
     return shown(site_id, await _asked(of_site(context, principal, site_id).state()))
 
 
+def tag(found: types.Commissioning) -> str:
+    """The version of the draft; what else is shown is no reason to refuse a change of it."""
+    return tag_of(found.draft.text, shown=found)
+
+
 async def scan(
     context: ApiContext, principal: Principal, site_id: str, data: types.CommissioningScan
 ) -> types.Commissioning:
@@ -96,11 +102,17 @@ async def scan(
 
 
 async def edit(
-    context: ApiContext, principal: Principal, site_id: str, data: types.CommissioningEdit
+    context: ApiContext,
+    principal: Principal,
+    site_id: str,
+    data: types.CommissioningEdit,
+    *,
+    if_match: str | None = None,
 ) -> types.Commissioning:
-    """Change the draft."""
+    """Change the draft. Raises Problem 412 where it is not the one of `if_match` any more."""
     from pilotwire.domain.commissioning import Edit
 
+    check(if_match, tag(await state(context, principal, site_id)))
     change = Edit(
         site=data.site, failsafe=data.failsafe, nodes=tuple(data.nodes), devices=tuple(data.devices),
         evses=tuple(data.evses), remove=tuple(data.remove), take=data.take, text=data.text,

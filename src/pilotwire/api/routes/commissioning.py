@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from litestar import get, patch, post
+from litestar import Response, get, patch, post
 
 from .. import types
+from ..edit import IfMatch, tagged
 from ..resources import commissioning
 from .common import PlainRequest, body_of, context_of, segment, whoever
 from .sites import SitePath
@@ -14,9 +15,10 @@ _PATH = "/sites/{site_id:str}/commissioning"
 
 
 @get(_PATH, operation_id="getCommissioning", tags=_TAGS, summary="How far the commissioning of a site is")
-async def get_commissioning(request: PlainRequest, site_id: SitePath) -> types.Commissioning:
+async def get_commissioning(request: PlainRequest, site_id: SitePath) -> Response[types.Commissioning]:
     """What was found, the draft with all that is wrong in it, results, and what is under way."""
-    return await commissioning.state(context_of(request), whoever(request), segment(site_id))
+    found = await commissioning.state(context_of(request), whoever(request), segment(site_id))
+    return tagged(found, commissioning.tag(found))
 
 
 @post(
@@ -33,11 +35,14 @@ async def scan(request: PlainRequest, site_id: SitePath) -> types.Commissioning:
     f"{_PATH}/draft", operation_id="editDraft", tags=_TAGS, summary="Change the draft of the site's file",
     body=types.CommissioningEdit,
 )  # fmt: skip
-async def edit_draft(request: PlainRequest, site_id: SitePath) -> types.Commissioning:
+async def edit_draft(
+    request: PlainRequest, site_id: SitePath, if_match: IfMatch = None
+) -> Response[types.Commissioning]:
     """What is wrong with the outcome stands in `draft.findings`, each with its place. Results of what is another thing
     now are forgotten."""
     data = await body_of(request, types.CommissioningEdit)
-    return await commissioning.edit(context_of(request), whoever(request), segment(site_id), data)
+    found = await commissioning.edit(context_of(request), whoever(request), segment(site_id), data, if_match=if_match)
+    return tagged(found, commissioning.tag(found))
 
 
 @post(
