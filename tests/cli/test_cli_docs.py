@@ -116,7 +116,7 @@ class Taken(Exception):
 
 def _lines() -> list[str]:
     found: set[str] = set()
-    for path in [*GUIDES.glob("*.md"), ROOT / "README.md"]:
+    for path in GUIDES.glob("*.md"):
         text = path.read_text()
         lines = re.findall(r"^ {4}(pilotwire .*)$", text, re.M) + re.findall(r"`(pilotwire [^`]+)`", text)
         found |= {line.partition("#")[0].strip() for line in lines if "COMMAND" not in line}

@@ -70,7 +70,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
     plan.add_argument("--at", metavar="TIME", help="the plan in force then, of the last 48")
     plan.add_argument("--json", action="store_true", help="all of it as JSON")
     replay = commands.add_parser("replay", help="make each decision of a log again")
-    replay.add_argument("folder", type=Path, help="the log's folder, or the --data folder above it")
+    replay.add_argument("folder", type=Path, help="the site's folder, DIR/SITE-ID below --data DIR, or the log in it")
     replay.add_argument("--at", metavar="TIME", help="the decision in force then, e.g. 2026-01-31T12:00:00+01:00")
     replay.add_argument("--evse", metavar="ID", help="why it got what it got")
     site_records.add(commands)
