@@ -9,8 +9,8 @@ from tempfile import mkdtemp
 from tests.api.conftest import MINUTE, NOW
 from tests.site.watch_kit import Seen
 
+from pilotwire.domain.seen import Past
 from pilotwire.site.past import past
-from pilotwire.site.seen import Past
 
 
 class Inline:

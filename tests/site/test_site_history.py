@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.site.watch_kit import START, Seen
 
 from pilotwire.domain.energy import Moment
+from pilotwire.domain.seen import Course, NotKnown
 from pilotwire.domain.steering import Plan, Slot
 from pilotwire.site.history import BURST, HOLD_MS, RESERVE
 from pilotwire.site.picture import picture
-from pilotwire.site.seen import Course, NotKnown
 
 MINUTE_MS = 60_000
 FLOWS = ("grid", "pv", "battery", "cars", "building")

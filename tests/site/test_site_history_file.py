@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pilotwire.domain.seen import Change, Peak
 from pilotwire.domain.steering import WindowSummary
 from pilotwire.site.history_file import DAY_MINUTES, Batch, Bounds, HistoryFile, Minute
-from pilotwire.site.seen import Change, Peak
 
 MINUTE_MS = 60_000
 T0 = 29_999_985

@@ -10,9 +10,9 @@ import pytest
 from tests.site.watch_kit import START, TEXT, Seen
 
 from pilotwire.domain.energy import Limit
+from pilotwire.domain.seen import LimitRow
 from pilotwire.domain.steering import Control, External, Ordered
 from pilotwire.site.limits import limit_rows
-from pilotwire.site.seen import LimitRow
 
 HOUR = 3_600_000
 

@@ -10,9 +10,9 @@ import pytest
 from tests.site.watch_kit import START, TEXT, Seen
 
 from pilotwire.core.time import to_rfc3339
+from pilotwire.domain.seen import NotKnown, Now
 from pilotwire.site.log import SiteLog, segments, started_ms
 from pilotwire.site.past import KEPT, WAITING, Record, past
-from pilotwire.site.seen import NotKnown, Now
 from pilotwire.site.watch import now_of
 
 KINDS: Any = {"main": "meter", "roof": "inverter", "cellar": "battery"}

@@ -17,13 +17,13 @@ import msgspec
 import pytest
 from tests.site.watch_kit import START, Seen
 
+from pilotwire.domain.seen import Controller, NotKnown, Now, Outlook
 from pilotwire.domain.steering import Plan, Slot
 from pilotwire.site import watch
 from pilotwire.site.config import read
 from pilotwire.site.demo import TEXT as DEMO
 from pilotwire.site.demo import Demo
 from pilotwire.site.run import run_site
-from pilotwire.site.seen import Controller, NotKnown, Now, Outlook
 from pilotwire.site.watch import Watched
 
 

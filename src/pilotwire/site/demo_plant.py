@@ -6,6 +6,7 @@ Behind the same seams as real devices (`ports`). Power is mW, import positive: w
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Literal
 
@@ -46,7 +47,7 @@ class CarCharger(SimCharger):
         return msgspec.structs.replace(seen, soc=self.soc, departure_ms=self.arrived_ms + self.stay_ms)
 
 
-class _Polled:
+class _Polled(ABC):
     """A device that is read once a second."""
 
     def __init__(self, id: str, scheduler: Scheduler) -> None:
@@ -85,14 +86,14 @@ class _Polled:
             self._heard_ms = now
             self._points = {name: Value(value, now) for name, value in self.read().items()}
 
-    def take(self, name: str, value: int) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, name: str, value: int) -> bool: ...
 
-    def step(self, now_ms: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self, now_ms: int) -> None: ...
 
-    def read(self) -> dict[str, int]:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self) -> dict[str, int]: ...
 
 
 class SimInverter(_Polled):

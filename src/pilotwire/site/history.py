@@ -23,6 +23,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pilotwire.domain.seen import Change, Course, NotKnown, Peak
 from pilotwire.domain.steering import Plan, WindowSummary
 from pilotwire.domain.steering.calendar import month_of
 from pilotwire.domain.steering.inputs import planned
@@ -34,7 +35,6 @@ from .history_file import FLOWS, MINUTE_MS, PLANNED, Batch, Bounds, HistoryFile,
 from .inputs import TickInputs
 from .picture import DeviceKind, flows_of, why_not_more
 from .ports import shown
-from .seen import Change, Course, NotKnown, Peak
 
 T = TypeVar("T")
 HOLD_MS = 5_000

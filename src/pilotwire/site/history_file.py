@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from pilotwire.domain.seen import Change, Course, Peak, Step
 from pilotwire.domain.steering.state import WindowSummary
-
-from .seen import Change, Course, Peak, Step
 
 FORMAT = 1
 MINUTE_MS = 60_000

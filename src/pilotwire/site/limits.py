@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from pilotwire.domain.energy import Limit
+from pilotwire.domain.seen import LimitRow
 from pilotwire.domain.steering import Control, Plan
 from pilotwire.domain.steering import Site as SteeredSite
 from pilotwire.domain.steering.calendar import holds
@@ -23,7 +24,6 @@ from pilotwire.domain.tariffs.clock import next_change, zone
 from .compiled import Site
 from .decide import Decision
 from .inputs import TickInputs
-from .seen import LimitRow
 
 _AHEAD = 20
 """So many edges of a schedule are looked ahead for its next beginning: a week and more."""

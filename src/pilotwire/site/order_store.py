@@ -19,6 +19,9 @@ from pilotwire.core.errors import ConfigError
 
 from .elapsed import Clocks, moved_ms
 from .facades.orders import Order
+from .small_file import open_whole
+
+_TABLE = "CREATE TABLE IF NOT EXISTS orders (key TEXT PRIMARY KEY, value BLOB, sum BLOB) WITHOUT ROWID"
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -41,28 +44,11 @@ class OrderStore:
         """What could not be read, in words."""
         self._path, self._clocks, self._sections = path, clocks, sections
         try:
-            self._db = self._open()
-        except sqlite3.DatabaseError as error:
-            if not path.exists() or isinstance(error, sqlite3.OperationalError):
-                raise ConfigError(f"cannot use {path} for orders from outside: {error}") from error
-            self.troubles.append(f"{path} is damaged ({error}) and was put aside: orders of before are forgotten")
-            path.replace(path.with_name(path.name + ".damaged"))
-            for ending in ("-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
-            self._db = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("CREATE TABLE IF NOT EXISTS orders (key TEXT PRIMARY KEY, value BLOB, sum BLOB) WITHOUT ROWID")
-            if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-                raise sqlite3.DatabaseError("its pages do not fit together")
-        except BaseException:
-            db.close()
-            raise
-        return db
+            self._db, why = open_whole(path, _TABLE)
+        except sqlite3.Error as error:
+            raise ConfigError(f"cannot use {path} for orders from outside: {error}") from error
+        if why:
+            self.troubles.append(f"{why}: orders of before are forgotten")
 
     def put(self, order: Order) -> None:
         """Raises sqlite3.Error."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pilotwire.domain.seen import CarOutlook, Outlook
 from pilotwire.domain.steering import Course, Plan
 from pilotwire.domain.steering.inputs import planned
 
 from .compiled import Site
 from .inputs import TickInputs
-from .seen import CarOutlook, Outlook
 
 STEP_MS = 900_000
 MOST = 192

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from pilotwire.core.time import to_rfc3339
+from pilotwire.domain.seen import NotKnown, Past
 
 from .compiled import Site, compile_site
 from .config import read
@@ -29,7 +30,6 @@ from .decide import Decision, decide
 from .inputs import TickInputs
 from .log import Damage, Entry, Head, chained, read_segment, segments, started_ms
 from .picture import DeviceKind
-from .seen import NotKnown, Past
 from .watch import now_of
 
 AT_ONCE = 1

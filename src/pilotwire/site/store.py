@@ -23,7 +23,9 @@ from .decide import SiteState
 from .elapsed import Clocks, elapsed_ms, moved_ms
 from .inputs import Heard
 from .lost import Charger
+from .small_file import open_whole
 
+_TABLE = "CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value BLOB, sum BLOB) WITHOUT ROWID"
 FORMAT = 1
 OLD_MS = 86_400_000
 """A state from before this is history: cars have come and gone, nothing in it says what chargers do now."""
@@ -65,36 +67,10 @@ class SiteStore:
         while we are away changes nothing. Raises sqlite3.Error where no file can be made there; a damaged one is put
         aside as `.damaged`."""
         self._clocks = clocks
-        self.set_aside = ""
-        """Why an older file was put aside."""
-        self._path = path
         self._told: bytes = b""
         self._heard: tuple[Heard, ...] = ()
-        try:
-            self._db = self._open()
-        except sqlite3.DatabaseError as error:
-            if not path.exists() or isinstance(error, sqlite3.OperationalError):
-                raise
-            self.set_aside = f"{path} is damaged ({error}) and was put aside"
-            path.replace(path.with_name(path.name + ".damaged"))
-            for ending in ("-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
-            self._db = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            # No fsync at each commit: after a power cut the file is whole, and a few seconds older. Chargers without
-            # a word from us have fallen back by then.
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value BLOB, sum BLOB) WITHOUT ROWID")
-            if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-                raise sqlite3.DatabaseError("its pages do not fit together")
-        except BaseException:
-            db.close()
-            raise
-        return db
+        self._db, self.set_aside = open_whole(path, _TABLE)
+        """`set_aside`: why an older file was put aside; "" where none was."""
 
     def close(self) -> None:
         self._db.close()

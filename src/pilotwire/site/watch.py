@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pilotwire.core.time import to_rfc3339
+from pilotwire.domain.seen import Change, Course, NotKnown, Now, Outlook, Past, Peak
 from pilotwire.domain.steering import WindowSummary
 
 from .compiled import Site
@@ -27,7 +28,6 @@ from .limits import limit_rows
 from .loop import Loop
 from .outlook import outlook_of
 from .picture import DeviceKind, picture
-from .seen import Change, Course, NotKnown, Now, Outlook, Past, Peak
 
 if TYPE_CHECKING:
     from .history import History, Planned

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..small_file import open_whole
 from .learned import FORMAT, Learned
 from .record import answer_of
 
@@ -29,18 +30,8 @@ class Kept:
 
     def __init__(self, path: Path) -> None:
         """Raises sqlite3.Error where no file can be made there."""
-        self.set_aside = ""
-        """Why an older file was put aside."""
-        try:
-            self._db = _opened(path)
-        except sqlite3.DatabaseError as error:
-            if not path.exists() or isinstance(error, sqlite3.OperationalError):
-                raise
-            self.set_aside = f"{path} is damaged ({error}) and was put aside"
-            path.replace(path.with_name(path.name + ".damaged"))
-            for ending in ("-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
-            self._db = _opened(path)
+        self._db, self.set_aside = open_whole(path, *_TABLES)
+        """`set_aside`: why an older file was put aside; "" where none was."""
 
     def close(self) -> None:
         self._db.close()
@@ -94,21 +85,6 @@ def last_plan(path: Path, before_ms: int | None = None) -> tuple[bytes, bytes] |
     finally:
         db.close()
     return None if row is None else (row[0], row[1])
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, timeout=5)
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        for table in _TABLES:
-            db.execute(table)
-        if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError("its pages do not fit together")
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def _sum(data: bytes) -> bytes:
