@@ -14,6 +14,9 @@ A method is named like the operation of the OpenAPI document: `listStations` is 
 has an `iter_…` besides, which goes on to the end; what is a file has `.read()`, `.save(path)` and pieces. `get_…` of
 what can be edited returns `Kept(value, version)`; a change takes it as `if_match`.
 
+A server whose certificate no public authority has signed is believed by `Client(url, key, ca="ca.pem")` or by
+`Client(url, key, fingerprint="…")`: the SHA-256 that it tells at its start, of its certificate or its public key.
+
 Retries are built in: connections that fail, 429 and 503, with back-off as the server asks; POSTs carry an
 `Idempotency-Key`, so that one that is sent twice is done once. Errors: `ApiProblem`, `Unreachable`, `StrangeAnswer`.
 

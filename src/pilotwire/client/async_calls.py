@@ -34,11 +34,19 @@ class AsyncCalls:
         key: str | None = None,
         *,
         retry: Retry | None = None,
+        ca: str | Path | None = None,
+        fingerprint: str | None = None,
         verify: Any = True,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`ca`: PEM file of who vouches for the server; `fingerprint`: SHA-256 of its certificate or public key
+        (`pilotwire.crypto.trust`); `verify`: as httpx has it, where neither is given. Raises ConfigError."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if ca is not None or fingerprint is not None:
+            from pilotwire.crypto.trust import server_trust
+
+            verify = server_trust(ca=ca, fingerprint=fingerprint)
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/"), headers=headers, verify=verify, transport=transport, trust_env=transport is None
         )
@@ -110,7 +118,8 @@ class AsyncCalls:
                 sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
                 failure = Unreachable(shape.unreachable(str(self._http.base_url), error))
                 failure.__cause__ = error
-                if isinstance(error, httpx.UnsupportedProtocol) or (sent and not request.repeatable):
+                hopeless = isinstance(error, httpx.UnsupportedProtocol) or shape.distrusted(error)
+                if hopeless or (sent and not request.repeatable):
                     raise failure from error
                 unsure = unsure or sent
             if attempt + 1 >= self._retry.attempts or (asked or 0) > self._retry.patience_s:
@@ -168,6 +177,8 @@ class AsyncCalls:
                 failure, asked = problem, problem.retry_after_s
             except httpx.TransportError as error:
                 failure, asked = Unreachable(shape.unreachable(str(self._http.base_url), error)), parser.retry_s
+                if shape.distrusted(error):
+                    raise failure from error
             wait = self._retry.delay(min(attempt, 16), random.random, asked)
             attempt += 1
             if on_break is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -182,7 +183,18 @@ PAGE = 200
 def unreachable(url: str, error: Exception) -> str:
     """Why there is no answer, in words."""
     said = str(error) or type(error).__name__
+    if distrusted(error):
+        return f"{url} is not trusted: {said}; say whom to trust by ca or fingerprint"
     return f"{url} does not answer: {said}"
+
+
+def distrusted(error: BaseException | None) -> bool:
+    """Whether the server's certificate is not believed: waiting does not mend that."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def file_name(headers: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 Kind = Literal["ec", "rsa"]
 _Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -75,6 +75,36 @@ def make_server(
 ) -> Issued:
     """A server certificate for `names` (host names and IP addresses); CN is the first (A00.FR.512: the FQDN)."""
     return _issue(authority, _name(names[0], organization), kind, now, days, [_alternative(name) for name in names])
+
+
+def make_own(
+    names: Sequence[str], *, now: datetime, key_pem: str = "", days: int = 825, organization: str = "Pilotwire"
+) -> Issued:
+    """A self-signed certificate (EC P-256) of a server that nobody vouches for, for `names` as in `make_server`.
+
+    With `key_pem` that key is kept, so that whoever has pinned it goes on trusting. 825 days are the most that Apple's
+    systems accept.
+    """
+    key = _own_key(key_pem) if key_pem else _new_key("ec")
+    name = _name(names[0], organization)
+    alternatives = [_alternative(one) for one in names]
+    certificate = (
+        _builder(name, name, key, now, days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Issued(_pem(certificate), _key_pem(key))
+
+
+def _own_key(text: str) -> _Key:
+    """Raises ValueError for a key that we have not made."""
+    key = serialization.load_pem_private_key(text.encode(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise ValueError("neither an EC nor an RSA key")
+    return key
 
 
 def make_station(

@@ -57,9 +57,9 @@ def test_the_key_is_in_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_all_that_is_wrong_is_told_with_its_place(tmp_path: Path) -> None:
-    entry = CentralEntry(url="http://csms.example", key_file="gone", ca="gone.pem")
+    entry = CentralEntry(url="http://csms.example", key_file="gone", ca="gone.pem", fingerprint="12:34")
     assert [each.where for each in findings(entry, "yard", tmp_path)] == [
-        "central.url", "central.key_file", "central.ca",
+        "central.url", "central.key_file", "central.ca", "central.fingerprint",
     ]  # fmt: skip
 
 

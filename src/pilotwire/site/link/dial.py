@@ -18,6 +18,7 @@ import msgspec
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.machines import Close, Send
+from pilotwire.crypto.trust import server_trust
 from pilotwire.domain.seen import Controller, NotKnown
 from pilotwire.protocols.sitelink import BOX_HEADER, MOST_DOWN, SUBPROTOCOL, Asked, BoxEnd, Hello
 from pilotwire.translate import site_link
@@ -85,10 +86,11 @@ class CentralLink:
             self._task = None
 
     def _context(self) -> ssl.SSLContext:
+        ca = self._folder / self.entry.ca if self.entry.ca else None
         try:
-            return ssl.create_default_context(cafile=str(self._folder / self.entry.ca) if self.entry.ca else None)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"central.ca: {self.entry.ca} cannot be used: {error}") from error
+            return server_trust(ca=ca, fingerprint=self.entry.fingerprint)
+        except ConfigError as error:
+            raise ConfigError(f"central.{'ca' if ca else 'fingerprint'}: {error}") from error
 
     # --- again and again ----------------------------------------------------------------------------------------
 
@@ -136,7 +138,7 @@ class CentralLink:
         except TimeoutError:
             return f"it does not answer within {OPEN_S} s"
         except ssl.SSLCertVerificationError as error:
-            return f"its certificate is not trusted: {error.verify_message}; see central.ca"
+            return f"its certificate is not trusted: {error.verify_message}; see central.ca, central.fingerprint"
         except (OSError, InvalidHandshake, EOFError) as error:
             return getattr(error, "strerror", None) or str(error) or type(error).__name__
         if connection.subprotocol != SUBPROTOCOL:

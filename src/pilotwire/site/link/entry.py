@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.ids import check_identity
+from pilotwire.crypto.trust import pinned
 
 from ..sections import Id, Section
 from ..typed import Finding
@@ -27,6 +28,8 @@ class CentralEntry(Section, frozen=True):
     """The site's id there; left out: the id it has here."""
     ca: str | None = None
     """PEM file of who signed its certificate; without it the system's authorities count."""
+    fingerprint: str | None = None
+    """SHA-256 of its certificate or of its public key: that one alone is believed (`pilotwire.crypto.trust`)."""
 
 
 def address(entry: CentralEntry, site: str) -> str:
@@ -80,4 +83,9 @@ def findings(entry: CentralEntry | None, site: str, folder: Path) -> list[Findin
         found.append(Finding("central.key_file", str(error)))
     if entry.ca is not None and not (folder / entry.ca).is_file():
         found.append(Finding("central.ca", f"there is no file {folder / entry.ca}"))
+    if entry.fingerprint is not None:
+        try:
+            pinned(entry.fingerprint)
+        except ConfigError as error:
+            found.append(Finding("central.fingerprint", str(error)))
     return found
