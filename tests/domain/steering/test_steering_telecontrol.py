@@ -19,7 +19,7 @@ from pilotwire.domain.steering import (
     Steuve,
     Wish,
 )
-from pilotwire.domain.steering.grid14a import gzf_permille, minimum_mw
+from pilotwire.domain.steering.grid14a import gzf_permille, left, minimum_mw
 
 DIM = Control("w4", "relay W4", "steuve_limit", "grid")
 
@@ -101,6 +101,41 @@ def test_a_heat_pump_is_one_of_the_devices() -> None:
     assert found.loads[0].limit_mw == 4_200_000
     # 7.56 for both, 3 go to the pump; 5 kW of house and pump are beside the car.
     assert found.limits["grid"][0].power_mw == pytest.approx((7.56 - 3 + 5) * KW, abs=2_000)
+
+
+@pytest.mark.parametrize(
+    ("cars", "pumps", "cooling", "together", "each"),
+    [
+        (0, (9,), (), 4.2, (4.2,)),
+        (1, (9,), (), 7.56, (4.2,)),
+        (0, (11,), (), 4.2, (4.2,)),  # above 11 kW, not at it
+        (0, (14,), (), 5.6, (5.6,)),
+        (4, (14,), (), 5.6 + 4 * 0.65 * 4.2, (5.6,)),
+        (0, (12,), (30,), 12 + 0.8 * 4.2, (4.8, 12)),  # of two groups the larger, and the other as any device
+        (1, (6, 8), (), 5.6 + 0.8 * 4.2, (2.4, 3.2)),  # several are one device with their sum
+        (0, (4, 4), (), 4.2, (2.1, 2.1)),
+    ],
+)  # fmt: skip
+def test_what_is_left_to_heat_pumps_and_cooling(
+    cars: int, pumps: tuple[int, ...], cooling: tuple[int, ...], together: float, each: tuple[float, ...]
+) -> None:
+    loads = [Load(f"HP{at}", "grid", kw * KW, kind="heat_pump") for at, kw in enumerate(pumps)]
+    loads += [Load(f"AC{at}", "grid", kw * KW, kind="hvac") for at, kw in enumerate(cooling)]
+    ids = (*(f"E{at}" for at in range(cars)), *(load.id for load in loads))
+    found = left(Steuve("grid", ids), [*loads, Load("other", "grid", 50 * KW, kind="heat_pump")])
+    assert found.together == round(together * KW)
+    assert [found.each[load.id] for load in loads] == [round(kw * KW) for kw in each]
+    assert all(found.each[f"E{at}"] == 4_200_000 for at in range(cars))
+
+
+@pytest.mark.parametrize(("control", "cars"), [("ems", 12 + 0.8 * 4.2 - 10 + 15), ("direct", None)])
+def test_a_large_heat_pump_keeps_two_fifths_of_its_power(control: str, cars: float | None) -> None:
+    pump = Load("HP", "grid", 30 * KW, kind="heat_pump")
+    found = table(1, control, loads=(pump,)).tick(15, {"E0": 0}, loads={"HP": 10})
+    assert found.loads[0].limit_mw == 12 * KW
+    limits = [each.power_mw for each in found.limits.get("grid", ())]
+    assert limits == ([] if cars is None else [pytest.approx(cars * KW, abs=2_000)])
+    assert found.state.interventions["w4"].limit_mw == (12 * KW + (3_360_000 if control == "ems" else 4_200_000))
 
 
 def test_a_limit_of_import_is_kept_as_real_power() -> None:

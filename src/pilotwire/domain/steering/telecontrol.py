@@ -7,7 +7,7 @@ from pilotwire.domain.energy import Limit, Moment
 
 from .config import Steuve
 from .flows import Flows
-from .grid14a import DEVICE_MW, minimum_mw
+from .grid14a import left
 from .inputs import Control, Measured
 from .reasons import Reason
 from .site import Site
@@ -77,13 +77,16 @@ def _dim(
     limits: list[tuple[str, Limit]], caps: dict[str, int], reasons: list[Reason],
 ) -> Order:  # fmt: skip
     drawn = _drawn(site, steuve, flow, measured)
+    minimum = left(steuve, site.config.loads)
     if steuve.control == "direct":
-        cap = max(DEVICE_MW, control.value_mw or 0)
-        for id in steuve.devices:
+        total = 0
+        for id, own in minimum.each.items():
+            cap = max(own, control.value_mw or 0)
+            total += cap
             caps[id] = min(cap, caps.get(id, cap))
             reasons.append(Reason(id, "steuve_direct", control.source, {"limit_mw": cap}))
-        return Order(control, cap * len(steuve.devices), sum(drawn.values()))
-    floor = minimum_mw(len(steuve.devices))
+        return Order(control, total, sum(drawn.values()))
+    floor = minimum.together
     base = max(floor, control.value_mw or 0)
     root = flow.nodes[site.root]
     # Own surplus is what would be exported if no controllable device took anything, a battery's discharge with it:
@@ -100,7 +103,8 @@ def _dim(
     limits.append((steuve.node, Limit(source=control.source, power_mw=limit)))
     for load in site.config.loads:
         if load.id in steuve.devices:
-            caps[load.id] = min(DEVICE_MW, caps.get(load.id, DEVICE_MW))
+            own = minimum.each[load.id]
+            caps[load.id] = min(own, caps.get(load.id, own))
     figures = {"limit_mw": base + surplus, "floor_mw": floor, "surplus_mw": surplus}
     reasons.append(Reason(steuve.node, "steuve_limit", control.source, figures))
     return Order(control, base, sum(drawn.values()))

@@ -16,7 +16,7 @@ from pilotwire.domain.steering import Price, WindowView
 from pilotwire.domain.steering import Site as SteeredSite
 from pilotwire.domain.steering.calendar import bounds, holds, month_of
 from pilotwire.domain.steering.config import DemandWindow
-from pilotwire.domain.steering.grid14a import minimum_mw
+from pilotwire.domain.steering.grid14a import left
 from pilotwire.domain.steering.peaks import target, weight
 from pilotwire.domain.steering.prices import price_at
 from pilotwire.domain.steering.state import DemandState
@@ -312,10 +312,8 @@ def _limits(site: Site, inputs: TickInputs, decision: Decision, horizon: Horizon
             for steuve in steering.config.steuve:
                 if steuve.node == control.node:
                     # The building beside the controllable devices is not dimmed: what it may take at most is added.
-                    count = len(steuve.devices)
-                    mw = max(minimum_mw(count), control.value_mw or 0) + _building_mw(
-                        site, inputs, decision, steuve.node
-                    )
+                    least = left(steuve, steering.config.loads).together
+                    mw = max(least, control.value_mw or 0) + _building_mw(site, inputs, decision, steuve.node)
                     put(
                         control.node,
                         Limit(source=control.source, power_mw=mw, from_ms=control.from_ms, until_ms=control.until_ms),

@@ -10,7 +10,7 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.domain import steering
 from pilotwire.domain.energy import Evse
 from pilotwire.domain.energy.scale import infeed
-from pilotwire.domain.steering.grid14a import minimum_mw
+from pilotwire.domain.steering.grid14a import left
 from pilotwire.domain.telecontrol import (
     Contact,
     Figure,
@@ -96,7 +96,7 @@ def _falls_back(made: TelecontrolConfig, steered: steering.Config, idle: Collect
             for evse in tree.evses
             if evse.id in each.devices and evse.id not in idle
         ]
-        floor = minimum_mw(len(each.devices))
+        floor = left(each, steered.loads).together
         if sum(falls) > floor:
             text = (
                 f"if the box dies while they are dimmed, the chargers fall back to {sum(falls) / 1e6:.1f} kW together, "
