@@ -115,7 +115,7 @@ class Orders:
         evses = {
             id: Ordered(
                 source=each.source, maximum_ma=each.maximum_ma, maximum_mw=each.maximum_mw, pause=not each.enable,
-                priority=each.priority, phases=each.phases,
+                priority=each.priority, phases=each.phases, mode=each.mode,
             )
             for id, each in sorted(found.evses.items())
         }  # fmt: skip

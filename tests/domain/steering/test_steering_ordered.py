@@ -1,4 +1,6 @@
-"""What energy managers and brokers order: only ever less."""
+"""What energy managers and brokers order: never more than the site's limits leave."""
+
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -10,9 +12,14 @@ from pilotwire.domain.steering import (
     Config,
     External,
     Measured,
+    Mode,
     Ordered,
+    Plan,
+    Rate,
+    Slot,
     Steering,
     SteeringState,
+    Surplus,
     Wish,
     prepare,
     steer,
@@ -66,6 +73,26 @@ def test_who_comes_first_and_on_how_many_phases():
     found = steered(External(evses={id: Ordered("ems", priority=7, phases=1) for id in ("AC", "SW", "elsewhere")}))
     assert {each.evse: each.priority for each in found.demands} == {"AC": 7, "DC": 0, "SW": 7}
     assert found.phases == {"SW": 1}, "the others cannot change them"
+
+
+def test_an_ordered_mode_comes_before_its_own_and_before_plan_and_prices():
+    surplus = Surplus("grid")
+    config = Config(tree=tree(AC), surplus=surplus, rates=(Rate(500_000),))
+    site, waits = prepare(config), Plan(0, DAY * 2, cars={"AC": (Slot(0, DAY * 2, 0),)})
+
+    def demands(ordered: Mode | None, plan: Plan | None = None, **wish: Any) -> list[tuple[str, str | None]]:
+        external = External(evses={} if ordered is None else {"AC": Ordered(source="broker", mode=ordered)})
+        wishes = [Wish(Demand(evse="AC"), **wish)]
+        found = steer(site, wishes, Measured(), external, plan, SteeringState(), Moment(DAY, DAY))
+        return [(each.evse, each.pool) for each in found.demands]
+
+    assert demands(None) == [("AC", None)] and demands(None, waits) == []
+    assert demands("now", waits) == [("AC", None)]
+    assert demands(None, cheap_below=100_000) == [] and demands("now", cheap_below=100_000) == [("AC", None)]
+    assert demands("off") == [] and demands("off", cheap_below=900_000) == []
+    assert demands(None, mode="off") == [] and demands("now", mode="off") == [("AC", None)]
+    assert demands("pv") == demands(None, mode="pv") == []
+    assert demands("min_pv") == demands(None, mode="min_pv") != demands("pv")
 
 
 def test_limits_of_nodes_hold_while_they_are_in_force():

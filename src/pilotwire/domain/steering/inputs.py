@@ -121,6 +121,7 @@ class Ordered(msgspec.Struct, frozen=True):
 
     `maximum_ma` is per phase, `maximum_mw` at the vehicle (DC) or from the grid (AC); of the two the lower counts.
     `pause`: it is to give nothing. `phases`: conductors to use, where the EVSE can change them. `source` says who.
+    `mode`: it charges by this in place of its own mode, plan and prices.
     """
 
     source: str
@@ -129,6 +130,7 @@ class Ordered(msgspec.Struct, frozen=True):
     pause: bool = False
     priority: int | None = None
     phases: Literal[1, 3] | None = None
+    mode: Mode | None = None
 
 
 _LIMITS: Mapping[str, tuple[Limit, ...]] = {}

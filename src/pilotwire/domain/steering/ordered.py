@@ -1,4 +1,7 @@
-"""Orders of energy managers and brokers: limits of nodes, and what single EVSEs may give. They only ever lower."""
+"""Orders of energy managers and brokers: limits of nodes, what single EVSEs may give, and by which mode.
+
+No order lets anything take more than the limits of the site leave it.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -7,7 +10,7 @@ import msgspec
 
 from pilotwire.domain.energy import Evse, Limit
 
-from .inputs import External, Ordered
+from .inputs import External, Ordered, Wish
 from .reasons import Reason
 from .site import Site
 from .wishes import Shaped, least, most
@@ -19,6 +22,13 @@ def ordered_limits(site: Site, external: External, utc_ms: int) -> Iterator[tupl
         for limit in limits:
             if node in site.path and limit.in_force(utc_ms):
                 yield node, limit, Reason(node, "ordered_limit", limit.source)
+
+
+def in_mode(wish: Wish, order: Ordered | None) -> Wish:
+    """As ordered: by that mode alone, whatever prices say."""
+    if order is None or order.mode is None:
+        return wish
+    return msgspec.structs.replace(wish, mode=order.mode, cheap_below=None, cheapest=False)
 
 
 def ordered(site: Site, shaped: Shaped, order: Ordered | None) -> tuple[Shaped, Reason | None]:

@@ -16,7 +16,7 @@ from .flows import Flows, flows
 from .inputs import External, Measured, Plan, Wish
 from .interventions import note
 from .levels import levels
-from .ordered import ordered, ordered_limits, ordered_phases
+from .ordered import in_mode, ordered, ordered_limits, ordered_phases
 from .outputs import LoadLimit, Steering
 from .reasons import Reason
 from .registers import resumed as resumed_tracker
@@ -46,7 +46,8 @@ def steer(
     to `allocate` and the chargers. A plan that is over is not followed. Raises LocalError for a wish of an EVSE that
     is not in the tree, and for two of one EVSE.
     """
-    wanted = _by_evse(site, wishes)
+    told = external.evses
+    wanted = {id: in_mode(wish, told.get(id)) for id, wish in _by_evse(site, wishes).items()}
     if plan is not None and not plan.made_ms <= now.utc_ms < plan.until_ms:
         plan = None
     flow = flows(site, wanted, measured, now)
@@ -64,11 +65,15 @@ def steer(
     ran = _windows(site, flow, wanted, measured, plan, state, now)
     windows = [(each.view.node, Limit(source=f"demand window {each.view.id}", power_mw=each.limit_mw)) for each in ran]
     reasons += [each.reason for each in ran]
-    shaped = [_cap(site, shape(site, wish, external, plan, now), orders) for _, wish in sorted(wanted.items())]
+    free = {id for id, order in told.items() if order.mode is not None}
+    shaped = [
+        _cap(site, shape(site, wish, external, None if id in free else plan, now), orders)
+        for id, wish in sorted(wanted.items())
+    ]
     reasons += [each.reason for each in shaped if each.reason is not None]
-    told = [ordered(site, each, external.evses.get(each.evse.id)) for each in shaped]
-    shaped = [each for each, _ in told]
-    reasons += [reason for _, reason in told if reason is not None]
+    lowered = [ordered(site, each, told.get(each.evse.id)) for each in shaped]
+    shaped = [each for each, _ in lowered]
+    reasons += [reason for _, reason in lowered if reason is not None]
     found, pool = _surplus(site, flow, measured, shaped, state, now)
     reasons += pool.reasons
     level = levels(site, _by_node([*hard, *windows]), now)

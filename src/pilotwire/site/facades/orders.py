@@ -20,6 +20,7 @@ import msgspec
 
 from pilotwire.domain.energy import Limit
 from pilotwire.domain.energy.model import Phases
+from pilotwire.domain.steering import Mode
 
 __all__ = ["EvseOrder", "External", "ExternalLimits", "Fight", "Order", "each"]
 
@@ -27,6 +28,7 @@ FIGHT_WINDOW_MS = 120_000
 """A register that goes to and fro within this time is fought over."""
 _SAID_AGAIN_MS = 600_000
 _FIGHTS_KEPT = 100
+_MODES: tuple[Mode, ...] = ("off", "pv", "min_pv", "now")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
     phases: Literal[1, 3] | None = None
     """Conductors that the EVSE is to use."""
+    mode: Mode | None = None
+    """By which it is to charge."""
     until_ms: int | None = None
     """Of the steady clock: it is in force before that. None: until it is replaced."""
     after_ma: Phases | None = None
@@ -74,6 +78,8 @@ class EvseOrder(msgspec.Struct, frozen=True, kw_only=True):
     enable: bool = True
     priority: int | None = None
     phases: Literal[1, 3] | None = None
+    mode: Mode | None = None
+    """Of several the one that gives least."""
     source: str = ""
     """Whose the maximum is."""
 
@@ -133,7 +139,7 @@ class ExternalLimits:
             if old.order.client != order.client:
                 fresh.before, fresh.taken_ms = old.order, now
                 handed_back = old.before is not None and old.before.client == order.client
-                if handed_back and now - old.taken_ms <= FIGHT_WINDOW_MS and old.order.asks != order.asks:
+                if handed_back and now - old.taken_ms <= FIGHT_WINDOW_MS and _differ(old.order, order):
                     self._fight(order, old.order, now, "take the same registers from each other")
             else:
                 fresh.before, fresh.taken_ms = old.before, old.taken_ms
@@ -142,7 +148,7 @@ class ExternalLimits:
             elsewhere = place == order.place and channel != order.channel and rival.client != order.client
             # What a central system allows is a ceiling, and no command: who orders less does not contradict it.
             elsewhere = elsewhere and "ocpp" not in (order.via, rival.via)
-            if elsewhere and _alive(rival, now) and rival.asks != order.asks:
+            if elsewhere and _alive(rival, now) and _differ(rival, order):
                 self._fight(order, rival, now, f"order different things by {rival.channel} and {order.channel}")
         self._channels[key] = fresh
         if self.keeper is not None:
@@ -199,6 +205,13 @@ def _alive(order: Order, now: int) -> bool:
     return order.until_ms is None or now < order.until_ms
 
 
+def _differ(one: Order, other: Order) -> bool:
+    """A mode contradicts another mode, and no figure."""
+    if one.mode is None and other.mode is None:
+        return one.asks != other.asks
+    return None not in (one.mode, other.mode) and one.mode != other.mode
+
+
 def _merged(
     had: EvseOrder, order: Order, amps: Phases | None, power: int | None, alive: bool, source: str
 ) -> EvseOrder:
@@ -213,6 +226,7 @@ def _merged(
         enable=had.enable and not (alive and order.enable is False),
         priority=max(priorities) if priorities else None,
         phases=1 if 1 in (had.phases, order.phases) else had.phases or order.phases,
+        mode=next((each for each in _MODES if each in (had.mode, order.mode)), None),
         source=source if lower or not had.source else had.source,
     )
 

@@ -11,7 +11,7 @@ from pilotwire.domain.energy import Evse
 from pilotwire.domain.energy.scale import infeed
 from pilotwire.domain.planning import Load, Need
 from pilotwire.domain.planning.habits import alike, departure, energy
-from pilotwire.domain.steering import Ordered
+from pilotwire.domain.steering import Mode, Ordered
 
 from ..compiled import Outlet, Site
 from ..decide import Decision
@@ -60,13 +60,18 @@ def needs_of(
         stay = learned.stays.get(each.id)
         if stay is not None:
             taken[each.id] = ends_ms
-        if not wants(each.status) or out.mode == "off" or (order is not None and order.pause):
+        if not wants(each.status) or mode_of(out, order) == "off" or (order is not None and order.pause):
             continue
         need, why = _need(site, entry, inputs, decision, learned, zone, each, evse, out, stay, order)
         taken[each.id] = need.departure_ms or ends_ms
         basis[each.id] = why
         needs.append(need)
     return Found(tuple(needs), basis, tuple(loads), taken)
+
+
+def mode_of(out: Outlet, order: Ordered | None) -> Mode:
+    """By which an EVSE charges now."""
+    return out.mode if order is None or order.mode is None else order.mode
 
 
 def _kept_free(site: Site, evse: Evse, may: int) -> Load:
@@ -98,7 +103,7 @@ def _need(
         when = now + max(SOON_MS, wh * 3_960_000_000 // max(1, mw))
     steering = site.steering
     pool = None
-    if out.mode == "pv" and steering is not None and steering.config.surplus is not None:
+    if mode_of(out, order) == "pv" and steering is not None and steering.config.surplus is not None:
         pool = steering.config.surplus.pool
     need = Need(
         evse=seen.id,

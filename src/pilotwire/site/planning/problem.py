@@ -67,7 +67,9 @@ def record_for(
         coming = planning.expected(
             site.topology, visits, known.zone, now_ms=now, until_ms=horizon.ends_ms, busy=found.taken
         )
-    modes = {id: out.mode for id, out in site.outlets.items()}
+    # Who charges by an order waits for no plan.
+    ordered = {id for id, order in inputs.external.evses.items() if order.mode is not None}
+    modes = {id: out.mode for id, out in site.outlets.items() if id not in ordered}
     return Record(
         site=site.id,
         tree=site.topology.tree,
@@ -90,7 +92,9 @@ def record_for(
         ),
         previous=previous,
         steered=tuple(
-            need.evse for need in found.needs if modes[need.evse] == "now" and need.evse not in entry.charged_at_once
+            need.evse
+            for need in found.needs
+            if modes.get(need.evse) == "now" and need.evse not in entry.charged_at_once
         ),
         basis=found.basis,
         words=tuple(words),
