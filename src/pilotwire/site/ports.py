@@ -128,6 +128,29 @@ class Restful(Protocol):
         ...
 
 
+@runtime_checkable
+class Attended(Protocol):
+    """An `EvseDriver` whose charger can be told more than what it may give."""
+
+    @property
+    def unlocks(self) -> bool:
+        """Its plug can be set free from afar."""
+        ...
+
+    @property
+    def restarts(self) -> bool:
+        """It can be restarted from afar."""
+        ...
+
+    def unlock(self, done: Callable[[Told], None]) -> None:
+        """Set the plug free. `done` exactly once."""
+        ...
+
+    def restart(self, done: Callable[[Told], None]) -> None:
+        """Begin anew, as after a loss of power. `done` exactly once."""
+        ...
+
+
 class Device(Protocol):
     """A meter, an inverter, a battery, a load, a set of contacts."""
 
@@ -158,7 +181,7 @@ POINTS: Mapping[str, str] = {
     "session_s": "s", "soc_permille": "0.1 %", "error": "code", "id_token": "text", "offered_ma": "mA",
     "offered_mw": "mW", "serial": "text", "model": "text", "firmware": "text",
     # what chargers are told
-    "limit_ma": "mA", "limit_mw": "mW", "enable": "0 or 1", "lock": "0 or 1", "phase_switch": "1 or 3",
+    "limit_ma": "mA", "limit_mw": "mW", "enable": "0 or 1", "phase_switch": "1 or 3", "unlock": "1", "restart": "1",
     "failsafe_ma": "mA", "failsafe_mw": "mW", "watchdog_ms": "ms", "alive": "any",
     # inverters and batteries
     "dc_power_mw": "mW", "battery_mw": "mW", "capacity_wh": "Wh", "health_permille": "0.1 %",

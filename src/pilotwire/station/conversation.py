@@ -13,6 +13,7 @@ never lost. Of both, `pump` sends the next one when nothing is outstanding:
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -36,7 +37,7 @@ from pilotwire.transport.port import Dialer, Link
 
 from .config import StationConfig
 from .connection import Connection
-from .host import Host, OnAnswer
+from .host import Host, Later, OnAnswer
 from .outbox import Queued, TransactionQueue
 from .registration import Registration
 from .settings import Settings
@@ -399,15 +400,23 @@ class Conversation:
                 # 1.6-J errata 3.8, B03: nobody talks with a station that was not let in.
                 raise RpcError(SECURITY_ERROR, "this station has not been accepted yet")
             reply = self.host.serve(event.action.name, event.request)
-            self.host.commit()
-            link.send(rpc.answer(event.message_id, reply.response))
-            then = reply.then
+            if isinstance(reply, Later):
+                reply.begin(partial(self._answer, rpc, link, event.message_id))
+            else:
+                self._answer(rpc, link, event.message_id, reply.response)
+                then = reply.then
         except RpcError as error:
             link.send(rpc.refuse(event.message_id, error))
         finally:
             self._pumping = False
         if then is not None:
             then()
+
+    def _answer(self, rpc: Rpc, link: Link, message_id: str, response: msgspec.Struct) -> None:
+        """Unless the connection on which it was asked is gone."""
+        if rpc is self._rpc:
+            self.host.commit()
+            link.send(rpc.answer(message_id, response))
 
     def _call_over(self) -> None:
         if self._call_timer is not None:

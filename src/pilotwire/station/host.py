@@ -22,6 +22,12 @@ class Reply(NamedTuple):
     then: Callable[[], None] | None = None
 
 
+class Later(NamedTuple):
+    """The answer to a CALL of the CSMS comes once something has been tried; `begin` is given what answers, once."""
+
+    begin: Callable[[Callable[[msgspec.Struct], None]], None]
+
+
 class BootVerdict(NamedTuple):
     """What BootNotification was answered."""
 
@@ -48,7 +54,7 @@ class Host(Protocol):
         """The connection is gone."""
         ...
 
-    def serve(self, action: str, request: Any) -> Reply:
+    def serve(self, action: str, request: Any) -> Reply | Later:
         """Answer a CALL; raises RpcError to refuse it."""
         ...
 

@@ -135,12 +135,17 @@ class Outlets(Protocol):
 
     def meter(self, evse_id: int) -> EnergyMeter: ...
 
-    def unlock(self, evse_id: int) -> None:
-        """Open the lock of a connector whose cable is not fixed."""
+    def unlock(self, evse_id: int, done: Callable[[bool], None]) -> None:
+        """Open the lock of a connector whose cable is not fixed; `done` says, once, whether that has come about."""
+        ...
+
+    @property
+    def restarts(self) -> bool:
+        """The charger can be restarted from afar."""
         ...
 
     def reset(self) -> None:
-        """The station is about to restart: so may the charger."""
+        """The station is about to restart: so does the charger, if it can."""
         ...
 
 

@@ -47,7 +47,7 @@ from .energy import Energy
 from .entrance import Entrance
 from .evse import Evse
 from .grid import GridConnection
-from .host import BootVerdict, Reply
+from .host import BootVerdict, Later, Reply
 from .links import Links
 from .maintenance import Maintenance
 from .meter import Meter
@@ -535,11 +535,23 @@ class Station:
             raise LocalError(f"{self.config.identity} has no EVSE {evse_id}")
         return self.evses[evse_id - 1]
 
-    def unlock(self, evse: Evse) -> None:
-        """The CSMS wants the plug to be free."""
-        self.availability.unlock(evse)
-        if self._outlets is not None:
-            self._outlets.unlock(evse.id)
+    def unlock(self, evse: Evse, done: Callable[[bool], None]) -> None:
+        """The CSMS wants the plug to be free; `done` says, once, whether it is."""
+
+        def tried(free: bool) -> None:
+            if free:
+                self.availability.unlock(evse)
+            done(free)
+
+        if self._outlets is None:
+            tried(True)
+        else:
+            self._outlets.unlock(evse.id, tried)
+
+    @property
+    def restarts(self) -> bool:
+        """A reset restarts the hardware, not this program alone."""
+        return self._outlets is None or self._outlets.restarts
 
     # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -621,7 +633,7 @@ class Station:
             for part in self.parts:
                 part.offline()
 
-    def serve(self, action: str, request: Any) -> Reply:
+    def serve(self, action: str, request: Any) -> Reply | Later:
         return table.serve(self, action, request)
 
     def prepare(self, entry: Queued) -> msgspec.Struct:

@@ -53,30 +53,25 @@ def gateway_station(
     *,
     tell: SetPoint | None = None,
     told: Callable[[str], None] = lambda text: None,
-    unlock: Callable[[str], None] | None = None,
-    reset: Callable[[], None] | None = None,
     on_password: Callable[[str], None] | None = None,
 ) -> GatewayStation:
     """The station for the EVSEs of `config`, not yet started.
 
     `scheduler`'s clock is UTC. `dialer` knows the CSMS and the password. `storage` is the station's own, and keeps what
     the gateway has to remember. `tell`: where set-points go; None: straight to the drivers. `on_password`: the CSMS has
-    set another. The others: see `Gateway`.
+    set another. `told`: see `Gateway`.
     Raises ConfigError.
     """
-    gateway = Gateway(
-        config, drivers, scheduler, storage, tell or to_driver(drivers, told), told=told, unlock=unlock, reset=reset
-    )
+    gateway = Gateway(config, drivers, scheduler, storage, tell or to_driver(drivers, told), told=told)
     evses: list[EvseConfig] = []
-    for each in config.evses:
-        abilities = drivers[each].abilities
+    for outlet in gateway.outlets:
+        abilities, fixed = outlet.driver.abilities, not outlet.attendant.unlocks
         if abilities.unit == "mW":
             evses.append(EvseConfig(dc=True, max_ma=500_000, max_w=abilities.maximum // 1000, connector_type="cCCS2",
-                                    fixed_cable=not config.unlocks))  # fmt: skip
+                                    fixed_cable=fixed))  # fmt: skip
             continue
         power = abilities.maximum * 230 * abilities.phases // 1000
-        evses.append(EvseConfig(phases=abilities.phases, max_ma=abilities.maximum, max_w=power,
-                                fixed_cable=not config.unlocks))  # fmt: skip
+        evses.append(EvseConfig(phases=abilities.phases, max_ma=abilities.maximum, max_w=power, fixed_cable=fixed))
     built = StationConfig(
         identity=config.identity,
         version=config.version,

@@ -48,6 +48,14 @@ class Charger:
         self.register_uj = 1_000_000 * _UJ_PER_WH
         self.shown_wh = 1_000_000
         self.offers: list[tuple[int, int]] = []
+        self.unlocks = self.restarts = True
+        """What it can be told beside its set-point."""
+        self.deaf = False
+        """Set-points are taken and not followed."""
+        self.locks = True
+        """Its lock opens when it is told to."""
+        self.told: list[tuple[str, int]] = []
+        """What it was told beside its set-point, and mA at that moment."""
         self._session_uj = 0
         self._session_ms = 0
         self._since = int(scheduler.now())
@@ -113,9 +121,24 @@ class Charger:
     def offer(self, value: int, phases: Literal[1, 3] | None, valid_ms: int, done: Callable[[Told], None]) -> None:
         self.count()
         self.offers.append((int(self.scheduler.now()), value))
-        if self.online:
+        if self.online and not self.deaf:
             self.told_ma = value
         done(Told(self.online, "" if self.online else "no answer"))
+
+    def unlock(self, done: Callable[[Told], None]) -> None:
+        self.told.append(("unlock", self.drawn_ma))
+        self.scheduler.call_later(300, lambda: done(Told(self.locks, "" if self.locks else "exception 4")))
+
+    def restart(self, done: Callable[[Told], None]) -> None:
+        self.told.append(("restart", self.drawn_ma))
+        self.count()
+        self.online = False
+        self.scheduler.call_later(300, lambda: done(Told(True)))
+        self.scheduler.call_later(20_000, self.restarted)
+
+    def restarted(self) -> None:
+        self.count()
+        self.online = True
 
     def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
         done(Told(True))
@@ -125,8 +148,9 @@ class Gateway:
     """`run(seconds)`; `box.kill()` and `start()` again over the same storage."""
 
     def __init__(
-        self, version: str = "1.6", *, abilities: Abilities | None = None, registers: str = "both", **more: Any
-    ) -> None:
+        self, version: str = "1.6", *, abilities: Abilities | None = None, registers: str = "both",
+        unlocks: bool = True, restarts: bool = True, **more: Any,
+    ) -> None:  # fmt: skip
         self.scheduler = SimScheduler(START)
         self.network = MemoryNetwork(self.scheduler, latency_ms=10)
         self.csms = CsmsDouble(self.scheduler, version)
@@ -134,10 +158,10 @@ class Gateway:
         self.storage = MemoryStorage()
         self.ids = SeededIds(1, self.scheduler.now)
         self.charger = Charger(self.scheduler, abilities)
+        self.charger.unlocks, self.charger.restarts = unlocks, restarts
         self.charger.counts_energy = registers in ("both", "total")
         self.charger.counts_session = registers in ("both", "session")
         self.said: list[str] = []
-        self.unlocked: list[str] = []
         settings = {"sample_interval": "60", **more.pop("settings", {})}
         self.config = GatewayConfig(
             identity="GW-1", url="ws://csms/ocpp", version=version, evses=("bay-1",), settings=settings, **more  # type: ignore[arg-type]
@@ -148,7 +172,7 @@ class Gateway:
         self.box = gateway_station(
             self.config, {"bay-1": self.charger}, self.scheduler,
             self.network.dialer("GW-1", user="GW-1", password=b"secret"), self.ids, Random(1), self.storage,
-            told=self.said.append, unlock=self.unlocked.append,
+            told=self.said.append,
         )  # fmt: skip
         self.box.start()
         return self.box

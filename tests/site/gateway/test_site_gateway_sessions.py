@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from tests.site.gateway.gateway_world import Gateway
 
@@ -155,21 +153,6 @@ def test_remote_start_and_stop():
     assert session["reason"] == "Remote" and session["stop"] - session["start"] > 100
     world.run(60)
     assert len(world.sessions()) == 1
-
-
-@BOTH
-def test_unlock_is_for_chargers_that_can(version: str):
-    for able in (False, True):
-        world = Gateway(version, unlocks=able)
-        world.run(5)
-        if version == "1.6":
-            world.csms.command("UnlockConnector", v16.UnlockConnectorRequest(connector_id=1))
-        else:
-            world.csms.command("UnlockConnector", v201.UnlockConnectorRequest(evse_id=1, connector_id=1))
-        world.run(2)
-        status: Any = world.csms.answers[-1][1].status
-        assert status == ("Unlocked" if able else "NotSupported" if version == "1.6" else "UnlockFailed")
-        assert world.unlocked == (["bay-1"] if able else [])
 
 
 def test_a_car_that_is_full_and_one_that_is_held_back():

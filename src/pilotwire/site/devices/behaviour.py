@@ -105,10 +105,11 @@ class ChargerBehaviour:
         self.car_phases: Literal[1, 3] = 3
         self.fault = 0
         self.phases: Literal[1, 2, 3] = able.phases if able else 3
-        self.limit_ma = able.maximum_ma if able else 32_000
+        self.limit_ma = self.maximum_ma = able.maximum_ma if able else 32_000
         self.limit_mw: int | None = None
         self.enabled = True
-        self.locked = False
+        self.unlocks = self.restarts = 0
+        """How often its plug was set free, and how often it began anew."""
         self.failsafe_ma = able.failsafe_ma if able and able.failsafe_ma is not None else 6_000
         self.failsafe_mw = able.failsafe_mw if able and able.failsafe_mw is not None else 0
         self.watchdog_ms = (able.watchdog_ms or 0) if able else 0
@@ -134,8 +135,11 @@ class ChargerBehaviour:
                 self.limit_mw, self._changed = value, now
             case "enable":
                 self.enabled, self._changed = bool(value), now
-            case "lock":
-                self.locked = bool(value)
+            case "unlock":
+                self.unlocks += 1
+            case "restart":  # it has forgotten what it was told
+                self.restarts += 1
+                self.limit_ma, self.enabled, self._changed = self.maximum_ma, True, now
             case "phase_switch":
                 self.phases = 1 if value == 1 else 3
             case "failsafe_ma":
@@ -201,7 +205,6 @@ class ChargerBehaviour:
             "watchdog_ms": self.watchdog_ms,
             "limit_ma": self.limit_ma,
             "enable": int(self.enabled),
-            "lock": int(self.locked),
         }
 
 

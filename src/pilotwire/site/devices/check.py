@@ -15,7 +15,8 @@ from .registers import FUNCTIONS, command_field, width
 from .schema import Command, DeviceFile, Extra, Mark, Point
 
 TOLD = frozenset({
-    "limit_ma", "limit_mw", "enable", "lock", "phase_switch", "failsafe_ma", "failsafe_mw", "watchdog_ms", "alive",
+    "limit_ma", "limit_mw", "enable", "phase_switch", "failsafe_ma", "failsafe_mw", "watchdog_ms", "alive",
+    "unlock", "restart",
     "charge_limit_mw", "discharge_limit_mw", "setpoint_mw", "power_limit_mw", "power_limit_permille", "limit_enable",
     "revert_ms", "soc_reserve_permille", "mode", "feed_in_limit_mw",
 })  # fmt: skip

@@ -194,6 +194,24 @@ class ModbusEvse:
 
         step(Told(True))
 
+    @property
+    def unlocks(self) -> bool:
+        """See `site.ports.Attended`."""
+        return "unlock" in self._device.commands
+
+    @property
+    def restarts(self) -> bool:
+        """See `site.ports.Attended`."""
+        return "restart" in self._device.commands
+
+    def unlock(self, done: Done) -> None:
+        """See `site.ports.Attended`."""
+        self.driver.command("unlock", 1, done)
+
+    def restart(self, done: Done) -> None:
+        """See `site.ports.Attended`."""
+        self.driver.command("restart", 1, done)
+
     # what is in force
 
     def _set(self, value: int, done: Done, force: bool = False) -> None:

@@ -39,8 +39,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How often a set-point is told again; None: a third of the charger's watchdog, or each 20 s."""
     least_wh: int = 20
     """Energy below this is no session that was missed."""
-    unlocks: bool = False
-    """The plug can be set free from afar."""
+    fixed_cable: bool = False
+    """The charger's cable is its own: nothing to unlock, whatever the charger can do."""
     settings: dict[str, str] = {}
     """Factory values of the station, see `pilotwire.station.settings`."""
 

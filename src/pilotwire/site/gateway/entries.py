@@ -54,6 +54,8 @@ class StationSection(Section, frozen=True):
     """Under which sessions run that nobody has shown a card for. 1.6 needs one for free_vend."""
     register: Literal["auto", "energy", "session", "power"] = "auto"
     """What counts energy: the charger's total, else its session's, else what its power adds up to."""
+    fixed_cable: bool = False
+    """The charger's cable is its own: there is nothing to unlock, though chargers of that kind can."""
     rollover_kwh: Positive | None = None
     """Its total begins at 0 again after so much."""
     poll_s: Positive = Decimal(1)
@@ -74,6 +76,7 @@ def station_config(section: StationSection, folder: Path) -> GatewayConfig:
         free_vend=section.free_vend,
         token=section.id_token,
         register=section.register,
+        fixed_cable=section.fixed_cable,
         rollover_wh=None if section.rollover_kwh is None else milli(section.rollover_kwh),
         poll_ms=milli(section.poll_s),
     )

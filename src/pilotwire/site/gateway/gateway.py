@@ -36,12 +36,9 @@ class Gateway:
         tell: SetPoint,
         *,
         told: Callable[[str], None] = lambda text: None,
-        unlock: Callable[[str], None] | None = None,
-        reset: Callable[[], None] | None = None,
     ) -> None:
         """`tell` is given the set-points: `to_driver(...)`, or `to_limits(...)` where a control loop commands. `told`
-        hears in words what an operator should know. `unlock` opens the lock of an EVSE by its driver's id, where the
-        charger can do that, `reset` restarts it. Raises ConfigError for an EVSE without a driver."""
+        hears in words what an operator should know. Raises ConfigError for an EVSE without a driver."""
         missing = [name for name in config.evses if name not in drivers]
         if missing:
             raise ConfigError(f"station {config.identity}: there is no EVSE {missing[0]!r}")
@@ -52,8 +49,6 @@ class Gateway:
         )
         self._scheduler = scheduler
         self._memory = memory
-        self._unlock = unlock
-        self._reset = reset
         self._timer: Timer | None = None
         self._soon: list[Timer] = []
 
@@ -63,15 +58,19 @@ class Gateway:
         """See `pilotwire.station.ports.Outlets`."""
         return self.outlets[evse_id - 1].meter
 
-    def unlock(self, evse_id: int) -> None:
+    def unlock(self, evse_id: int, done: Callable[[bool], None]) -> None:
         """See `pilotwire.station.ports.Outlets`."""
-        if self._unlock is not None:
-            self._unlock(self.outlets[evse_id - 1].driver.id)
+        self.outlets[evse_id - 1].attendant.unlock(done)
+
+    @property
+    def restarts(self) -> bool:
+        """See `pilotwire.station.ports.Outlets`: all of its outlets can."""
+        return all(outlet.attendant.restarts for outlet in self.outlets)
 
     def reset(self) -> None:
-        """See `pilotwire.station.ports.Outlets`."""
-        if self._reset is not None:
-            self._reset()
+        """See `pilotwire.station.ports.Outlets`. Sessions are over by then."""
+        for outlet in self.outlets if self.restarts else ():
+            outlet.attendant.restart()
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -25,6 +25,7 @@ from pilotwire.core.errors import PilotwireError
 from pilotwire.site.ports import EvseDriver, EvseStatus
 
 from .absence import Begun, Ended, Last, Rules, Seen, Step, reconstruct
+from .attendant import Attendant
 from .config import GatewayConfig
 from .counter import CounterRules, CounterState, Noticed
 from .faults import FROZEN, LOST, fault_name
@@ -93,6 +94,7 @@ class Outlet:
         counter = CounterRules(max_power_mw=power, rollover_wh=config.rollover_wh)
         self.meter = RegisterMeter(counter, config.register, lambda: later(self.steer))
         self.car = MeasuredCar(self.meter, abilities.phases)
+        self.attendant = Attendant(driver, config.fixed_cable, lambda text: told(f"EVSE {number}: {text}"))
         self._rules = Rules(free=config.free_vend, least_wh=config.least_wh, max_power_mw=power)
         self._config = config
         self._tell = tell
@@ -148,12 +150,15 @@ class Outlet:
     def look(self, now: int) -> None:
         """The driver may know something new. `now` is UTC, ms."""
         station = self._station
-        if station is None or not station.powered:
+        if station is None:
             return
         self._now = now
         status = self.driver.status()
         noticed = self.meter.sample(status, now)
         self._notice(noticed)
+        self.attendant.look(status, self.meter.flows, now)
+        if not station.powered:
+            return
         self._follows(status, now)
         if not status.online or status.pilot is None:
             self._is_lost(station, now)

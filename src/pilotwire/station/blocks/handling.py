@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.version import VersionName
 from pilotwire.station.evse import Evse
-from pilotwire.station.host import Reply
+from pilotwire.station.host import Later, Reply
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
-Handler = Callable[["Station", Any], Reply]
+Handler = Callable[["Station", Any], Reply | Later]
 Handlers = Mapping[tuple[VersionName, str], Handler]
 
 V16: tuple[VersionName, ...] = ("1.6",)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.v16 import messages as v16
-from pilotwire.station.host import Reply
+from pilotwire.station.host import Later, Reply
 from pilotwire.station.sessions import Session
 
 from . import smart_charging
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NOT_YET = "Unspecified", "the central system has not accepted this station yet"
 """B02.FR.05: also where cards may start sessions before that."""
+_NO_LOCK = "UnsupportedRequest", "this connector has no lock that can be opened from afar"
 
 
 def remote_start_16(station: Station, request: v16.RemoteStartTransactionRequest) -> Reply:
@@ -52,19 +53,21 @@ def remote_stop_16(station: Station, request: v16.RemoteStopTransactionRequest) 
     return Reply(v16.RemoteStopTransactionResponse(status="Accepted"), then)
 
 
-def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply:
+def unlock_16(station: Station, request: v16.UnlockConnectorRequest) -> Reply | Later:
     evse = evse_of(station, request.connector_id)
     if evse is None or evse.config.fixed_cable:
         return Reply(v16.UnlockConnectorResponse(status="NotSupported"))
     if evse.jammed:
         return Reply(v16.UnlockConnectorResponse(status="UnlockFailed"))
 
-    def then() -> None:
-        if evse.session is not None:
+    def begin(answer: Callable[[v16.UnlockConnectorResponse], None]) -> None:
+        if evse.session is not None:  # 5.18: that is finished first
             station.transactions.stop(evse.session.key, "UnlockCommand", "UnlockCommand")
-        station.unlock(evse)
+        station.unlock(
+            evse, lambda free: answer(v16.UnlockConnectorResponse(status="Unlocked" if free else "UnlockFailed"))
+        )
 
-    return Reply(v16.UnlockConnectorResponse(status="Unlocked"), then)
+    return Later(begin)
 
 
 def request_start(station: Station, request: Any) -> Reply:
@@ -119,22 +122,24 @@ def request_stop(station: Station, request: Any) -> Reply:
     return Reply(m.RequestStopTransactionResponse(status="Accepted"), then)
 
 
-def unlock(station: Station, request: Any) -> Reply:
+def unlock(station: Station, request: Any) -> Reply | Later:
+    m = station.messages
     evse = evse_of(station, request.evse_id)
     if evse is None or request.connector_id != 1:
-        status = "UnknownConnector"
-    elif evse.session is not None and evse.session.authorized and not evse.session.held:
-        status = "OngoingAuthorizedTransaction"
-    elif evse.config.fixed_cable or evse.jammed:
-        status = "UnlockFailed"
-    else:
-        status = "Unlocked"
+        return Reply(m.UnlockConnectorResponse(status="UnknownConnector"))
+    if evse.session is not None and evse.session.authorized and not evse.session.held:
+        return Reply(m.UnlockConnectorResponse(status="OngoingAuthorizedTransaction"))
+    if evse.config.fixed_cable:
+        return Reply(m.UnlockConnectorResponse(status="UnlockFailed", status_info=reason(m, *_NO_LOCK)))
+    if evse.jammed:
+        return Reply(m.UnlockConnectorResponse(status="UnlockFailed"))
 
-    def then() -> None:
-        if status == "Unlocked" and evse is not None:
-            station.unlock(evse)
+    def begin(answer: Callable[[Any], None]) -> None:
+        station.unlock(
+            evse, lambda free: answer(m.UnlockConnectorResponse(status="Unlocked" if free else "UnlockFailed"))
+        )
 
-    return Reply(station.messages.UnlockConnectorResponse(status=status), then)
+    return Later(begin)
 
 
 HANDLERS = {

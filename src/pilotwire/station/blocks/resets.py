@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 from pilotwire.protocols.ocpp.v16 import messages as v16
 from pilotwire.station.host import Reply
 
-from .handling import V2, V16, evse_of, on
+from .handling import V2, V16, evse_of, on, reason
 
 if TYPE_CHECKING:
     from pilotwire.station.program import Station
 
 
+_PROGRAM_ALONE = "NoError", "the charger behind this station cannot be restarted from afar: its gateway restarts"
+
+
 def reset_16(station: Station, request: v16.ResetRequest) -> Reply:
-    reason = "HardReset" if request.type == "Hard" else "SoftReset"
-    return Reply(v16.ResetResponse(status="Accepted"), lambda: station.maintenance.reset(reason))
+    if request.type == "Hard" and not station.restarts:
+        return Reply(v16.ResetResponse(status="Rejected"))  # 5.14: Hard restarts all hardware
+    why = "HardReset" if request.type == "Hard" else "SoftReset"
+    return Reply(v16.ResetResponse(status="Accepted"), lambda: station.maintenance.reset(why))
 
 
 def reset(station: Station, request: Any) -> Reply:
@@ -38,7 +43,8 @@ def reset(station: Station, request: Any) -> Reply:
         return _reset_evse(station, request.evse_id, request.type)
     if request.type == "OnIdle" and station.transactions.busy:
         return Reply(m.ResetResponse(status="Scheduled"), station.maintenance.reset_on_idle)
-    return Reply(m.ResetResponse(status="Accepted"), lambda: station.maintenance.reset("HardReset"))
+    info = None if station.restarts else reason(m, *_PROGRAM_ALONE)
+    return Reply(m.ResetResponse(status="Accepted", status_info=info), lambda: station.maintenance.reset("HardReset"))
 
 
 def _reset_evse(station: Station, evse_id: int, kind: str) -> Reply:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotwire.protocols.ocpp.rpc.errors import NOT_SUPPORTED, RpcError
 from pilotwire.protocols.ocpp.version import VersionName
-from pilotwire.station.host import Reply
+from pilotwire.station.host import Later, Reply
 
 from . import (
     authorization,
@@ -87,7 +87,7 @@ def _gathered() -> Handlers:
 HANDLERS: Handlers = _gathered()
 
 
-def serve(station: Station, action: str, request: Any) -> Reply:
+def serve(station: Station, action: str, request: Any) -> Reply | Later:
     """Answer a CALL of the CSMS; raises RpcError to refuse it."""
     handler = HANDLERS.get((station.config.version, action))
     if handler is None:
