@@ -217,6 +217,7 @@ def abilities(config: SiteConfig, entry: EvseEntry) -> Abilities:
         maximum=made.maximum,
         step=made.step,
         phases=made.phases,
+        phase_switching=made.switching is not None,
         failsafe=out.failsafe if out.has_failsafe else None,
         watchdog_ms=out.watchdog_ms,
     )
@@ -257,6 +258,10 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
             found.append(Finding(f"evses[{each.id}].charger.ocpp", text))
         if charger.file is None:
             continue
+        able = files[charger.file].abilities
+        if each.phase_switching and (able is None or not able.phase_switching):
+            text = f"{charger.file} cannot be told how many phases to connect; leave it out"
+            found.append(Finding(f"evses[{each.id}].phase_switching", text))
         if each.has_failsafe:
             found += [Finding(f"evses[{each.id}]", text) for text in _fallback(config, each, files[charger.file])]
     found += prices.findings(config, folder)

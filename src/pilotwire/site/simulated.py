@@ -54,6 +54,11 @@ class SimCharger:
         self.wants = 0
         """The most that the car takes; 0: no car, or it is full."""
         self.phases: Literal[1, 2, 3] = evse.phases
+        """On which current flows, if any does: as many as the car has, and as are connected."""
+        self._car_phases: Literal[1, 2, 3] = evse.phases
+        self._connected: Literal[1, 2, 3] = evse.phases
+        self.switched_under_current = 0
+        """How often its relay has moved while current flowed."""
         self.rotation: str = evse.rotation or "RST"
         """How it is wired, whether the configuration knows it or not."""
         self.energy_mwms = 0
@@ -91,6 +96,7 @@ class SimCharger:
             maximum=self.evse.maximum,
             step=self.evse.step,
             phases=self.evse.phases,
+            phase_switching=self.evse.switching is not None,
             failsafe=self.failsafe_value if self.has_failsafe else None,
             watchdog_ms=self.watchdog_ms,
         )
@@ -105,7 +111,12 @@ class SimCharger:
         number = self._offers
 
         def arrive() -> None:
-            self._answer(done, self._write(value) and not self.mute)
+            arrives = self._write(value)
+            if arrives and phases is not None and self.evse.switching is not None:
+                self.switched_under_current += phases != self._connected and self.drawn > 0
+                self._connected = phases
+                self._connect()
+            self._answer(done, arrives and not self.mute)
 
         def lapse() -> None:
             if number == self._offers and self.host and self.has_failsafe:
@@ -157,7 +168,7 @@ class SimCharger:
             online=True,
             pilot="A" if self.arrived_ms is None else "C" if self.drawn else "B",
             points=points,
-            phases=self.phases,
+            phases=self.phases if self.evse.switching is None else self._connected,
             session=str(self.arrived_ms or ""),
             arrived_ms=self.arrived_ms,
         )
@@ -177,10 +188,14 @@ class SimCharger:
         self._count()
         return self.energy_mwms // 3_600_000_000
 
+    def _connect(self) -> None:
+        self.phases = self._car_phases if self._car_phases < self._connected else self._connected
+
     def plug(self, wants: int, phases: Literal[1, 2, 3] = 3) -> None:
         """A car comes that takes up to `wants`, in the EVSE's unit."""
         self.wants = wants
-        self.phases = phases if phases <= self.evse.phases else self.evse.phases
+        self._car_phases = phases
+        self._connect()
         self.arrived_ms = int(self.scheduler.now())
         self.energy_mwms = 0
         self._obey(again=True)

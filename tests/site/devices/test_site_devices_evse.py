@@ -184,6 +184,32 @@ def test_phases_are_switched_without_current() -> None:
     assert site.charger.limit_ma == 10_000
 
 
+def test_phases_that_cannot_be_read_are_never_confirmed_and_nothing_is_raised() -> None:
+    bare = msgspec.structs.replace(P40, points={name: each for name, each in P40.points.items() if name != "phases"})
+    commands = {**P40.commands, "phase_switch": msgspec.structs.replace(P40.commands["phase_switch"], verify="none")}
+    site = Site(msgspec.structs.replace(bare, commands=commands))
+    assert site.offer(16_000).ok
+    assert not site.offer(10_000, phases=1).ok
+    assert site.charger.limit_ma == 10_000, "lowered all the same"
+    assert not site.offer(20_000, phases=1).ok
+    assert site.charger.limit_ma == 10_000
+    assert site.offer(20_000).ok and site.charger.limit_ma == 20_000
+    assert not Site(KEBA).offer(10_000, phases=1).ok, "it cannot switch at all"
+
+
+def test_a_car_with_one_conductor_is_seen_in_what_it_draws() -> None:
+    site = Site(KEBA)
+    site.charger.car_phases = 1
+    assert site.offer(16_000, valid_ms=600_000).ok
+    site.rig.run(20_000)
+    assert site.evse.status().phases is None
+    site.rig.run(30_000)
+    assert site.evse.status().phases == 1
+    site.charger.plugged = False
+    site.rig.run(5_000)
+    assert site.evse.status().phases is None, "the next car is another one"
+
+
 def test_a_restart_of_the_charger_is_noticed_and_the_offer_told_again() -> None:
     site = Site(KEBA)
     assert site.offer(10_000, valid_ms=600_000).ok

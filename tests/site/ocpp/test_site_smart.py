@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from pilotwire.core.time import from_rfc3339
 from pilotwire.domain.schedules.model import Place
 from pilotwire.site.ocpp.evse import ManagedStation
 from pilotwire.site.ports import Abilities, Restful
+from pilotwire.vehicle.car import Vehicle
+from pilotwire.vehicle.catalogue import CATALOGUE
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
 
@@ -16,8 +20,16 @@ VERSIONS = ("1.6", "2.0.1", "2.1")
 class Managed:
     """A site whose station is managed, with a car that takes what it gets."""
 
-    def __init__(self, make_site: Any, version: str, *, failsafe: int | None = 6_000, **options: Any) -> None:
-        self.version = version
+    def __init__(
+        self,
+        make_site: Any,
+        version: str,
+        *,
+        failsafe: int | None = 6_000,
+        abilities: Abilities = Abilities(),  # noqa: B008 - frozen
+        **options: Any,
+    ) -> None:
+        self.version, self.abilities = version, abilities
         self.site = make_site(
             version,
             known={"managed": True, "places": {1: Place(max_ma=32_000)}},
@@ -34,7 +46,7 @@ class Managed:
             assert [each.ok for each in self.told] == [True], self.told
 
     def manage(self) -> None:
-        self.unit = ManagedStation(self.site.seat, {1: Abilities()}, sample_s=5)
+        self.unit = ManagedStation(self.site.seat, {1: self.abilities}, sample_s=5)
         self.driver = self.unit.drivers[1]
 
     def charge(self) -> None:
@@ -300,3 +312,79 @@ def test_the_driver_says_what_the_station_says(make_site, version) -> None:
     here.driver.offer(9_000, None, 60_000, here.told.append)
     here.site.run(1)
     assert not here.told[-1].ok
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_one_phase_or_three_as_the_site_wants_it(make_site, version) -> None:
+    here = Managed(make_site, version, abilities=Abilities(phase_switching=True))
+    here.charge()
+    here.driver.offer(10_000, 3, 60_000, here.told.append)
+    here.site.run(20)
+    currents = here.station.evses[0].meter
+    assert here.told[-1].ok and list(currents.currents) == [10_000] * 3
+    here.driver.offer(0, 3, 60_000, here.told.append)
+    here.site.run(5)
+    here.driver.offer(0, 1, 60_000, here.told.append)
+    here.site.run(5)
+    assert here.driver.status().phases is None, "nothing flows: nobody has seen that it is so"
+    here.driver.offer(12_000, 1, 60_000, here.told.append)
+    here.site.run(5)
+    assert here.told[-1].ok and [ma for ma in currents.currents if ma] == [12_000]
+    for _ in range(4):
+        here.driver.offer(12_000, 1, 60_000, here.told.append)
+        here.site.run(10)
+    assert here.driver.status().phases == 1
+    here.driver.offer(10_000, 3, 60_000, here.told.append)
+    here.site.run(10)
+    assert list(currents.currents) == [10_000] * 3
+    assert here.driver.status().phases is None
+
+
+def test_who_cannot_switch_refuses_to(make_site) -> None:
+    here = Managed(make_site, "2.0.1")
+    here.driver.offer(10_000, 1, 60_000, here.told.append)
+    here.site.run(5)
+    assert not here.told[-1].ok
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_car_with_one_conductor_is_seen_in_what_it_draws(make_site, version) -> None:
+    here = Managed(make_site, version)
+    here.station.plug(1, Vehicle(CATALOGUE["plug-in hybrid one-phase 3.7 kW"], 300))
+    here.station.tap(1, "CARD1", "ISO14443")
+    for _ in range(12):
+        here.offer(16_000)
+    assert here.driver.status().phases == 1
+    here.station.tap(1, "CARD1", "ISO14443")
+    here.station.unplug(1)
+    here.site.run(5)
+    assert here.driver.status().phases is None, "the next car is another one"
+
+
+def test_what_a_car_needs_and_until_when(make_site) -> None:
+    here = Managed(make_site, "2.0.1")
+    here.charge()
+    here.offer(16_000)
+    here.site.run(600)
+    observer = here.unit.observer
+    had = here.driver.status().points["session_wh"].value
+    assert had > 0
+    needs = {
+        "requestedEnergyTransfer": "AC_three_phase", "departureTime": "2026-01-05T18:00:00Z",
+        "acChargingParameters": {"energyAmount": 20_000, "evMinCurrent": 6, "evMaxCurrent": 32, "evMaxVoltage": 400},
+    }  # fmt: skip
+    observer.said("NotifyEVChargingNeeds", msgspec.json.encode({"evseId": 1, "chargingNeeds": needs}))
+    status = here.driver.status()
+    assert status.target_energy_wh == had + 20_000
+    assert status.departure_ms == int(from_rfc3339("2026-01-05T18:00:00Z"))
+    observer.said("NotifyEVChargingNeeds", b'{"evseId": 1, "chargingNeeds": "soon"}')
+    dc = {"requestedEnergyTransfer": "DC", "dcChargingParameters": {"stateOfCharge": 40, "energyAmount": 1_000}}
+    observer.said("NotifyEVChargingNeeds", msgspec.json.encode({"evseId": 1, "chargingNeeds": dc}))
+    status = here.driver.status()
+    assert (status.target_energy_wh, status.soc) == (had + 1_000, 400)
+    assert status.departure_ms is not None, "what is not said anew stays"
+    here.station.tap(1, "CARD1", "ISO14443")
+    here.station.unplug(1)
+    here.site.run(5)
+    status = here.driver.status()
+    assert (status.target_energy_wh, status.departure_ms) == (None, None), "the next car needs something else"

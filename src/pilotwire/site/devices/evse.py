@@ -16,7 +16,8 @@ from typing import Literal, cast
 import msgspec
 
 from pilotwire.core.time import Scheduler, Timer
-from pilotwire.site.ports import Abilities, EvseStatus, PilotState, Told
+from pilotwire.site.conductors import Conductors
+from pilotwire.site.ports import Abilities, EvseStatus, PilotState, Told, Value
 from pilotwire.transport.modbus.link import Link
 
 from .driver import DeviceDriver, Pace
@@ -83,6 +84,7 @@ class ModbusEvse:
         self._lapse: Timer | None = None
         self._keep: Timer | None = None
         self._switching: Timer | None = None
+        self._conductors = Conductors()
         self.driver.listeners.append(self._sampled)
 
     @property
@@ -121,13 +123,19 @@ class ModbusEvse:
             online=driver.online,
             pilot=cast(PilotState | None, texts.get("state")) if driver.online else None,
             points=points,
-            phases=cast(Literal[1, 2, 3], phases.value) if phases and phases.value in (1, 2, 3) else None,
+            phases=self._used(phases),
             id_token=texts.get("id_token", ""),
             soc=soc.value if soc and soc.quality == "good" else None,
             offered=0 if self._enabled is False else self._force,
             offered_at_ms=self._force_at,
             fault=fault,
         )
+
+    def _used(self, connected: Value | None) -> Literal[1, 2, 3] | None:
+        """What it connects, where it says that; where it does not switch, no more than the car uses of them."""
+        said = cast(Literal[1, 2, 3], connected.value) if connected and connected.value in (1, 2, 3) else None
+        used = None if self._abilities.phase_switching else self._conductors.count
+        return said if used is None else used if said is None or used < said else said
 
     def offer(self, value: int, phases: Literal[1, 3] | None, valid_ms: int, done: Done) -> None:
         able = self._abilities
@@ -153,13 +161,13 @@ class ModbusEvse:
         self._offer, self._until = value, now + valid_ms
         self._arm(valid_ms)
         stands = self.driver.points().get("phases")
-        if (
-            phases is not None
-            and able.phase_switching
-            and stands
-            and stands.quality == "good"
-            and stands.value != phases
-        ):
+        if phases is None:
+            self._set(value, done)
+        elif not able.phase_switching or stands is None or stands.quality != "good":
+            # Lowered at once, but never confirmed: it would be counted on phases that it may not be on.
+            why = "how many phases it connects cannot be read" if able.phase_switching else "it cannot switch phases"
+            self._set(min(value, self._force or 0), lambda told: done(Told(False, told.error or why)))
+        elif stands.value != phases:
             self._switch(phases, now + SWITCH_MS, done)
         else:
             self._set(value, done)
@@ -328,8 +336,13 @@ class ModbusEvse:
         """A cycle is over: what stands in the charger now?"""
         if not self.driver.online:
             self._force = self._enabled = None  # it may have been restarted: what stands there is to be read again
+            self._conductors.forget()
             return
         points = self.driver.points()
+        if self.driver.texts.get("state") in ("B", "C", "D"):
+            self._conductors.seen(points)
+        else:
+            self._conductors.forget()
         enable = points.get("enable")
         if enable is not None and enable.quality == "good" and not self._busy:
             self._enabled = bool(enable.value)

@@ -52,8 +52,10 @@ class OcppEvse:
         self.standing: int | None = None
         """The fail-safe that was read back."""
         self.wanted: Local | None = None
-        self.sent: tuple[str, int, int] | None = None
-        """(transaction or "", thousandths, until) of the profile that the station has accepted."""
+        self.sent: tuple[str, int, Literal[1, 3] | None, int] | None = None
+        """(transaction or "", thousandths, numberPhases, until) of the profile that the station has accepted."""
+        self._phases: Literal[1, 3] | None = None
+        """How many it is to use, where it can switch; None: nothing was said of it."""
         self._busy = False
         self._again = False
         self._waiting: list[Done] = []
@@ -72,7 +74,10 @@ class OcppEvse:
     def status(self) -> EvseStatus:
         observer = self._station.observer
         outlet = observer.outlet(self.evse)
-        phases: Any = outlet.phases
+        phases: Any = outlet.conductors
+        if self._built.phase_switching:
+            # Told to use one, it is believed when that is seen; that it has three is what counts without being seen.
+            phases = None if self._phases != 1 or phases is None else 1 if phases == 1 else 3
         return EvseStatus(
             online=observer.online and self._rest is None,
             pilot=outlet.pilot,
@@ -82,6 +87,8 @@ class OcppEvse:
             id_token=outlet.id_token,
             session=outlet.transaction,
             soc=outlet.soc,
+            target_energy_wh=outlet.wants_wh,
+            departure_ms=outlet.departure_ms,
             arrived_ms=outlet.arrived_ms,
             offered=None if self.sent is None else self.sent[1],
             offered_at_ms=0 if self.sent is None else self._sent_at,
@@ -98,6 +105,9 @@ class OcppEvse:
         if phases is not None and not self._built.phase_switching:
             done(Told(False, "it cannot switch phases"))
             return
+        if phases != self._phases:
+            self._phases = phases
+            self._station.observer.switched(self.evse)
         until = around.now() + min(valid_ms, around.config.failsafe_s * 1000)
         self.wanted = Local(self._unit, value, until, self.standing)
         self._station.profiles.local[self.evse] = self.wanted
@@ -188,11 +198,11 @@ class OcppEvse:
         if limit is None:
             self._no_limit()
             return
-        sent = self.sent
+        sent, phases = self.sent, self._phases
         half = station.seat.around.config.failsafe_s * 500
-        if sent is not None and sent[:2] == (transaction, limit) and sent[2] - now > min(half, until - now):
+        if sent is not None and sent[:3] == (transaction, limit, phases) and sent[3] - now > min(half, until - now):
             self._tell(Told(True))
-            self._look_at(sent[2] - half)
+            self._look_at(sent[3] - half)
             return
         self._busy = True
         kind = _TX if transaction else _DEFAULT
@@ -200,7 +210,7 @@ class OcppEvse:
         def answered(answer: Frame | None) -> None:
             self._busy = False
             if _accepted(answer):
-                self.sent = (transaction, limit, until)
+                self.sent = (transaction, limit, phases, until)
                 self._sent_at = station.seat.around.now()
                 self._look_at(until - half)
             again, self._again = self._again, False
@@ -251,10 +261,10 @@ class OcppEvse:
         now = self._station.seat.around.now()
         step = Decimal("0.1") if old else Decimal("0.001")
         limit = Decimal(value).scaleb(-3).quantize(step, ROUND_FLOOR)
-        schedule: dict[str, Any] = {
-            "chargingRateUnit": self._unit,
-            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
-        }
+        period: dict[str, Any] = {"startPeriod": 0, "limit": limit}
+        if self._phases is not None and kind != _FAILSAFE:
+            period["numberPhases"] = self._phases
+        schedule: dict[str, Any] = {"chargingRateUnit": self._unit, "chargingSchedulePeriod": [period]}
         if until is not None:
             begin = now + self._station.observer.skew_ms - _EARLY_S * 1000
             schedule["startSchedule"] = to_rfc3339(begin // 1000 * 1000)

@@ -16,6 +16,7 @@ import msgspec
 from pilotwire.core.time import from_rfc3339
 from pilotwire.domain.schedules.model import Transaction
 from pilotwire.protocols.ocpp.version import VersionName
+from pilotwire.site.conductors import Conductors
 from pilotwire.site.ports import PilotState, Value
 
 _STALE_MS = 120_000
@@ -53,13 +54,31 @@ class Outlet(msgspec.Struct):
     ended: bool = False
     points: dict[str, Value] = {}
     phases: int | None = None
+    """numberOfPhasesUsed, of this transaction."""
+    measured: Conductors = msgspec.field(default_factory=Conductors)
     id_token: str = ""
     transaction: str = ""
     """As the station calls it; "": none runs."""
     transaction_start: int = 0
+    start_wh: int | None = None
+    """What its register showed when the transaction was seen first."""
     soc: int | None = None
+    wants_wh: int | None = None
+    """In all of the transaction; NotifyEVChargingNeeds says it."""
+    departure_ms: int | None = None
     arrived_ms: int | None = None
     fault: str = ""
+
+    @property
+    def conductors(self) -> int | None:
+        """That are in use, by what is measured, or else by what the station says."""
+        return self.phases if self.measured.count is None else self.measured.count
+
+    def other_car(self) -> None:
+        """What was known of the car before says nothing of the next."""
+        self.phases = self.wants_wh = self.departure_ms = self.start_wh = None
+        self.points.pop("session_wh", None)
+        self.measured.forget()
 
 
 class Observer:
@@ -97,6 +116,12 @@ class Observer:
             for evse, each in self.outlets.items()
             if each.transaction
         }
+
+    def switched(self, evse: int) -> None:
+        """It is told to connect another number of phases: what was seen before says nothing of these."""
+        outlet = self.outlet(evse)
+        outlet.phases = None
+        outlet.measured.forget()
 
     def take_up(self, evse: int, transaction: str, start: int) -> None:
         """A transaction that ran when the box was last up."""
@@ -156,6 +181,7 @@ class Observer:
             pilot = outlet.pilot  # what the transaction says is finer
         if pilot == "A":
             outlet.arrived_ms, outlet.soc = None, None
+            outlet.other_car()
         elif pilot in ("B", "C") and outlet.arrived_ms is None:
             outlet.arrived_ms = self._now()
         outlet.pilot, outlet.fault, outlet.ended = pilot, fault, said == "Finishing"
@@ -208,10 +234,31 @@ class Observer:
         self._measured(evse, request.get("meterValue") or ())
         self.changed(evse)
 
+    def _needs(self, request: dict[str, Any]) -> None:
+        """What the car says that it needs from now on (2.0.1 K15, 2.1 K15)."""
+        outlet, needs = self.outlet(int(request["evseId"])), request["chargingNeeds"]
+        if needs.get("departureTime") is not None:
+            outlet.departure_ms = self._instant(needs["departureTime"])
+        dc = needs.get("dcChargingParameters") or {}
+        if dc.get("stateOfCharge") is not None:
+            outlet.soc = int(dc["stateOfCharge"]) * 10
+        found = [
+            dc.get("energyAmount"),
+            (needs.get("acChargingParameters") or {}).get("energyAmount"),
+            (needs.get("v2xChargingParameters") or {}).get("evTargetEnergyRequest"),
+        ]
+        wh = next((int(each) for each in found if each is not None), None)
+        if wh is not None and wh >= 0:
+            had = outlet.points.get("session_wh")
+            outlet.wants_wh = wh + (0 if had is None else had.value)
+        self.changed(int(request["evseId"]))
+
     # ── within ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, evse: int, transaction: str, at: int) -> None:
         outlet = self.outlet(evse)
+        if outlet.transaction != transaction:
+            outlet.other_car()
         outlet.transaction, outlet.transaction_start, outlet.ended = transaction, at, False
         self._evse_of[transaction] = evse
         while len(self._evse_of) > 64:
@@ -247,7 +294,14 @@ class Observer:
                 if found is not None:
                     points[found[0]] = Value(found[1], now)
         outlet = self.outlet(evse)
+        register = points.get("energy_import_wh")
+        if outlet.transaction and register is not None and register.at_ms == now:
+            if outlet.start_wh is None:
+                outlet.start_wh = register.value
+            points["session_wh"] = Value(max(0, register.value - outlet.start_wh), now)
         outlet.points = points
+        if outlet.transaction:
+            outlet.measured.seen(points)
         soc = points.get("soc_permille")
         if soc is not None:
             outlet.soc = soc.value
@@ -290,5 +344,6 @@ _READERS: Final[Mapping[str, Callable[[Observer, dict[str, Any]], None]]] = {
     "MeterValues": Observer._meter_values,  # pyright: ignore[reportPrivateUsage]
     "StartTransaction": Observer._start,  # pyright: ignore[reportPrivateUsage]
     "StopTransaction": Observer._stop,  # pyright: ignore[reportPrivateUsage]
+    "NotifyEVChargingNeeds": Observer._needs,  # pyright: ignore[reportPrivateUsage]
     "TransactionEvent": Observer._event,  # pyright: ignore[reportPrivateUsage]
 }
