@@ -121,6 +121,20 @@ def test_one_that_is_not_heard_is_counted_with_what_it_may_draw() -> None:
     assert ("pump", "offline") not in small.marks()
 
 
+@pytest.mark.parametrize(("name", "value"), [("failsafe_mw", 6_000_000), ("watchdog_ms", 600_000), ("watchdog_ms", 0)])
+def test_registers_that_say_otherwise_are_believed_more_than_the_file(name: str, value: int) -> None:
+    small = Loaded(LOADED.replace("current_a: 45", "current_a: 63"))
+    for id in "ab":
+        small.chargers[id].plug(32_000)
+    small.live(60)
+    small.pump.says[name] = value
+    small.run(1)
+    small.pump.online = False
+    small.run(150)
+    after = small.set_points()
+    assert after["a"] + after["b"] <= 40_000 - 6_000_000 // 690, "its maximum is kept free, whatever its file says"
+
+
 def test_an_order_dims_a_load_to_no_less_than_its_floor() -> None:
     text = (
         LOADED

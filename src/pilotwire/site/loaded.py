@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from pilotwire.domain import steering
-from pilotwire.domain.energy import Demand, Lost, Reading, Resource
+from pilotwire.domain.energy import Demand, Load, Lost, Reading, Resource
 from pilotwire.domain.energy.outcome import SetPoint
 from pilotwire.domain.energy.scale import infeed
 from pilotwire.domain.seen import Mark
@@ -40,7 +40,8 @@ def wanted(site: Site, inputs: TickInputs, steered: steering.Steering | None) ->
     for id, load in topology.loads.items():
         device = devices.get(id)
         if device is None or not device.online:
-            lost[id] = Lost(since_ms=_heard(device, inputs.now.tick_ms))
+            sure = _falls_back(load, device)
+            lost[id] = Lost(since_ms=_heard(device, inputs.now.tick_ms), possible=None if sure else load.maximum)
             marks.append(Mark(id, "offline", f"is not heard: up to {figure(load.maximum, 'DC')} are kept free for it"))
             continue
         power = device.points.get("power_mw")
@@ -69,6 +70,16 @@ def _heard(device: DeviceInput | None, now_ms: int) -> int | None:
     if device is None:
         return None
     return max((value.at_ms for value in device.points.values() if value.at_ms <= now_ms), default=None)
+
+
+def _falls_back(load: Load, device: DeviceInput | None) -> bool:
+    """Whether nothing else than what the site says stood in its fail-safe registers when they were read last."""
+    if device is None or load.failsafe is None or load.watchdog_ms is None:
+        return True
+    value, watchdog = device.points.get("failsafe_mw"), device.points.get("watchdog_ms")
+    return (value is None or value.value <= load.failsafe) and (
+        watchdog is None or 0 < watchdog.value <= load.watchdog_ms
+    )
 
 
 def _resource(resource: Resource, device: DeviceInput | None, voltage_mv: int) -> Reading | None:
