@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.site.site_kit import TEXT, Small, config_of
 from tests.site.test_site_steered import Plain
@@ -14,7 +16,12 @@ from pilotwire.site import parts
 from pilotwire.site.compiled import compile_site, findings, overloads
 from pilotwire.site.config import read
 from pilotwire.site.decide import SiteState
+from pilotwire.site.devices.load import find_device
+from pilotwire.site.devices.schema import Abilities
+from pilotwire.site.fallbacks import Fallbacks
+from pilotwire.site.loads import device_findings
 from pilotwire.site.log import SiteLog
+from pilotwire.site.ports import Told
 from pilotwire.site.replay import Step, replay
 
 LOADED = (
@@ -135,6 +142,68 @@ def test_registers_that_say_otherwise_are_believed_more_than_the_file(name: str,
     assert after["a"] + after["b"] <= 40_000 - 6_000_000 // 690, "its maximum is kept free, whatever its file says"
 
 
+class _Falling(Plain):
+    """A load with fail-safe registers, which takes them or does not."""
+
+    def __init__(self, id: str, small: Loaded) -> None:
+        super().__init__(id, lambda: small, power_mw=0)
+        self.asked: list[tuple[int, int]] = []
+        self.answer: Told | None = Told(True)
+        self.waiting: list[Callable[[Told], None]] = []
+
+    def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
+        self.asked.append((value, watchdog_ms))
+        if self.answer is None:
+            self.waiting.append(done)
+        else:
+            done(self.answer)
+
+
+def _falling() -> tuple[Loaded, _Falling]:
+    small = Loaded(LOADED)
+    pump = _Falling("pump", small)
+    small.loop.devices["pump"] = pump
+    Fallbacks().watch(small.loop)
+    return small, pump
+
+
+def test_the_failsafe_registers_of_a_load_are_set_whenever_it_comes() -> None:
+    small, pump = _falling()
+    small.run(60)
+    assert pump.asked == [(3_000_000, 60_000)], "once, for such registers wear"
+    pump.online = False
+    small.run(5)
+    pump.online = True
+    small.run(5)
+    assert pump.asked == [(3_000_000, 60_000)] * 2, "it may have been without power"
+
+
+def test_a_load_that_does_not_take_its_failsafe_is_marked_and_told_again() -> None:
+    small, pump = _falling()
+    pump.answer = Told(False, "read back otherwise")
+    small.run(70)
+    assert len(pump.asked) == 3, "each half a minute"
+    words = next(each.words for each in small.loop.marks if (each.where, each.code) == ("pump", "unverified"))
+    assert words.endswith("read back otherwise")
+    pump.answer = Told(True)
+    small.run(31)
+    assert ("pump", "unverified") not in {(each.where, each.code) for each in small.loop.marks}
+
+
+def test_an_answer_from_before_a_load_went_away_says_nothing() -> None:
+    small, pump = _falling()
+    pump.answer = None
+    small.run(2)
+    pump.online = False
+    small.run(2)
+    pump.online = True
+    small.run(2)
+    assert len(pump.asked) == 2
+    pump.waiting[0](Told(True))
+    small.run(40)
+    assert len(pump.asked) == 3, "the second was never answered, so it is asked again"
+
+
 def test_an_order_dims_a_load_to_no_less_than_its_floor() -> None:
     text = (
         LOADED
@@ -167,6 +236,7 @@ def test_the_fail_safe_check_counts_them() -> None:
         ("{id: pump, node: garage", "{id: main, node: garage", "loads[main]"),
         ("failsafe_kw: 1, watchdog_s: 60", "failsafe_kw: 1", "loads[cooler]"),
         ("failsafe_kw: 1,", "failsafe_kw: 5,", "loads[cooler].failsafe_kw"),
+        ("failsafe_kw: 1, watchdog_s: 60", "failsafe_kw: 1, watchdog_s: 15", "loads[cooler].watchdog_s"),
         ("{id: store, node: garage, lost", "{id: pump, node: garage, lost", "resources[pump]"),
         ("min_off_s: 30", "minimum_off: 30", "loads[cooler].minimum_off"),
         ("levels_kw: [3, 6]", "levels_kw: [6, 3]", "load pump"),
@@ -184,11 +254,35 @@ def test_mistakes_are_named(old: str, new: str, where: str) -> None:
 def test_a_device_that_cannot_be_told_is_named() -> None:
     text = LOADED.replace("file: none, endpoint: none", "file: eastron-sdm630, endpoint: 'tcp://127.0.0.1:502'")
     text = text.replace(
-        "{id: cooler, kind: load, file: eastron-sdm630", "{id: cooler, kind: load, file: my-pv-ac-elwa-2"
-    )
+        "{id: cooler, kind: load, file: eastron-sdm630", "{id: cooler, kind: load, file: my-pv-ac-thor"
+    ).replace("failsafe_kw: 1,", "failsafe_kw: 0,")
     said = [str(each) for each in parts.findings(config_of(text))]
     assert "loads[pump]: its device file eastron-sdm630 has no command mode" in said
     assert not [each for each in said if each.startswith("loads[cooler]")]
+
+
+@pytest.mark.parametrize(
+    ("file", "entry", "words"),
+    [
+        ("my-pv-ac-elwa-2", "failsafe_kw: 1, watchdog_s: 60", "my-pv-ac-elwa-2 has no watchdog"),
+        ("my-pv-ac-thor", "failsafe_kw: 1, watchdog_s: 60", ""),
+        ("fixed", "failsafe_kw: 1, watchdog_s: 30", "has a watchdog of 60 s that cannot be set"),
+        ("fixed", "failsafe_kw: 1, watchdog_s: 60", "cannot be told what to fall back to"),
+        ("fixed", "failsafe_kw: 2, watchdog_s: 60", ""),
+    ],
+)
+def test_a_failsafe_that_its_device_does_not_have_is_refused(file: str, entry: str, words: str) -> None:
+    """The file of the site alone says nothing of what is in the cabinet: `site check` would add up a wish."""
+    entries = config_of(LOADED.replace("failsafe_kw: 1, watchdog_s: 60", entry))
+    thor = find_device("my-pv-ac-thor")
+    fixed = msgspec.structs.replace(
+        thor,
+        commands={"limit_mw": thor.commands["limit_mw"]},
+        abilities=Abilities(keepalive="limit_mw", watchdog_ms=60_000, failsafe_mw=2_000_000),
+    )
+    device = fixed if file == "fixed" else find_device(file)
+    found = [each for each in device_findings(entries, {"none": device}) if each.where == "loads[cooler].failsafe_kw"]
+    assert [words in each.text for each in found] == ([True] if words else [])
 
 
 def test_all_of_it_replays(tmp_path: Path) -> None:

@@ -118,9 +118,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FailsafeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the fail-safe of an EVSE. Values are in its unit."""
+    """What became of the fail-safe of an EVSE, or of a load. Values are in its unit."""
 
     evse: str
+    """Its id, or the load's."""
     unit: Literal["mA", "mW"] = "mA"
     value: int = 0
     watchdog_ms: int | None = None

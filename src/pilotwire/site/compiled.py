@@ -125,10 +125,9 @@ def _steering_findings(config: SiteConfig) -> list[Finding]:
 def overloads(config: SiteConfig, confirmed: Collection[str] | None = None) -> tuple[Overload, ...]:
     """Which limits could be exceeded when everybody falls back at once; none: the site may run.
 
-    `confirmed`: the EVSEs whose fail-safe has been read back, the others count with their rating; None: all.
+    `confirmed`: the EVSEs and loads whose fail-safe has been read back, the others count with their rating; None: all.
     """
-    tree = _tree(config, proof=True)
-    return check(tree, None if confirmed is None else {*confirmed, *(load.id for load in tree.loads)})
+    return check(_tree(config, proof=True), confirmed)
 
 
 def steering_config(config: SiteConfig) -> steering.Config:

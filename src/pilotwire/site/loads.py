@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .config import SiteConfig
     from .devices.schema import DeviceFile
 
+TOLD_S = 10
+"""What a load is told is said again so often (`loop`)."""
 _Phases = tuple[NotNegative, NotNegative, NotNegative] | NotNegative
 
 
@@ -126,13 +128,25 @@ def _currents(value: _Phases) -> Currents:
 
 
 def device_findings(config: SiteConfig, files: Mapping[str, DeviceFile]) -> Iterator[Finding]:
-    """Whether each load's device can be told what it will be told. `files` by their name in the configuration."""
+    """Whether each load's device can be told what it will be told, and falls back as its entry says.
+
+    `files` by their name in the configuration.
+    """
+    from .devices.fallback import lacks
+
     devices = {device.id: device.file for device in config.devices}
     for each in config.loads:
         file = files.get(devices.get(each.id, ""))
         name = "mode" if each.modes else "limit_mw"
-        if file is not None and name not in file.commands:
+        if file is None:
+            continue
+        if name not in file.commands:
             yield Finding(f"loads[{each.id}]", f"its device file {file.id} has no command {name}")
+        if each.failsafe_kw is not None and each.watchdog_s is not None:
+            text = lacks(file, "failsafe_mw", micro(each.failsafe_kw), milli(each.watchdog_s))
+            if text:
+                text = f"{file.id} {text}; leave failsafe_kw and watchdog_s out, so that it counts with its maximum"
+                yield Finding(f"loads[{each.id}].failsafe_kw", text)
 
 
 def findings(config: SiteConfig) -> Iterator[Finding]:
@@ -149,6 +163,9 @@ def findings(config: SiteConfig) -> Iterator[Finding]:
             yield Finding(where, "failsafe_kw and watchdog_s belong together: give both, or none")
         elif each.failsafe_kw is not None and each.failsafe_kw > each.maximum_kw:
             yield Finding(f"{where}.failsafe_kw", "is above its maximum")
+        if each.watchdog_s is not None and each.watchdog_s < 2 * TOLD_S:
+            text = f"it is told each {TOLD_S} s what it may take: below {2 * TOLD_S} s it would fall back in between"
+            yield Finding(f"{where}.watchdog_s", text)
         if each.rotation is None and each.phases < 3:
             text = "is not known: the load counts on each of the three phases until it is"
             yield Finding(f"{where}.rotation", text, "warning")

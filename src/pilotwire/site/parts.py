@@ -21,6 +21,7 @@ from .compiled import outlet, steering_config
 from .config import EvseEntry, SiteConfig
 from .devices.driver import DeviceDriver, Pace, client_config
 from .devices.evse import ModbusEvse
+from .devices.fallback import LoadDriver
 from .devices.load import find_device
 from .devices.schema import DeviceFile
 from .gateway.entries import gateway_findings
@@ -105,7 +106,8 @@ class Built:
             self._links[text] = Link(EndpointDialer(endpoint), scheduler, client_config(devices, framing))
         for entry in config.devices:
             link = self._links[entry.endpoint]
-            self._devices.append(DeviceDriver(entry.id, files[entry.file], link, scheduler, unit=entry.unit))
+            made = LoadDriver if entry.kind == "load" else DeviceDriver
+            self._devices.append(made(entry.id, files[entry.file], link, scheduler, unit=entry.unit))
         shown = {id for section in config.gateway for id in section.evses}
         for entry in config.evses:
             charger = entry.charger

@@ -169,6 +169,21 @@ class Device(Protocol):
         ...
 
 
+@runtime_checkable
+class Fallible(Protocol):
+    """A `Device` that falls back by itself when nobody tells it anything."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def online(self) -> bool: ...
+
+    def failsafe(self, value: int, watchdog_ms: int, done: Callable[[Told], None]) -> None:
+        """Set what it takes at the most then (mW), and read it back: `ok` says that it stands there."""
+        ...
+
+
 POINTS: Mapping[str, str] = {
     # what is measured, at any device
     "voltage_l1_mv": "mV", "voltage_l2_mv": "mV", "voltage_l3_mv": "mV",

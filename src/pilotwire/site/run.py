@@ -24,6 +24,7 @@ from .compiled import Site, compile_site
 from .config import SiteConfig
 from .decide import Decision, SiteState, resumed
 from .elapsed import clocks
+from .fallbacks import Fallbacks
 from .inputs import TickInputs
 from .keeping import Kept
 from .log import SiteLog
@@ -139,7 +140,7 @@ async def run_site(
             on_decision=shown,
         )
         await drivers.start()
-        for part in (seen, *parts):
+        for part in (Fallbacks(), seen, *parts):
             await part.start(loop)
             started.append(part)
         loop.start()

@@ -12,6 +12,10 @@ from tests.site.commissioning.real_site import CHARGER, METER, PATIENCE_S, RealS
 from pilotwire.cli.main import main
 from pilotwire.domain.commissioning import Edit, Job, PhasesAsk, Refused, ScanAsk, State
 from pilotwire.site.commissioning.wizard import Wizard
+from pilotwire.site.devices.behaviour import LoadBehaviour
+from pilotwire.site.devices.load import find_device
+from pilotwire.site.devices.simulator import Simulator
+from pilotwire.transport.runtime import SteadyScheduler
 
 
 @pytest.fixture
@@ -128,21 +132,39 @@ async def test_the_whole_way(real: RealSite, tmp_path: Path, capsys: pytest.Capt
     await again.close()
 
 
-async def test_a_charger_that_is_left_alone_is_seen_to_fall_back(tmp_path: Path) -> None:
+async def test_a_charger_that_is_left_alone_is_seen_to_fall_back_and_a_load_is_set(tmp_path: Path) -> None:
     real = RealSite("S")
     await real.start()
+    boiler = Simulator(SteadyScheduler())
+    inside = boiler.add(find_device("my-pv-ac-thor"))
     wizard = wizard_of(tmp_path)
     try:
         await mapped(wizard, real)
+        endpoint = f"tcp://127.0.0.1:{await boiler.listen()}"
+        await wizard.edit(
+            Edit(devices=({"id": "boiler", "kind": "load", "file": "my-pv-ac-thor", "endpoint": endpoint},))
+        )
+        text = (await wizard.state()).draft.text
+        entry = "{id: boiler, node: grid, maximum_kw: 9, failsafe_kw: 0, watchdog_s: 30}"
+        await wizard.edit(Edit(text=f"{text}loads:\n- {entry}\n"))
         real.chargers[0].plugged = True
         await wizard.failsafe(prove=True)
         job = await over(wizard)
-        (result,) = (await wizard.state()).failsafes
-        assert job.status == "done", job
+        state = await wizard.state()
+        load, result = state.failsafes
+        assert (job.status, job.words) == ("done", "2 of 2 read back"), job
         assert (result.outcome, result.proof) == ("confirmed", "fell_back"), result
         assert (real.chargers[0].failsafe_ma, real.chargers[0].watchdog_ms) == (6_000, 5_000)
+        assert (load.evse, load.unit, load.outcome) == ("boiler", "mW", "confirmed"), load
+        assert isinstance(inside, LoadBehaviour) and inside.watchdog_ms == 30_000
+        assert "failsafe" in state.done
+        await wizard.edit(Edit(text=state.draft.text.replace("watchdog_s: 30", "watchdog_s: 40")))
+        state = await wizard.state()
+        assert [each.evse for each in state.failsafes] == [result.evse], "what was read back is another thing now"
+        assert "failsafe" not in state.done
     finally:
         await wizard.close()
+        await boiler.close()
         await real.close()
 
 

@@ -46,7 +46,7 @@ from pilotwire.site.devices.load import load_library
 from pilotwire.site.devices.schema import DeviceFile
 from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 
-from . import keep
+from . import failsafe_loads, keep
 from .bench import STOP_MS, Drivers, loop_of, plain_site, pulsed_site
 from .course import Course, drive
 from .doorbell import Doorbell, Knock
@@ -184,7 +184,8 @@ class Wizard:
         used = [each for each in config.evses if each.in_service]
         if all(each.current == "DC" or each.rotation or each.id in self._verdicts for each in used):
             done.append("phases")
-        results = [self._failsafes.get(each.id) for each in used]
+        fall = [each.id for each in config.loads if each.failsafe_kw is not None]
+        results = [self._failsafes.get(id) for id in (*(each.id for each in used), *fall)]
         if all(each is not None and each.outcome in ("confirmed", "none") for each in results) and not self._overloads:
             done.append("failsafe")
         if self._dry is not None and self._dry.seconds and not self._busy("dry_run"):
@@ -238,6 +239,13 @@ class Wizard:
                 k: v for k, v in new.items() if k not in loose
             }:
                 self._failsafes.pop(id, None)
+        for part in ("devices", "loads"):
+            before, after = (
+                {str(each.get("id")): each for each in rows(data, part)} for data in (self._draft.data, made.data)
+            )
+            for id in {*before, *after}:
+                if before.get(id) != after.get(id):
+                    self._failsafes.pop(id, None)
         if made.data != self._draft.data:
             self._dry = None
         self._draft = made
@@ -374,7 +382,10 @@ class Wizard:
                     config, drivers.evses, prove=prove, now=self._now, utc=self._utc, progress=self.progress,
                     heard=heard,
                 )  # fmt: skip
-                results = await self._driven(proving.course())
+                loads = failsafe_loads.course(
+                    config, drivers.devices, now=self._now, utc=self._utc, progress=self.progress, heard=heard,
+                )  # fmt: skip
+                results = (*await self._driven(loads), *await self._driven(proving.course()))
             finally:
                 await asyncio.shield(self._rested(drivers))
             self._sum()
@@ -383,7 +394,8 @@ class Wizard:
             words = f"{sure} of {len(results)} read back"
             return words, wrong[0].todo if wrong else self._overloads[0] if self._overloads else ""
 
-        self._begin("failsafe", go, sum(each.in_service for each in config.evses))
+        loads = sum(each.failsafe_kw is not None for each in config.loads)
+        self._begin("failsafe", go, sum(each.in_service for each in config.evses) + loads)
 
     async def _rested(self, drivers: Drivers) -> None:
         """The last offers are out before nobody is spoken to any more."""

@@ -328,9 +328,17 @@ class BatteryBehaviour:
 
 
 class LoadBehaviour:
-    """A heat pump or a heater that has enough to do: it takes what it may, by power or by mode (off, then more)."""
+    """A heat pump or a heater that has enough to do: it takes what it may, by power or by mode (off, then more).
+
+    One with a watchdog takes no more than its fail-safe when that has fired.
+    """
 
     def __init__(self, device: DeviceFile, now: int) -> None:
+        able = device.abilities
+        self.failsafe_mw = able.failsafe_mw if able and able.failsafe_mw is not None else 0
+        self.watchdog_ms = (able.watchdog_ms or 0) if able else 0
+        self._keep = able.keepalive if able else None
+        self._word = now
         self.wants_mw = 3_000_000
         self.limit_mw: int | None = 0 if "limit_mw" in device.commands else None
         self.mode: int | None = 0 if "mode" in device.commands else None
@@ -338,23 +346,41 @@ class LoadBehaviour:
         self._energy = _Energy(432_000)
 
     def told(self, name: str, value: int, now: int) -> None:
-        if name == "limit_mw":
-            self.limit_mw = value
-        elif name == "mode":
-            self.mode = value
+        if self._keep in (name, "read"):
+            self._word = now
+        match name:
+            case "limit_mw":
+                self.limit_mw = value
+            case "mode":
+                self.mode = value
+            case "failsafe_mw":
+                self.failsafe_mw = value
+            case "watchdog_ms":
+                self.watchdog_ms, self._word = value, now
+            case _:
+                pass  # it takes other commands and does nothing for them: they stand in its registers
 
     def asked(self, now: int) -> None:
-        """It does not mind."""
+        if self._keep == "read":
+            self._word = now
 
     def step(self, now: int) -> Mapping[str, int | str]:
         ms, self._then = max(0, now - self._then), now
         power = self.wants_mw if self.limit_mw is None else min(self.wants_mw, self.limit_mw)
+        if self.watchdog_ms and now - self._word > self.watchdog_ms:
+            power = min(power, self.failsafe_mw)
         if self.mode is not None and self.mode < 2:
             power = 0  # SG-ready: 1 is blocked
         self._energy.add(power, ms)
         third = power // 3
         found = phase_points((third, third, power - 2 * third))
-        return found | {"energy_import_wh": self._energy.wh, "energy_export_wh": 0, "temperature_mc": 47_000}
+        return found | {
+            "energy_import_wh": self._energy.wh,
+            "energy_export_wh": 0,
+            "temperature_mc": 47_000,
+            "failsafe_mw": self.failsafe_mw,
+            "watchdog_ms": self.watchdog_ms,
+        }
 
 
 class ContactsBehaviour:
