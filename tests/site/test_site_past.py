@@ -13,6 +13,7 @@ from pilotwire.core.time import to_rfc3339
 from pilotwire.domain.seen import NotKnown, Now
 from pilotwire.site.log import SiteLog, segments, started_ms
 from pilotwire.site.past import KEPT, WAITING, Record, past
+from pilotwire.site.turn import turn
 from pilotwire.site.watch import now_of
 
 KINDS: Any = {"main": "meter", "roof": "inverter", "cellar": "battery"}
@@ -182,3 +183,11 @@ async def test_one_at_a_time_a_few_wait_and_who_takes_too_long_is_ended(seen: Se
     assert sum("too many moments" in text for text in texts) == 3
     assert sum("within 0.01 s" in text for text in texts) == WAITING
     assert record.children == WAITING and not record._running and len(record._kept) <= KEPT
+
+
+async def test_it_does_not_wait_for_ever_for_a_plan(seen: Seen) -> None:
+    record = Record(seen.folder / "log", timeout_s=0.01)
+    async with turn():
+        with pytest.raises(NotKnown, match="a plan is being made"):
+            await record.at(START + 1_000)
+    assert record.children == 0 and not turn().locked()

@@ -7,7 +7,7 @@
 
 The segment that begins last before the moment is replayed up to it. Segments are ended after ten minutes or a thousand
 ticks (`log.SiteLog`), which bounds the work. What is held back of the last minute is written before. At most one child
-runs and a few wait; answers that were just given are given again.
+runs and a few wait, also for a plan that is being made (`turn`); answers that were just given are given again.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .decide import Decision, decide
 from .inputs import TickInputs
 from .log import Damage, Entry, Head, chained, read_segment, segments, started_ms
 from .picture import DeviceKind
+from .turn import turn
 from .watch import now_of
 
 AT_ONCE = 1
@@ -164,6 +165,18 @@ class Record:
         return found
 
     async def _child(self, utc_ms: int) -> Past:
+        mine = turn()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await mine.acquire()
+        except TimeoutError:
+            raise NotKnown("a plan is being made, which takes long: ask again in a minute") from None
+        try:
+            return await self._made(utc_ms)
+        finally:
+            mine.release()
+
+    async def _made(self, utc_ms: int) -> Past:
         try:
             self._flush()
         except OSError as error:

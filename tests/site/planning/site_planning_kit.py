@@ -95,6 +95,7 @@ class Process:
     def __init__(self, room: Spawned, data: bytes, done: Done) -> None:
         self.data, self.done = data, done
         self.killed = False
+        self.waits = False
         self._room = room
         if room.takes_ms is not None:
             room.time.call_later(room.takes_ms, self.end)

@@ -16,6 +16,7 @@ from pilotwire.site.planning.learned import Learned, Stay
 from pilotwire.site.planning.part import FILE
 from pilotwire.site.planning.record import answer_of, digest
 from pilotwire.site.planning.worker import Workers
+from pilotwire.site.turn import turn
 
 PATIENCE_S = 90
 
@@ -58,6 +59,27 @@ async def test_one_that_is_killed_says_so_and_leaves_nothing() -> None:
     assert "killed" in why
     data, why = await result(workers, record)
     assert data is not None, why
+    await workers.stop()
+
+
+async def test_it_waits_for_its_turn_and_can_be_killed_meanwhile() -> None:
+    """What makes a moment of the past again has the turn: the two weigh too much together for a small box."""
+    record, said = asked()
+    workers = Workers()
+    told: asyncio.Queue[tuple[bytes | None, str]] = asyncio.Queue()
+    async with turn():
+        first, second = (workers(record, lambda *found: told.put_nowait(found)) for _ in range(2))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert first.waits and second.waits
+        first.kill()
+        assert await told.get() == (None, "the planning process was killed")
+        assert second.waits
+    data, why = await asyncio.wait_for(told.get(), PATIENCE_S)
+    assert data is not None, why
+    assert not second.waits
+    assert answer_of(data).plan == answer_of(said).plan
+    assert not turn().locked()
     await workers.stop()
 
 

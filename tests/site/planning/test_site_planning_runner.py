@@ -70,6 +70,20 @@ def test_much_else_than_was_planned_brings_one_too() -> None:
     assert len(small.spawned.asked) == asked + 1
 
 
+def test_the_time_of_one_that_waits_for_its_turn_has_not_begun() -> None:
+    small = Planned()
+    small.spawned.takes_ms = None
+    small.run(30)
+    small.spawned.at_work[0].waits = True
+    small.run(100)
+    assert small.runner.state == "planning" and not small.runner.counts.killed
+    small.spawned.at_work[0].waits = False
+    small.run(50)
+    assert not small.runner.counts.killed
+    small.run(20)
+    assert small.runner.counts.killed == 1
+
+
 def test_one_that_hangs_is_killed_and_the_next_waits_longer_each_time() -> None:
     small = Planned()
     small.spawned.takes_ms = None

@@ -166,6 +166,8 @@ class Runner:
         self._expire(now, utc)
         self._events(inputs, decision, now, utc)
         self._say()
+        if self.state == "planning" and self._running is not None and self._running.waits:
+            self._begun_ms = now  # its time begins when its turn has come
         if self.state == "planning" and self._begun_ms is not None and now - self._begun_ms >= self._timeout_ms:
             self.state = "stopping"
             self.counts.killed += 1

@@ -1,4 +1,4 @@
-"""Starts the process that plans and brings its answer."""
+"""Starts the process that plans, when it is its turn (`site.turn`), and brings its answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import sys
 from collections.abc import Callable
 from typing import Protocol
+
+from ..turn import turn
 
 LONGEST = 16_000_000
 """Bytes of an answer; more is none."""
@@ -16,6 +18,11 @@ Done = Callable[[bytes | None, str], None]
 
 class Running(Protocol):
     """A plan that is being made."""
+
+    @property
+    def waits(self) -> bool:
+        """It has not begun: another process has its turn."""
+        ...
 
     def kill(self) -> None:
         """It is not waited for any more. `done` is told all the same, when the process is gone."""
@@ -32,6 +39,7 @@ class _Child:
     def __init__(self, record: bytes, done: Done) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._killed = False
+        self.waits = False
         self._task = asyncio.get_running_loop().create_task(self._go(record, done), name="plan")
 
     def kill(self) -> None:
@@ -39,6 +47,8 @@ class _Child:
         process = self._process
         if process is not None and process.returncode is None:
             process.kill()
+        if self.waits:
+            self._task.cancel()
 
     @property
     def over(self) -> bool:
@@ -50,13 +60,30 @@ class _Child:
     async def _go(self, record: bytes, done: Done) -> None:
         data, why = None, ""
         try:
-            data, why = await self._run(record)
+            data, why = await self._in_turn(record)
         except OSError as error:
             why = f"the planning process cannot be started: {error}"
         except BaseException:
             self.kill()
             raise
         done(data, why)
+
+    async def _in_turn(self, record: bytes) -> tuple[bytes | None, str]:
+        if self._killed:
+            return None, "the planning process was killed"
+        mine, self.waits = turn(), True
+        try:
+            await mine.acquire()
+        except asyncio.CancelledError:
+            if not self._killed:
+                raise
+            return None, "the planning process was killed"
+        finally:
+            self.waits = False
+        try:
+            return await self._run(record)
+        finally:
+            mine.release()
 
     async def _run(self, record: bytes) -> tuple[bytes | None, str]:
         process = self._process = await asyncio.create_subprocess_exec(
