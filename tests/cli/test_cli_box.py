@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+from bench.ports import free_port
 from bench.site_plant import site_text
 from tests.cli.cli_kit import done, pilotwire
 
@@ -28,6 +29,7 @@ from pilotwire.cli import box as of_box
 from pilotwire.cli import compose
 from pilotwire.cli.addresses import Address
 from pilotwire.cli.box import Box, check_lab
+from pilotwire.cli.https import HttpsOptions
 from pilotwire.core.errors import ConfigError
 from pilotwire.site.config import read
 from pilotwire.site.demo import TEXT, Demo
@@ -175,11 +177,12 @@ class Shown:
 
 
 @asynccontextmanager
-async def site(folder: Path) -> AsyncIterator[tuple[Shown, Box]]:
+async def site(folder: Path, https: HttpsOptions | None = None) -> AsyncIterator[tuple[Shown, Box]]:
     config, _ = read(TEXT)
     assert config is not None
     shown, stop, watched = Shown(), asyncio.Event(), Watched(config)
-    box = Box("demo", None, folder, Address("127.0.0.1", 0), watched, lab=True, report=shown.reports.append)
+    where = Address("127.0.0.1", 0)
+    box = Box("demo", None, folder, where, watched, lab=True, report=shown.reports.append, https=https)
     running = asyncio.ensure_future(
         run_site(
             config, TEXT, folder, lambda scheduler: Demo(config, scheduler), stop=stop, parts=[box], show=shown.show,
@@ -218,8 +221,9 @@ async def test_a_console_that_fails_is_begun_again_and_the_loop_goes_on(
     async with site(tmp_path) as (shown, box):
         await until(lambda: any("Console" in each for each in shown.reports), shown.reports)
         assert await answers(box)
+        assert box.http is not None
         port, ticks = box.http.port, shown.ticks
-        box._server._task.cancel()  # what nothing of ours does: the server is gone from one moment to the next
+        box._servers[0]._task.cancel()  # what nothing of ours does: the server is gone from one moment to the next
         await until(lambda: box.failures == 1 and sum("Console" in each for each in shown.reports) == 2, shown.reports)
         assert box.http.port == port and await answers(box)
         assert any("the site goes on; they begin again in 0.1 s" in each for each in shown.reports)
@@ -261,24 +265,31 @@ async def test_ready_says_whether_the_site_is_controlled(tmp_path: Path) -> None
 
 
 def test_a_box_shows_itself_in_a_central_system_that_is_killed_and_comes_back(tmp_path: Path) -> None:
-    """Three processes: chargers and a meter, a box, a central system."""
+    """Three processes: chargers and a meter, a box, a central system; over TLS, with a key that the box has pinned."""
     data, own = tmp_path / "central", tmp_path / "box"
     own.mkdir()
-    command = ("csms", "--http", "127.0.0.1:{port}", "--ocpp", "127.0.0.1:0", "--data", str(data))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = tuple(each.format(port=port) for each in command)
+    port, http = free_port(), free_port()
+    command = (
+        "csms", "--http", f"127.0.0.1:{http}", "--https", f"127.0.0.1:{port}", "--ocpp", "127.0.0.1:0",
+        "--data", str(data),
+    )  # fmt: skip
     with running("2", module="bench.site_plant") as plant:
         file = own / "site.yaml"
         text = site_text(json.loads(plant.until(r"(\{.*\})")), id="yard", log_s=1)
         with running(*command) as central:
             central.until(r"Pilotwire is (running)")
+            pin = central.until(r"\n +([0-9a-f]{64})\n")
             run = json.loads((data / "run.json").read_text())
             with httpx.Client(base_url=run["http"], headers={"Authorization": f"Bearer {run['key']}"}) as client:
                 assert client.post("/api/v1/sites", json={"id": "depot", "name": "Depot"}).status_code == 201
             key = done("users", "key", "box", "--role", "site-controller", "--site", "depot", data=data)
             (own / "csms.key").write_text(key)
-            file.write_text(f"{text}central: {{url: 'http://127.0.0.1:{port}', site: depot, key_file: csms.key}}\n")
+            url = f"https://127.0.0.1:{port}"
+            entry = {"url": url, "site": "depot", "key_file": "csms.key", "fingerprint": pin}
+            file.write_text(f"{text}central: {json.dumps(entry)}\n")
+            top = ("top", "--once", "--url", url, "--key", run["key"])
+            assert url in done(*top, "--fingerprint", pin)
+            assert "not trusted" in pilotwire(*top).stderr
             with running("site", "run", str(file), "--data", str(own), "--quiet") as box:
                 box.until(r"(sees this site)")
                 assert "bay-2" in _asked(data, "controller")["evses"][1]["id"]

@@ -18,6 +18,8 @@ from pilotwire.transport.bus import Bus
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
+    from .https import Https
+
 
 class Passwords(Protocol):
     """How secrets become verifiers; `pilotwire.crypto.passwords` is one."""
@@ -51,6 +53,8 @@ class ApiConfig:
     """Extra names (without port) that Host may carry. Empty: outside the lab every name is served."""
     secure_cookies: bool = False
     """True behind TLS: cookies are then sent over HTTPS alone."""
+    strict_transport: bool = False
+    """Browsers that have come by HTTPS are told to come by nothing else (HSTS, RFC 6797)."""
     zone: tzinfo = UTC
     """Whose midnight begins "today" in the totals."""
     files_url: str = "http://localhost:8080/files/"
@@ -100,6 +104,8 @@ class ApiContext:
     """When this process began (ms), before it listened to stations; None: when the context was made."""
     files: Path | None = None
     """The folder of firmware images and logs; None: there is none, and nothing can be left or fetched."""
+    https: Https | None = None
+    """The certificate of the server's own HTTPS; None: it has none."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams end then."""
     parts: dict[type, Any] = field(default_factory=dict)

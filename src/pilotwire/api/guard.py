@@ -46,6 +46,8 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"geolocation=(), camera=(), microphone=()"),
 )
+_STRICT = (b"strict-transport-security", b"max-age=2592000")
+"""For 30 days, this host alone: what else runs on it stays as it is."""
 
 
 def host_name(netloc: str) -> str:
@@ -86,6 +88,7 @@ class Guard:
         self._context = context
         self._access: Access = access_of(context)
         self._headers = _headers_for(context.config.map_tiles)
+        self._secure = (*self._headers, _STRICT) if context.config.strict_transport else self._headers
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -104,7 +107,8 @@ class Guard:
         path = scope["path"]
         scope["path"] = slashed(path, scope.get("raw_path") or b"")
         extra: list[tuple[bytes, bytes]] = []
-        send = _with_headers(send, path, self._headers, extra)
+        always = self._secure if scope.get("scheme") == "https" else self._headers
+        send = _with_headers(send, path, always, extra)
         try:
             principal = await self._admit(scope, path, headers, extra)
         except Problem as refused:

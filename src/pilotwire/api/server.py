@@ -6,9 +6,10 @@ import asyncio
 import inspect
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from litestar import Litestar
@@ -19,6 +20,9 @@ from pilotwire.protocols.sitelink import MOST_UP
 from .context import ApiContext
 from .live import close_hubs
 from .wire import Wire
+
+if TYPE_CHECKING:
+    from .https import Https
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +49,13 @@ class ApiServer:
     """uvicorn without its signal handlers and logs. `stop` ends streams first, so that it takes no time.
 
     `warm`: what is made on first use is made in advance. The index of a large fleet before the first connection is
-    taken, since every page would wait for it; other templates and the API's document some seconds later.
+    taken, since every page would wait for it; other templates and the API's document some seconds later. With `https`
+    it speaks TLS.
     """
 
-    def __init__(self, app: Litestar, *, warm: bool = False) -> None:
+    def __init__(self, app: Litestar, *, warm: bool = False, https: Https | None = None) -> None:
         self._app = app
+        self._https = https
         self._warm = warm
         self._warming: asyncio.Task[None] | None = None
         self._server: _Quiet | None = None
@@ -61,14 +67,15 @@ class ApiServer:
     ) -> None:  # fmt: skip
         """Listen. Raises ConfigError where the address cannot be had. `taken`: it has been taken already, by a socket
         that is closed with the server."""
-        listening = taken or _bound(host, port)
+        option = "--https" if self._https else "--http"
+        listening = taken or _bound(host, port, option)
         if self._warm:
             try:
                 await self._make(self._app.state.get("first", ()))
             except BaseException:
                 listening.close()
                 raise
-        with _to_be_had(listening, host, port):
+        with _to_be_had(listening, host, port, option):
             listening.listen(1024)
         config = uvicorn.Config(
             self._app,
@@ -82,6 +89,7 @@ class ApiServer:
             ws_max_size=MOST_UP,
             http=Wire,
             h11_max_incomplete_event_size=32_768,
+            ssl_context_factory=self._context if self._https else None,
         )
         self._server = _Quiet(config)
         self._socket = listening
@@ -93,6 +101,10 @@ class ApiServer:
             await asyncio.sleep(0.005)
         if self._warm:
             self._warming = asyncio.get_running_loop().create_task(self._make_later(), name="api warm-up")
+
+    def _context(self, *_: Any) -> ssl.SSLContext:
+        assert self._https is not None
+        return self._https.context
 
     async def _make_later(self) -> None:
         await asyncio.sleep(_LATER_S)
@@ -144,21 +156,21 @@ class ApiServer:
 
 
 @contextmanager
-def _to_be_had(made: socket.socket, host: str, port: int) -> Iterator[None]:
+def _to_be_had(made: socket.socket, host: str, port: int, option: str) -> Iterator[None]:
     """An address that is refused is a ConfigError that says what to do; the socket is closed."""
     try:
         yield
     except OSError as error:
         made.close()
         raise ConfigError(
-            f"the API cannot listen on {host}:{port}: {error.strerror}; choose another with --http"
+            f"the API cannot listen on {host}:{port}: {error.strerror}; choose another with {option}"
         ) from error
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, option: str) -> socket.socket:
     """The address, taken; whoever connects is refused until it listens."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    with _to_be_had(made, host, port):
+    with _to_be_had(made, host, port, option):
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
         made.setblocking(False)

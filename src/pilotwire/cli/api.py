@@ -94,7 +94,7 @@ async def api(options: argparse.Namespace) -> AsyncIterator[Api]:
     run = runfile.read(data_dir(options.data))
     if run is not None:
         headers = credential(run.key, options)
-        async with httpx.AsyncClient(base_url=run.http, headers=headers, timeout=90) as client:
+        async with httpx.AsyncClient(base_url=run.http, headers=headers, timeout=90, verify=run.trust()) as client:
             yield Api(client, live=True)
         return
     from pilotwire.cli.compose import api_over_store

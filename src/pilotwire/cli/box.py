@@ -20,14 +20,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from pilotwire import __version__
+from pilotwire.cli import https as tls
 from pilotwire.cli import runfile
-from pilotwire.cli.addresses import Address, local
+from pilotwire.cli.addresses import Address, local, outward
+from pilotwire.cli.https import HttpsOptions
 from pilotwire.core.errors import ConfigError
 from pilotwire.site.config import SiteConfig, zone
 from pilotwire.transport.runtime import LoopScheduler
 
 if TYPE_CHECKING:
+    from pilotwire.api.https import Https
     from pilotwire.domain.seen import Controller
     from pilotwire.site.loop import Loop
 
@@ -39,24 +44,26 @@ RATE_PER_S = 100.0
 """Requests a second that one login or key may make for long: a small machine has a site to run."""
 STILL_MS = 3_000
 """A loop without a tick for so long is not ready."""
-_LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
-def check_lab(http: Address, *, lab: bool) -> None:
+def check_lab(*listening: Address | None, lab: bool) -> None:
     """The lab is for this machine alone. Raises ConfigError."""
-    if lab and http.host not in _LOOPBACK:
-        raise ConfigError(f"--lab asks nobody who he is, so it listens on loopback only, not on {http}")
+    for where in listening:
+        if lab and where is not None and where.host not in tls.LOOPBACK:
+            raise ConfigError(f"--lab asks nobody who he is, so it listens on loopback only, not on {where}")
 
 
 class Box:
-    """A `site.run.Part`: the console, the API, health and metrics of one site at `http`."""
+    """A `site.run.Part`: the console, the API, health and metrics of one site at `http`, over TLS at `https`."""
 
     def __init__(
-        self, site: str, zone: ZoneInfo | None, folder: Path, http: Address,
-        controller: Controller | None, *, lab: bool, report: Callable[[str], None],
+        self, site: str, zone: ZoneInfo | None, folder: Path, http: Address | None,
+        controller: Controller | None, *, lab: bool, report: Callable[[str], None], https: HttpsOptions | None = None,
     ) -> None:  # fmt: skip
         """`controller` is how the site that runs is looked at, None where none runs yet; `folder` is the site's own."""
-        self.site, self.folder, self.http, self.lab = site, folder, http, lab
+        self.site, self.folder, self.http, self.https, self.lab = site, folder, http, https, lab
+        self.certificate: Https | None = None
+        """What is shown at `https`."""
         self.failures = 0
         """How often it has failed since the start."""
         self.extra: list[Callable[[Any], None]] = []
@@ -64,12 +71,16 @@ class Box:
         self.controller, self._zone, self._report = controller, zone, report
         self._task: asyncio.Task[None] | None = None
         self._closing: list[Callable[[], Awaitable[Any]]] = []
-        self._server: Any = None
+        self._servers: list[Any] = []
 
     async def start(self, loop: Loop | None) -> None:
-        """See `site.run.Part`. Raises ConfigError where the address cannot be had."""
-        taken = _taken(self.http)
-        self.http = Address(self.http.host, taken.getsockname()[1])
+        """See `site.run.Part`. Raises ConfigError where an address cannot be had."""
+        taken = self._taken()
+        if self.http is not None:
+            self.http = Address(self.http.host, taken[False].getsockname()[1])
+        if self.https is not None:
+            where = Address(self.https.address.host, taken[True].getsockname()[1])
+            self.https = msgspec.structs.replace(self.https, address=where)
         self._task = asyncio.get_running_loop().create_task(self._run(loop, taken), name="box")
 
     async def stop(self) -> None:
@@ -80,17 +91,38 @@ class Box:
             self._task = None
         await self._close()
 
+    def _taken(self) -> dict[bool, socket.socket]:
+        """The addresses, taken; the key says whether TLS is spoken there. Raises ConfigError."""
+        taken: dict[bool, socket.socket] = {}
+        for secure, where in ((False, self.http), (True, self.https.address if self.https else None)):
+            try:
+                if where is not None:
+                    taken[secure] = _taken(where, "--https" if secure else "--http")
+            except ConfigError:
+                for each in taken.values():
+                    each.close()
+                raise
+        return taken
+
+    @property
+    def url(self) -> str:
+        """Where people look."""
+        if self.https is not None:
+            return f"https://{outward(self.https.address)}"
+        assert self.http is not None
+        return f"http://{local(self.http)}"
+
     # --- begun again and again ----------------------------------------------------------------------------------
 
-    async def _run(self, loop: Loop | None, taken: socket.socket | None) -> None:
+    async def _run(self, loop: Loop | None, taken: dict[bool, socket.socket] | None) -> None:
         clock = asyncio.get_running_loop()
         pause = FIRST_PAUSE_S
         while True:
             begun = clock.time()
             why = "it has ended by itself"
             try:
-                await self._open(loop, taken or _taken(self.http))
-                await self._server.ended()
+                await self._open(loop, taken or self._taken())
+                await self._ended()
             except Exception as error:
                 why = f"{error}" if isinstance(error, ConfigError) else traceback.format_exc().rstrip()
             taken = None
@@ -101,11 +133,24 @@ class Box:
             await asyncio.sleep(pause)
             pause = min(pause * 2, MOST_PAUSE_S)
 
-    async def _open(self, loop: Loop | None, taken: socket.socket) -> None:
+    async def _ended(self) -> None:
+        """Waits until one of the servers serves no longer; raises what it has failed with."""
+        waits = [asyncio.ensure_future(each.ended()) for each in self._servers]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+        finally:
+            for each in waits:
+                each.cancel()
+
+    async def _open(self, loop: Loop | None, taken: dict[bool, socket.socket]) -> None:
         """Brings everything up; what was opened is left to `_close`."""
-        self._closing.append(_closer(taken))
+        self._closing += [_closer(each) for each in taken.values()]
         # Half a second of work, more on a small machine: in a thread, so that ticks come in between.
         await asyncio.to_thread(_imported)
+        if self.https is not None:
+            self.certificate = await asyncio.to_thread(tls.prepared, self.https, self.folder)
         from pilotwire.api.context import ApiConfig, ApiContext
         from pilotwire.api.resources.controllers import Controllers
         from pilotwire.api.server import ApiServer
@@ -135,24 +180,30 @@ class Box:
             passwords=passwords,
             config=ApiConfig(
                 box=self.site, lab=self.lab, version=__version__, rate_per_s=RATE_PER_S,
-                zone=self._zone or UTC,
+                zone=self._zone or UTC, strict_transport=tls.strict(self.certificate, self.http),
             ),
-            metrics=lambda: [*(collect(loop, self) if loop else ()), *lag.metrics()],
+            metrics=lambda: [*(collect(loop, self) if loop else ()), *lag.metrics(), *tls.metrics(self.certificate)],
             process_key=key,
             secret=secret.installation(self.folder),
             ready=lambda: self.readiness(loop),
+            https=self.certificate,
         )  # fmt: skip
         if self.controller is not None:
             Controllers.of(context).add(self.site, self.controller, tenant=context.config.tenant)
         for each in self.extra:
             each(context)
         app = await asyncio.to_thread(create_app, context)
-        self._server = ApiServer(app, warm=True)
-        self._closing.append(self._server.stop)
-        await self._server.start(taken=taken)
-        self._closing[0] = _nothing  # the server closes it
-        runfile.write(self.folder, runfile.RunFile(os.getpid(), f"http://{local(self.http)}", key))
+        for secure, listening in taken.items():
+            server = ApiServer(app, warm=not self._servers, https=self.certificate if secure else None)
+            self._servers.append(server)
+            self._closing.append(server.stop)
+            await server.start(taken=listening)
+        runfile.write(self.folder, self._run_file(key))
         self._closing.append(_run_file_remover(self.folder))
+        if self.certificate is not None and self.https is not None:
+            renewal = tls.renewal(self.certificate, self.https, self.folder, self._report)
+            await renewal.start()
+            self._closing.append(renewal.stop)
         # What is loaded now lives as long as the process: the collector need not stop the loop to look at it again.
         gc.collect()
         gc.freeze()
@@ -168,10 +219,22 @@ class Box:
                 await close()
             except Exception as error:
                 self._report(f"a part of the console did not end cleanly: {type(error).__name__}: {error}")
-        self._server = None
+        self._servers.clear()
+
+    def _run_file(self, key: str) -> runfile.RunFile:
+        """How commands on this machine reach it."""
+        if self.http is not None:
+            return runfile.RunFile(os.getpid(), f"http://{local(self.http)}", key)
+        assert self.https is not None and self.certificate is not None
+        where = f"https://{local(self.https.address)}"
+        return runfile.RunFile(os.getpid(), where, key, str(self.certificate.certificate.resolve()))
 
     def _greet(self, password: str | None) -> None:
-        lines = [f"  Console  http://{local(self.http)}/"]
+        lines = [f"  Console  http://{local(self.http)}/"] if self.http else []
+        if self.https is not None and self.certificate is not None:
+            lines += [f"  Console  https://{outward(self.https.address)}/", *tls.told(self.certificate)]
+        if warning := tls.open_to_all(self.http):
+            lines += [warning]
         if self.lab:
             lines += ["  LAB MODE: no login. Never do this on a network."]
         elif password is not None:
@@ -192,14 +255,15 @@ class Box:
 
 
 def box_of(
-    config: SiteConfig, folder: Path, http: Address, controller: Controller, *, lab: bool, report: Callable[[str], None]
-) -> Box:
+    config: SiteConfig, folder: Path, http: Address | None, https: HttpsOptions | None, controller: Controller, *,
+    lab: bool, report: Callable[[str], None],
+) -> Box:  # fmt: skip
     """The part that `pilotwire site run --http` adds. Raises ConfigError for a lab that is open to a network."""
-    check_lab(http, lab=lab)
-    return Box(config.site.id, zone(config), folder, http, controller, lab=lab, report=report)
+    check_lab(http, https.address if https else None, lab=lab)
+    return Box(config.site.id, zone(config), folder, http, controller, lab=lab, report=report, https=https)
 
 
-def _taken(where: Address) -> socket.socket:
+def _taken(where: Address, option: str) -> socket.socket:
     """The address, taken; whoever connects is refused until it is listened on. Raises ConfigError."""
     made = socket.socket(socket.AF_INET6 if ":" in where.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -209,7 +273,7 @@ def _taken(where: Address) -> socket.socket:
     except OSError as error:
         made.close()
         raise ConfigError(
-            f"the console cannot listen on {where}: {error.strerror or error}; choose another with --http"
+            f"the console cannot listen on {where}: {error.strerror or error}; choose another with {option}"
         ) from error
     return made
 
@@ -227,10 +291,6 @@ def _closer(taken: socket.socket) -> Callable[[], Awaitable[None]]:
         taken.close()
 
     return close
-
-
-async def _nothing() -> None:
-    """There is nothing to close."""
 
 
 def _run_file_remover(folder: Path) -> Callable[[], Awaitable[None]]:

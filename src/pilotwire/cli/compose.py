@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pilotwire import __version__
-from pilotwire.cli import secret
+from pilotwire.cli import https, secret
 from pilotwire.cli.addresses import Address, outward
+from pilotwire.cli.https import HttpsOptions
 from pilotwire.cli.options import data_dir
 from pilotwire.storage.open import open_store
 from pilotwire.transport.bus import LocalBus
@@ -22,6 +24,7 @@ from pilotwire.transport.runtime import LoopScheduler, SystemIds
 
 if TYPE_CHECKING:
     from pilotwire.api.context import ApiContext
+    from pilotwire.api.https import Https
     from pilotwire.storage.port import Store
 
 
@@ -32,6 +35,7 @@ class NodeOptions(msgspec.Struct, kw_only=True):
     http: Address
     ocpp: Address
     ocpps: Address | None = None
+    https: HttpsOptions | None = None
     database: str | None = None
     demo: bool = True
     lab: bool = False
@@ -71,6 +75,8 @@ class Node:
         self.password: str | None = None
         """Of the first user, when this start made it."""
         self.key = ""
+        self.https: Https | None = None
+        """What is shown where `options.https` says."""
         self.up = False
         """Everything has started and nothing is being stopped: what /readyz answers."""
         self._stops: list[Any] = []
@@ -128,22 +134,24 @@ class Node:
         self.lag = Lag(self.store)
         await self.lag.start()
         self._stops.append(self.lag.stop)
-        self.api = await self._serve_api(scheduler, ids, passwords)
-        self._stops.append(self.api.stop)
+        await self._serve_api(scheduler, ids, passwords)
         care = Care(self.store, scheduler)
         await care.start()
         self._stops.append(care.stop)
         if options.demo:
             await self._start_demo(scheduler, ids, passwords)
 
-    async def _serve_api(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> Any:
+    async def _serve_api(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> None:
         from pilotwire.api.context import ApiConfig, ApiContext
         from pilotwire.api.server import ApiServer
         from pilotwire.api.workers import Workers
         from pilotwire.cli.metrics import collect
         from pilotwire.console.app import create_app
 
+        options = self.options
         self.key = f"pw_{secrets.token_urlsafe(32)}"
+        if options.https is not None:
+            self.https = https.prepared(options.https, options.data)
         context = self.context = ApiContext(
             store=self.store,
             bus=self.bus,
@@ -161,23 +169,34 @@ class Node:
                 files_url=self.options.files or f"http://{outward(self.options.http)}/files/",
                 map_tiles=self.options.tiles,
                 map_attribution=self.options.tiles_attribution,
+                strict_transport=https.strict(self.https, options.http),
             ),
             began_at=self._began_at,
             metrics=lambda: [
                 *collect(self.csms.counters, [server.counters for server in self.listeners]),
                 *self.lag.metrics(),
+                *https.metrics(self.https),
             ],
             process_key=self.key,
             secret=secret.installation(self.options.data),
             ready=self._readiness,
             files=self.options.data / "files",
+            https=self.https,
         )
-        server = ApiServer(create_app(context), warm=True)
-        await listen_api(server, self.options.http)
+        app = create_app(context)
+        self.api = ApiServer(app, warm=True)
+        await self.api.start(*options.http)
         workers = Workers(context)
         self._stops.append(workers.stop)
         await workers.start()
-        return server
+        self._stops.append(self.api.stop)
+        if options.https is not None and self.https is not None:
+            renewal = https.renewal(self.https, options.https, options.data, _report)
+            secure = ApiServer(app, https=self.https)
+            await secure.start(*options.https.address)
+            self._stops.append(secure.stop)
+            await renewal.start()
+            self._stops.append(renewal.stop)
 
     async def _start_demo(self, scheduler: LoopScheduler, ids: SystemIds, passwords: Any) -> None:
         from pilotwire.cli.demo import start_demo
@@ -236,15 +255,8 @@ async def listen(server: Any, address: Address, endpoint: Any, **more: Any) -> N
         raise ConfigError(f"cannot listen on {address}: {error.strerror or error}; choose another address") from error
 
 
-async def listen_api(server: Any, address: Address) -> None:
-    from pilotwire.core.errors import ConfigError
-
-    try:
-        await server.start(address.host, address.port)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {address}: {error.strerror or error}; choose another with --http"
-        ) from error
+def _report(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 async def first_user(store: Store, passwords: Any, now: int) -> str | None:

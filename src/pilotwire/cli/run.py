@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pilotwire.cli import runfile
+from pilotwire.cli import https, runfile
 from pilotwire.cli.addresses import Address, local, outward
 from pilotwire.cli.options import add_data, address, data_dir, files_url, parser, receipts, tiles
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pilotwire.cli.compose import Node, NodeOptions
-
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def main(name: str, arguments: Sequence[str]) -> int:
@@ -37,6 +35,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         metavar="HOST:PORT",
         help="console and API (%(default)s)",
     )
+    https.add(options)
     options.add_argument(
         "--ocpp",
         type=address,
@@ -111,6 +110,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         http=chosen.http,
         ocpp=chosen.ocpp,
         ocpps=chosen.ocpps,
+        https=https.chosen(chosen),
         database=chosen.database,
         demo=name == "run" and not chosen.no_demo,
         lab=chosen.lab,
@@ -135,8 +135,9 @@ def check_lab(options: NodeOptions) -> None:
     """The lab is for this machine alone."""
     if not options.lab:
         return
-    for where in (options.http, options.ocpp, options.ocpps):
-        if where is not None and where.host not in _LOOPBACK:
+    secure = options.https.address if options.https else None
+    for where in (options.http, secure, options.ocpp, options.ocpps):
+        if where is not None and where.host not in https.LOOPBACK:
             raise ConfigError(f"--lab accepts anybody, so it listens on loopback only, not on {where}")
 
 
@@ -184,6 +185,8 @@ def greet(node: Node) -> None:
     options = node.options
     data = "" if options.data == _default() else f" --data {options.data}"
     lines = ["", f"  Pilotwire is running.   Console  http://{local(options.http)}/"]
+    if options.https and node.https:
+        lines += [f"  over TLS             https://{outward(options.https.address)}/", *https.told(node.https)]
     if options.lab:
         lines += ["  LAB MODE: no login, unknown stations and tokens are accepted. Never do this on a network."]
     elif node.password is not None:
@@ -193,6 +196,8 @@ def greet(node: Node) -> None:
         lines += [f"  over TLS             wss://{outward(options.ocpps)}/ocpp/IDENTITY"]
     lines += [f"  Add one: pilotwire stations add IDENTITY{data}", "  Stop: Ctrl-C", ""]
     print("\n".join(lines), flush=True)
+    if warning := https.open_to_all(options.http):
+        print(warning, file=sys.stderr, flush=True)
 
 
 def _default() -> Path:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import ssl
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from pilotwire.core.errors import ConfigError, RemoteError
 
 _held: dict[Path, int] = {}
 """Open descriptors of the files that this process keeps locked."""
@@ -23,6 +26,21 @@ class RunFile(msgspec.Struct):
     """Base URL of the API."""
     key: str
     """An API key that is valid while this process runs."""
+    certificate: str = ""
+    """The file of the certificate that it shows there; empty where `http` is not encrypted."""
+
+    def trust(self) -> ssl.SSLContext | bool:
+        """Whom to believe at that address: that certificate alone, as it is now. Raises ConfigError."""
+        if not self.certificate:
+            return True
+        from pilotwire.crypto import pem
+        from pilotwire.crypto.trust import fingerprints, server_trust
+
+        try:
+            shown = pem.blocks(Path(self.certificate).read_text("ascii"))[0]
+        except (OSError, ValueError, RemoteError) as error:
+            raise ConfigError(f"cannot read the certificate of the running server: {error}") from error
+        return server_trust(fingerprint=fingerprints(shown).public_key)
 
 
 def write(data: Path, run: RunFile) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotwire.cli import site_commission, site_records
+from pilotwire.cli import https, site_commission, site_records
 from pilotwire.cli.options import address, default_data, parser, positive
 from pilotwire.core.errors import ConfigError
 
@@ -63,6 +63,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
         each.add_argument("--quiet", action="store_true", help="nothing but troubles")
         each.add_argument("--seconds", type=positive, help="end after so long")
         each.add_argument("--http", type=address, metavar="HOST:PORT", help="console and API of this site (off)")
+        https.add(each)
         each.add_argument("--lab", action="store_true", help="no login for them; on loopback only")
     plan = commands.add_parser("plan", help="make the last plan of a site that runs again, and say what it gives whom")
     plan.add_argument("file", type=Path)
@@ -222,10 +223,11 @@ def _go(
 def _shown(chosen: argparse.Namespace, config: SiteConfig, folder: Path, watched: Watched) -> list[Part]:
     """Where people see the site: its own console, a central system."""
     parts: list[Part] = []
-    if chosen.http:
+    secure = https.chosen(chosen)
+    if chosen.http or secure:
         from pilotwire.cli.box import box_of
 
-        box = box_of(config, folder, chosen.http, watched, lab=chosen.lab, report=_report)
+        box = box_of(config, folder, chosen.http, secure, watched, lab=chosen.lab, report=_report)
         if "file" in chosen:
             site_commission.beside(box, folder, chosen.file, config.site.id)
         parts.append(box)

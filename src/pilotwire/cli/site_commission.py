@@ -15,11 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotwire.cli import https
 from pilotwire.cli.options import address, default_data, positive
 from pilotwire.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pilotwire.cli.box import Box
+    from pilotwire.cli.https import HttpsOptions
     from pilotwire.domain.commissioning import Job, State
     from pilotwire.site.commissioning.wizard import Wizard
 
@@ -36,6 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     each.add_argument("file", type=Path, help="the site's file: begun with if it is there, written in the end")
     each.add_argument("--data", type=Path, default=default_data() / "site", metavar="DIR", help="%(default)s")
     each.add_argument("--http", type=address, metavar="HOST:PORT", help="the wizard in the browser instead")
+    https.add(each, "the wizard")
     each.add_argument("--lab", action="store_true", help="no login for it; on loopback only")
     each.add_argument("--scan", action="append", metavar="WHERE", help="192.168.1.0/24, 192.168.1.20-40, HOST[:PORT]")
     each.add_argument("--serial", action="append", metavar="PATH", help="a serial line, e.g. /dev/ttyUSB0")
@@ -59,8 +62,8 @@ def run(chosen: argparse.Namespace) -> int:
     """`pilotwire site commission FILE`. 1 where a step did not end well."""
     import uvloop
 
-    if chosen.http is not None:
-        return _served(chosen)
+    if chosen.http is not None or chosen.https is not None:
+        return _served(chosen, https.chosen(chosen))
     return uvloop.run(_steps(chosen))
 
 
@@ -222,23 +225,23 @@ def beside(box: Box, folder: Path, file: Path, site: str) -> None:
     box.extra.append(register)
 
 
-def _served(chosen: argparse.Namespace) -> int:
+def _served(chosen: argparse.Namespace, secure: HttpsOptions | None) -> int:
     import uvloop
 
-    if uvloop.run(_serve(chosen)):
+    if (box := uvloop.run(_serve(chosen, secure))) is not None:
         from pilotwire.cli import site
 
-        http = f"{chosen.http.host}:{chosen.http.port}"
-        again = ["run", str(chosen.file), "--data", str(chosen.data), "--http", http]
+        again = ["run", str(chosen.file), "--data", str(chosen.data), *https.again(box.https)]
+        again += ["--http", str(box.http)] if box.http else []
         return site.main("pilotwire site", [*again, "--lab"] if chosen.lab else again)
     return 0
 
 
-async def _serve(chosen: argparse.Namespace) -> bool:
-    """True: the draft was written, and the site is to run from it now."""
+async def _serve(chosen: argparse.Namespace, secure: HttpsOptions | None) -> Box | None:
+    """Where it was served, if the draft was written and the site is to run from it now."""
     from pilotwire.cli.box import Box, check_lab
 
-    check_lab(chosen.http, lab=chosen.lab)
+    check_lab(chosen.http, secure.address if secure else None, lab=chosen.lab)
     over, live = asyncio.Event(), asyncio.Event()
 
     async def go_live() -> None:
@@ -251,16 +254,15 @@ async def _serve(chosen: argparse.Namespace) -> bool:
     folder = folder_of(chosen.data, chosen.file)
     folder.mkdir(parents=True, exist_ok=True)
     site = wizard.id
-    box = _box(Box, site, folder, chosen, _registered(site, wizard))
+    box = _box(Box, site, folder, chosen, secure, _registered(site, wizard))
     try:
         await box.start(None)
-        chosen.http = box.http
-        _report(f"  Wizard   http://{box.http.host}:{box.http.port}/sites/{site}/commissioning")
+        _report(f"  Wizard   {box.url}/sites/{site}/commissioning")
         await over.wait()
     finally:
         await box.stop()
         await wizard.close()
-    return live.is_set()
+    return box if live.is_set() else None
 
 
 def _registered(site: str, wizard: Wizard) -> Callable[[Any], None]:
@@ -275,7 +277,10 @@ def _registered(site: str, wizard: Wizard) -> Callable[[Any], None]:
     return register
 
 
-def _box(kind: type[Box], site: str, folder: Path, chosen: argparse.Namespace, extra: Callable[[Any], None]) -> Any:
+def _box(
+    kind: type[Box], site: str, folder: Path, chosen: argparse.Namespace, secure: HttpsOptions | None,
+    extra: Callable[[Any], None],
+) -> Any:  # fmt: skip
     class Bare(kind):
         """The console of a box before its site runs."""
 
@@ -283,6 +288,6 @@ def _box(kind: type[Box], site: str, folder: Path, chosen: argparse.Namespace, e
             return True
 
     nobody: Any = None
-    made = Bare(site, None, folder, chosen.http, nobody, lab=chosen.lab, report=_report)
+    made = Bare(site, None, folder, chosen.http, nobody, lab=chosen.lab, report=_report, https=secure)
     made.extra.append(extra)
     return made

@@ -168,7 +168,7 @@ class Top(App[None]):
                 raise Moved
             self._say("bad", f"connection lost, trying again in {wait_s:.0f} s")
 
-        async with AsyncClient(found.url, found.key, retry=Retry(attempts=1, most_s=10)) as client:
+        async with AsyncClient(found.url, found.key, verify=found.trust, retry=Retry(attempts=1, most_s=10)) as client:
             polls = [asyncio.create_task(self._measure(client)), asyncio.create_task(self._look_for_alarms(client))]
             try:
                 async with aclosing(client.live(on_break=on_break)) as messages:
