@@ -21,7 +21,7 @@ from .compiled import outlet, steering_config
 from .config import EvseEntry, SiteConfig
 from .devices.driver import DeviceDriver, Pace, client_config
 from .devices.evse import ModbusEvse
-from .devices.fallback import LoadDriver
+from .devices.fallback import LoadDriver, lacks
 from .devices.load import find_device
 from .devices.schema import DeviceFile
 from .gateway.entries import gateway_findings
@@ -264,8 +264,12 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
         if each.phase_switching and (able is None or not able.phase_switching):
             text = f"{charger.file} cannot be told how many phases to connect; leave it out"
             found.append(Finding(f"evses[{each.id}].phase_switching", text))
-        if each.has_failsafe:
-            found += [Finding(f"evses[{each.id}]", text) for text in _fallback(config, each, files[charger.file])]
+        out = outlet(config, each)
+        name = "failsafe_mw" if each.current == "DC" else "failsafe_ma"
+        text = lacks(files[charger.file], name, out.failsafe, out.watchdog_ms or 0)
+        if each.has_failsafe and text:
+            text = f"{charger.file} {text}; say has_failsafe: false, so that it counts with its maximum"
+            found.append(Finding(f"evses[{each.id}]", text))
     found += prices.findings(config, folder)
     found += device_findings(config, files)
     chargers = {each.id: each.charger.file is not None for each in config.evses}
@@ -288,16 +292,3 @@ def _telecontrol(config: SiteConfig, files: Mapping[str, DeviceFile]) -> list[Fi
         listens,
         [each.id for each in config.evses if not each.in_service],
     )
-
-
-def _fallback(config: SiteConfig, entry: EvseEntry, device: DeviceFile) -> Iterator[str]:
-    """What of its fail-safe a charger cannot do, by its file."""
-    out, able = outlet(config, entry), device.abilities
-    fixed = None if able is None else able.watchdog_ms
-    if "watchdog_ms" not in device.commands and (fixed is None or fixed > (out.watchdog_ms or 0)):
-        has = "has no watchdog" if fixed is None else f"has a watchdog of {fixed / 1000:g} s that cannot be set"
-        yield f"{device.id} {has}; say has_failsafe: false, so that it counts with its maximum, or set watchdog_s"
-    unit = "failsafe_mw" if entry.current == "DC" else "failsafe_ma"
-    value = None if able is None else getattr(able, unit)
-    if unit not in device.commands and (value is None or value > out.failsafe):
-        yield f"{device.id} cannot be told what to fall back to; say has_failsafe: false, so that it counts so"

@@ -21,6 +21,7 @@ from pilotwire.site.ports import Abilities, EvseStatus, PilotState, Told, Value
 from pilotwire.transport.modbus.link import Link
 
 from .driver import DeviceDriver, Pace
+from .fallback import set_fallback
 from .schema import Abilities as FileAbilities
 from .schema import DeviceFile
 
@@ -175,32 +176,20 @@ class ModbusEvse:
     def failsafe(self, value: int, watchdog_ms: int, done: Done) -> None:
         self._fallback = value
         name = "failsafe_ma" if self._abilities.unit == "mA" else "failsafe_mw"
-        commands = self._device.commands
-        steps = [(name, value)] if name in commands else []
-        steps += [("watchdog_ms", watchdog_ms)] if "watchdog_ms" in commands else []
-        if name not in commands:
+        if name not in self._device.commands:
             fixed = self._abilities.failsafe
             if fixed is None or fixed > value or (self._abilities.watchdog_ms or 0) > watchdog_ms:
                 what = "no fail-safe of its own" if fixed is None else f"a fail-safe of {fixed} that cannot be changed"
                 done(Told(False, f"{self._device.id} has {what}"))
                 return
-        points = self.driver.points()
 
-        def step(told: Told) -> None:
-            if not told.ok or not steps:
-                if told.ok:
-                    self._abilities = msgspec.structs.replace(self._abilities, failsafe=value, watchdog_ms=watchdog_ms)
-                    self._keepalive()
-                done(told)
-                return
-            command, wanted = steps.pop(0)
-            stands = points.get(command)
-            if stands is not None and stands.quality == "good" and stands.value == wanted and self.driver.online:
-                step(Told(True))  # it stands there already: such registers wear
-            else:
-                self.driver.command(command, wanted, step)
+        def stands(told: Told) -> None:
+            if told.ok:
+                self._abilities = msgspec.structs.replace(self._abilities, failsafe=value, watchdog_ms=watchdog_ms)
+                self._keepalive()
+            done(told)
 
-        step(Told(True))
+        set_fallback(self.driver, name, value, watchdog_ms, stands)
 
     @property
     def unlocks(self) -> bool:
