@@ -173,7 +173,7 @@ def test_moving_by_nothing_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_first_start_has_nothing_and_says_nothing(tmp_path: Path) -> None:
-    assert SiteStore(tmp_path / "site.db").load(Moment(0, 0)) == (None, "")
+    assert SiteStore(tmp_path / "site.db").load(Moment(0, 0)) == (None, "", ())
 
 
 def test_an_old_state_is_not_believed(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_torn_file_is_put_aside_and_the_site_begins_in_the_safe_state(tmp_path
     store = SiteStore(path)
     assert "put aside" in store.set_aside
     assert (tmp_path / "site.db.damaged").exists()
-    assert store.load(now(small)) == (None, "")
+    assert store.load(now(small)) == (None, "", ())
     small.chargers["d"].link = False
     small.run(4)
     small.options["memory"] = store

@@ -32,6 +32,7 @@ from .loop import Loop
 from .ports import Device, EvseDriver
 from .store import SiteStore
 from .watch import Watched
+from .wiring import wiring
 
 STOP_MS = 5_000
 """So long chargers have to confirm their safe value when we stop."""
@@ -91,7 +92,7 @@ async def run_site(
     scheduler, wall = SteadyScheduler(), LoopScheduler()
     try:
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything runs
-        store = SiteStore(folder / "site.db", clocks)
+        store = SiteStore(folder / "site.db", clocks, wiring(config))
         log = SiteLog(
             folder / "log",
             text,
@@ -112,6 +113,8 @@ async def run_site(
         loaded = store.load(now)
         if loaded.why:
             report(f"{loaded.why}; the site begins in the safe state")
+        for other in loaded.others:
+            report(f"{other} is another one than before by the file: what was known of it is forgotten")
         if state is not None:
             begins = state(site, now)
         else:

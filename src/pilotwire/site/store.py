@@ -24,6 +24,7 @@ from .elapsed import Clocks, elapsed_ms, moved_ms
 from .inputs import Heard
 from .lost import Charger
 from .small_file import open_whole
+from .wiring import Wiring, others, without
 
 _TABLE = "CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value BLOB, sum BLOB) WITHOUT ROWID"
 FORMAT = 1
@@ -51,22 +52,27 @@ class Loaded(NamedTuple):
 
     state: SiteState | None
     why: str
+    others: tuple[str, ...] = ()
+    """What the file names that is something else than when the state was stored: nothing of it is in `state`."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _KEPT = msgspec.msgpack.Decoder(_Kept)
 _TOLD = msgspec.msgpack.Decoder(dict[str, Charger])
 _WORDS = msgspec.msgpack.Decoder(Words)
+_WIRING = msgspec.msgpack.Decoder(dict[str, str])
 
 
 class SiteStore:
     """The file. One process at a time."""
 
-    def __init__(self, path: Path, clocks: Callable[[int, int], Clocks] = Clocks) -> None:
+    def __init__(self, path: Path, clocks: Callable[[int, int], Clocks] = Clocks, wiring: Wiring | None = None) -> None:
         """`clocks` makes all clocks of a moment of its steady one and UTC: with `elapsed.clocks` a clock that is set
-        while we are away changes nothing. Raises sqlite3.Error where no file can be made there; a damaged one is put
-        aside as `.damaged`."""
+        while we are away changes nothing. `wiring`: what the ids of the file stand for now. Raises sqlite3.Error where
+        no file can be made there; a damaged one is put aside as `.damaged`."""
         self._clocks = clocks
+        self._wiring: Wiring = {} if wiring is None else wiring
+        self._wired = False
         self._told: bytes = b""
         self._heard: tuple[Heard, ...] = ()
         self._db, self.set_aside = open_whole(path, _TABLE)
@@ -91,6 +97,10 @@ class SiteStore:
     def keep(self, state: SiteState, now: Moment) -> None:
         """See `loop.Memory`."""
         self._write("state", _ENCODER.encode(_Kept(FORMAT, now, state, self._of(now))))
+        if not self._wired:
+            # Last: as long as it is that of before, nothing that was stored before is believed of what is here now.
+            self._write("wiring", _ENCODER.encode(dict(self._wiring)))
+            self._wired = True
 
     def _of(self, now: Moment) -> Clocks:
         return self._clocks(now.tick_ms, now.utc_ms)
@@ -110,6 +120,10 @@ class SiteStore:
             if why:
                 return Loaded(None, why)
             words = None if words_data is None else _WORDS.decode(words_data)
+            wiring_data, why = self._read("wiring")
+            if why:
+                return Loaded(None, why)
+            before = self._wiring if wiring_data is None else _WIRING.decode(wiring_data)
         except (msgspec.MsgspecError, RecursionError) as error:
             return Loaded(None, f"the stored state is of another version ({error})")
         if kept.format != FORMAT:
@@ -118,7 +132,9 @@ class SiteStore:
         away = elapsed_ms(kept.clocks or _alone(kept.now), here)
         if away > OLD_MS:
             return Loaded(None, f"the stored state is {away // 3_600_000} h old")
-        return Loaded(merged(moved(kept.state, moved_ms(kept.clocks or _alone(kept.now), here)), told, words, here), "")
+        state = merged(moved(kept.state, moved_ms(kept.clocks or _alone(kept.now), here)), told, words, here)
+        gone = others(before, self._wiring)
+        return Loaded(without(state, gone), "", gone)
 
     def _write(self, key: str, data: bytes) -> None:
         self._db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", (key, data, _sum(key, data)))
