@@ -18,6 +18,7 @@ from pilotwire.api.types import Command, Connector, Session, Station, StationDet
 from pilotwire.api.words import spaced
 
 from . import words
+from .kept_templates import KeptTemplates
 
 STATIC = Path(__file__).parent / "static"
 LIBRARIES = ("vendor/htmx.min.js", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css")
@@ -124,9 +125,10 @@ def _segment(text: str) -> str:
     return quote(text, safe="")
 
 
-_environment = Environment(
+_kept = KeptTemplates(Path(__file__).parent / "__pycache__")
+_kept.environment = _environment = Environment(
     loader=PackageLoader("pilotwire.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-    lstrip_blocks=True,
+    lstrip_blocks=True, bytecode_cache=_kept,
 )  # fmt: skip
 
 
