@@ -21,7 +21,8 @@ from pilotwire.site import parts
 from pilotwire.site.compiled import compile_site, findings
 from pilotwire.site.config import SiteConfig, read
 from pilotwire.site.loop import Loop
-from pilotwire.site.outside import Outside, address, link_config
+from pilotwire.site.mqtt.part import link_config
+from pilotwire.site.outside import Outside, address
 from pilotwire.site.replay import Step, replay
 from pilotwire.site.run import run_site
 from pilotwire.site.simulated import SimCharger, SimMeter, SimSite
@@ -185,6 +186,15 @@ async def test_a_broker_hears_the_site_and_its_orders_expire(tmp_path: Path):
                 tell("evse/d", id="5", phases=1, expires_s=60)
                 await site.until(lambda: len(of("pilotwire/small/result")) == 5)
                 assert "cannot change its phases" in of("pilotwire/small/result")[-1]["error"]
+                tell("evse/b", id="6", mode="pv", expires_s=60)
+                await site.until(lambda: len(of("pilotwire/small/result")) == 6)
+                assert "this site has none" in of("pilotwire/small/result")[-1]["error"]
+                tell("evse/b", id="7", mode="off", limit_a=9, expires_s=60)
+                await site.until(lambda: site.given()["b"] == 0)
+                await site.until(lambda: (said := of("pilotwire/small/evse/b/state")[-1])["mode"] == "off"
+                                 and (said["enabled"], said["maximum_a"]) == (True, 9))  # fmt: skip
+                tell("evse/b", id="8", mode="now", expires_s=1)
+                await site.until(lambda: of("pilotwire/small/evse/b/state")[-1]["mode"] == "now")
                 # Sparkplug's command comes over its own connection
                 now = int(site.outside.orders.now)
                 dcmd = pysparkplug.DCmd(

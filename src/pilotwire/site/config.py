@@ -243,8 +243,13 @@ class MqttEntry(Section, frozen=True):
     prefix: str = "pilotwire"
     client_id: str | None = None
     """Left out: pilotwire-SITE."""
+    commands: bool = True
+    """Whether whoever may write the site's topics can command it; otherwise it can only be looked at."""
+    commands_per_minute: Annotated[int, msgspec.Meta(ge=1, le=6_000)] = 120
     home_assistant: bool = False
     home_assistant_prefix: str = "homeassistant"
+    home_assistant_expires_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 3_600
+    """How long counts what is set there."""
     sparkplug: SparkplugEntry | None = None
     ca: str | None = None
     certificate: str | None = None

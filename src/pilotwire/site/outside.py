@@ -14,22 +14,18 @@ import ipaddress
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import Scheduler, Timer
 from pilotwire.domain.steering import Ordered
-from pilotwire.protocols.sparkplug import EdgeNodeConfig
-from pilotwire.protocols.sparkplug.topics import part
 from pilotwire.transport.modbus.guard import Audit
-from pilotwire.transport.mqtt import Message, MqttConfig, MqttLink, parse_url
 from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 
 from .addresses import address
 from .audit import AuditFile
-from .config import MapEntry, ModbusServerEntry, MqttEntry, SiteConfig
+from .config import MapEntry, ModbusServerEntry, SiteConfig
 from .elapsed import Clocks, clocks
 from .facades.figures import SiteStatus
 from .facades.group import GroupConfig
@@ -39,9 +35,8 @@ from .facades.product import ProductConfig
 from .facades.serving import FacadesConfig, FacadeServer, MapConfig, ServerOf, serve_facades, units_of
 from .link.entry import findings as central_findings
 from .loop import Loop
-from .mqtt.commands import Ask
-from .mqtt.publisher import Audited, HomeAssistant, SiteMqtt
-from .mqtt.sparkplug import SiteSparkplug
+from .mqtt.part import Broker
+from .mqtt.part import findings as mqtt_findings
 from .order_store import OrderStore, fingerprint
 from .picture import DeviceKind, SitePicture, picture
 from .ports import Abilities, EvseDriver, EvseStatus, Told
@@ -240,107 +235,6 @@ class _Absent:
         done(Told(False, "it is not there"))
 
 
-class Broker:
-    """The site at a broker, and as an edge node of Sparkplug where that is wanted; a `run.Part`."""
-
-    def __init__(
-        self, config: SiteConfig, entry: MqttEntry, folder: Path, orders: Orders, shown: Shown,
-        report: Callable[[str], None], audit: Audited | None = None,
-    ) -> None:  # fmt: skip
-        """`folder`: what paths in the configuration begin at."""
-        self._audit = audit
-        self.config, self.entry, self._folder = config, entry, folder
-        self._orders, self._shown, self._report = orders, shown, report
-        self.links: list[MqttLink] = []
-        self.mqtt: SiteMqtt | None = None
-        self._leave: list[Callable[[], Sequence[Message]]] = []
-        self._said = ""
-
-    async def start(self, loop: Loop) -> None:
-        """See `run.Part`. Raises ConfigError for files that cannot be used; a broker that is away is waited for."""
-        config, wall = self.config, LoopScheduler()
-        evses = loop.site.topology.evses
-        client = self.entry.client_id or f"pilotwire-{config.site.id}"
-
-        def utc() -> int:
-            return int(wall.now())
-
-        mqtt = SiteMqtt(
-            config.site.id, lambda *a, **k: plain.publish(*a, **k), lambda ask: self.order(ask, "broker", loop),
-            utc=utc, evses=frozenset(evses), nodes=frozenset(node.id for node in config.nodes),
-            prefix=self.entry.prefix,
-            home_assistant=HomeAssistant(
-                prefix=self.entry.home_assistant_prefix,
-                limits={id: (evse.minimum, evse.maximum) for id, evse in evses.items()},
-            ) if self.entry.home_assistant else None,
-            audit=self._audit,
-        )  # fmt: skip
-        plain = MqttLink(
-            link_config(self.entry, client, self._folder), will=lambda: mqtt.will, subscriptions=mqtt.subscriptions,
-            online=lambda: (self._online(), mqtt.online())[1], offline=self._offline, heard=mqtt.heard,
-        )  # fmt: skip
-        self.mqtt = mqtt
-        self._join(plain, mqtt.show, lambda: mqtt.last_words)
-        if self.entry.sparkplug is not None:
-            wanted = self.entry.sparkplug
-            node = SiteSparkplug(
-                EdgeNodeConfig(group=wanted.group, node=wanted.node or config.site.id, host=wanted.host),
-                lambda *a, **k: second.publish(*a, **k), lambda ask: self.order(ask, "sparkplug", loop), utc=utc,
-                audit=self._audit,
-            )  # fmt: skip
-            second = MqttLink(
-                link_config(self.entry, f"{client}-sparkplug", self._folder), will=lambda: node.will,
-                subscriptions=node.subscriptions, online=node.online, offline=node.offline, heard=node.heard,
-            )  # fmt: skip
-            self._join(second, node.show, lambda: node.last_words)
-        for link in self.links:
-            link.start()
-
-    def _join(
-        self, link: MqttLink, show: Callable[[SitePicture], None], leave: Callable[[], Sequence[Message]]
-    ) -> None:
-        self.links.append(link)
-        self._leave.append(leave)
-        self._shown.watchers.append(show)
-
-    async def stop(self) -> None:
-        """See `run.Part`."""
-        self._shown.watchers.clear()
-        for link, leave in zip(self.links, self._leave, strict=True):
-            await link.stop(leave() if link.online else ())
-
-    def order(self, ask: Ask, client: str, loop: Loop) -> str:
-        """A command becomes orders, one for each thing it asks; "" or why it cannot be followed."""
-        evse = loop.site.topology.evses.get(ask.evse)
-        if ask.phases is not None and (evse is None or evse.switching is None):
-            return f"{ask.evse} cannot change its phases; if it can, say so with phase_switching"
-        base = Order(
-            channel="", client=client, via="mqtt", evse=ask.evse, node=ask.node,
-            until_ms=self._orders.now + ask.valid_ms,
-        )  # fmt: skip
-        put = self._orders.put
-        replace = msgspec.structs.replace
-        if ask.phases_ma is not None or ask.power_mw is not None:
-            put(replace(base, channel=f"{client} limit", phases_ma=ask.phases_ma, power_mw=ask.power_mw))
-        if ask.enable is not None:
-            put(replace(base, channel=f"{client} enable", enable=ask.enable))
-        if ask.priority is not None:
-            put(replace(base, channel=f"{client} priority", priority=ask.priority))
-        if ask.phases is not None:
-            put(replace(base, channel=f"{client} phases", phases=ask.phases))
-        return ""
-
-    def _online(self) -> None:
-        if self._said:
-            self._report(f"the broker is there: {_without_password(self.entry.url)}")
-        self._said = ""
-
-    def _offline(self, why: str) -> None:
-        if why != self._said:
-            self._said = why
-            self._report(f"no broker at {_without_password(self.entry.url)}: {why}; it is tried again")
-
-
 class Outside:
     """All parts of a configuration that others see. `folder`: what paths in it begin at."""
 
@@ -361,7 +255,7 @@ class Outside:
             self.parts.append(self.servers)
         if config.mqtt is not None:
             note = None if audit is None else audit.note
-            self.broker = Broker(config, config.mqtt, folder, self.orders, self.shown, report, note)
+            self.broker = Broker(config, config.mqtt, folder, self.orders, self.shown, report, note, data)
             self.parts.append(self.broker)
 
 
@@ -431,36 +325,13 @@ def _map(entry: MapEntry, root: str) -> MapConfig:
     )  # fmt: skip
 
 
-def link_config(entry: MqttEntry, client: str, folder: Path) -> MqttConfig:
-    """Raises ConfigError for a password's file that cannot be read."""
-    url = entry.url
-    if entry.password_file is not None:
-        path = folder / entry.password_file
-        try:
-            password = path.read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"mqtt.password_file {path} cannot be read: {error}") from error
-        scheme, _, rest = url.partition("://")
-        user, _, host = rest.rpartition("@")
-        url = f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{host}"
-    files = {
-        name: folder / text for name in ("ca", "certificate", "key") if (text := getattr(entry, name)) is not None
-    }  # fmt: skip
-    return MqttConfig(url=url, client_id=client, **files)
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
 def findings(config: SiteConfig, folder: Path) -> Iterator[Finding]:
     """What is wrong with `modbus_servers:`, `mqtt:` and `central:`. The tree itself has been found right."""
     seen: dict[tuple[str, int], int] = {}
     for number, server in enumerate(config.modbus_servers, 1):
         yield from _server_findings(config, server, f"modbus_servers[{number}]", number, seen)
     if config.mqtt is not None:
-        yield from _mqtt_findings(config, config.mqtt, folder)
+        yield from mqtt_findings(config, config.mqtt, folder)
     yield from central_findings(config.central, config.site.id, folder)
 
 
@@ -503,35 +374,3 @@ def _server_findings(
         units_of(_server(entry, root), drivers, SiteStatus, ExternalLimits(), 0, where)
     except ConfigError as error:
         yield Finding(f"{where}.maps", str(error))
-
-
-def _mqtt_findings(config: SiteConfig, entry: MqttEntry, folder: Path) -> Iterator[Finding]:
-    try:
-        place = parse_url(entry.url)
-    except ConfigError as error:
-        yield Finding("mqtt.url", str(error))
-        return
-    if place.password:
-        text = "its password will stand in the log of decisions too; put it into a file and name that by password_file"
-        yield Finding("mqtt.url", text, "warning")
-    if entry.password_file is not None and not place.user:
-        yield Finding("mqtt.password_file", "needs a user in the url: mqtts://USER@host")
-    for name in ("password_file", "ca", "certificate", "key"):
-        text = getattr(entry, name)
-        if text is not None and not (folder / text).is_file():
-            yield Finding(f"mqtt.{name}", f"there is no file {folder / text}")
-    if not place.tls and (entry.ca or entry.certificate):
-        yield Finding("mqtt.url", "has TLS files but is not encrypted: begin it with mqtts://")
-    if (entry.certificate is None) != (entry.key is None):
-        yield Finding("mqtt.key", "certificate and key go together: give both")
-    for name in ("prefix", "home_assistant_prefix"):
-        text = getattr(entry, name)
-        if not text or any(sign in text for sign in "+#\0") or text.startswith(("/", "$")) or text.endswith("/"):
-            yield Finding(f"mqtt.{name}", f"{text!r} cannot begin topics: letters, digits, - and _, e.g. pilotwire")
-    if entry.sparkplug is not None:
-        names = {"group": entry.sparkplug.group, "node": entry.sparkplug.node or config.site.id}
-        for name, text in names.items():
-            try:
-                part(text)
-            except ConfigError as error:
-                yield Finding(f"mqtt.sparkplug.{name}", str(error))

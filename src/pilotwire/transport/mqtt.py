@@ -26,6 +26,9 @@ from pilotwire.core.errors import ConfigError
 
 Qos = Literal[0, 1]
 _EARLY = 10_000
+_DENIED = 0x80
+STEADY_S = 10
+"""A connection that does not hold so long is tried again after longer and longer pauses."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -50,6 +53,7 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True):
     connect_s: int = 10
     first_pause_ms: int = 1_000
     most_pause_ms: int = 60_000
+    glance_s: int = 10
     unsent_bytes: int = 1_048_576
     """More than this waiting to be sent, and what is published is shed until there is less."""
 
@@ -82,7 +86,8 @@ class MqttLink:
     """One broker. All callbacks come on the loop's thread.
 
     `will` is asked before each attempt. `online` is told when the subscriptions stand; what it publishes comes before
-    anything else. `offline` is told why, each time that there is no connection any more or yet.
+    anything else. `offline` is told why, each time that there is no connection any more or yet. `glances` are heard for
+    `glance_s` of each connection: what the broker has kept.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class MqttLink:
         *,
         will: Callable[[], Message | None] = lambda: None,
         subscriptions: Sequence[str] = (),
+        glances: Sequence[str] = (),
         online: Callable[[], None] = lambda: None,
         offline: Callable[[str], None] = lambda _: None,
         heard: Callable[[Message], None] = lambda _: None,
@@ -99,9 +105,12 @@ class MqttLink:
         self.counts = MqttCounts()
         self.trouble = "not started"
         """Why there is no connection, in words; "" while there is one."""
+        self.denied: tuple[str, ...] = ()
+        """Subscriptions that the broker does not let us have, on this connection."""
+        self._short = 0
         self._place = parse_url(config.url)
         self._tls = _context(config) if self._place.tls else None
-        self._will, self._subscriptions = will, tuple(subscriptions)
+        self._will, self._subscriptions, self._glances = will, tuple(subscriptions), tuple(glances)
         self._online, self._offline, self._heard = online, offline, heard
         self._client: Any = None
         self._early: list[Message] = []
@@ -141,6 +150,7 @@ class MqttLink:
         pause = self.config.first_pause_ms
         while True:
             self.counts.attempts += 1
+            begun = asyncio.get_running_loop().time()
             try:
                 connected = await self._once()
             except asyncio.CancelledError:
@@ -148,9 +158,11 @@ class MqttLink:
             except Exception as error:  # the library raises whatever the network, TLS or the broker made of it
                 connected = False
                 self._say(str(error) or type(error).__name__)
-            if connected:
+            steady = asyncio.get_running_loop().time() - begun >= STEADY_S
+            self._short = self._short + 1 if connected and not steady else 0
+            if connected and (steady or self._short == 1):
                 pause = self.config.first_pause_ms
-            else:
+            elif not connected:
                 self.counts.refused += 1
             await asyncio.sleep(pause / 1000)
             pause = min(pause * 2, self.config.most_pause_ms)
@@ -172,7 +184,12 @@ class MqttLink:
         client.on_message = self._came
         client.on_disconnect = lambda *_: gone.set()
 
-        def stands(_: Any, mid: int, *__: Any) -> None:
+        self.denied = ()
+
+        def stands(_: Any, mid: int, granted: Sequence[int], *__: Any) -> None:
+            if mid in waiting:
+                pairs = zip(self._subscriptions, granted, strict=False)
+                self.denied = tuple(topic for topic, answer in pairs if answer >= _DENIED)
             waiting.discard(mid)
             if not waiting:
                 subscribed.set()
@@ -193,9 +210,16 @@ class MqttLink:
             early, self._early = self._early, []
             for message in early:
                 self._tell(message)
+            if self._glances:
+                client.subscribe([Subscription(topic, qos=0) for topic in self._glances])
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(gone.wait(), self.config.glance_s)
+                if not gone.is_set():
+                    client.unsubscribe(list(self._glances))
             await gone.wait()
             self.counts.lost += 1
-            self._say("the broker has closed the connection")
+            again = f", again and again: is another connected as {self.config.client_id}?" if self._short > 1 else ""
+            self._say(f"the broker has closed the connection{again}")
             return True
         except TimeoutError:
             self._say(f"no answer within {self.config.connect_s} s")

@@ -32,6 +32,7 @@ missed = [
     f"{topic} with {change}"
     for topic, payload in payloads.items()
     for change in WRONG
+    if "device_class" not in change or "/select/" not in topic  # which has none
     if not checked(topic, json.dumps(json.loads(payload) | change))
 ]
 print(json.dumps({"accepted": len(payloads) - len(refused), "refused": refused, "missed": missed}))

@@ -49,10 +49,12 @@ class Spoken:
         return [msgspec.json.decode(payload) for told, payload, _, _ in self.messages if told == topic]
 
 
-def mqtt(site: Pictured, speak: Any, order: Callable[[Ask], str], home: HomeAssistant | None = None) -> SiteMqtt:
+def mqtt(
+    site: Pictured, speak: Any, order: Callable[[Ask], str], home: HomeAssistant | None = None, **more: Any
+) -> SiteMqtt:
     made = SiteMqtt(
         site.site.id, speak, order, utc=site.utc, evses=frozenset(site.site.outlets),
-        nodes=frozenset(node.id for node in site.site.topology.tree.nodes), home_assistant=home,
+        nodes=frozenset(node.id for node in site.site.topology.tree.nodes), home_assistant=home, **more,
     )  # fmt: skip
     site.shown.append(made.show)
     return made

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from tests.site.mqtt.mqtt_kit import Pictured, Spoken, mqtt
 
 from pilotwire.protocols.sparkplug import EdgeNodeConfig, Metric, Payload, decode, encode, parse
-from pilotwire.site.mqtt.commands import Ask, Commands, Refused, Repeated
-from pilotwire.site.mqtt.homeassistant import discovery
-from pilotwire.site.mqtt.publisher import HomeAssistant
+from pilotwire.site.mqtt.commands import Ask, Commands, Pace, Refused, Repeated
+from pilotwire.site.mqtt.homeassistant import HomeAssistant, discovery, found
 from pilotwire.site.mqtt.sparkplug import SiteSparkplug
-from pilotwire.site.mqtt.topics import Names, device_state, kilowatt_hours, watts
+from pilotwire.site.mqtt.topics import Names, Standing, device_state, kilowatt_hours, watts
 from pilotwire.site.picture import DevicePicture
 from pilotwire.transport.mqtt import Message
 
@@ -137,6 +136,7 @@ def test_commands_in_base_units():
     assert read("evse/b/set", {"enable": False, "priority": 3, "phases": 1, "limit_w": 2000, "expires_s": 1}) == Ask(
         id="", evse="b", enable=False, priority=3, phases=1, power_mw=2_000_000, valid_ms=1_000
     )
+    assert read("evse/a/set", {"mode": "min_pv", "expires_s": 60}).mode == "min_pv"
     assert read("node/grid/set", {"limit_a": [40, 41, 42.5], "expires_s": 60}).phases_ma == (40_000, 41_000, 42_500)
     sent = read("evse/a/set", {"limit_a": 6, "expires_s": 60, "sent_at": "2027-01-15T07:59:30Z"})
     assert sent.valid_ms == 30_000
@@ -159,6 +159,8 @@ def test_commands_in_base_units():
         ("evse/a/set", {"limit_a": [6, 6, 6], "expires_s": 60}, "one figure"),
         ("evse/a/set", {"limit_w": -5, "expires_s": 60}, "from 0"),
         ("evse/a/set", {"phases": 2, "expires_s": 60}, "cannot be read"),
+        ("evse/a/set", {"mode": "fast", "expires_s": 60}, "cannot be read"),
+        ("node/grid/set", {"mode": "off", "expires_s": 60}, "no mode"),
         ("evse/a/set", {"priority": 10_000, "expires_s": 60}, "priority"),
         ("evse/a/set", {"limit_a": 6, "expires_s": 60, "sent_at": "yesterday"}, "no time"),
         ("evse/a/set", {"limit_a": 6, "expires_s": 60, "sent_at": "2027-01-15T07:58:59Z"}, "expired"),
@@ -219,17 +221,62 @@ def test_each_command_gets_its_answer():
     assert (one.counts.accepted, one.counts.refused, one.counts.repeated) == (1, 2, 1)
 
 
+def test_more_commands_than_a_minute_takes_are_refused_and_fill_no_record():
+    site, speak, asked, record = Pictured(), Spoken(), list[Ask](), list[tuple[str, str, str]]()
+
+    def order(ask: Ask) -> str:
+        asked.append(ask)
+        return ""
+
+    one = mqtt(site, speak, order, pace=Pace(3), audit=lambda *line: record.append(line))
+    command = Message("pilotwire/small/evse/a/set", b'{"limit_a": 8, "expires_s": 9}', 1)
+    for _ in range(5):
+        one.heard(command)
+    assert len(asked) == 3 and record[3:] == [("mqtt broker", "commands", "more than 3 commands in a minute")] * 2
+    assert speak.of("pilotwire/small/result")[-1]["error"] == "more than 3 commands in a minute"
+    site.run(21)
+    one.heard(command)
+    one.heard(command)
+    assert len(asked) == 4
+    pace = Pace(1)
+    pace.check(1_000_000)
+    for now, passes in ((1_059_999, False), (1_060_000, True), (0, False), (60_000, True)):  # a clock that is set back
+        if passes:
+            pace.check(now)
+        else:
+            with pytest.raises(Refused):
+                pace.check(now)
+
+
+def test_a_site_that_is_only_looked_at_hears_nothing():
+    site, speak = Pictured(), Spoken()
+    one = mqtt(site, speak, lambda ask: "", HomeAssistant(commands=False), commands=False)
+    assert one.subscriptions == ("homeassistant/status",)
+    one.online()
+    site.run(2)
+    shown = {topic.split("/")[1] for topic, *_ in speak.messages if topic.startswith("homeassistant/")}
+    assert shown == {"sensor", "binary_sensor"}
+    plug = SiteSparkplug(EdgeNodeConfig("Depot", "small"), speak, lambda ask: "", utc=site.utc, commands=False)
+    site.shown.append(plug.show)
+    plug.online()
+    site.run(2)
+    births = [decode(data) for topic, data, _, _ in speak.messages if "/DBIRTH/" in topic]
+    assert births and not any(str(metric.name).startswith("Command") for said in births for metric in said.metrics)
+
+
 # ── Home Assistant ───────────────────────────────────────────────────────────────────────────────────────────────────
-def found(site: Pictured) -> dict[str, bytes]:
+def entities(site: Pictured) -> dict[str, bytes]:
     assert site.last is not None
     meter = site.last.devices[0]
     more = tuple(msgspec.structs.replace(meter, id=kind, kind=kind) for kind in ("inverter", "battery", "load"))
     whole = msgspec.structs.replace(site.last, devices=(*site.last.devices, *more))
-    return discovery(NAMES, whole, {"a": (6_000, 32_000)}, prefix="homeassistant", version="1.2")
+    every = frozenset({"power_mw", "battery_mw", "energy_import_wh", "soc_permille", "voltage_l1_mv", "temperature_mc"})
+    points = {device.id: every for device in whole.devices}
+    return discovery(NAMES, whole, HomeAssistant(limits={"a": (6_000, 32_000)}, points=points, version="1.2"))
 
 
 def test_home_assistant_s_own_schemas_accept_every_entity(site: Pictured):
-    payloads = {topic: payload.decode() for topic, payload in found(site).items()}
+    payloads = {topic: payload.decode() for topic, payload in entities(site).items()}
     assert len(payloads) > 60
     python = ROOT / ".venv" / "homeassistant" / "bin" / "python"
     line = [str(python), str(Path(__file__).with_name("home_assistant_end.py"))]
@@ -242,22 +289,42 @@ def test_home_assistant_s_own_schemas_accept_every_entity(site: Pictured):
 
 def test_templates_find_what_the_topics_say_and_commands_are_commands(site: Pictured):
     speak = Spoken()
-    mqtt(site, speak, lambda ask: "").online()
+    standing = {"a": Standing(mode="pv", enabled=False, maximum=16_000)}
+    mqtt(site, speak, lambda ask: "", standing=lambda: standing).online()
     site.run(2)
     states = {topic: json.loads(payload) for topic, payload, _, _ in speak.messages if payload.startswith(b"{")}
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    for topic, payload in found(site).items():
+    for topic, payload in entities(site).items():
         entity = json.loads(payload)
         if entity["state_topic"] not in states or "device/" in entity["state_topic"]:
             continue
         shown = environment.from_string(entity["value_template"]).render(value_json=states[entity["state_topic"]])
         assert shown != "" and ("binary_sensor" not in topic or shown in ("ON", "OFF"))
-    limit = json.loads(found(site)["homeassistant/number/pilotwire_small_a/limit_a/config"])
+    state = states["pilotwire/small/evse/a/state"]
+
+    def of(component: str, name: str) -> Any:
+        return json.loads(entities(site)[f"homeassistant/{component}/pilotwire_small/evse_a_{name}/config"])
+
+    def shown_by(entity: Any) -> str:
+        return environment.from_string(entity["value_template"]).render(value_json=state)
+
+    limit = of("number", "maximum")
+    assert (shown_by(limit), shown_by(of("select", "mode")), shown_by(of("switch", "enable"))) == ("16", "pv", "OFF")
+    heard = limit["availability"][1]
+    assert heard["topic"] == limit["state_topic"] and limit["availability"][0]["topic"] == "pilotwire/small/status"
+    for online in (True, False):
+        there = environment.from_string(heard["value_template"]).render(value_json=state | {"online": online})
+        assert there == ("online" if online else "offline")
+    assert len(of("binary_sensor", "online")["availability"]) == 1, "it is there to say that its device is not"
     now: Any = type("Now", (), {"timestamp": lambda self: 1.5})
     command = environment.from_string(limit["command_template"]).render(value=10.0, now=now)
     reader = commands()
     assert reader.read(limit["command_topic"], command.encode(), False, NOW).phases_ma == (10_000,) * 3
-    switch = json.loads(found(site)["homeassistant/switch/pilotwire_small_a/enable/config"])
+    later: Any = type("Now", (), {"timestamp": lambda self: 2.5})
+    choose = of("select", "mode")
+    command = environment.from_string(choose["command_template"]).render(value="min_pv", now=later)
+    assert reader.read(choose["command_topic"], command.encode(), False, NOW).mode == "min_pv"
+    switch = of("switch", "enable")
     assert reader.read(switch["command_topic"], switch["payload_off"].encode(), False, NOW).enable is False
     assert reader.read(switch["command_topic"], switch["payload_on"].encode(), False, NOW).enable is True
     assert not limit["retain"] and not switch["retain"]
@@ -270,7 +337,7 @@ def test_home_assistant_is_introduced_once_and_again_when_it_has_been_started_an
     site.run(5)
 
     def introductions() -> int:
-        return sum(topic.startswith("homeassistant/sensor/pilotwire_small/grid_w") for topic, *_ in speak.messages)
+        return sum(topic == "homeassistant/sensor/pilotwire_small/site_grid_w/config" for topic, *_ in speak.messages)
 
     assert introductions() == 1 and "homeassistant/status" in one.subscriptions
     one.heard(Message("homeassistant/status", b"offline"))
@@ -278,6 +345,77 @@ def test_home_assistant_is_introduced_once_and_again_when_it_has_been_started_an
     assert introductions() == 2
     one.online()
     assert introductions() == 3
+
+
+def test_the_energy_dashboard_takes_counters_and_only_of_what_a_device_has(site: Pictured):
+    made = {topic: json.loads(payload) for topic, payload in entities(site).items()}
+    counters = {topic for topic, one in made.items() if one.get("device_class") == "energy"}
+    assert {topic.split("/")[3] for topic in counters} == {
+        *(f"evse_{id}_{name}" for id in "abcd" for name in ("session_kwh", "energy_kwh")),
+        *(f"device_{id}_energy_import_kwh" for id in ("main", "inverter", "battery", "load")),
+    }
+    for topic in counters:
+        assert (made[topic]["state_class"], made[topic]["unit_of_measurement"]) == ("total_increasing", "kWh")
+    assert not [topic for topic in made if "frequency" in topic], "no point of that name"
+    assert all(one["default_entity_id"].startswith(topic.split("/")[1] + ".") for topic, one in made.items())
+
+
+def test_no_entity_is_another_s_whatever_sites_and_evses_are_called(site: Pictured):
+    assert site.last is not None
+    picture, seen = site.last, set[str]()
+    evse, device = picture.evses[0], picture.devices[0]
+    ids = ("a", "b_c", "b.c", "b:c", "b-c", "a_power_w", "online")
+    whole = msgspec.structs.replace(
+        picture, evses=tuple(msgspec.structs.replace(evse, id=id) for id in ids),
+        devices=tuple(msgspec.structs.replace(device, id=id) for id in ids),
+    )  # fmt: skip
+    each = len(discovery(NAMES, whole, HomeAssistant()))
+    places = [Names("a"), Names("a_b"), Names("a.b"), Names("a:b"), Names("b", "a"), Names("a", "x/y"), Names("x_y_a")]
+    for number, names in enumerate(places, 1):
+        made = discovery(names, whole, HomeAssistant())
+        seen |= {json.loads(payload)["unique_id"] for payload in made.values()}
+        assert len(made) == each and len(seen) == number * each
+    assert len({found(names, "homeassistant") for names in places}) == len(places)
+
+
+def test_what_is_not_there_any_more_is_taken_back_and_nothing_else(site: Pictured):
+    speak = Spoken()
+    one = mqtt(site, speak, lambda ask: "", HomeAssistant())
+    assert one.glances == ("pilotwire/small/+/+/state", "homeassistant/+/pilotwire_small/+/config")
+    old = ("pilotwire/small/evse/old/state", "homeassistant/sensor/pilotwire_small/evse_old_power_w/config")
+    ours = ("pilotwire/small/evse/a/state", "homeassistant/sensor/pilotwire_small/evse_a_power_w/config")
+    for topic in (*old, *ours):
+        one.heard(Message(topic, b"{}", 0, True))
+    one.heard(Message("pilotwire/small/evse/gone/state", b"", 0, True))
+    one.heard(Message("pilotwire/small/evse/live/state", b"{}", 0, False))
+    one.online()
+    site.run(2)
+    one.heard(Message(old[0], b"{}", 0, True))
+    assert [topic for topic, payload, _, retain in speak.messages if retain and not payload] == [*old, old[0]]
+    assert one.counts.taken_back == 3 and not speak.of("pilotwire/small/result")
+    off = mqtt(site, speak, lambda ask: "", HomeAssistant(on=False))
+    site.run(2)
+    speak.messages.clear()
+    off.heard(Message(ours[1], b"{}", 0, True))
+    assert [(topic, payload) for topic, payload, *_ in speak.messages] == [(ours[1], b"")]
+
+
+def test_a_site_that_is_larger_than_the_connection_takes_at_once_is_shown_whole(site: Pictured):
+    speak, room = Spoken(), 0
+
+    def little(topic: str, payload: bytes, qos: Any = 0, *, retain: bool = False) -> bool:
+        nonlocal room
+        room -= 1
+        return room >= 0 and speak(topic, payload, qos, retain=retain)
+
+    one = mqtt(site, little, lambda ask: "", HomeAssistant())
+    one.online()
+    for _ in range(20):
+        room = 10
+        site.run(1)
+    shown = [topic for topic, *_ in speak.messages if topic.startswith("homeassistant/")]
+    assert len(shown) == len(set(shown)) > 60
+    assert site.last is not None and set(shown) == set(discovery(NAMES, site.last, HomeAssistant()))
 
 
 # ── Sparkplug B ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -344,6 +482,26 @@ def test_commands_of_scada_count_for_a_while_from_when_they_were_sent(site: Pict
         command("Command/Limit", "Double", 10.0, bad)
     for value in (-1.0, float("inf"), float("nan")):
         command("Command/Limit", "Double", value, now)
-    assert len(scada.asked) == 2 and scada.one.refused == 5
+    command("Command/Mode", "String", "fast", now)
+    assert len(scada.asked) == 2 and scada.one.refused == 6
+    command("Command/Mode", "String", "pv", now)
+    assert scada.asked.pop() == Ask(id="", evse="a", mode="pv", valid_ms=300_000)
     command("power_w", "Double", 1.0, now)
     assert scada.one.node.counts.not_writable == 1
+
+
+def test_what_is_not_known_any_more_is_null(site: Pictured):
+    scada = Scada(site)
+    scada.one.will  # noqa: B018 - asked for before the connection
+    scada.one.online()
+    site.run(1)
+    births = [said for kind, device, said in scada.all() if (kind, device) == ("DBIRTH", "a")]
+    alias = next(metric.alias for metric in births[-1].metrics if metric.name == "session")
+    assert site.last is not None
+    picture = site.last
+    for session in ("s-1", ""):
+        evses = tuple(msgspec.structs.replace(each, session=session) for each in picture.evses)
+        scada.one.show(msgspec.structs.replace(picture, evses=evses))
+    told = [metric.value for kind, device, said in scada.all() if (kind, device) == ("DDATA", "a")
+            for metric in said.metrics if metric.alias == alias]  # fmt: skip
+    assert told[-2:] == ["s-1", None]

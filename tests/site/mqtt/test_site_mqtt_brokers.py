@@ -71,7 +71,8 @@ async def test_a_site_at_a_broker(kind: Kind, tmp_path: Path):
         one = mqtt(site, lambda *a, **k: link.publish(*a, **k), order, HomeAssistant())
         link = MqttLink(
             MqttConfig(url=running.url, client_id="site", first_pause_ms=50, most_pause_ms=200),
-            will=lambda: one.will, subscriptions=one.subscriptions, online=one.online, heard=one.heard,
+            will=lambda: one.will, subscriptions=one.subscriptions, glances=one.glances, online=one.online,
+            heard=one.heard,
         )  # fmt: skip
         second: Any = None
         plug = SiteSparkplug(
@@ -81,8 +82,21 @@ async def test_a_site_at_a_broker(kind: Kind, tmp_path: Path):
         second = MqttLink(MqttConfig(url=running.url, client_id="site-sparkplug", first_pause_ms=50, most_pause_ms=200),
                           will=lambda: plug.will, subscriptions=plug.subscriptions, online=plug.online,
                           offline=plug.offline, heard=plug.heard)  # fmt: skip
+        # what an EVSE has left that has another name now; another site's stays
+        left = [f"pilotwire/{at}/evse/old/state" for at in ("small", "other")]
+        left += [f"homeassistant/sensor/pilotwire_{at}/evse_old_power_w/config" for at in ("small", "other")]
+        async with all_online(ears.link, scada.link):
+            for topic in left:
+                ears.link.publish(topic, b"{}", 1, retain=True)
+            await until(lambda: len(ears.heard) == len(left))
+            ears.heard.clear()
         async with all_online(ears.link, scada.link, link, second):
             site.run(30)
+            gone = [each for each in left if "small" in each]
+            await until(lambda: {each.topic for each in ears.heard if not each.payload}.issuperset(gone))
+            assert {each.topic for each in ears.heard if not each.payload} == {*gone}
+            assert one.counts.taken_back == 2
+            ears.heard[:] = [each for each in ears.heard if each.topic not in left]
             state = "pilotwire/small/evse/a/state"
             await until(lambda: ears.of(state) and ears.of(state)[-1]["charging"])
             assert ears.of(state)[-1]["limit_a"] == site.set_points()["a"] / 1000
@@ -126,7 +140,7 @@ async def test_a_site_at_a_broker(kind: Kind, tmp_path: Path):
             late = Other(running.url, "late", "pilotwire/small/#")
             async with all_online(late.link):
                 await until(lambda: late.of(state))
-                assert late.heard[0].retain
+                assert late.heard[0].retain and not [each for each in late.heard if "/old/" in each.topic]
             results = await until(
                 lambda: len(ears.of("pilotwire/small/result")) >= 3 and ears.of("pilotwire/small/result")
             )

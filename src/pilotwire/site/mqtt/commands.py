@@ -1,13 +1,15 @@
 """What may be asked of a site over MQTT. Each command says how long it counts; none is ever retained.
 
     pilotwire/<site>/evse/<id>/set    {"id": "7f3", "limit_a": 10, "expires_s": 300}
-                                      limit_a (per phase), limit_w, enable, priority, phases (1 or 3)
+                                      limit_a (per phase), limit_w, enable, priority, phases (1 or 3),
+                                      mode (now, min_pv, pv, off): before its own, the plan and prices
     pilotwire/<site>/node/<id>/set    {"id": "7f4", "limit_a": 40, "expires_s": 300}
                                       limit_a (one figure, or [L1, L2, L3]), limit_w
 
 `expires_s` is 1 to 86,400. `sent_at` (RFC 3339 with an offset) may say when it was sent: a command that was on its way
 for longer than it was to count is refused. `id` makes a command that arrives twice count once; the result repeats it.
 A command can lower what the site gives, or withdraw itself: no command raises anything above the site's own limits.
+More than `Pace` lets through in a minute are refused, whoever they come from: MQTT does not say who sent a message.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import msgspec
 from pilotwire.core.errors import RemoteError
 from pilotwire.core.time import from_rfc3339
 from pilotwire.domain.energy.model import Phases
+from pilotwire.domain.steering import Mode
 
 from .topics import Names
 
@@ -28,7 +31,7 @@ MOST_BYTES = 4_096
 MOST_A = Decimal(100_000)
 MOST_W = Decimal(1_000_000_000)
 _REMEMBERED = 1_000
-_EVSE = frozenset({"limit_a", "limit_w", "enable", "priority", "phases"})
+_EVSE = frozenset({"limit_a", "limit_w", "enable", "priority", "phases", "mode"})
 _NODE = frozenset({"limit_a", "limit_w"})
 
 
@@ -38,6 +41,23 @@ class Refused(RemoteError):
 
 class Repeated(Exception):
     """A command that has come before."""
+
+
+class Pace:
+    """So many commands a minute and no more: all of them at once, or one after the other."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._most = self._left = 60_000 * per_minute
+        self._rate, self._at = per_minute, 0
+
+    def check(self, utc_ms: int) -> None:
+        """One more has come. Raises Refused; that one then does not count. A clock that is set back costs nothing."""
+        gone = max(0, utc_ms - self._at)
+        self._at = utc_ms
+        self._left = min(self._most, self._left + gone * self._rate)
+        if self._left < 60_000:
+            raise Refused(f"more than {self._rate} commands in a minute")
+        self._left -= 60_000
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +71,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     enable: bool | None = None
     priority: int | None = None
     phases: Literal[1, 3] | None = None
+    mode: Mode | None = None
     valid_ms: int
 
 
@@ -65,6 +86,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     enable: bool | None = None
     priority: int | None = None
     phases: Literal[1, 3] | None = None
+    mode: Mode | None = None
 
 
 _reader = msgspec.json.Decoder(_Said)
@@ -139,7 +161,7 @@ def _checked(kind: str, id: str, said: _Said, utc_ms: int) -> Ask:
     return Ask(
         id=said.id, phases_ma=None if each is None else (_milli(each[0]), _milli(each[1]), _milli(each[2])),
         power_mw=None if said.limit_w is None else _milli(said.limit_w), enable=said.enable, priority=said.priority,
-        phases=said.phases, valid_ms=valid_ms, **where,
+        phases=said.phases, mode=said.mode, valid_ms=valid_ms, **where,
     )  # fmt: skip
 
 

@@ -1,22 +1,31 @@
-"""How Home Assistant finds the site: a retained message for each entity (MQTT discovery), all with one availability.
+"""How Home Assistant finds the site: a retained message for each entity (MQTT discovery).
 
-The site is a device, and each EVSE, meter, inverter and battery is one that hangs on it. What can be told an EVSE is a
-number (the most it may give) and a switch (whether it may charge); both expire after an hour, and Home Assistant sends
-them again only when somebody moves them: a forgotten slider does not throttle a car for ever.
+    <prefix>/<component>/pilotwire_<site>/<kind>_<id>_<field>/config
+
+The site is a device, and each EVSE, meter, inverter, battery and load is one that hangs on it. An entity is available
+while the site is at the broker and its device is heard, and no longer than `EXPIRE_AFTER_S` after the last word of it.
+
+What can be told an EVSE is a number (the most it may give), a switch (whether it may charge) and a selection (its
+mode). Each expires, and Home Assistant sends it again only when somebody moves it: a forgotten slider does not throttle
+a car for ever. They show what is in force, so an order that is over jumps back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from .. import picture as seen
-from .topics import Names
+from pilotwire.domain.steering import Mode
 
-EXPIRES_S = 3_600
-_TEMPLATE = '{"id": "{{ now().timestamp() }}", "%s": {{ value }}, "expires_s": ' + str(EXPIRES_S) + "}"
+from .. import picture as seen
+from .topics import Names, field_of
+
+EXPIRE_AFTER_S = 900
+"""Three times as long as what has not changed is silent."""
+_TEMPLATE = '{"id": "{{ now().timestamp() }}", "%s": %s, "expires_s": %d}'
 
 _POWER = {"device_class": "power", "unit_of_measurement": "W", "state_class": "measurement"}
 _CURRENT = {"device_class": "current", "unit_of_measurement": "A", "state_class": "measurement"}
@@ -25,20 +34,24 @@ _ENERGY = {"device_class": "energy", "unit_of_measurement": "kWh", "state_class"
 _SOC = {"device_class": "battery", "unit_of_measurement": "%", "state_class": "measurement"}
 _HERTZ = {"device_class": "frequency", "unit_of_measurement": "Hz", "state_class": "measurement"}
 _HEAT = {"device_class": "temperature", "unit_of_measurement": "°C", "state_class": "measurement"}
+_DETAIL: Mapping[str, Any] = {"entity_category": "diagnostic"}
 
 _SITE = (
     ("grid_w", "Grid power", _POWER), ("pv_w", "PV power", _POWER), ("battery_w", "Battery power", _POWER),
     ("cars_w", "Charging power", _POWER), ("building_w", "Building power", _POWER),
     ("charging", "Cars charging", {"state_class": "measurement"}),
+    ("plugged", "Cars plugged in", {"state_class": "measurement"}),
 )  # fmt: skip
 _EVSE = (
     ("power_w", "Power", _POWER), ("current_l1_a", "Current L1", _CURRENT), ("current_l2_a", "Current L2", _CURRENT),
     ("current_l3_a", "Current L3", _CURRENT), ("session_kwh", "Session energy", _ENERGY),
-    ("energy_kwh", "Energy", _ENERGY), ("soc_percent", "State of charge", _SOC), ("pilot", "Pilot state", {}),
-    ("reason", "Reason", {}),
+    ("energy_kwh", "Energy", _ENERGY), ("soc_percent", "State of charge", _SOC),
+    ("departure", "Departure", {"device_class": "timestamp"}), ("reason", "Reason", {}),
+    ("pilot", "Pilot state", _DETAIL), ("fault", "Fault", _DETAIL),
 )  # fmt: skip
 _POINTS: dict[str, tuple[str, dict[str, str]]] = {
-    "power_w": ("Power", _POWER), "current_l1_a": ("Current L1", _CURRENT), "current_l2_a": ("Current L2", _CURRENT),
+    "power_w": ("Power", _POWER), "battery_w": ("Battery power", _POWER),
+    "current_l1_a": ("Current L1", _CURRENT), "current_l2_a": ("Current L2", _CURRENT),
     "current_l3_a": ("Current L3", _CURRENT), "voltage_l1_v": ("Voltage L1", _VOLTAGE),
     "voltage_l2_v": ("Voltage L2", _VOLTAGE), "voltage_l3_v": ("Voltage L3", _VOLTAGE),
     "energy_import_kwh": ("Energy imported", _ENERGY), "energy_export_kwh": ("Energy exported", _ENERGY),
@@ -47,28 +60,63 @@ _POINTS: dict[str, tuple[str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-class _Device:
-    """A device of Home Assistant's and its entities."""
+class HomeAssistant(msgspec.Struct, frozen=True, kw_only=True):
+    """What its discovery says beside the picture."""
 
-    def __init__(self, prefix: str, names: Names, node: str, about: dict[str, Any], topic: str, version: str) -> None:
-        self._prefix, self._names, self._node = prefix, names, node
-        self._about, self._topic, self._version = about, topic, version
+    prefix: str = "homeassistant"
+    on: bool = True
+    """Otherwise it is shown nothing, and what it was shown before is taken back."""
+    version: str = ""
+    limits: Mapping[str, tuple[int, int]] = msgspec.field(default_factory=dict[str, tuple[int, int]])
+    """The lowest and highest limit of each EVSE in mA (or mW)."""
+    points: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict[str, frozenset[str]])
+    """What each device can say, by the names of its points; one that is not here has what it has said by now."""
+    modes: tuple[Mode, ...] = ("now", "min_pv", "pv", "off")
+    commands: bool = True
+    """Whether EVSEs can be told anything."""
+    expires_s: int = 3_600
+
+
+class _Device:
+    """A device of Home Assistant's and its entities. `id` "" is the site itself."""
+
+    def __init__(
+        self, home: HomeAssistant, names: Names, kind: str, id: str, model: str, topic: str, site: str
+    ) -> None:
+        self._home, self._names, self._topic = home, names, topic
+        self._node = node_of(names)
+        self._object = f"{kind}_{_safe(id)}" if id else kind
+        unique = f"{self._node}_{self._object}"
+        self._about = {
+            "identifiers": [unique], "name": id or site, "manufacturer": "Pilotwire", "model": model,
+            **({"via_device": f"{self._node}_site"} if id else {"sw_version": home.version}),
+        }  # fmt: skip
+        self._there: list[dict[str, str]] = [{"topic": names.status}]
+        self._heard: list[dict[str, str]] = [
+            {"topic": topic, "value_template": "{{ 'online' if value_json.online else 'offline' }}"}
+        ] if id else []  # fmt: skip
         self.made: dict[str, bytes] = {}
 
-    def entity(self, component: str, object: str, name: str, **more: Any) -> None:
+    def entity(self, component: str, field: str, name: str, *, always: bool = False, **more: Any) -> None:
+        """`always`: it is there though its device is not heard."""
+        object = f"{self._object}_{field}"
+        unique = f"{self._node}_{object}"
         entity = {
             "name": name,
-            "unique_id": f"{self._node}_{object}",
-            "object_id": f"{self._node}_{object}",
+            "unique_id": unique,
+            "default_entity_id": f"{component}.{unique}".lower().replace("-", "_"),
             "state_topic": self._topic,
-            "availability_topic": self._names.status,
+            "availability": self._there if always else [*self._there, *self._heard],
+            "availability_mode": "all",
             "device": self._about,
-            "origin": {"name": "Pilotwire", "sw_version": self._version},
+            "origin": {"name": "Pilotwire", "sw_version": self._home.version},
             **more,
         }
-        self.made[f"{self._prefix}/{component}/{self._node}/{object}/config"] = msgspec.json.encode(entity)
+        if component in ("sensor", "binary_sensor"):
+            entity["expire_after"] = EXPIRE_AFTER_S
+        self.made[f"{self._home.prefix}/{component}/{self._node}/{object}/config"] = msgspec.json.encode(entity)
 
-    def sensor(self, field: str, name: str, kind: dict[str, str]) -> None:
+    def sensor(self, field: str, name: str, kind: Mapping[str, Any]) -> None:
         self.entity("sensor", field, name, value_template=f"{{{{ value_json.{field} }}}}", **kind)
 
     def sign(self, field: str, name: str, kind: str) -> None:
@@ -78,64 +126,92 @@ class _Device:
             device_class=kind,
         )  # fmt: skip
 
+    def connected(self) -> None:
+        self.entity(
+            "binary_sensor", "online", "Connected", value_template="{{ 'ON' if value_json.online else 'OFF' }}",
+            always=True, device_class="connectivity", **_DETAIL,
+        )  # fmt: skip
 
-def discovery(
-    names: Names, picture: seen.SitePicture, limits: Mapping[str, tuple[int, int]], *, prefix: str, version: str
-) -> dict[str, bytes]:
-    """All configuration messages by topic, to be retained. `limits`: minimum and maximum in mA (or mW) by EVSE."""
-    site = f"pilotwire_{_safe(picture.site)}"
-    about = {"identifiers": [site], "name": picture.site, "manufacturer": "Pilotwire", "model": "Site controller"}
-    one = _Device(prefix, names, site, about | {"sw_version": version}, names.state, version)
+
+def discovery(names: Names, picture: seen.SitePicture, home: HomeAssistant) -> dict[str, bytes]:
+    """All configuration messages by topic, to be retained."""
+    if not home.on:
+        return {}
+    one = _Device(home, names, "site", "", "Site controller", names.state, picture.site)
     for field, name, kind in _SITE:
         one.sensor(field, name, kind)
-    one.entity(
-        "binary_sensor", "trouble", "Trouble", value_template="{{ 'ON' if value_json.trouble else 'OFF' }}",
-        device_class="problem",
-    )  # fmt: skip
+    one.sign("trouble", "Trouble", "problem")
     made = dict(one.made)
     for evse in picture.evses:
-        made |= _evse(names, evse, site, limits.get(evse.id, (6_000, 32_000)), prefix, version)
+        made |= _evse(home, names, evse)
     for device in picture.devices:
-        if device.kind == "contacts":
-            continue
-        node = f"{site}_{_safe(device.id)}"
-        about = {"identifiers": [node], "name": device.id, "manufacturer": "Pilotwire", "model": device.kind.title(),
-                 "via_device": site}  # fmt: skip
-        each = _Device(prefix, names, node, about, names.of("device", device.id), version)
-        for field, (name, kind) in _POINTS.items():
-            each.sensor(field, name, kind)
-        each.sign("online", "Connected", "connectivity")
-        made |= each.made
+        if device.kind != "contacts":
+            made |= _device(home, names, device)
     return made
 
 
-def _evse(
-    names: Names, evse: seen.EvsePicture, site: str, limits: tuple[int, int], prefix: str, version: str
-) -> dict[str, bytes]:
-    node = f"{site}_{_safe(evse.id)}"
-    about = {"identifiers": [node], "name": evse.id, "manufacturer": "Pilotwire", "model": "EVSE", "via_device": site}
-    one = _Device(prefix, names, node, about, names.of("evse", evse.id), version)
+def found(names: Names, prefix: str) -> str:
+    """Where all that Home Assistant has been shown of a site is to be seen, and nothing of another."""
+    return f"{prefix}/+/{node_of(names)}/+/config"
+
+
+def node_of(names: Names) -> str:
+    """Under which all entities of a site stand: no other site's, whatever these are called."""
+    own = names.prefix == "pilotwire" and _safe(names.site) == names.site
+    return f"pilotwire_{names.site}" if own else f"pilotwire_{_plain(names.site)}_{_sum(names.root)}"
+
+
+def _device(home: HomeAssistant, names: Names, device: seen.DevicePicture) -> dict[str, bytes]:
+    each = _Device(home, names, "device", device.id, device.kind.title(), names.of("device", device.id), "")
+    fields = {field_of(point) for point in home.points.get(device.id, frozenset(device.points))}
+    for field, (name, kind) in _POINTS.items():
+        if field in fields:
+            each.sensor(field, name, kind)
+    each.connected()
+    return each.made
+
+
+def _evse(home: HomeAssistant, names: Names, evse: seen.EvsePicture) -> dict[str, bytes]:
+    one = _Device(home, names, "evse", evse.id, "EVSE", names.of("evse", evse.id), "")
     for field, name, kind in _EVSE:
         one.sensor(field, name, kind)
     one.sign("plugged", "Vehicle", "plug")
     one.sign("charging", "Charging", "battery_charging")
-    one.sign("online", "Connected", "connectivity")
+    one.connected()
+    unit, step, kind = ("a", 1, "current") if evse.unit == "mA" else ("w", 100, "power")
+    one.sensor(f"limit_{unit}", "Offered", _CURRENT if unit == "a" else _POWER)
+    if not home.commands:
+        return one.made
+    _, most = home.limits.get(evse.id, (6_000, 32_000))
     command = {"command_topic": names.set("evse", evse.id), "qos": 1, "retain": False}
-    field, unit, kind = ("limit_a", "A", "current") if evse.unit == "mA" else ("limit_w", "W", "power")
     one.entity(
-        "number", field, "Limit", value_template=f"{{{{ value_json.{field} }}}}",
-        command_template=_TEMPLATE % field, min=0, max=limits[1] // 1000, step=1 if unit == "A" else 100,
-        unit_of_measurement=unit, device_class=kind, mode="slider", **command,
+        "number", "maximum", "Limit", value_template=f"{{{{ value_json.maximum_{unit} }}}}",
+        command_template=_TEMPLATE % (f"limit_{unit}", "{{ value }}", home.expires_s), min=0, max=most // 1000,
+        step=step, unit_of_measurement=unit.upper(), device_class=kind, mode="slider", **command,
+    )  # fmt: skip
+    one.entity(
+        "select", "mode", "Mode", value_template="{{ value_json.mode }}", options=list(home.modes),
+        command_template=_TEMPLATE % ("mode", '"{{ value }}"', home.expires_s), **command,
     )  # fmt: skip
     # Home Assistant's switches have no template for commands: what they send is the whole command.
-    on, off = (f'{{"enable": {word}, "expires_s": {EXPIRES_S}}}' for word in ("true", "false"))
+    on, off = (f'{{"enable": {word}, "expires_s": {home.expires_s}}}' for word in ("true", "false"))
     one.entity(
         "switch", "enable", "Charging allowed", payload_on=on, payload_off=off, state_on="ON", state_off="OFF",
-        value_template=f"{{{{ 'ON' if value_json.{field} else 'OFF' }}}}", **command,
+        value_template="{{ 'ON' if value_json.enabled else 'OFF' }}", **command,
     )  # fmt: skip
     return one.made
 
 
-def _safe(id: str) -> str:
+def _plain(id: str) -> str:
     """Letters, digits, `_` and `-`: Home Assistant's discovery topics take nothing else."""
     return "".join(character if character.isalnum() or character in "_-" else "_" for character in id)
+
+
+def _safe(id: str) -> str:
+    """The same, and still another for each other id."""
+    plain = _plain(id)
+    return plain if plain == id else f"{plain}_{_sum(id)}"
+
+
+def _sum(text: str) -> str:
+    return blake2b(text.encode(), digest_size=3).hexdigest()

@@ -1,12 +1,13 @@
 """Joins a site to a broker: what has changed goes out, commands come in and get an answer.
 
     mqtt = SiteMqtt("depot", speak, order, utc=..., evses=..., nodes=...)
-    link = MqttLink(config, will=lambda: mqtt.will, subscriptions=mqtt.subscriptions,
+    link = MqttLink(config, will=lambda: mqtt.will, subscriptions=mqtt.subscriptions, glances=mqtt.glances,
                     online=mqtt.online, heard=mqtt.heard)
     loop = Loop(..., on_decision=lambda inputs, decision: mqtt.show(picture(site, kinds, inputs, decision)))
 
 A topic is published when what it says has changed, and no more often than `interval_ms`; whatever stood is said again
-when a connection is made and every `refresh_ms`, so that a broker without a memory knows it too.
+when a connection is made and every `refresh_ms`, so that a broker without a memory knows it too. What the broker has
+kept of this site and what is not there any more, such as an EVSE that was renamed, is taken back.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ import msgspec
 from pilotwire.transport.mqtt import Message
 
 from ..picture import SitePicture
-from .commands import Ask, Commands, Refused, Repeated
-from .homeassistant import discovery
-from .topics import OFFLINE, ONLINE, Names, states, written
+from .commands import Ask, Commands, Pace, Refused, Repeated
+from .homeassistant import HomeAssistant, discovery, found
+from .topics import OFFLINE, ONLINE, Names, Standing, states, written
+
+__all__ = ["Audited", "HomeAssistant", "SiteMqtt", "SiteMqttCounts", "Speak"]
+
+_LEFT = 50_000
 
 
 class Speak(Protocol):
@@ -34,14 +39,6 @@ Audited = Callable[[str, str, str], None]
 """(by whom, what, why it was refused or ""): of each command that has come."""
 
 
-class HomeAssistant(msgspec.Struct, frozen=True, kw_only=True):
-    """Its discovery: below which prefix, and the lowest and highest limit of each EVSE in mA (or mW)."""
-
-    prefix: str = "homeassistant"
-    version: str = ""
-    limits: Mapping[str, tuple[int, int]] = msgspec.field(default_factory=dict[str, tuple[int, int]])
-
-
 class SiteMqttCounts(msgspec.Struct):
     """Since the start."""
 
@@ -49,10 +46,13 @@ class SiteMqttCounts(msgspec.Struct):
     accepted: int = 0
     refused: int = 0
     repeated: int = 0
+    taken_back: int = 0
+    """Topics that the broker had kept of what is not there any more."""
 
 
 class SiteMqtt:
-    """One site at one broker. `order` is given what is asked and says "" or why it cannot be followed."""
+    """One site at one broker. `order` is given what is asked and says "" or why it cannot be followed; `standing` says
+    what has been ordered. `commands` False: nothing is heard, it can only be looked at."""
 
     def __init__(
         self,
@@ -65,6 +65,9 @@ class SiteMqtt:
         nodes: frozenset[str],
         prefix: str = "pilotwire",
         home_assistant: HomeAssistant | None = None,
+        standing: Callable[[], Mapping[str, Standing]] = dict[str, Standing],
+        commands: bool = True,
+        pace: Pace | None = None,
         interval_ms: int = 1_000,
         refresh_ms: int = 300_000,
         audit: Audited | None = None,
@@ -74,12 +77,18 @@ class SiteMqtt:
         self.counts = SiteMqttCounts()
         self._speak, self._order, self._utc = speak, order, utc
         self._commands = Commands(self.names, evses, nodes)
+        self._standing, self._listens, self._pace = standing, commands, pace or Pace(120)
         self._home, self._interval_ms, self._refresh_ms = home_assistant, interval_ms, refresh_ms
         self._picture: SitePicture | None = None
         self._said: dict[str, tuple[dict[str, Any], int]] = {}
         """What each topic said last, and when."""
-        self._shown: frozenset[str] = frozenset()
-        """The entities that Home Assistant has been shown on this connection."""
+        self._entities: dict[str, bytes] = {}
+        """What Home Assistant is to be shown, of the devices in `_known`."""
+        self._known: object = None
+        self._shown: set[str] = set()
+        """What it has been shown on this connection."""
+        self._left: list[str] = []
+        """What the broker has kept, while nobody knows yet what there is."""
 
     @property
     def will(self) -> Message:
@@ -88,8 +97,14 @@ class SiteMqtt:
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        own = (self.names.set("evse", "+"), self.names.set("node", "+"))
-        return own if self._home is None else (*own, f"{self._home.prefix}/status")
+        own = (self.names.set("evse", "+"), self.names.set("node", "+")) if self._listens else ()
+        return own if self._home is None or not self._home.on else (*own, f"{self._home.prefix}/status")
+
+    @property
+    def glances(self) -> tuple[str, ...]:
+        """To be heard for a while: what the broker has kept of us."""
+        own = (self.names.of("+", "+"),)
+        return own if self._home is None else (*own, found(self.names, self._home.prefix))
 
     @property
     def last_words(self) -> tuple[Message, ...]:
@@ -100,7 +115,7 @@ class SiteMqtt:
         """There is a connection, and nobody knows anything yet."""
         self._speak(self.names.status, ONLINE, 1, retain=True)
         self._said.clear()
-        self._shown = frozenset()
+        self._shown.clear()
         if self._picture is not None:
             self.show(self._picture)
 
@@ -108,8 +123,9 @@ class SiteMqtt:
         """The site as it is now."""
         self._picture = picture
         self._introduce(picture)
+        self._take_back(picture)
         now = picture.at_ms
-        for topic, state in states(self.names, picture).items():
+        for topic, state in states(self.names, picture, self._standing()).items():
             before, at = self._said.get(topic, (None, 0))
             age = now - at
             if before == state and 0 <= age < self._refresh_ms:
@@ -122,13 +138,23 @@ class SiteMqtt:
 
     def heard(self, message: Message) -> None:
         """A message of a subscription. Never raises."""
+        if message.topic.endswith(("/state", "/config")):
+            self._kept(message)
+            return
         if self._home is not None and message.topic == f"{self._home.prefix}/status":
             if message.payload == ONLINE and self._picture is not None:
-                self._shown = frozenset()  # it has been started anew, and has forgotten us
+                self._shown.clear()  # it has been started anew, and has forgotten us
                 self._introduce(self._picture)
             return
         error, id = "", ""
+        topic = message.topic.removeprefix(self.names.root + "/")
+        what = f"{topic}: {message.payload[:300].decode(errors='replace')}"
         try:
+            try:
+                self._pace.check(self._utc())
+            except Refused:
+                what = "commands"  # one line for all of them: nobody washes the record away
+                raise
             ask = self._commands.read(message.topic, message.payload, message.retain, self._utc())
             id, error = ask.id, self._order(ask)
         except Repeated:
@@ -141,18 +167,40 @@ class SiteMqtt:
         else:
             self.counts.accepted += 1
         if self._audit is not None:
-            topic = message.topic.removeprefix(self.names.root + "/")
-            self._audit("mqtt broker", f"{topic}: {message.payload[:300].decode(errors='replace')}", error)
+            self._audit("mqtt broker", what, error)
         result = {"id": id, "topic": message.topic, "accepted": not error, "error": error}
         self._speak(self.names.result, msgspec.json.encode(result), 1)
 
     def _introduce(self, picture: SitePicture) -> None:
+        """What Home Assistant does not know yet, as much as the connection takes."""
         if self._home is None:
             return
-        known = frozenset(evse.id for evse in picture.evses) | frozenset(device.id for device in picture.devices)
-        if known == self._shown:
+        points = self._home.points
+        said = [(each.id, () if each.id in points else tuple(each.points)) for each in picture.devices]
+        known = [each.id for each in picture.evses], said
+        if known != self._known:
+            self._known, self._entities = known, discovery(self.names, picture, self._home)
+            self._shown.clear()
+        if len(self._shown) == len(self._entities):
             return
-        home = self._home
-        found = discovery(self.names, picture, home.limits, prefix=home.prefix, version=home.version)
-        if all([self._speak(topic, payload, 1, retain=True) for topic, payload in found.items()]):
-            self._shown = known
+        for topic, payload in self._entities.items():
+            if topic not in self._shown:
+                if not self._speak(topic, payload, 1, retain=True):
+                    break
+                self._shown.add(topic)
+
+    def _kept(self, message: Message) -> None:
+        """Something that stands retained at the broker, of ours or of what we once were."""
+        if message.retain and message.payload and len(self._left) < _LEFT:
+            self._left.append(message.topic)
+        if self._picture is not None:
+            self._take_back(self._picture)
+
+    def _take_back(self, picture: SitePicture) -> None:
+        left, self._left = self._left, []
+        if not left:
+            return
+        there = states(self.names, picture).keys() | self._entities.keys()
+        for topic in left:
+            if topic not in there and self._speak(topic, b"", 1, retain=True):
+                self.counts.taken_back += 1

@@ -1,32 +1,35 @@
 """The site as an edge node of Sparkplug B: each EVSE and each device of the site is a device of the node.
 
-What can be told an EVSE are the metrics `Command/Limit` (A, or W for DC) and `Command/Enable`; a command counts for
-`command_ms` from when it was sent, and one that is older when it comes is not followed.
+What can be told an EVSE are the metrics `Command/Limit` (A, or W for DC), `Command/Enable` and `Command/Mode`. A
+command counts for `command_ms` from when it was sent, and one that is older when it comes is not followed. A figure
+that is not known any more is null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from pilotwire.domain.steering import Mode
 from pilotwire.protocols.sparkplug import Command, EdgeNode, EdgeNodeConfig, MetricDefinition, Publish
 from pilotwire.protocols.sparkplug.payload import Scalar
 from pilotwire.transport.mqtt import Message
 
-from ..picture import EvsePicture, SitePicture
-from .commands import Ask
+from ..picture import SitePicture
+from .commands import Ask, Pace, Refused
 from .publisher import Audited, Speak
-from .topics import device_state, evse_state, site_state
+from .topics import Standing, device_state, evse_state, site_state
 
-_LIMIT, _ENABLE = "Command/Limit", "Command/Enable"
+_LIMIT, _ENABLE, _MODE = "Command/Limit", "Command/Enable", "Command/Mode"
+_MODES: tuple[Mode, ...] = ("now", "min_pv", "pv", "off")
 _SITE = tuple(
     MetricDefinition(name, "Double") for name in ("grid_w", "pv_w", "battery_w", "cars_w", "building_w")
 )  # fmt: skip
-_TEXTS = ("pilot", "reason", "session", "departure", "fault")
-_SIGNS = ("online", "plugged", "charging")
+_TEXTS = ("pilot", "reason", "session", "departure", "fault", "mode")
+_SIGNS = ("online", "plugged", "charging", "enabled")
 
 
 class SiteSparkplug:
@@ -42,8 +45,11 @@ class SiteSparkplug:
         command_ms: int = 300_000,
         bd_seq: int = 255,
         audit: Audited | None = None,
+        standing: Callable[[], Mapping[str, Standing]] = dict[str, Standing],
+        commands: bool = True,
+        pace: Pace | None = None,
     ) -> None:
-        self._audit = audit
+        self._audit, self._standing, self._listens, self._pace = audit, standing, commands, pace or Pace(120)
         self.node = EdgeNode(msgspec.structs.replace(config, metrics=_SITE), bd_seq)
         self.refused = 0
         """Commands that were too old, or that could not be followed."""
@@ -73,11 +79,12 @@ class SiteSparkplug:
 
     def show(self, picture: SitePicture) -> None:
         """The site as it is now; who is not heard any more dies, and is born when it is heard again."""
-        now = picture.at_ms
+        now, standing = picture.at_ms, self._standing()
         self._report(None, site_state(picture), _SITE, now)
         for evse in picture.evses:
             self._units[evse.id] = evse.unit
-            self._one(evse.id, evse.online, _of_evse(evse), evse_state(evse), now)
+            state = evse_state(evse, standing.get(evse.id, Standing()))
+            self._one(evse.id, evse.online, self._metrics(state), state, now)
         for device in picture.devices:
             state = device_state(device)
             figures = sorted(name for name in state if name != "online")
@@ -107,8 +114,8 @@ class SiteSparkplug:
     ) -> None:  # fmt: skip
         values: dict[str, Scalar] = {}
         for metric in metrics:
-            value = state.get(metric.name)
-            if value is not None:
+            if metric.name in state:
+                value = state[metric.name]
                 values[metric.name] = float(value) if isinstance(value, Decimal) else value
         self._do(self.node.report(device, values, now, now))
 
@@ -123,9 +130,16 @@ class SiteSparkplug:
         now = self._utc()
         left = self._command_ms if command.timestamp_ms is None else command.timestamp_ms + self._command_ms - now
         ask: Ask | None = None
-        if command.device is not None and 0 < left <= self._command_ms + 5_000:
+        what, error = f"{command.device or 'node'}: {command.name} = {command.value}"[:300], ""
+        try:
+            self._pace.check(now)
+        except Refused as refused:
+            what, error = "commands", str(refused)
+        if not error and command.device is not None and 0 < left <= self._command_ms + 5_000:
             where: dict[str, Any] = {"id": "", "evse": command.device, "valid_ms": min(left, self._command_ms)}
-            if command.name == _ENABLE:
+            if command.name == _MODE:
+                ask = next((Ask(mode=mode, **where) for mode in _MODES if mode == command.value), None)
+            elif command.name == _ENABLE:
                 ask = Ask(enable=bool(command.value), **where)
             elif isinstance(command.value, int | float) and 0 <= command.value <= 1_000_000_000:
                 milli = int(Decimal(repr(command.value)) * 1000)
@@ -133,16 +147,22 @@ class SiteSparkplug:
                     ask = Ask(power_mw=milli, **where)
                 else:
                     ask = Ask(phases_ma=(milli, milli, milli), **where)
-        error = "it is too old, or nothing that can be told" if ask is None else self._order(ask)
+        if not error:
+            error = "it is too old, or nothing that can be told" if ask is None else self._order(ask)
         if error:
             self.refused += 1
         if self._audit is not None:
-            self._audit("mqtt sparkplug", f"{command.device or 'node'}: {command.name} = {command.value}"[:300], error)
+            self._audit("mqtt sparkplug", what, error)
 
-
-def _of_evse(evse: EvsePicture) -> tuple[MetricDefinition, ...]:
-    made: list[MetricDefinition] = []
-    for name in evse_state(evse):
-        kind = "String" if name in _TEXTS else "Boolean" if name in _SIGNS else "Double"
-        made.append(MetricDefinition(name, kind))
-    return (*made, MetricDefinition(_LIMIT, "Double", True), MetricDefinition(_ENABLE, "Boolean", True))
+    def _metrics(self, state: Mapping[str, Any]) -> tuple[MetricDefinition, ...]:
+        """Of an EVSE."""
+        made: list[MetricDefinition] = []
+        for name in state:
+            kind = "String" if name in _TEXTS else "Boolean" if name in _SIGNS else "Double"
+            made.append(MetricDefinition(name, kind))
+        if self._listens:
+            made += [
+                MetricDefinition(_LIMIT, "Double", True), MetricDefinition(_ENABLE, "Boolean", True),
+                MetricDefinition(_MODE, "String", True),
+            ]  # fmt: skip
+        return tuple(made)

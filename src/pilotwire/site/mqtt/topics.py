@@ -7,7 +7,7 @@
     pilotwire/<site>/device/<id>/state     a meter's, inverter's, battery's or load's figures; retained
     pilotwire/<site>/evse/<id>/set         commands, see `commands`; never retained
     pilotwire/<site>/node/<id>/set
-    pilotwire/<site>/result                what became of a command
+    pilotwire/<site>/result                what became of a command; never retained
 
 Power is in W, current in A, energy in kWh, voltage in V, temperature in °C, shares in percent. Import is positive: into
 the site, into the car, into a battery; PV is negative. A figure that is not known is null.
@@ -15,12 +15,14 @@ the site, into the car, into a battery; PV is negative. A figure that is not kno
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from pilotwire.core.time import to_rfc3339
+from pilotwire.domain.steering import Mode
 
 from ..picture import DevicePicture, EvsePicture, NodePicture, SitePicture
 
@@ -28,10 +30,23 @@ _json = msgspec.json.Encoder(decimal_format="number")
 ONLINE, OFFLINE = b"online", b"offline"
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What an EVSE is to do by the orders in force, and by the site's file where there is none."""
+
+    mode: Mode = "now"
+    enabled: bool = True
+    maximum: int | None = None
+    """In the EVSE's unit."""
+
+
+_FREE = Standing()
+
+
 class Names:
     """The topics of one site below a prefix."""
 
     def __init__(self, site: str, prefix: str = "pilotwire") -> None:
+        self.site, self.prefix = site, prefix
         self.root = f"{prefix}/{site}"
         self.status = f"{self.root}/status"
         self.state = f"{self.root}/state"
@@ -95,8 +110,8 @@ def node_state(node: NodePicture) -> dict[str, Any]:
     return {"online": node.online, **_currents(node.phases_ma), "power_w": watts(node.power_mw), **limits}
 
 
-def evse_state(evse: EvsePicture) -> dict[str, Any]:
-    """See the module. `limit` and `target` are in A for AC and in W for DC."""
+def evse_state(evse: EvsePicture, standing: Standing = _FREE) -> dict[str, Any]:
+    """See the module. `limit`, `target`, `confirmed` and `maximum` are in A for AC and in W for DC."""
     unit = "a" if evse.unit == "mA" else "w"
     return {
         "online": evse.online,
@@ -108,6 +123,9 @@ def evse_state(evse: EvsePicture) -> dict[str, Any]:
         f"limit_{unit}": _in(evse.set_point, 1_000),
         f"target_{unit}": _in(evse.target, 1_000),
         f"confirmed_{unit}": _in(evse.confirmed, 1_000),
+        "mode": standing.mode,
+        "enabled": standing.enabled,
+        f"maximum_{unit}": _in(standing.maximum, 1_000),
         "reason": evse.reason,
         "session": evse.session or None,
         "session_kwh": kilowatt_hours(evse.session_wh),
@@ -125,20 +143,36 @@ _UNITS = (
 )  # fmt: skip
 
 
+def field_of(point: str) -> str:
+    """The name of a point in the unit that people use."""
+    return _people(point)[0]
+
+
+def _people(point: str) -> tuple[str, int]:
+    """And how many of its base units are one of that."""
+    ending, other, per = next(((e, o, p) for e, o, p in _UNITS if point.endswith(e)), ("", "", 1))
+    return point.removesuffix(ending) + other, per
+
+
 def device_state(device: DevicePicture) -> dict[str, Any]:
     """Its points, each in the unit that people use."""
     made: dict[str, Any] = {"online": device.online}
-    for name, value in device.points.items():
-        ending, other, per = next(((e, o, p) for e, o, p in _UNITS if name.endswith(e)), ("", "", 1))
-        made[name.removesuffix(ending) + other] = _in(value, per)
+    for point, value in device.points.items():
+        name, per = _people(point)
+        made[name] = _in(value, per)
     return made
 
 
-def states(names: Names, picture: SitePicture) -> dict[str, dict[str, Any]]:
+_NOTHING: Mapping[str, Standing] = {}
+
+
+def states(
+    names: Names, picture: SitePicture, standing: Mapping[str, Standing] = _NOTHING
+) -> dict[str, dict[str, Any]]:
     """All that is said of a site at one moment, by topic, without the time."""
     made = {names.state: site_state(picture)}
     made |= {names.of("node", node.id): node_state(node) for node in picture.nodes}
-    made |= {names.of("evse", evse.id): evse_state(evse) for evse in picture.evses}
+    made |= {names.of("evse", evse.id): evse_state(evse, standing.get(evse.id, _FREE)) for evse in picture.evses}
     made |= {names.of("device", device.id): device_state(device) for device in picture.devices}
     return made
 
