@@ -24,81 +24,7 @@ from .guard import Guard
 from .live import hub_of
 from .problems import HANDLERS
 from .resources import logs
-from .routes import (
-    alarms,
-    audit,
-    certificates,
-    charging,
-    checks,
-    commands,
-    commissioning,
-    controllers,
-    course,
-    drivers,
-    evses,
-    firmware,
-    handshakes,
-    jobs,
-    kept,
-    login,
-    messages,
-    notifications,
-    operations,
-    people,
-    quirks,
-    reports,
-    retention,
-    rollouts,
-    sessions,
-    settings,
-    sites,
-    stations,
-    streams,
-    tariffs,
-    tokens,
-    variables,
-    views,
-    webhooks,
-)
-
-AREAS = (
-    stations,
-    evses,
-    variables,
-    kept,
-    commands,
-    messages,
-    handshakes,
-    certificates,
-    charging,
-    checks,
-    quirks,
-    views,
-    jobs,
-    firmware,
-    rollouts,
-    sites,
-    controllers,
-    commissioning,
-    tokens,
-    drivers,
-    tariffs,
-    sessions,
-    course,
-    alarms,
-    notifications,
-    webhooks,
-    reports,
-    people,
-    settings,
-    retention,
-    audit,
-    streams,
-)
-"""The modules of routes below `/api/v1`, one a line; each has `HANDLERS`."""
-
-OF_A_BOX = (controllers, commissioning, people, settings, audit)
-"""Those of a box at a site (`ApiConfig.box`), which has people, keys and an audit log, and no stations of its own."""
+from .routes import login, operations
 
 MAX_BODY = 1 << 20
 
@@ -157,8 +83,11 @@ def _openapi_config(version: str) -> OpenAPIConfig:
 
 @lru_cache(maxsize=4)
 def _routes(version: str, box: bool, extra: tuple[ControllerRouterHandler, ...]) -> Api:
-    areas = OF_A_BOX if box else AREAS
-    versioned = Router(path="/api/v1", route_handlers=[handler for area in areas for handler in area.HANDLERS])
+    if box:  # what a small machine does not serve is not read by it either
+        from .routes.of_a_box import AREAS
+    else:
+        from .routes.of_a_centre import AREAS
+    versioned = Router(path="/api/v1", route_handlers=[handler for area in AREAS for handler in area.HANDLERS])
     return Api(version, [versioned, *operations.HANDLERS, *login.HANDLERS, *extra])
 
 

@@ -12,7 +12,6 @@ from litestar.static_files import create_static_files_router
 from pilotwire.api.app import create_app as create_api
 from pilotwire.api.context import ApiContext
 
-from .pages import HANDLERS, OF_A_BOX
 from .pages.errors import unrouted
 from .view import STATIC, compile_templates, missing_libraries
 
@@ -44,7 +43,11 @@ def create_app(context: ApiContext) -> Litestar:
     if missing := missing_libraries():
         log.warning("the console lacks %s: run python tools/build_frontend.py", ", ".join(missing))
     box = bool(context.config.box)
-    app = create_api(context, extra=[*(OF_A_BOX if box else HANDLERS), _files()])
+    if box:  # what a small machine does not show is not read by it either
+        from .pages.of_a_box import HANDLERS
+    else:
+        from .pages.of_a_centre import HANDLERS
+    app = create_api(context, extra=[*HANDLERS, _files()])
     app.exception_handlers[HTTPException] = unrouted
     if box:  # a small machine makes what it has, and not the document of the API
         app.state.warm[:] = [_compile_box]

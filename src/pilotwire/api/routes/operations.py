@@ -11,8 +11,6 @@ from litestar import Response, get
 from .. import types
 from ..context import ApiContext
 from ..controller_links import Links
-from ..happenings.deliver import Deliverer
-from ..happenings.mail import Mailer
 from ..happenings.worker import Happenings
 from ..live import LiveHub
 from ..openapi import schema_of
@@ -45,6 +43,16 @@ async def ready(request: PlainRequest) -> types.Health:
     return types.Health(status="ok", version=context.config.version)
 
 
+def _senders(context: ApiContext) -> tuple[type[Any], ...]:
+    """Who sends to addresses outside. A box has neither, and need not read them."""
+    if context.config.box:
+        return ()
+    from ..happenings.deliver import Deliverer
+    from ..happenings.mail import Mailer
+
+    return Deliverer, Mailer
+
+
 class _Collector:
     """Scraped at once, so that counting costs the hot path a plain int and nothing else."""
 
@@ -55,7 +63,7 @@ class _Collector:
         from prometheus_client.core import GaugeMetricFamily
 
         yield from self._context.metrics()
-        for worker in (Happenings, Deliverer, Mailer, Links):
+        for worker in (Happenings, *_senders(self._context), Links):
             running = self._context.parts.get(worker)
             if running is not None:
                 yield from running.metrics()

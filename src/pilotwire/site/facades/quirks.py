@@ -39,7 +39,8 @@ class Switch(msgspec.Struct, frozen=True):
 
     address: int
     name: str
-    values: Mapping[int, int]
+    values: Mapping[int, int] | range
+    """What may be written, and what it means; of a range each means itself."""
     first: int = 0
     """What it says before it was written."""
 
@@ -60,7 +61,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 NO_QUIRKS = Quirks()
 _F32 = Field(kind="f32")
 _U32 = Field(kind="u32")
-_ANY = {value: value for value in range(65_536)}
+_ANY = range(65_536)
 
 
 def _float(value_ma: int) -> list[int]:
