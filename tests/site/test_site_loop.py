@@ -121,6 +121,34 @@ def test_who_hears_again_when_it_was_left_alone_is_given_time_to_answer() -> Non
     assert ("d", "unanswered") not in small.marks()
 
 
+def test_who_comes_late_or_back_is_not_left_alone_for_what_it_could_not_hear() -> None:
+    """Stations reconnect some seconds after a start of the box: what was told into the void before is no disobedience."""
+    small = Small()
+    rested: list[str] = []
+    for id, charger in small.chargers.items():
+        charger.rest = lambda ms, id=id: rested.append(id)  # type: ignore[method-assign]
+        charger.link = False
+        charger.plug(32_000)
+    small.run(10)
+    for charger in small.chargers.values():
+        charger.link = True
+    small.run(40)
+    assert rested == [] and all(small.drawn().values())
+    small.chargers["d"].link = False
+    small.run(40)
+    small.side("grid", (55_000, 55_000, 55_000))
+    small.run(10)
+    small.chargers["d"].link = True
+    small.run(10)
+    assert rested == []
+    small.chargers["d"].deaf = True
+    small.side("grid", (57_000, 57_000, 57_000))
+    for _ in range(5):
+        small.run(2)
+        small.chargers["d"].link = not small.chargers["d"].link
+    assert "d" in rested, "coming and going is no excuse"
+
+
 def test_a_lost_meter_leads_to_what_the_building_takes_at_most() -> None:
     small = filled()
     small.meters["main"].link = False
@@ -253,6 +281,29 @@ def test_the_failsafe_registers_are_set_at_the_start_and_whenever_a_charger_retu
     charger.power(True)
     small.run(3)
     assert (charger.failsafe_value, charger.watchdog_ms) == (6_000, 30_000)
+
+
+def test_a_charger_that_did_not_take_its_failsafe_is_asked_again() -> None:
+    small = Small()
+    charger = small.chargers["b"]
+    charger.has_failsafe = False  # its firmware refuses, for now
+    small.run(20)
+    assert charger.failsafe_value != 6_000
+    assert ("b", "unverified") in small.marks()
+    charger.has_failsafe = True
+    small.run(31)
+    assert (charger.failsafe_value, charger.watchdog_ms) == (6_000, 30_000)
+    assert ("b", "unverified") not in small.marks()
+
+
+def test_a_charger_that_never_confirmed_its_failsafe_and_goes_counts_with_its_maximum() -> None:
+    small = Small()
+    small.chargers["b"].has_failsafe = False
+    small.run(20)
+    small.chargers["b"].link = False
+    small.run(60)
+    assert small.loop.state.chargers["b"].may == 32_000, "nobody knows what it falls back to"
+    assert small.loop.state.chargers["a"].verified
 
 
 def test_an_evse_out_of_service_is_told_nothing_but_0_and_nothing_is_kept_free_for_it() -> None:

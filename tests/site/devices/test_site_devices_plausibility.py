@@ -95,6 +95,18 @@ def test_energies_grow_as_the_power_says(imported: int, exported: int, rule: str
     assert {finding.rule for finding in found} == ({rule} if rule else set())
 
 
+def test_rules_that_no_other_rule_stands_in_for() -> None:
+    """Devices that say little have one rule alone against an error."""
+    giving = {"power_mw": -3_000_000, "energy_export_wh": 5_000}
+    assert plausibility(giving, kind="inverter") == []
+    assert [each.rule for each in plausibility({**giving, "power_mw": 3_000_000}, kind="inverter")] == ["sign"]
+    apparent = {"power_mw": 2_900_000, "apparent_mva": 3_000_000}
+    assert plausibility(apparent) == []
+    assert [each.rule for each in plausibility({**apparent, "power_mw": 290_000})] == ["apparent"]
+    (found,) = plausibility({"energy_import_wh": 400}, earlier={"energy_import_wh": 500}, elapsed_ms=10_000)
+    assert (found.rule, found.text) == ("energy", "energy_import_wh ran back by 100 Wh")
+
+
 def test_a_charger_gives_what_it_was_told() -> None:
     assert follows(CHARGER, 16_000) == []
     assert [finding.rule for finding in follows(CHARGER, 10_000)] == ["follows"]
