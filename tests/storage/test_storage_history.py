@@ -88,6 +88,25 @@ async def sqlstore(store) -> SqlStore:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
+async def test_no_process_is_started_where_nothing_is_old(sqlstore: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    async def counted(job: RollOff, answer: type) -> object:
+        begun.append(job.before)
+        return await in_child(job, answer)
+
+    monkeypatch.setattr(history_module, "in_child", counted)
+    assert await sqlstore.roll_off(START) == 0
+    await appended(sqlstore, entry(samples=(sample(START), sample(START + DAY))))
+    assert await sqlstore.roll_off(START + DAY - 1) == 0
+    assert begun == []
+    assert await sqlstore.roll_off(START + DAY) == 1
+    assert begun == [START + DAY]
+    assert await sqlstore.roll_off(START + DAY) == 0
+    assert begun == [START + DAY]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 async def test_roll_off_empties_the_hot_store_by_tenant_and_day(sqlstore: SqlStore) -> None:
     store = sqlstore
     await fill(store, days=2)

@@ -123,6 +123,14 @@ def session_samples(tenant: str, session_id: str, measurand: str | None, limit: 
     return HotSamples(found, [(row[0], row[2]) for row in rows])
 
 
+def any_before(time: int) -> Plan[bool]:
+    """Whether there are samples before `time`, the begin of a UTC day in ms: one seek in the index per station."""
+    if (yield "SELECT 1 FROM sample_sets WHERE slot < ?1 LIMIT 1", (time // SLOT_MS,)):
+        return True
+    oldest = "SELECT min(s.time) FROM samples s WHERE s.station = n.n"
+    return bool((yield f"SELECT 1 FROM station_numbers n WHERE ({oldest}) < ?1 LIMIT 1", (time,)))
+
+
 def delete_rows(moved: Sequence[tuple[int, int, int]]) -> Plan[int]:
     """Delete single rows that are durable in a file: (station number, UTC day, how many the file took).
 

@@ -241,9 +241,12 @@ class SqlStore(GroupQueue, SqlSettings):
 
         if self.history is None:
             raise ConfigError("samples cannot be rolled off: give the store a data folder for the history (--data)")
+        before -= before % DAY_MS
         async with self._rolling:
+            if not await self.read(hot_samples.any_before(before)):
+                return 0  # on most days of a small site: the process would take a second to find that out
             source = Source(database=self.database, history=str(self.history))
-            job = RollOff(source=source, before=before - before % DAY_MS)
+            job = RollOff(source=source, before=before)
             rolled: RolledOff = await in_child(job, RolledOff)
             gone, batch, size = 0, [], 0
             for place, one in enumerate(rolled.rows):
