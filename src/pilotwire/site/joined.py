@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .audit import AuditFile
+from .clock import ClockWatch
 from .config import SiteConfig
 from .outside import Outside
 from .rivals import Rivals
@@ -28,6 +29,7 @@ class Joined:
         self.outside = Outside(config, paths, report, self.audit, data)
         self.telecontrol: TelecontrolPart | None = None
         self.parts: list[Part] = [self.audit, *self.outside.parts, Rivals(report, self.audit.note)]
+        self.parts.append(ClockWatch(report, self.audit.note))
         if config.telecontrol is not None:
             meters = {node.id: node.meter for node in config.nodes if node.meter is not None}
             self.telecontrol = TelecontrolPart(config.telecontrol, meters, paths, data, report, self.audit.modbus)

@@ -41,6 +41,7 @@ MARKS = {
     "source_lost": N_("fell silent"),
     "out_of_service": N_("out of service"),
     "safe_state": N_("safe state"),
+    "clock_step": N_("clock was set"),
     "no_plan": N_("no plan"),
     "no_prices": N_("no prices"),
 }

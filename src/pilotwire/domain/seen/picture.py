@@ -23,6 +23,7 @@ Code = Literal[
     "source_lost",
     "out_of_service",
     "safe_state",
+    "clock_step",
     "no_plan",
     "no_prices",
 ]
