@@ -100,3 +100,11 @@ def test_a_store_of_a_program_that_wrote_no_wiring_is_believed(tmp_path: Path) -
 
 def test_what_is_new_or_gone_is_no_other() -> None:
     assert others({"evse a": "1", "evse b": "1"}, {"evse b": "2", "evse c": "1"}) == ("evse b",)
+
+
+def test_a_file_may_steer_without_windows() -> None:
+    text = AC.replace(
+        "windows: [{id: w, node: grid, minutes: 15, contracted_kw: 30, worst_kw: 60, side_lost_kw: 2}]", ""
+    )
+    assert text != AC
+    assert sorted(wiring(config_of(text))) == ["evse a", "evse b", "meter grid"]

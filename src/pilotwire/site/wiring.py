@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from .compiled import steering_config
 from .config import SiteConfig
 from .decide import SiteState
 
@@ -29,7 +30,7 @@ def wiring(config: SiteConfig) -> Wiring:
     for node in config.nodes:
         if node.meter is not None:
             found[f"meter {node.id}"] = devices[node.meter]
-    for window in () if config.steering is None else config.steering.windows:
+    for window in () if config.steering is None else steering_config(config).windows:
         meter = found.get(f"meter {window.node}", "")
         found[f"window {window.id}"] = (
             f"{window.node} {window.minutes} {window.billing} {config.site.time_zone} {meter}"
