@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyotp
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Error, expect
 from tests.api.test_api_oidc import RealProvider
+from tests.crypto.tls_kit import kept
+
+from pilotwire.api.https import Https
+from pilotwire.api.server import ApiServer
+from pilotwire.console.app import create_app
+from pilotwire.crypto.certificates import make_own
 
 PASSWORD = "a long password"
 PHONE = {"width": 390, "height": 844}
@@ -29,6 +39,36 @@ async def test_the_name_is_kept_and_the_page_comes_back(locked_site: Any, watch:
     await page.fill("[name=password]", PASSWORD)
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/stations?q=AC")
+
+
+async def test_over_https_with_a_certificate_of_ones_own(locked_site: Any, browser: Any, tmp_path: Path) -> None:
+    files = kept(tmp_path, make_own(["localhost"], now=datetime.now(UTC)))
+    https = locked_site.context.https = Https(*files)
+    server = ApiServer(create_app(locked_site.context), https=https)
+    await server.start("127.0.0.1", 0)
+    url = f"https://localhost:{server.port}"
+    careful, trusting = await browser.new_context(), await browser.new_context(ignore_https_errors=True)
+    try:
+        with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+            await (await careful.new_page()).goto(url)
+        page = await trusting.new_page()
+        await page.goto(f"{url}/stations")
+        await page.fill("[name=name]", "ada")
+        await page.fill("[name=password]", PASSWORD)
+        await page.click("button.primary")
+        await page.wait_for_selector("#link[data-state=live]", state="attached")  # what is streamed comes, too
+        (cookie,) = [one for one in await trusting.cookies() if one["name"].startswith("__Host-")]
+        assert cookie["secure"] and cookie["httpOnly"]
+        await page.goto(f"{url}/settings/about")
+        for fingerprint in https.shown.fingerprints:
+            shown = page.get_by_text(re.compile(":?".join(re.findall("..", fingerprint)), re.IGNORECASE))
+            await expect(shown).to_be_visible()
+        await page.set_viewport_size(PHONE)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    finally:
+        await careful.close()
+        await trusting.close()
+        await server.stop()
 
 
 async def test_an_account_of_ones_own(locked_site: Any, log_in: Any, watch: Any, walk: Any) -> None:

@@ -14,6 +14,7 @@ from pilotwire.api.problems import Problem
 from pilotwire.api.queries import Queries
 from pilotwire.api.resources import retention
 from pilotwire.api.routes.common import whole_context
+from pilotwire.crypto.trust import written
 
 from ..forms import Form
 from ..view import STATIC
@@ -155,6 +156,8 @@ async def about(request: PlainRequest) -> Response[Any]:
         ocpp=context.config.ocpp_url,
         parts=PARTS,
         versions=_versions(),
+        certificate=None if context.https is None else context.https.shown,
+        written=written,
     )
 
 
