@@ -7,8 +7,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,12 @@ from pilotwire.cli.device_live import endpoint
 from pilotwire.cli.device_words import template, words
 from pilotwire.cli.main import main
 from pilotwire.core.errors import ConfigError
+from pilotwire.protocols.modbus.pdu import Registers
+from pilotwire.protocols.modbus.server import ServerConfig
 from pilotwire.site.devices.load import find_device, parse_device
+from pilotwire.transport.modbus.guard import Access, Guard
+from pilotwire.transport.modbus.server import Server
+from pilotwire.transport.runtime import SteadyScheduler
 
 PATIENCE = 90.0
 
@@ -128,6 +134,25 @@ async def port() -> AsyncIterator[int]:
     finally:
         process.kill()
         await process.wait()
+
+
+class Erased:
+    """A device whose registers are all ones: a gateway that has not heard its meter yet."""
+
+    def handle(self, caller: Any, unit: int, request: Any, reply: Callable[[Any], None]) -> None:
+        reply(Registers((0xFFFF,) * request.count))
+
+
+async def test_a_device_that_answers_without_a_value_is_said_to(capsys: pytest.CaptureFixture[str]) -> None:
+    scheduler = SteadyScheduler()
+    server = Server(Guard(Erased(), Access(), scheduler), ServerConfig(), scheduler)
+    number = await server.listen("127.0.0.1", 0)
+    asked = ["device", "test", "eastron-sdm630", f"127.0.0.1:{number}", "--seconds", "1"]
+    try:
+        assert await asyncio.to_thread(main, asked) == 1
+        assert "none of these points is there (what it says are no values)" in capsys.readouterr().err
+    finally:
+        await server.close()
 
 
 async def test_a_simulated_device_is_found_and_read_and_told(port: int) -> None:

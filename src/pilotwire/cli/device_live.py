@@ -169,9 +169,8 @@ async def _test_real(
         )
         return int(bad)
     if all(value is None for value in last.values()):
-        print(
-            f"unit {driver.layout.unit} answers, and none of these points is there ({driver.trouble}).", file=sys.stderr
-        )
+        why = driver.trouble or "what it says are no values"
+        print(f"unit {driver.layout.unit} answers, and none of these points is there ({why}).", file=sys.stderr)
         print(f"Is it another device? Try: pilotwire device scan {chosen.endpoint}", file=sys.stderr)
         return 1
     odd = {name for finding in findings for name in finding.points}
