@@ -106,10 +106,15 @@ async def test_only_who_may_commission_and_only_his_tenant_and_sites(api, world,
     assert (await api.get("/api/v1/sites/far/commissioning")).status_code == 404
     assert (await api.get(PATH, headers={"Authorization": "Bearer pw_wrong"})).status_code == 401
     await api.post("/api/v1/sites", json={"id": "yard", "name": "Yard"})
-    for role, sites, status in (("viewer", None, 403), ("site-owner", ["yard"], 403), ("operator", None, 200)):
-        body = {"name": f"key {role}", "role": role} | ({"sites": sites} if sites else {})
+    for role, sites, status in (
+        ("viewer", None, 403),
+        ("site-owner", ["yard"], 404),
+        ("site-owner", ["north"], 200),
+        ("operator", None, 200),
+    ):
+        body = {"name": f"key {role} {status}", "role": role} | ({"sites": sites} if sites else {})
         made = await api.post("/api/v1/api-keys", json=body)
         assert made.status_code == 201, made.text
         header = {"Authorization": f"Bearer {made.json()['key']}"}
         assert (await api.get(PATH, headers=header)).status_code == status, role
-        assert (await api.post(PATH + "/cancel", headers=header)).status_code == (409 if status == 200 else 403)
+        assert (await api.post(PATH + "/cancel", headers=header)).status_code == (409 if status == 200 else status)

@@ -33,7 +33,7 @@ async def test_numbers_are_those_of_the_api(site, watch, walk) -> None:
     page = watched.page
     totals = await api(site, "/totals")
     assert await page.locator("[data-total=power_w]").inner_text() == f"{totals['power_w'] / 1000:.1f}"
-    assert await page.locator("[data-total=energy_today_wh]").inner_text() == f"{totals['energy_today_wh'] / 1000:.1f}"
+    assert await page.locator("#energy-today").inner_text() == f"{totals['energy_today_wh'] / 1000:.1f}"
     for name in ("charging_now", "connectors", "stations", "stations_online", "connectors_faulted"):
         assert await page.locator(f"[data-total={name}]").inner_text() == str(totals[name]), name
     running = (await api(site, "/sessions?status=active"))["items"]
@@ -52,6 +52,7 @@ async def test_numbers_are_those_of_the_api(site, watch, walk) -> None:
 
 
 async def test_numbers_move_without_reload(site, watch) -> None:
+    await sites.create(site.context, system("default"), types.NewSite(id="north", name="North"))
     watched = await watch(site.url)
     page = watched.page
     await page.evaluate("window.sameDocument = true")
@@ -63,6 +64,11 @@ async def test_numbers_move_without_reload(site, watch) -> None:
     await expect(row.locator("[data-soc]")).to_have_text("60")
     totals = await api(site, "/totals")
     await expect(page.locator("[data-total=power_w]")).to_have_text(f"{totals['power_w'] / 1000:.1f}")
+    # The tile and the table of sites say the same energy, without any change of state.
+    await expect(page.locator("#energy-today")).to_have_text(f"{totals['energy_today_wh'] / 1000:.1f}", timeout=15_000)
+    table = page.locator("section:has(#sites-title) tbody td:last-child")
+    parts = [float(text.removesuffix(" kWh").replace(",", "")) for text in await table.all_inner_texts()]
+    assert sum(parts) == pytest.approx(totals["energy_today_wh"] / 1000, abs=0.051 * len(parts))
     # A session that ends goes from the list, and is news.
     session, connector = site.sessions["dc-01-1"], site.stations["DC-01"].connectors[0]
     session.status, session.ended_at, session.power_w = "ended", site.clock.now(), 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.async_api import expect
 from tests.interop import csms_process
 
 from pilotwire.cli import runfile
@@ -66,8 +67,9 @@ async def test_a_newcomer_sees_cars_charge(
     # car park, and six behind the depot's controller.
     await until(page, "stations_online", lambda count: count == 18)
     await until(page, "power_w", lambda kw: kw > 5)
-    before = await total(page, "energy_today_wh")
-    await until(page, "energy_today_wh", lambda kwh: kwh > before)
+    energy = page.locator("#energy-today")
+    before = await energy.inner_text()
+    await expect(energy).not_to_have_text(before, timeout=60_000)
     with api(running) as client:
         stations = client.get("/stations").json()["items"]
         active = client.get("/sessions", params={"status": "active"}).json()["items"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -125,8 +126,32 @@ def test_marks_stand_at_their_place_or_on_their_own() -> None:
     assert [mark.where for mark in drawn.marks] == ["cloud"]
 
 
+def test_a_device_stands_where_the_site_says() -> None:
+    """Below its place, before the EVSEs; beside the connection where nobody says; none on anything else."""
+    where = {"roof": "a", "cellar": "b", "boiler": "b", "pump": None, "fan": "gone"} | {f"l{n}": "b" for n in range(6)}
+    devices = [
+        types.SiteDevice(id=id, kind="load", node=at, online=True, points={"power_w": 100})
+        for id, at in where.items()
+    ]  # fmt: skip
+    nodes = [node("a", None, "connection"), node("b", "a"), node("c", "b")]
+    drawn = diagram(now(nodes, [evse("e", "b")], devices=devices))
+    found = {one.device.id: one for one in drawn.extras}
+    assert [one.number for one in drawn.extras] == list(range(len(devices)))
+    assert {id: one.node for id, one in found.items()} == {id: "b" if at == "b" else "a" for id, at in where.items()}
+    top, below, last = drawn.places
+    assert all(one.y < top.y for one in found.values() if one.node == "a")
+    for one in found.values():
+        if one.node == "b":
+            assert below.y + drawing.NODE_HEIGHT < one.y
+            assert one.y + drawing.DEVICE_HEIGHT < below.evses[0].y < last.y
+            assert one.x + drawing.EVSE_WIDTH <= drawing.WIDTH
+    spots = sorted((one.y, one.x) for one in found.values())
+    for (y, x), (other_y, other_x) in pairwise(spots):
+        assert other_y >= y + drawing.DEVICE_HEIGHT or (other_y == y and other_x >= x + drawing.EVSE_WIDTH)
+
+
 def test_flows_have_a_direction() -> None:
-    device = types.SiteDevice(id="roof", kind="inverter", online=True, points={})
+    device = types.SiteDevice(id="roof", kind="inverter", node="a", online=True, points={})
     found = {one.key: one for one in flows_of(now([node("a", None)], [], devices=[device]))}
     assert set(found) == {"grid", "pv", "building", "cars"}, "there is no battery"
     assert found["grid"].into and found["pv"].into and found["building"].into

@@ -65,6 +65,12 @@ NOW = 1_767_268_800_000
             "Messperiode quarter, eine Batterie wird gleich mehr nehmen",
         ),
         (
+            "there is no plan, the site is steered without one: it took longer than 90 s and was given up",
+            "there is no plan, the site is steered without one: it took longer than 90 s and was given up",
+            "es gibt keinen Plan, der Standort wird ohne einen gesteuert: er brauchte länger als 90 s und wurde "
+            "aufgegeben",
+        ),
+        (
             "it is an older one, for the next was not made: the disk is full",
             "it is an older one, for the next was not made: the disk is full",
             "es ist ein älterer, denn der nächste kam nicht zustande: the disk is full",

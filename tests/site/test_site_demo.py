@@ -97,3 +97,6 @@ async def test_cars_charge_from_the_first_minute() -> None:
     assert config is not None
     seen = picture(loop.site, {device.id: device.kind for device in config.devices}, *said[-1])
     assert sum(one.charging for one in seen.evses) >= 3
+    assert {one.id: one.node for one in seen.devices} == {
+        "main": "grid", "garage-meter": "garage", "roof": "grid", "cellar": "grid",
+    }  # fmt: skip

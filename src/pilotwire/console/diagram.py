@@ -20,6 +20,7 @@ INDENT = 34
 LEFT = 12
 NODE_HEIGHT = 76
 EVSE_WIDTH, EVSE_HEIGHT, GAP = 216, 82, 10
+DEVICE_HEIGHT, DEVICE_ROW = 46, 66
 DOT = 20
 BAR = 250
 """Width of a place's bars."""
@@ -122,9 +123,10 @@ class Outlet(NamedTuple):
 
 
 class Extra(NamedTuple):
-    """A device beside the tree: PV, a battery, a load."""
+    """A device that is no EVSE: PV, a battery, a load. `node` is where it stands: the connection, if nobody says."""
 
     number: int
+    node: str
     device: types.SiteDevice
     x: float
     y: float
@@ -221,7 +223,10 @@ def diagram(now: types.SiteNow, *, unfolded: frozenset[str] = frozenset(), all_o
     places: list[Place] = []
     lines: list[str] = []
     y = 8.0
-    extras, y = _extras(now, marks, y, lines)
+    extras, y = _beside(now, marks, y, lines)
+    at_place: dict[str, list[Extra]] = {}
+    for extra in extras:
+        at_place.setdefault(extra.node, []).append(extra)
     fold_from = 5 if len(now.evses) >= FOLD_ALL else FOLD_FROM
 
     def put(node: types.SiteNode, depth: int, y: float) -> float:
@@ -235,6 +240,11 @@ def diagram(now: types.SiteNow, *, unfolded: frozenset[str] = frozenset(), all_o
         y += NODE_HEIGHT + GAP
         outlets: list[Outlet] = []
         ends: list[float] = []
+        if node.parent is not None and node.id in at_place:
+            put_there = _below_place(at_place[node.id], x + INDENT + 6, trunk, y, lines, ends)
+            for extra in put_there:
+                extras[extra.number] = extra
+            y = max(extra.y for extra in put_there) + DEVICE_HEIGHT + GAP
         if own and not folded:
             left = x + INDENT + 6
             across = max(1, int((WIDTH - left + GAP) // (EVSE_WIDTH + GAP)))
@@ -289,27 +299,52 @@ def diagram(now: types.SiteNow, *, unfolded: frozenset[str] = frozenset(), all_o
     return Diagram(y, places, extras, lines, [mark for mark in now.marks if mark.where not in shown])
 
 
-def _extras(
+def _beside(
     now: types.SiteNow, marks: Mapping[str, list[types.SiteMark]], y: float, lines: list[str]
 ) -> tuple[list[Extra], float]:
-    """PV, batteries and loads stand above the tree, beside the connection."""
-    found: list[Extra] = []
+    """PV, batteries and loads. Those at the connection stand above the tree; the rest is put below its place."""
+    parents = {node.id: node.parent for node in now.nodes}
+    root = next((node.id for node in now.nodes if node.parent is None), "")
     devices = [one for one in now.devices if one.kind in ("inverter", "battery", "load")]
+    found: list[Extra] = []
+    for number, one in enumerate(devices):
+        soc = one.points.get("soc_permille")
+        found.append(
+            Extra(
+                number, one.node if one.node in parents else root, one, 0, 0, one.points.get("power_w"),
+                None if soc is None else soc / 10, marks.get(one.id, []),
+            )
+        )  # fmt: skip
     across = int((WIDTH - 60) // (EVSE_WIDTH + GAP))
+    above = [one for one in found if one.node == root]
+    for place, one in enumerate(above):
+        row, column = divmod(place, across)
+        x, at = LEFT + 44 + column * (EVSE_WIDTH + GAP), y + row * DEVICE_ROW
+        found[one.number] = one._replace(x=x, y=at)
+        lines.append(f"M{x + 20} {at + DEVICE_HEIGHT}v{GAP}")
+    rows = -(-len(above) // across)
+    for row in range(rows):
+        last = min(across, len(above) - row * across) - 1
+        bus = y + row * DEVICE_ROW + DEVICE_HEIGHT + GAP
+        lines.append(f"M{LEFT + 16} {bus}H{LEFT + 64 + last * (EVSE_WIDTH + GAP)}")
+    if rows:
+        lines.append(f"M{LEFT + 16} {y + DEVICE_HEIGHT + GAP}V{y + rows * DEVICE_ROW + 4}")
+    return found, y + rows * DEVICE_ROW + (4 if rows else 0)
+
+
+def _below_place(
+    devices: list[Extra], left: float, trunk: float, y: float, lines: list[str], ends: list[float]
+) -> list[Extra]:
+    """The devices of a place side by side below it, with their places in the drawing."""
+    across = max(1, int((WIDTH - left + GAP) // (EVSE_WIDTH + GAP)))
+    put: list[Extra] = []
     for place, one in enumerate(devices):
         row, column = divmod(place, across)
-        x, at = LEFT + 44 + column * (EVSE_WIDTH + GAP), y + row * 66
-        soc = one.points.get("soc_permille")
-        power = one.points.get("power_w")
-        found.append(Extra(place, one, x, at, power, None if soc is None else soc / 10, marks.get(one.id, [])))
-        lines.append(f"M{x + 20} {at + 46}v10")
-    rows = -(-len(devices) // across)
-    for row in range(rows):
-        last = min(across, len(devices) - row * across) - 1
-        lines.append(f"M{LEFT + 16} {y + row * 66 + 56}H{LEFT + 64 + last * (EVSE_WIDTH + GAP)}")
-    if rows:
-        lines.append(f"M{LEFT + 16} {y + 56}V{y + rows * 66 + 4}")
-    return found, y + rows * 66 + (4 if rows else 0)
+        x, bus = left + column * (EVSE_WIDTH + GAP), y + row * DEVICE_ROW
+        put.append(one._replace(x=x, y=bus + GAP))
+        lines.append(f"M{trunk if not column else x + 20 - EVSE_WIDTH - GAP} {bus}H{x + 20}v{GAP}")
+        ends.append(bus)
+    return put
 
 
 def _below(

@@ -44,7 +44,8 @@ ROLES: Final[dict[str, tuple[Scope, frozenset[str]]]] = {
         "sites",
         frozenset(
             (
-                "sites:read", "stations:read", "variables:read", "sessions:read", "sessions:export", "events:read",
+                "sites:read", "sites:commission", "stations:read", "variables:read", "sessions:read", "sessions:export",
+                "events:read",
                 "alarms:read", "alarms:write", "reports:read", "commands:read", "commands:send",
             )
         ),

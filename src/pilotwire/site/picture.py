@@ -39,9 +39,10 @@ def picture(
     evses = tuple(
         _evse(site, entry, points[entry.id], decision) for entry in inputs.evses if entry.id in points
     )  # fmt: skip
+    at = _places(site)
     devices = tuple(
         DevicePicture(
-            id=device.id, kind=kinds[device.id], online=device.online,
+            id=device.id, kind=kinds[device.id], online=device.online, node=at.get(device.id),
             points={name: value.value for name, value in sorted(device.points.items()) if value.quality != "bad"},
         )
         for device in inputs.devices if device.id in kinds
@@ -50,6 +51,17 @@ def picture(
         site=site.id, seq=decision.seq, at_ms=utc, flows=flows_of(site, kinds, inputs), nodes=nodes, evses=evses,
         devices=devices, marks=decision.marks,
     )  # fmt: skip
+
+
+def _places(site: Site) -> dict[str, str]:
+    """The node of each device of which the configuration says it. What the cables see goes before what steers."""
+    found = {meter: node for node, meter in site.meters.items()}
+    if site.steering is not None:
+        config = site.steering.config
+        for group in (config.loads, config.inverters, config.batteries):
+            found |= {one.id: one.node for one in group}
+    tree = site.topology.tree
+    return found | {one.id: one.node for one in (*tree.resources, *tree.loads)}
 
 
 def _currents(points: Points) -> tuple[int | None, int | None, int | None]:

@@ -12,6 +12,7 @@ from tests.site.planning.site_planning_kit import EVENING, HOUR, TEXT, Planned
 
 from pilotwire.domain.steering import Plan, Slot
 from pilotwire.site.planning.child import answer
+from pilotwire.site.planning.failures import Code, words_of
 from pilotwire.site.planning.outlook import data_of, outlook_of, table_of
 from pilotwire.site.planning.record import Answer, digest, encoded, problem_of, record_of
 from pilotwire.site.planning.runner import ASTRAY_MS, BACK_OFF_MS, CALM_MS, GAP_MS
@@ -133,27 +134,29 @@ def _another_question(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("says", "words"),
+    ("says", "code", "detail"),
     [
-        (lambda data: b"\xc1 no answer", "no answer"),
-        (lambda data: b"", "no answer"),
-        (lambda data: encoded(answer(data))[:-5], "no answer"),
-        (lambda data: encoded(Answer(digest(data), error="the tree is upside down")), "upside down"),
-        (lambda data: encoded(Answer(digest(data))), "holds no plan"),
-        (_another_question, "another question"),
-        (_another_time, "another time"),
-        (_other_evse, "of nobody"),
-        (_too_much, "cannot give"),
-        (lambda data: "the planning process ended with 1: MemoryError", "MemoryError"),
+        (lambda data: b"\xc1 no answer", "answer", "no new plan"),
+        (lambda data: b"", "answer", "no new plan"),
+        (lambda data: encoded(answer(data))[:-5], "answer", "no new plan"),
+        (lambda data: encoded(Answer(digest(data), error="the tree is upside down")), "refused", "upside down"),
+        (lambda data: encoded(Answer(digest(data))), "refused", "holds no plan"),
+        (_another_question, "refused", "another question"),
+        (_another_time, "refused", "another time"),
+        (_other_evse, "refused", "of nobody"),
+        (_too_much, "refused", "cannot give"),
+        (lambda data: "the planning process ended with 1: MemoryError", "process", "MemoryError"),
     ],
 )
-def test_what_is_no_answer_is_not_followed(says: Any, words: str) -> None:
+def test_what_is_no_answer_is_not_followed(says: Any, code: Code, detail: str) -> None:
+    """People are told a sentence that can be translated, the log what the process said of itself."""
     small = Planned()
     small.spawned.says = says
     small.chargers["a"].ask(20_000, EVENING + 8 * HOUR)
     small.run(35)
     assert small.loop.plan is None
-    assert words in small.runner.failure
+    assert small.runner.failure == words_of(code)
+    assert detail in small.said[0] and detail not in small.runner.words
     assert ("plan", "no_plan") in small.marks()
     assert small.drawn()["a"] == 32_000, "it is charged as without a plan"
     assert small.loop.counts.failures == 0
@@ -170,7 +173,7 @@ def test_an_old_plan_is_let_go_and_a_mark_says_so() -> None:
     small.run(3_600)
     assert small.loop.plan is None
     assert ("plan", "no_plan") in small.marks()
-    assert "ended by signal 9" in small.runner.words
+    assert "ended before it was done" in small.runner.words
     small.run(60)
     assert small.drawn()["a"] == 32_000
 

@@ -460,7 +460,7 @@ def _device(one: seen.DevicePicture) -> types.SiteDevice:
         f"{name.removesuffix('_mw')}_w" if name.endswith("_mw") else name: _w(value) if name.endswith("_mw") else value
         for name, value in one.points.items()
     }
-    return types.SiteDevice(id=one.id, kind=one.kind, online=one.online, points=points)
+    return types.SiteDevice(id=one.id, kind=one.kind, node=one.node, online=one.online, points=points)
 
 
 def _limit(one: seen.LimitRow) -> types.SiteLimit:

@@ -154,6 +154,13 @@ class SiteDevice(msgspec.Struct, kw_only=True):
 
     id: Annotated[str, Meta(examples=["main"])]
     kind: Annotated[Literal["meter", "inverter", "battery", "load", "contacts"], Meta(examples=["meter"])]
+    node: Annotated[
+        str | None,
+        Meta(
+            description="Where it is in the tree of fuses; of a meter the node that it measures. Null: it is not said",
+            examples=["garage"],
+        ),
+    ]
     online: Annotated[bool, Meta(examples=[True])]
     points: Annotated[
         dict[str, int],

@@ -62,6 +62,7 @@ def live_fragments(now: types.SiteNow, drawn: Diagram) -> Fragments:
             found[f"le{one.number}"] = pieces.evse_line(one)
     for extra in drawn.extras:
         found[f"x{extra.number}"] = pieces.beside(extra)
+        found[f"lx{extra.number}"] = pieces.beside_line(extra)
     for place, window in enumerate(now.windows):
         found[f"w{place}"] = pieces.window(window)
     return {key: str(text) for key, text in found.items()}
@@ -69,7 +70,7 @@ def live_fragments(now: types.SiteNow, drawn: Diagram) -> Fragments:
 
 def _shape(now: types.SiteNow) -> tuple[Any, ...]:
     """What the page's places were made of: if it changes, the pieces do not fit any more."""
-    devices = [one.id for one in now.devices]
+    devices = [(one.id, one.node) for one in now.devices]
     return [each.id for each in now.nodes], [each.id for each in now.evses], devices, [each.id for each in now.windows]
 
 

@@ -49,7 +49,7 @@ MARKS = {
 
 REASONS = {
     "no_demand": N_("no car wants energy"),
-    "own_maximum": N_("gets all that it can take"),
+    "own_maximum": N_("gets all it can take"),
     "takes_less": N_("takes less than offered"),
     "asleep": N_("the car sleeps"),
     "impossible": N_("no set-point fits"),

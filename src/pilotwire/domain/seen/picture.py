@@ -93,6 +93,8 @@ class DevicePicture(msgspec.Struct, frozen=True, kw_only=True):
     kind: DeviceKind
     online: bool
     points: Mapping[str, int]
+    node: str | None = None
+    """Where it is in the tree, by the configuration; of a meter the node that it measures. None: it is not said."""
 
 
 class Flows(msgspec.Struct, frozen=True, kw_only=True):

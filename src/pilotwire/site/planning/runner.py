@@ -27,6 +27,7 @@ from pilotwire.domain import planning, steering
 from ..decide import Decision, Mark
 from ..inputs import TickInputs
 from .checked import fault_of, followed
+from .failures import Code, words_of
 from .learned import Learned, Watch, present
 from .outlook import quarters_of
 from .problem import Known, record_for
@@ -114,7 +115,7 @@ class Runner:
         self.state: State = "resting"
         self.in_force: InForce | None = None
         self.failure = ""
-        """Why the last try gave no plan; "" after one that did."""
+        """Why the last try gave no plan, in words of `failures`; "" after one that did."""
         self.watch = Watch(known.site, learned, known.zone)
         self._known, self._loop, self._scheduler, self._utc = known, loop, scheduler, utc
         self._spawn, self._keep, self._report = spawn, keep, report
@@ -153,7 +154,7 @@ class Runner:
         try:
             self.look()
         except Exception:  # the plan is a luxury, whatever goes wrong with it
-            self._failed(traceback.format_exc(limit=3))
+            self._failed("fault", traceback.format_exc(limit=3))
 
     def look(self) -> None:
         """Learns from the last tick, lets an old plan go, and begins a new one where it is time."""
@@ -233,7 +234,7 @@ class Runner:
         try:
             record = record_for(self._known, inputs, decision, self.watch.learned, previous, self.watch.recent())
         except Exception:
-            self._failed(f"the plan's record cannot be made: {traceback.format_exc(limit=3)}")
+            self._failed("record", traceback.format_exc(limit=3))
             return
         data = encoded(record)
         self._asked = (record, data, digest(data))
@@ -248,23 +249,25 @@ class Runner:
             return
         record, question, name = asked
         if stopped:
-            self._failed(f"the plan took longer than {self._timeout_ms // 1_000} s and was given up")
+            self._failed("timeout")
             return
         if data is None:
-            self._failed(why)
+            self._failed("process", why)
             return
         try:
             answer = answer_of(data)
             fault = fault_of(record, name, answer)
         except (ValueError, PilotwireError) as error:
-            self._failed(f"the planning process answered what is no answer: {error}")
+            self._failed("answer", str(error))
             return
         if fault or answer.plan is None:
-            self._failed(fault)
+            self._failed("refused", fault)
             return
         self._take(record, answer.plan, answer, question, data)
 
     def _take(self, record: Record, plan: planning.Plan, answer: Answer, question: bytes, data: bytes) -> None:
+        if plan.status == "fallback" and (self.in_force is None or self.in_force.plan.status != "fallback"):
+            self._report(f"the plan is by least laxity, for the optimiser gave none: {plan.why}")
         self.in_force = InForce(record, plan, followed(record, plan), quarters_of(record, plan))
         self._loop.plan = self.in_force.followed
         self.failure, self._fails, self._not_before = "", 0, None
@@ -278,11 +281,12 @@ class Runner:
         self._say()
         self._loop.nudge()
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, code: Code, detail: str = "") -> None:
+        """`detail` is for the log alone: people, in their language, are told the sentence of the code."""
+        self.failure = words_of(code, self._timeout_ms // 1_000)
         if self._fails == 0:
-            self._report(f"no new plan: {why}")
+            self._report(f"no new plan: {self.failure}{': ' if detail.strip() else ''}{detail.strip()}")
         self.counts.failures += 1
-        self.failure = why.strip().splitlines()[-1] if why.strip() else "for no reason that is known"
         wait = BACK_OFF_MS[min(self._fails, len(BACK_OFF_MS) - 1)]
         self._fails += 1
         self._not_before = int(self._scheduler.now()) + wait
@@ -305,7 +309,7 @@ class Runner:
         if self.failure:
             said.append(f"it is an older one, for the next was not made: {self.failure}")
         if self.in_force.plan.status == "fallback":
-            said.append(f"by least laxity, for the optimiser gave none: {self.in_force.plan.why}")
+            said.append("by least laxity, for the optimiser gave none")
         said += self.in_force.record.words
         return "; ".join(said) if said else "the cheapest that gives every car what limits allow"
 
