@@ -122,7 +122,7 @@ def test_who_hears_again_when_it_was_left_alone_is_given_time_to_answer() -> Non
 
 
 def test_who_comes_late_or_back_is_not_left_alone_for_what_it_could_not_hear() -> None:
-    """Stations reconnect some seconds after a start of the box: what was told into the void before is no disobedience."""
+    """Stations reconnect some seconds after a start of the box: what was told before is no disobedience."""
     small = Small()
     rested: list[str] = []
     for id, charger in small.chargers.items():
@@ -141,10 +141,13 @@ def test_who_comes_late_or_back_is_not_left_alone_for_what_it_could_not_hear() -
     small.chargers["d"].link = True
     small.run(10)
     assert rested == []
+    small.side("grid", (0, 0, 0))
+    small.run(60)
+    assert small.drawn()["d"] > 6_000
     small.chargers["d"].deaf = True
-    small.side("grid", (57_000, 57_000, 57_000))
-    for _ in range(5):
-        small.run(2)
+    small.side("grid", (60_000, 60_000, 60_000))
+    for _ in range(20):
+        small.run(1)
         small.chargers["d"].link = not small.chargers["d"].link
     assert "d" in rested, "coming and going is no excuse"
 

@@ -50,8 +50,11 @@ class Teller:
         self.rests = 0
         """How often it had to be left alone since it last confirmed anything."""
         self._rests_until: int | None = None
-        self._rested_ms: int | None = None
-        """When that was over last: from then on it has as long to answer as at first."""
+        self._deaf_ms: int | None = None
+        """Since when it is told things that it could hear, and confirms none. What it is told while it is away does not
+        count, and after it was left alone it has as long to answer as at first."""
+        self._excused = False
+        """It was away since it confirmed anything, and had that time anew: once, lest coming and going be an excuse."""
         self._refresh_ms = self._valid_ms // 3
         self._confirmed: int | None = None
         self._confirmed_ms = 0
@@ -107,13 +110,12 @@ class Teller:
         if self._rests_until is not None:
             if now < self._rests_until:
                 return True
-            self._rests_until, self._last = None, None
-            self._rested_ms = now
+            self._rests_until, self._last, self._deaf_ms = None, None, None
         link = self.link
         # Deaf since before we started, or since before it was left alone: nothing here says what it has.
         has = max(may if link.confirmed is None else link.confirmed, link.open or 0)
-        since = max(link.open_ms, self._rested_ms or link.open_ms)
-        if link.open is None or now - since < self._command_ms or value >= has or not self._was_online:
+        deaf = self._deaf_ms is not None and now - self._deaf_ms >= self._command_ms
+        if not deaf or value >= has or not self._was_online:
             return False
         if self._watchdog_ms is None or not isinstance(self.driver, Restful):
             return False
@@ -138,6 +140,8 @@ class Teller:
             most, since = max(each for each, _ in self._open.values()), min(at for _, at in self._open.values())
             self._open = {max(self._open): (most, since)}
         self._open[number] = (value, now)
+        if self._was_online and self._deaf_ms is None:
+            self._deaf_ms = now
         answered = False
 
         def done(told: Told) -> None:
@@ -146,10 +150,11 @@ class Teller:
                 return
             answered = True
             if told.ok:
-                self.rests = 0
+                self.rests, self._excused = 0, False
                 if number in self._open or not self._open or number > max(self._open):
                     self._confirmed, self._confirmed_ms = value, self._now()
                 self._open = {each: sent for each, sent in self._open.items() if each > number}
+                self._deaf_ms = min((at for _, at in self._open.values()), default=None)
                 return
             self.failed += 1
             self.error = told.error
@@ -172,6 +177,8 @@ class Teller:
             self._verified, self._asked_ms = False, None
             # What it was told before it went may be forgotten: it is told anew, and believed when it confirms that.
             self._last, self._confirmed = None, None
+            if not self._excused:
+                self._excused, self._deaf_ms = True, None
         self._was_online = online
         if not online or self._verified or self._watchdog_ms is None:
             return
