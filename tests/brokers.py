@@ -66,13 +66,13 @@ def mosquitto(folder: Path, *, more: str = "allow_anonymous true\n", ssl: str = 
 
 
 @contextlib.contextmanager
-def nats(folder: Path) -> Iterator[Broker]:
-    """NATS with JetStream, which keeps what is retained, and its MQTT side."""
+def nats(folder: Path, *, more: str = "") -> Iterator[Broker]:
+    """NATS with JetStream, which keeps what is retained, and its MQTT side; `more` is put into its configuration."""
     port, own = free_port(), free_port()
     config = folder / "nats.conf"
     config.write_text(
         f'server_name: tests\nlisten: "127.0.0.1:{own}"\njetstream: {{ store_dir: "{folder / "nats"}" }}\n'
-        f'mqtt: {{ listen: "127.0.0.1:{port}" }}\n'
+        f'mqtt: {{ listen: "127.0.0.1:{port}" }}\n{more}'
     )
     program = shutil.which("nats-server") or str(Path(__file__).resolve().parents[1] / ".venv/bin/nats-server")
     broker = Broker([program, "-c", str(config)], port, folder / "nats.log")

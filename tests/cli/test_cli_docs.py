@@ -27,7 +27,7 @@ from pilotwire.docsite.text import read
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ROOT / "docs" / "guide"
 ROLES = ["operator", "site-owner", "integrator", "developer"]
-LINKED = ["vehicles", "site", "commissioning", "site-console", "timers", "modbus-map"]
+LINKED = ["vehicles", "site", "commissioning", "site-console", "timers", "modbus-map", "mqtt"]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ _OWN = Path(__file__).parent / "static"
 ORDER = (
     "index", "operator", "site-owner", "integrator", "developer", "console", "vehicles", "site", "commissioning",
     "site-console", "commands",
-    "modbus-map", "timers", "conformance",
+    "modbus-map", "mqtt", "timers", "conformance",
 )  # fmt: skip
 """The guides in the order of the navigation; whatever else there is comes behind."""
 

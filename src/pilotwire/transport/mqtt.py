@@ -159,7 +159,7 @@ class MqttLink:
                 connected = False
                 self._say(str(error) or type(error).__name__)
             steady = asyncio.get_running_loop().time() - begun >= STEADY_S
-            self._short = self._short + 1 if connected and not steady else 0
+            self._short = 0 if steady else self._short + connected
             if connected and (steady or self._short == 1):
                 pause = self.config.first_pause_ms
             elif not connected:

@@ -215,7 +215,7 @@ def test_each_command_gets_its_answer():
                         ("evse/a/set", {"id": "3"})):  # fmt: skip
         one.heard(Message(f"pilotwire/small/{topic}", json.dumps(what).encode(), 1))
     answers = [(each["id"], each["accepted"], bool(each["error"])) for each in speak.of("pilotwire/small/result")]
-    assert answers == [("1", True, False), ("2", False, True), ("", False, True)]
+    assert answers == [("1", True, False), ("2", False, True), ("3", False, True)]
     assert not any(retain for _, _, _, retain in speak.messages)
     assert [ask.evse for ask in asked] == ["a", "b"]
     assert (one.counts.accepted, one.counts.refused, one.counts.repeated) == (1, 2, 1)

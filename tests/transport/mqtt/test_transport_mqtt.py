@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.brokers import KINDS, Broker, Kind, broker, mosquitto
+from tests.brokers import KINDS, Broker, Kind, broker, mosquitto, nats
 
 from pilotwire.core.errors import ConfigError
 from pilotwire.transport.mqtt import Message, MqttConfig, MqttLink, parse_url
@@ -146,6 +146,42 @@ async def test_who_is_not_let_in_says_so_and_goes_on_trying(tmp_path: Path):
         await wrong.link.stop()
     assert "uthori" in wrong.troubles[0] or "password" in wrong.troubles[0].lower(), wrong.troubles
     assert "other" not in " ".join(wrong.troubles) and wrong.link.counts.connected == 0
+
+
+async def test_a_subscription_that_is_denied_is_known(tmp_path: Path):
+    may = '{publish: ">", subscribe: {deny: ["house.secret"]}}'
+    with nats(tmp_path, more=f"authorization: {{users: [{{user: site, password: x, permissions: {may}}}]}}\n") as place:
+        one = Ear(place.url.replace("//", "//site:x@"), "one", "house/open", "house/secret")
+        async with ears(one):
+            assert one.link.denied == ("house/secret",)
+            one.link.publish("house/open", b"1", qos=1)
+            await one.until(lambda: one.heard)
+
+
+async def test_two_under_one_name_are_told(tmp_path: Path):
+    with mosquitto(tmp_path) as place:
+        first, second = Ear(place.url, "same"), Ear(place.url, "same")
+        for one in (first, second):
+            one.link.start()
+        told = "again and again: is another connected as same?"
+        await first.until(lambda: any(told in each for one in (first, second) for each in one.troubles))
+        for one in (first, second):
+            await one.link.stop()
+
+
+async def test_a_glance_ends_and_what_is_subscribed_is_heard_on(place: Broker):
+    speaker = Ear(place.url, "speaker")
+    ear = Ear(place.url, "ear", "glance/end", glance_s=0)
+    ear.link._glances = ("glance/now/+",)
+    async with ears(speaker):
+        speaker.link.publish("glance/now/kept", b"1", qos=1, retain=True)
+        async with ears(ear):
+            await ear.until(lambda: ear.heard)
+            speaker.link.publish("glance/now/later", b"2", qos=1)
+            speaker.link.publish("glance/end", b"3", qos=1)
+            await ear.until(lambda: len(ear.heard) == 2)
+        speaker.link.publish("glance/now/kept", b"", qos=1, retain=True)
+    assert [(each.payload, each.retain) for each in ear.heard] == [(b"1", True), (b"3", False)]
 
 
 async def test_nobody_there_and_somebody_who_is_no_broker():

@@ -36,7 +36,9 @@ _NODE = frozenset({"limit_a", "limit_w"})
 
 
 class Refused(RemoteError):
-    """A command that is not followed; the text goes to whoever sent it."""
+    """A command that is not followed; the text goes to whoever sent it, with its `id` where that could be read."""
+
+    id = ""
 
 
 class Repeated(Exception):
@@ -110,7 +112,11 @@ class Commands:
             said = _reader.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"it cannot be read: {error}") from None
-        ask = _checked(kind, id, said, utc_ms)
+        try:
+            ask = _checked(kind, id, said, utc_ms)
+        except Refused as refused:
+            refused.id = said.id
+            raise
         if said.id:
             if said.id in self._seen:
                 raise Repeated

@@ -161,7 +161,7 @@ class SiteMqtt:
             self.counts.repeated += 1
             return
         except Refused as refused:
-            error = str(refused)
+            id, error = refused.id, str(refused)
         if error:
             self.counts.refused += 1
         else:
