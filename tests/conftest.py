@@ -10,8 +10,9 @@ __all__ = ["pytest_addoption", "pytest_configure", "pytest_itemcollected"]
 
 LONG = (
     "tests/browser/test_browser_walk", "tests/browser/", "tests/durability/", "tests/bench/", "tests/cli/",
-    "tests/interop/", "tests/api/test_api_schema", "tests/check/", "tests/fuzz/", "tests/twin/test_twin_with_csms",
-    "tests/simulation/",
+    "tests/site/test_site_joined_process", "tests/site/test_site_run_", "tests/interop/", "tests/api/test_api_schema",
+    "tests/protocols/ocpp/messages/test_messages_oracle", "tests/check/", "tests/fuzz/",
+    "tests/twin/test_twin_with_csms", "tests/simulation/",
 )  # fmt: skip
 
 
