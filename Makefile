@@ -1,6 +1,6 @@
 # Pilotwire. `make run` brings up a charging network; `make test` runs every test. Both set up all they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint rules types pytest generate ledger timers bench soak fuzz lock clean setup setup-test
+.PHONY: help run test lint rules types compile pytest generate ledger timers bench soak fuzz lock clean setup setup-test
 
 # Servers are started hundreds of times: their modules are compiled once, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,7 +22,8 @@ setup-test:
 run: setup ## Bring up the central system, the console and a living demo site (ARGS="--no-demo" and so on)
 	@.venv/bin/pilotwire run --data data $(ARGS)
 
-test: setup-test rules ## Set up, lint and run every test
+test: setup-test ## Set up, lint and run every test
+	@$(MAKE) --no-print-directory --jobs=2 rules compile
 	@$(MAKE) --no-print-directory --jobs=2 types pytest
 
 lint: setup-test rules types ## ruff, pyright, import rules, generated code
@@ -40,6 +41,10 @@ rules: setup-test
 # The tests wait for more than they compute: the types are checked meanwhile.
 types: setup-test
 	@node_modules/.bin/pyright
+
+# In a fresh copy each worker would compile all tests for itself. What is wrong with one, the tests say.
+compile: setup-test
+	@$(PY) -m pytest -qq --collect-only >/dev/null 2>&1 || true
 
 pytest: setup-test
 	@$(PY) -m pytest -q --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder $(ARGS)
