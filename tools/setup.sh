@@ -51,8 +51,10 @@ echo "pilotwire: setting up .venv ($goal); the first time takes a minute or two"
 install() { # of a virtual environment, from a lock file; what else is given goes to pip
     home=$1 lock_file=$2
     shift 2
-    [ -x "$home/bin/python" ] || "$python" -m venv "$home"
-    "$home/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes "$@" --requirement "$lock_file"
+    # One pip serves them all: to put it into each takes longer than most of what is installed there.
+    [ -x "$home/bin/python" ] || "$python" -m venv --without-pip "$home"
+    .venv/bin/python -m pip --python "$home/bin/python" install --quiet --disable-pip-version-check --require-hashes \
+        "$@" --requirement "$lock_file"
 }
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 under_way=
