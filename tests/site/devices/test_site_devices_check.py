@@ -34,6 +34,10 @@ evidence: one source, nothing was compared
 """
 FAILSAFE = '  failsafe_ma: {address: 101, scale: "1000", range: [6000, 32000], from: [a]}\n'
 WATCHDOG = '  watchdog_ms: {address: 102, scale: "1000", range: [1000, 60000], from: [a]}\n'
+SOURCE = 'sources:\n  a: {title: List, publisher: Somebody, url: "https://example.org/list"}\n'
+RANGE = "range: [6000, 32000], pause: 0"
+LIMIT = f'  limit_ma: {{address: 100, scale: "1000", {RANGE}, from: [a]}}\n'
+COIL = "before: [{address: 5, table: coils, type: u16, value: 1}]"
 FAULTS = [
     ("id: good", "id: other", "id", "the file is called good.yaml"),
     ("kind: charger", "kind: toaster", "kind", "toaster"),
@@ -76,6 +80,31 @@ FAULTS = [
     ("  power_mw:", "  current_l1_ma:", "points.current_l1_ma", "is there twice"),
     ("vendor: Somebody", "vendor: [", "", "is no YAML"),
     ("vendor: Somebody\n", "", "", "vendor"),
+    (SOURCE, "sources: {}\n", "sources", "at least one source"),
+    ("models: [One]", "models: []", "models", "at least one model"),
+    ("  state: {address: 10, map: {0: A, 1: B, 2: C}, from: [a]}\n", "", "points", "a charger needs state"),
+    ("evidence:", "simulate: {power_w: 1}\nevidence:", "simulate.power_w", "no such point"),
+    ("evidence:", "outlets: {count: 2}\nevidence:", "outlets", "by how much"),
+    ("evidence:", "sunspec: {models: [0]}\nevidence:", "sunspec.models", "1 to 65534"),
+    ("[[300, 310]]", "[[310, 300]]", "modbus.forbidden", "ends before it begins"),
+    ("address: 12, type: u32,", "sunspec: 103.AphA,", "points.current_l1_ma.sunspec", "no section sunspec"),
+    ("type: u32,", "type: u32, valid: [9, 1],", "points.current_l1_ma.valid", "ends before it begins"),
+    ("address: 12, type: u32, from: [a]", "sum: [power_l9_mw]", "points.current_l1_ma.sum", "no point power_l9_mw"),
+    ("address: 12, type: u32, from: [a]", "sum: [serial]", "points.current_l1_ma.sum", "serial is no number"),
+    ("type: u32,", "type: u32, map: {1: x},", "points.current_l1_ma.map", "'x' is no number"),
+    ("type: u32,", "table: coils, type: bit, map: {2: 1},", "points.current_l1_ma.map", "a bit is 0 or 1"),
+    ("type: u32,", "type: u32, map: {x: 1},", "points.current_l1_ma.map", "raw values of a string"),
+    ("address: 100,", "address: 100, type: string,", "commands.limit_ma.type", "a command is a number"),
+    ("address: 100,", 'address: 100, sunspec: "123.W",', "commands.limit_ma", "either an address or sunspec"),
+    ("address: 100,", 'sunspec: "123.W",', "commands.limit_ma.sunspec", "no section sunspec"),
+    ('address: 100, scale: "1000"', 'address: 100, scale: "0"', "commands.limit_ma.scale", "other than 0"),
+    ("pause: 0,", "pause: 0, before: [{value: 1}],", "commands.limit_ma.before.0", "either an address or sunspec"),
+    ("pause: 0,", f"pause: 0, {COIL},", "commands.limit_ma.before.0.type", "coils are of type bit"),
+    (RANGE, "map: {1: 6000, 2: 6000}", "commands.limit_ma.map", "mean the same"),
+    (RANGE, "map: {1: 6000}, range: [6000, 32000]", "commands.limit_ma.range", "names all values"),
+    ("pause: 0,", "pause: 0, wear: true,", "commands.limit_ma.wear", "must not wear"),
+    (LIMIT, "", "commands", "cannot be told anything is a meter"),
+    ("keepalive: limit_ma", "keepalive: limit_ma, step_ma: 0", "abilities", "do not fit together"),
 ]  # fmt: skip
 
 
