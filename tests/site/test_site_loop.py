@@ -146,9 +146,12 @@ def test_who_comes_late_or_back_is_not_left_alone_for_what_it_could_not_hear() -
     assert small.drawn()["d"] > 6_000
     small.chargers["d"].deaf = True
     small.side("grid", (60_000, 60_000, 60_000))
-    for _ in range(20):
-        small.run(1)
-        small.chargers["d"].link = not small.chargers["d"].link
+    small.chargers["d"].notice_ms = 600
+    for _ in range(6):
+        small.run(2)
+        small.chargers["d"].link = False
+        small.run(6)
+        small.chargers["d"].link = True
     assert "d" in rested, "coming and going is no excuse"
 
 
