@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.site.site_kit import TEXT, Small
 
 from pilotwire.domain.energy import Limit
+from pilotwire.site import log_frames
 from pilotwire.site import replay as replay_module
 from pilotwire.site.decide import SiteState
 from pilotwire.site.log import Damage, SiteLog, read_segment, segments
@@ -192,3 +193,39 @@ def test_a_full_disk_stops_nobody(tmp_path: Path) -> None:
     assert small.drawn()["a"] == 32_000
     assert small.loop.counts.record_failures == small.loop.counts.ticks
     assert len(small.said) == 2, "said once, and at the tenth"
+
+
+def test_logs_of_before_and_of_a_python_without_lzma_are_replayed_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By zlib as they all were, then by LZMA; the bytes of a frame name what they are packed by."""
+    with monkeypatch.context() as without:
+        without.setattr(log_frames, "lzma", None)
+        recorded(tmp_path, 8, 60)
+    (old,) = segments(tmp_path)
+    small = recorded(tmp_path, 8, 60)
+    assert {kinds(path) for path in segments(tmp_path)} == {b"ht", b"hx"}
+    steps, notes = replayed(tmp_path)
+    assert not any(step.difference for step in steps) and not any(note.fault for note in notes)
+    assert steps[-1].decision == small.loop.decision
+    monkeypatch.setattr(log_frames, "lzma", None)
+    steps, notes = replayed(tmp_path)
+    assert {step.segment for step in steps} == {old.name}
+    assert any("this Python is built without" in note.text for note in notes if note.fault)
+
+
+def kinds(path: Path) -> bytes:
+    """Of its frames, in their order, each once."""
+    data, at, found = path.read_bytes(), len(log_frames.MAGIC), b""
+    while at < len(data):
+        kind, length, _ = log_frames.FRAME.unpack_from(data, at)
+        found += kind if kind not in found else b""
+        at += log_frames.FRAME.size + length
+    return found
+
+
+def test_a_frame_that_unpacks_to_too_much_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(tmp_path, 9, 60)
+    monkeypatch.setattr(log_frames, "MOST", 10_000)
+    _, notes = replayed(tmp_path)
+    assert any("a frame of more than 10000 bytes" in note.text for note in notes if note.fault)

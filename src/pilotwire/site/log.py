@@ -1,8 +1,7 @@
 """The record of decisions: what each rested on, and a hash of it, in files that grow to a bound and no further.
 
-A folder of segments `0000000001.pwlog`. A segment is a row of frames, each with its length and checksum; the first
-holds the configuration and the state with which the segment begins, so that each can be replayed by itself, the
-others hold ticks. A segment ends when it is full, after ten minutes or a thousand ticks: a moment of the past is found
+A folder of segments `0000000001.pwlog`. A segment is a row of frames (`log_frames`); the first holds the configuration
+and the state with which the segment begins, so that each can be replayed by itself, the others hold ticks. A segment ends when it is full, after ten minutes or a thousand ticks: a moment of the past is found
 by replaying no more than that. Of a tick only what has changed is written. Each tick's hash takes in that of the tick
 before, the inputs and the decision: nothing can be altered, left out or put elsewhere without a difference in replay.
 
@@ -12,9 +11,7 @@ goes. Configurations are named by their hash, and never change.
 
 from __future__ import annotations
 
-import os
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -26,13 +23,9 @@ from pilotwire.domain.steering import External, Plan
 
 from .decide import Decision, SiteState
 from .inputs import DeviceInput, EvseInput, Heard, TickInputs
+from .log_frames import MAGIC, Damage, What, frames, packed
 
-MAGIC = b"PWSITE1\n"
 FORMAT = 1
-_FRAME = struct.Struct("<cII")
-"""Kind (h head, t ticks), length, CRC-32 of kind and payload."""
-MOST = 64_000_000
-"""No frame is longer."""
 HASH = 12
 """Bytes of a hash."""
 _ENDING = ".pwlog"
@@ -164,7 +157,7 @@ class SiteLog:
         payload = b"\xdd" + struct.pack(">I", len(self._held)) + b"".join(self._held)
         self._held, self._held_since = [], None
         try:
-            self._frame(b"t", payload)
+            self._frame("ticks", payload)
         except OSError:
             self._drop()  # who knows how much of the frame is there: what comes next begins a new segment
             raise
@@ -203,13 +196,13 @@ class SiteLog:
         self._file = path.open("xb")
         self._file.write(MAGIC)
         self._size = len(MAGIC)
-        self._frame(b"h", _ENCODER.encode(head))
+        self._frame("head", _ENCODER.encode(head))
 
-    def _frame(self, kind: bytes, payload: bytes) -> None:
-        packed = zlib.compress(payload, 6)
-        self._file.write(_FRAME.pack(kind, len(packed), zlib.crc32(kind + packed)) + packed)
+    def _frame(self, what: What, payload: bytes) -> None:
+        frame = packed(what, payload)
+        self._file.write(frame)
         self._file.flush()
-        self._size += _FRAME.size + len(packed)
+        self._size += len(frame)
 
     def _prune(self) -> None:
         """Makes room for another segment: the oldest go first."""
@@ -252,10 +245,6 @@ class Entry(NamedTuple):
     hash: bytes
 
 
-class Damage(Exception):
-    """A segment cannot be read from some byte on: the text says which, where and why."""
-
-
 def segments(folder: Path) -> list[Path]:
     """Oldest first."""
     return sorted((path for path in folder.glob(f"*{_ENDING}") if path.stem.isdigit()), key=_number)
@@ -267,8 +256,8 @@ def _number(path: Path) -> int:
 
 def head_of(path: Path) -> Head:
     """How a segment begins. Raises Damage."""
-    for kind, payload, at in _frames(path):
-        if kind == b"h":
+    for what, payload, at in frames(path):
+        if what == "head":
             return _head(path, payload, at)
     raise Damage(f"{path.name} has no head")
 
@@ -282,8 +271,8 @@ _BEGAN = msgspec.msgpack.Decoder(_Began)
 
 def started_ms(path: Path) -> int:
     """When it begins (UTC), without reading all of its head. Raises Damage."""
-    for kind, payload, at in _frames(path):
-        if kind == b"h":
+    for what, payload, at in frames(path):
+        if what == "head":
             try:
                 return _BEGAN.decode(payload).started_utc_ms
             except msgspec.MsgspecError as error:
@@ -298,15 +287,15 @@ def read_segment(path: Path) -> Iterator[Head | Entry]:
     outside = Outside()
     values: dict[int, int] = {}
     began = False
-    for kind, payload, at in _frames(path):
-        if kind == b"h":
+    for what, payload, at in frames(path):
+        if what == "head":
             if began:
                 raise Damage(f"{path.name}, byte {at}: a second head")
             began = True
             yield _head(path, payload, at)
             continue
-        if kind != b"t" or not began:
-            raise Damage(f"{path.name}, byte {at}: a frame of kind {kind!r}, which does not belong here")
+        if not began:
+            raise Damage(f"{path.name}, byte {at}: ticks before a head")
         try:
             ticks: Sequence[Tick] = _TICKS.decode(payload)
         except (msgspec.MsgspecError, RecursionError) as error:
@@ -351,31 +340,3 @@ def _head(path: Path, payload: bytes, at: int) -> Head:
     if head.config_hash != config_hash(head.config):
         raise Damage(f"{path.name}: the configuration in it is not the one that it names")
     return head
-
-
-def _frames(path: Path) -> Iterator[tuple[bytes, bytes, int]]:
-    size = os.path.getsize(path)
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise Damage(f"{path.name} is no log of a site")
-        while True:
-            at = file.tell()
-            header = file.read(_FRAME.size)
-            if not header:
-                return
-            if len(header) < _FRAME.size:
-                raise Damage(f"{path.name} ends in the middle of a frame, at byte {at}")
-            kind, length, crc = _FRAME.unpack(header)
-            if length > MOST or at + _FRAME.size + length > size:
-                raise Damage(f"{path.name} ends in the middle of a frame, at byte {at}")
-            packed = file.read(length)
-            if zlib.crc32(kind + packed) != crc:
-                raise Damage(f"{path.name}, byte {at}: the checksum does not fit")
-            unpack = zlib.decompressobj()
-            try:
-                payload = unpack.decompress(packed, MOST)
-            except zlib.error as error:
-                raise Damage(f"{path.name}, byte {at}: {error}") from error
-            if unpack.unconsumed_tail or not unpack.eof:
-                raise Damage(f"{path.name}, byte {at}: a frame of more than {MOST} bytes")
-            yield kind, payload, at
