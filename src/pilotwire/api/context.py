@@ -76,7 +76,7 @@ class ApiConfig:
     rate_burst: int = 0
     """How many it may make at once; 0: what it may make in four seconds."""
     box: str = ""
-    """The id of the one site that this box runs: only what makes sense there is served (`OF_A_BOX` of `app`); empty: a
+    """The id of the one site that this box runs: only what makes sense there is served (`routes.of_a_box`); empty: a
     central system."""
     version: str = "0.1.0"
     tenant: str = DEFAULT_TENANT

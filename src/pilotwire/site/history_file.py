@@ -18,6 +18,8 @@ import msgspec
 from pilotwire.domain.seen import Change, Course, Peak, Step
 from pilotwire.domain.steering.state import WindowSummary
 
+from .small_file import opened_or_anew, put_aside
+
 FORMAT = 1
 MINUTE_MS = 60_000
 QUARTER = 15
@@ -108,27 +110,15 @@ class HistoryFile:
 
     def __init__(self, path: Path, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - a tuple
         """Raises sqlite3.Error where no file can be made there; a damaged one is put aside as `.damaged`."""
-        self.set_aside = ""
-        """Why an older file was put aside."""
         self._path, self._bounds = path, bounds
-        try:
-            self._db = self._open()
-        except sqlite3.DatabaseError as error:
-            if not path.exists() or isinstance(error, sqlite3.OperationalError):
-                raise
-            self._put_aside(error)
+        self._db, self.set_aside = opened_or_anew(path, self._open)
+        """`set_aside`: why an older file was put aside; "" where none was."""
 
     def begin_anew(self, error: sqlite3.DatabaseError) -> None:
         """It has turned out to be damaged while it was used: what was in it is put aside."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
-        self._put_aside(error)
-
-    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
-        self.set_aside = f"{self._path} is damaged ({error}) and was put aside"
-        self._path.replace(self._path.with_name(self._path.name + ".damaged"))
-        for ending in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+        self.set_aside = put_aside(self._path, error)
         self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
