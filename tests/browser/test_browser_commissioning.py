@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
+from bench.ports import free_port
 from playwright.async_api import expect
 from tests.site.commissioning.real_site import RealSite
 
 from pilotwire.api.resources.commissioning import Commissionings
+from pilotwire.cli.site_commission import folder_of
 from pilotwire.site.commissioning.wizard import Wizard
 
 PHONE = {"width": 390, "height": 844}
@@ -17,10 +25,11 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images" / "console"
 PATIENCE_MS = 60_000
 
 
-async def test_a_site_is_commissioned_step_by_step(locked_site, log_in, walk, tmp_path) -> None:
+async def test_a_site_is_commissioned_step_by_step(locked_site, log_in, watch, walk, tmp_path) -> None:
     real = RealSite("ST")
     await real.start()
-    wizard = Wizard(tmp_path / "data", tmp_path / "site.yaml", report=lambda text: None)
+    file, data = tmp_path / "site.yaml", tmp_path / "data"
+    wizard = Wizard(folder_of(data, file), file, report=lambda text: None)
     Commissionings.of(locked_site.context).add("north", wizard)
     try:
         watched = await log_in(locked_site, "olga", "/sites/north/commissioning")
@@ -100,10 +109,75 @@ async def test_a_site_is_commissioned_step_by_step(locked_site, log_in, walk, tm
         for step in ("scan", "map", "phases", "failsafe", "dry_run") if os.environ.get("PILOTWIRE_LOOK") else ():
             await page.goto(locked_site.url + f"/sites/north/commissioning?step={step}")
             await page.screenshot(path=f"{os.environ['PILOTWIRE_LOOK']}/desk-{step}.png", full_page=True)
+        # --- live: the program itself goes on where this wizard ended, and runs the site at the same address
+        await wizard.close()
+        file.unlink()
+        await _goes_live(watch, walk, file, data, real)
     finally:
         await wizard.close()
         await real.close()
         await asyncio.sleep(0)
+
+
+async def _goes_live(watch: Any, walk: Any, file: Path, data: Path, real: RealSite) -> None:
+    """`pilotwire site commission --http`: the button writes the file and runs it, and a later `site run` does, too."""
+    address = f"127.0.0.1:{free_port()}"
+    serve = ("--data", str(data), "--http", address, "--lab")
+    heard = len(real.heard())
+    with _program("commission", file, *serve):
+        wizard = f"http://{address}/sites/north/commissioning?step=dry_run"
+        await _answers(wizard)
+        watched = await watch(wizard, live=False)
+        page = watched.page
+        await walk.sound(watched)
+        await page.get_by_role("button", name="Write it and go live").click()
+        await expect(page.get_by_text("The site is live, from", exact=False)).to_be_visible()
+        assert file.is_file()
+        await _is_live(page, address)
+        assert len(real.heard()) > heard, "its chargers are commanded now"
+    with _program("run", file, *serve):
+        await _is_live(page, address)
+
+
+@contextlib.contextmanager
+def _program(command: str, file: Path, *more: str) -> Iterator[None]:
+    """`pilotwire site …` as a process, which ends with the block."""
+    log = (file.parent / f"{command}.log").open("wb")
+    line = [sys.executable, "-m", "pilotwire", "site", command, str(file), *more]
+    process = subprocess.Popen(line, stdout=log, stderr=log)
+    try:
+        yield
+        assert process.poll() is None, (file.parent / f"{command}.log").read_text()
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+async def _answers(url: str) -> httpx.Response:
+    """Its answer, once there is a good one."""
+    async with asyncio.timeout(PATIENCE_MS / 1_000), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await client.get(url)
+                if answer.status_code == 200:
+                    return answer
+            await asyncio.sleep(0.05)
+
+
+async def _is_live(page: Any, address: str) -> None:
+    """It decides each second, and its page shows what the meter measures."""
+    await _answers(f"http://{address}/readyz")
+    now = (await _answers(f"http://{address}/api/v1/sites/north/controller")).json()
+    assert {one["id"] for one in now["evses"]} == {"bay-1", "bay-2"}
+    await page.goto(f"http://{address}/sites/north/live")
+    await expect(page.locator("#heard")).to_contain_text("decides each second")
+    await expect(page.locator("#n0 .big")).to_contain_text("kW")
+    await expect(page.locator("a.evse")).to_have_count(2)
 
 
 async def test_nobody_without_the_right_is_shown_it(locked_site, log_in, tmp_path) -> None:

@@ -24,6 +24,8 @@ from .site_frame import Day, away, day_of, local, ms_of, not_here, show, site_of
 from .site_live import PIECES, Fragments, follow
 
 STEP_S = 900
+MINUTE_S = 60
+"""Energy is summed by minutes: of a quarter of an hour that is known in part, only that part was drawn."""
 CAUSES = 6
 """So many causes of a peak are told."""
 
@@ -53,6 +55,8 @@ def sums_of(steps: Sequence[types.SiteCourseStep], step_s: int) -> dict[str, int
         "drawn": wh([max(0, value) for value in of("grid_w")]),
         "fed": wh([max(0, -value) for value in of("grid_w")]),
         "sun": wh([max(0, -value) for value in of("pv_w")]),
+        "gives": wh([max(0, -value) for value in of("battery_w")]),
+        "charges": wh([max(0, value) for value in of("battery_w")]),
         "cars": wh([max(0, value) for value in of("cars_w")]),
         "building": wh([max(0, value) for value in of("building_w")]),
     }
@@ -80,6 +84,7 @@ async def energy(request: PlainRequest, site_id: Text, day: FromQuery[str] = "")
     try:
         now = await controllers.now(context, principal, site.id)
         course = await controllers.course(context, principal, site.id, chosen.from_ms, chosen.until_ms, STEP_S)
+        minutes = await controllers.course(context, principal, site.id, chosen.from_ms, chosen.until_ms, MINUTE_S)
         closed = await controllers.windows(context, principal, site.id, chosen.from_ms, chosen.until_ms)
         month = chosen.date.replace(day=1)
         month_ms = int(datetime.combine(month, datetime.min.time(), zone).timestamp() * 1000)
@@ -121,7 +126,7 @@ async def energy(request: PlainRequest, site_id: Text, day: FromQuery[str] = "")
     return show(
         request, context, principal, site, "controller/energy.html", "energy",
         day=chosen, today=today, now=now if today else None, state=state, heard_at=heard, known=known,
-        sums=sums_of(steps, STEP_S), plots=[
+        sums=sums_of(minutes.steps, MINUTE_S), plots=[
             (_("Where the power came from"), site_plots.stacked(times, _there(came), titles)),
             (_("Where it went"), site_plots.stacked(times, _there(went), titles)),
         ] if known else [],

@@ -13,7 +13,7 @@ from pilotwire.api.resources import controllers
 
 from .. import site_plots
 from .common import PlainRequest, Text, allowed
-from .site_energy import STEP_S
+from .site_energy import MINUTE_S, STEP_S
 from .site_frame import away, day_of, local, ms_of, not_here, show, site_of, without
 
 
@@ -29,6 +29,7 @@ async def outlook(request: PlainRequest, site_id: Text, day: FromQuery[str] = ""
     try:
         plan = await controllers.plan(context, principal, site.id)
         course = await controllers.course(context, principal, site.id, chosen.from_ms, chosen.until_ms, STEP_S)
+        minutes = await controllers.course(context, principal, site.id, chosen.from_ms, chosen.until_ms, MINUTE_S)
     except Problem as why:
         if not away(why):
             raise
@@ -74,7 +75,7 @@ async def outlook(request: PlainRequest, site_id: Text, day: FromQuery[str] = ""
     return show(
         request, context, principal, site, "controller/outlook.html", "outlook",
         plan=plan, ahead=ahead, outcome=outcome, day=chosen, today=chosen.after == "",
-        misses=_misses(steps),
+        misses=_misses(minutes.steps),
     )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def _misses(steps: Any) -> dict[str, tuple[int, int]]:
             if (planned := getattr(one, f"planned_{name}")) is not None and (measured := getattr(one, name)) is not None
         ]
         if both:
-            found[name] = (sum(p for p, _m in both) * STEP_S // 3_600, sum(m for _p, m in both) * STEP_S // 3_600)
+            found[name] = (sum(p for p, _m in both) * MINUTE_S // 3_600, sum(m for _p, m in both) * MINUTE_S // 3_600)
     return found
 
 
