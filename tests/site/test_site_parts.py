@@ -86,3 +86,16 @@ def test_a_fixed_watchdog_or_failsafe_has_to_be_good_enough() -> None:
     assert lacks(fixed, "failsafe_ma", 10_000, 59_000) == "has a watchdog of 60 s that cannot be set"
     assert lacks(fixed, "failsafe_ma", 9_999, 60_000) == "cannot be told what to fall back to"
     assert lacks(fixed, "failsafe_mw", 10_000_000, 60_000) == "cannot be told what to fall back to"
+
+
+async def test_who_is_let_in_without_the_central_system_is_in_the_file(tmp_path: Path) -> None:
+    text = SITE.replace("ocpp:\n", "ocpp:\n  tokens: [04AA]\n  unknown_tokens: accept\n  authorize_first: true\n")
+    config, wrong = read(text)
+    assert config is not None and not wrong
+    built = Built(config, tmp_path, SteadyScheduler())
+    try:
+        assert built._ocpp is not None
+        told = built._ocpp.controller.around.config
+        assert (told.tokens, told.unknown_tokens, told.authorize_first) == (("04AA",), "accept", True)
+    finally:
+        await built.stop()

@@ -184,6 +184,12 @@ class OcppEntry(Section, frozen=True):
     """HOST:PORT; a station connects to ws://HOST:PORT/ocpp/IDENTITY."""
     upstreams: tuple[Upstream, ...] = ()
     stations: tuple[KnownStation, ...] = ()
+    unknown_tokens: Literal["accept", "refuse"] = "refuse"
+    """Cards that neither list nor cache knows, while the first upstream is away."""
+    tokens: tuple[str, ...] = ()
+    """Cards that are always let in while it is away."""
+    authorize_first: bool = False
+    """Cards that are known as accepted are let in at once though it could be asked."""
 
 
 class MapEntry(Section, frozen=True):

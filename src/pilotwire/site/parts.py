@@ -158,6 +158,9 @@ class Built:
             ControllerConfig(
                 upstreams=config.ocpp.upstreams,
                 stations=stations,
+                unknown_tokens=config.ocpp.unknown_tokens,
+                tokens=config.ocpp.tokens,
+                authorize_first=config.ocpp.authorize_first,
                 failsafe_s=max(max(watchdogs, default=60_000) // 1_000, 1),
             ),
             folder / "ocpp.db",
