@@ -61,6 +61,9 @@ def test_dimmed_cars_have_the_minimum_and_their_own_surplus(grid: float, cars: f
     (only,) = found.limits["grid"]
     assert only.source == "relay W4" and only.power_mw == pytest.approx(limit * KW, abs=2_000)
     assert rules(found, "grid") == ["steuve_limit"]
+    (reason,) = [each for each in found.reasons if each.rule == "steuve_limit"]
+    figures = dict(reason.figures)
+    assert figures["limit_mw"] == figures["floor_mw"] + figures["surplus_mw"] == 7_560_000 + max(0, cars - grid) * KW
 
 
 def test_no_order_goes_below_the_legal_minimum_but_may_leave_more() -> None:
@@ -112,6 +115,7 @@ def test_a_heat_pump_is_one_of_the_devices() -> None:
         (0, (14,), (), 5.6, (5.6,)),
         (4, (14,), (), 5.6 + 4 * 0.65 * 4.2, (5.6,)),
         (0, (12,), (30,), 12 + 0.8 * 4.2, (4.8, 12)),  # of two groups the larger, and the other as any device
+        (0, (30,), (12,), 12 + 0.8 * 4.2, (12, 4.8)),
         (1, (6, 8), (), 5.6 + 0.8 * 4.2, (2.4, 3.2)),  # several are one device with their sum
         (0, (4, 4), (), 4.2, (2.1, 2.1)),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise, product
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -92,6 +93,13 @@ def test_nothing_shorter_than_the_debounce_changes_anything(
             assert not events
             assert active(contact, state) is start
         now += ms
+
+
+@pytest.mark.parametrize(("broken", "counts"), [("hold", False), ("active", True)])
+def test_a_broken_wire_counts_as_it_is_written(broken: Literal["hold", "active"], counts: bool) -> None:
+    contact = structs.replace(TABLE, broken=broken)
+    found = run(contact, ("off",) * 6 + ("broken",) * 6)[-1]
+    assert found.settled == "broken" and active(contact, found) is counts
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)

@@ -369,7 +369,11 @@ def test_no_entity_is_another_s_whatever_sites_and_evses_are_called(site: Pictur
         picture, evses=tuple(msgspec.structs.replace(evse, id=id) for id in ids),
         devices=tuple(msgspec.structs.replace(device, id=id) for id in ids),
     )  # fmt: skip
-    each = len(discovery(NAMES, whole, HomeAssistant()))
+    none, one = (
+        len(discovery(NAMES, msgspec.structs.replace(picture, evses=evses, devices=devices), HomeAssistant()))
+        for evses, devices in (((), ()), ((evse,), (device,)))
+    )
+    each = none + len(ids) * (one - none)
     places = [Names("a"), Names("a_b"), Names("a.b"), Names("a:b"), Names("b", "a"), Names("a", "x/y"), Names("x_y_a")]
     for number, names in enumerate(places, 1):
         made = discovery(names, whole, HomeAssistant())

@@ -182,6 +182,17 @@ def test_what_was_learned_stands_in_for_what_nobody_said(rich: Rich) -> None:
     assert rich.record(learned=few).expected == (), "two days are no habit"
 
 
+def test_who_charges_by_an_order_waits_for_no_plan(rich: Rich) -> None:
+    for id in "abc":
+        car(rich, id).ask(20_000, EVENING + 8 * HOUR)
+    rich.run(20)
+    assert {"a", "b"} <= set(rich.record().steered)
+    external = External(evses={"a": Ordered(source="broker", mode="now"), "b": Ordered(source="broker", mode="off")})
+    record = rich.record(external)
+    assert {"a", "b"} & {need.evse for need in record.needs} == {"a"}
+    assert not {"a", "b"} & set(record.steered)
+
+
 def test_orders_pauses_and_the_lost(rich: Rich) -> None:
     for id in "abc":
         car(rich, id).ask(20_000, EVENING + 8 * HOUR)
