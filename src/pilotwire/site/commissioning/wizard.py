@@ -12,191 +12,37 @@ process (`live`) only the scan and the draft are worked on: two loops must not c
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 import msgspec
 
-from pilotwire.core.errors import ConfigError, PilotwireError
-from pilotwire.core.time import Scheduler
-from pilotwire.domain.commissioning import (
-    DryReport,
-    Edit,
-    FailsafeResult,
-    Found,
-    FoundFile,
-    Job,
-    JobKind,
-    JobStatus,
-    PhasesAsk,
-    Refused,
-    ScanAsk,
-    Stage,
-    State,
-    Verdict,
-)
+from pilotwire.core.errors import ConfigError
+from pilotwire.domain.commissioning import Edit, FailsafeResult, FoundFile, PhasesAsk, Refused, ScanAsk, Verdict
 from pilotwire.domain.energy.model import Rotation
 from pilotwire.domain.energy.pulse import plan
-from pilotwire.site import parts
 from pilotwire.site.compiled import overloads
-from pilotwire.site.config import SiteConfig
 from pilotwire.site.devices.load import load_library
 from pilotwire.site.devices.schema import DeviceFile
-from pilotwire.transport.runtime import LoopScheduler, SteadyScheduler
 
 from . import failsafe_loads, keep
 from .bench import STOP_MS, Drivers, loop_of, plain_site, pulsed_site
-from .course import Course, drive
-from .doorbell import Doorbell, Knock
-from .draft import FRESH, DraftFile
+from .doorbell import Doorbell
+from .draft import DraftFile
 from .dry import Tally, verdict
 from .failsafe import Proving
-from .hosts import own_networks
-from .keep import Kept
 from .pulses import Detection, by_external
+from .running import Running
 from .scan import found_file, look
 from .silent import Silent
 from .suggest import entered, rows, take
 
-T = TypeVar("T")
-Make = Callable[[SiteConfig, Path, Scheduler, bool], Drivers]
-"""The drivers of a configuration. The flag: they are only read, and nobody is told anything."""
-STAGES: tuple[Stage, ...] = ("scan", "map", "phases", "failsafe", "dry_run", "live")
 MOST_DRY_S = 7 * 86_400
 KEEP_S = 30.0
 """How often the report of a dry run is written down."""
-_TODO: Mapping[JobKind, str] = {
-    "scan": "Correct what is said there and look again",
-    "phases": "Mend what is said there, then repeat for the EVSEs that are left",
-    "failsafe": "Mend what is said there, then repeat",
-    "dry_run": "Mend what is said there, then run dry again",
-}
 
 
-def built(config: SiteConfig, folder: Path, scheduler: Scheduler, silent: bool) -> Drivers:
-    """The real ones."""
-    return parts.Built(config, folder, scheduler, silent=silent)
-
-
-class Wizard:
+class Wizard(Running):
     """See the module's head. Made and used on one event loop."""
-
-    def __init__(
-        self,
-        folder: Path,
-        file: Path,
-        *,
-        make: Make = built,
-        live: Callable[[], bool] = lambda: False,
-        go_live: Callable[[], Awaitable[None]] | None = None,
-        knocks: Callable[[], Sequence[Knock]] | None = None,
-        scheduler: Scheduler | None = None,
-        utc: Callable[[], int] | None = None,
-        report: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
-    ) -> None:
-        """`go_live` runs the site from `file`; `knocks`: stations at a controller that listens already. Raises
-        ConfigError for a file that is there and is no configuration at all."""
-        wall = LoopScheduler()
-        self._folder, self._file, self._make, self._live, self._go_live = folder, file, make, live, go_live
-        self._knocks, self._report = knocks, report
-        self._scheduler = scheduler or SteadyScheduler()
-        self._utc = utc or (lambda: int(wall.now()))
-        self._library: dict[str, DeviceFile] | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._bells: dict[str, str] = {}
-        self._networks: tuple[str, ...] | None = None
-        self._closing = False
-        kept, why = keep.load(folder)
-        if why:
-            report(why)
-        self._draft = self._first(kept)
-        self._found = {each.id: each for each in kept.found} if kept else {}
-        self._verdicts = {each.evse: each for each in kept.verdicts} if kept else {}
-        self._failsafes = {each.evse: each for each in kept.failsafes} if kept else {}
-        self._overloads: tuple[str, ...] = kept.overloads if kept else ()
-        self._dry: DryReport | None = kept.dry_run if kept else None
-        self._bells = dict(kept.passwords) if kept else {}
-        self._written_ms = kept.written_ms if kept else None
-        self._job = kept.job if kept else None
-        if self._job is not None and self._job.status == "running":
-            self._job = msgspec.structs.replace(
-                self._job, status="interrupted", ended_ms=self._utc(), words="the program ended while it ran",
-                todo="Begin it again: what it had found until then is kept",
-            )  # fmt: skip
-            self._save()
-
-    def _first(self, kept: Kept | None) -> DraftFile:
-        root = self._file.parent
-        try:
-            if kept is not None:
-                return DraftFile.of_text(kept.draft, root)
-            if self._file.exists():
-                return DraftFile.of_text(self._file.read_text("utf-8"), root)
-        except (Refused, OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{self._file} cannot be begun with: {error}") from error
-        return DraftFile(FRESH, root)
-
-    # --- looking ------------------------------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        return self._draft.shown().site
-
-    @property
-    def name(self) -> str:
-        draft = self._draft.shown()
-        return draft.name or draft.site
-
-    async def state(self) -> State:
-        """See `Commissioning.state`."""
-        if self._networks is None:
-            self._networks = await asyncio.to_thread(own_networks)
-        draft, done = self._draft.shown(), self._done()
-        ahead: list[Stage] = [each for each in STAGES if each not in done]
-        return State(
-            stage=ahead[0] if ahead else "live",
-            done=done,
-            draft=draft,
-            found=tuple(sorted(self._found.values(), key=lambda one: (bool(one.identity), one.id))),
-            mapped=entered(self._draft.data, list(self._found.values())),
-            verdicts=tuple(self._verdicts.values()),
-            failsafes=tuple(self._failsafes.values()),
-            overloads=self._overloads,
-            dry_run=self._dry,
-            job=self._job,
-            networks=self._networks,
-            file=str(self._file),
-            live=self._live(),
-            written_ms=self._written_ms,
-        )
-
-    def _done(self) -> tuple[Stage, ...]:
-        draft = self._draft.shown()
-        done: list[Stage] = []
-        if self._found or draft.evses:
-            done.append("scan")
-        config, _ = self._draft.checked()
-        if config is None or not draft.sound:
-            return tuple(done)
-        done.append("map")
-        used = [each for each in config.evses if each.in_service]
-        if all(each.current == "DC" or each.rotation or each.id in self._verdicts for each in used):
-            done.append("phases")
-        fall = [each.id for each in config.loads if each.failsafe_kw is not None]
-        results = [self._failsafes.get(id) for id in (*(each.id for each in used), *fall)]
-        if all(each is not None and each.outcome in ("confirmed", "none") for each in results) and not self._overloads:
-            done.append("failsafe")
-        if self._dry is not None and self._dry.seconds and not self._busy("dry_run"):
-            done.append("dry_run")
-        if self._written_ms is not None and self._live():
-            done.append("live")
-        return tuple(done)
-
-    def _busy(self, kind: JobKind | None = None) -> bool:
-        job = self._job
-        return job is not None and job.status == "running" and kind in (None, job.kind)
 
     # --- the draft ----------------------------------------------------------------------------------------------
 
@@ -435,31 +281,6 @@ class Wizard:
         self._dry = None
         self._begin("dry_run", go, seconds)
 
-    async def cancel(self) -> None:
-        """See `Commissioning.cancel`."""
-        task = self._task
-        if task is None or task.done():
-            raise Refused("nothing is under way")
-        task.cancel()
-        await asyncio.wait([task])
-        self._never_begun("cancelled")
-
-    def _never_begun(self, status: JobStatus) -> None:
-        """A task that was cancelled before its first step has said nothing."""
-        if self._busy() and self._job is not None:
-            words = "cancelled before anything was begun"
-            self._job = msgspec.structs.replace(self._job, status=status, ended_ms=self._utc(), words=words)
-            self._save()
-
-    async def close(self) -> None:
-        """What is under way ends, everybody is safe; it shows as interrupted when it is opened again."""
-        self._closing = True
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._never_begun("interrupted")
-        self._save()
-
     async def write(self, live: bool) -> str:
         """See `Commissioning.write`."""
         if self._busy() and not self._busy("scan"):
@@ -493,94 +314,10 @@ class Wizard:
             keep.write_whole(self._file.with_name(self._file.name + ".before"), self._file.read_bytes(), mode=mode)
         keep.write_whole(self._file, data, mode=mode)
 
-    # --- how a job runs -----------------------------------------------------------------------------------------
-
-    def found(self, one: Found) -> None:
-        """See `scan.Watcher`."""
-        self._found[one.id] = one
-        self._save()
-
-    def progress(self, done: int, total: int, words: str) -> None:
-        """See `scan.Watcher`."""
-        if self._job is not None and self._job.status == "running":
-            self._job = msgspec.structs.replace(self._job, done=done, total=total or self._job.total, words=words)
-
-    def _heard(self, verdict: Verdict) -> None:
-        self._verdicts[verdict.evse] = verdict
-        self._save()
-
-    def _now(self) -> int:
-        return int(self._scheduler.now())
-
-    def _ready(self) -> SiteConfig:
-        """The configuration for something that speaks to chargers. Raises Refused."""
-        if self._live():
-            raise Refused("the site is live and commands its chargers: stop it first, then commission it")
-        self._idle()
-        return self._draft.config
-
-    def _idle(self) -> None:
-        if self._closing:
-            raise Refused("the program is ending")
-        if self._busy():
-            raise Refused("something is under way already: wait until it is over, or cancel it")
-
-    def _begin(self, kind: JobKind, go: Callable[[], Coroutine[Any, Any, tuple[str, str]]], total: int = 0) -> None:
-        self._idle()
-        self._job = Job(kind=kind, status="running", begun_ms=self._utc(), total=total, words="beginning")
-        self._save()
-        self._task = asyncio.get_running_loop().create_task(self._run(kind, go))
-
-    async def _run(self, kind: JobKind, go: Callable[[], Coroutine[Any, Any, tuple[str, str]]]) -> None:
-        status: JobStatus = "done"
-        try:
-            words, todo = await go()
-        except asyncio.CancelledError:
-            status = "interrupted" if self._closing else "cancelled"
-            words = "the program ended while it ran" if self._closing else "cancelled; nobody is commanded any more"
-            todo = "Begin it again: what it had found until then is kept"
-        except Exception as error:
-            status, words, todo = "failed", _said(error), _TODO[kind]
-        assert self._job is not None
-        self._job = msgspec.structs.replace(
-            self._job, status=status, ended_ms=self._utc(), words=words, todo=todo,
-            done=self._job.total if status == "done" else self._job.done,
-        )  # fmt: skip
-        self._save()
-
-    async def _driven(self, course: Course[T]) -> T:
-        """A course, awaited; cancelled with whoever awaits it."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-        def done(result: T | None, error: Exception | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]
-
-        driven = drive(course, self._scheduler, done)
-        try:
-            return await future
-        finally:
-            driven.cancel()
-
     async def _files(self) -> dict[str, DeviceFile]:
         if self._library is None:
             self._library = await asyncio.to_thread(load_library)
         return self._library
-
-    def _save(self) -> None:
-        kept = Kept(
-            draft=self._draft.text, found=tuple(self._found.values()), verdicts=tuple(self._verdicts.values()),
-            failsafes=tuple(self._failsafes.values()), overloads=self._overloads, dry_run=self._dry, job=self._job,
-            passwords=self._bells, written_ms=self._written_ms,
-        )  # fmt: skip
-        try:
-            keep.save(self._folder, kept)
-        except OSError as error:
-            self._report(f"the commissioning cannot be kept for a restart: {error}")
 
 
 def _file(library: Mapping[str, DeviceFile], id: str) -> FoundFile:
@@ -589,9 +326,3 @@ def _file(library: Mapping[str, DeviceFile], id: str) -> FoundFile:
     if device is None:
         raise Refused(f"there is no device file {id}; `pilotwire device list` names them")
     return found_file(device, "choice")
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, ExceptionGroup):
-        return "; ".join(dict.fromkeys(_said(each) for each in error.exceptions))
-    return str(error) if isinstance(error, PilotwireError | Refused) else f"{type(error).__name__}: {error}"
