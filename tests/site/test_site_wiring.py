@@ -61,7 +61,9 @@ def kept(small: Small, id: str) -> int | None:
 
 
 def test_what_was_told_in_one_unit_is_not_believed_in_another(tmp_path: Path) -> None:
-    assert kept(begun_anew(tmp_path, AC, DC), "a") == 33_563, "its maximum: nobody knows this charger"
+    small = begun_anew(tmp_path, AC, DC)
+    assert kept(small, "a") == 33_563, "its maximum: nobody knows this charger"
+    assert small.set_points()["a"] == 5_000_000, "its fail-safe value, not 32 W"
 
 
 def test_another_charger_behind_the_same_id_has_fail_safe_registers_that_nobody_has_set(tmp_path: Path) -> None:
