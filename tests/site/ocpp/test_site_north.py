@@ -210,6 +210,18 @@ def test_commands(site, action, payload, expected) -> None:
         assert site.central.of("LogStatusNotification")[0]["requestId"] == 9
 
 
+def test_what_waits_for_a_session_in_201_does_not_end_it_in_16(site) -> None:
+    station = _start(site)
+    unlock, reset = ("UnlockConnector", {"evseId": 1, "connectorId": 1}), ("Reset", {"type": "OnIdle"})
+    assert site.ask(*unlock)[2]["status"] == "OngoingAuthorizedTransaction"
+    refused = site.ask(*reset)[2]
+    assert (refused["status"], refused["statusInfo"]["reasonCode"]) == ("Rejected", "TxInProgress")
+    assert "Ended" not in [each["eventType"] for each in site.central.of("TransactionEvent")]
+    station.tap(1, "CARD1")
+    site.run(10)
+    assert site.ask(*unlock)[2]["status"] == "Unlocked" and site.ask(*reset)[2]["status"] == "Accepted"
+
+
 @pytest.mark.parametrize(
     ("action", "code"),
     [("Invented", "NotImplemented"), ("GetChargingProfiles", "NotSupported"), ("SetDisplayMessage", "NotSupported")],

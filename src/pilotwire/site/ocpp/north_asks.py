@@ -130,6 +130,9 @@ class Asks:
     def reset(self, asked: dict[str, Any]) -> Steps:
         if asked.get("evseId"):
             return {"status": "Rejected", "statusInfo": {"reasonCode": "UnsupportedRequest"}}
+        if asked["type"] == "OnIdle" and any(not each.over for each in self.north.state.running):
+            # 1.6 has no reset that waits: both of its kinds end what runs.
+            return {"status": "Rejected", "statusInfo": {"reasonCode": "TxInProgress"}}
         answer = yield "Reset", {"type": "Hard" if asked["type"] == "Immediate" else "Soft"}
         return _status(answer, _YES, "Rejected")
 
@@ -139,6 +142,8 @@ class Asks:
         return _status(answer, {"Accepted": "Accepted", "Scheduled": "Scheduled"}, "Rejected")
 
     def unlock(self, asked: dict[str, Any]) -> Steps:
+        if self.north.at(asked["evseId"]) is not None:  # a 1.6 station would end it (5.18)
+            return {"status": "OngoingAuthorizedTransaction"}
         answer = yield "UnlockConnector", {"connectorId": asked["evseId"]}
         return _status(answer, {"Unlocked": "Unlocked"}, "UnlockFailed")
 
