@@ -1,7 +1,8 @@
 """`make bench`: every figure of the issue's table, measured on this machine in one run.
 
 python -m bench [--only handler,throughput,durable,deflate,memory,storm,startup,fleet,api,console,schedules,exi,
-                        v2g,cabinet,allocation,planner,modbus,site-memory,site-past,site-loop]
+                        v2g,cabinet,allocation,planner,modbus,site-memory,site-box,
+                        site-past,site-loop]
                 [--quick] [--rounds N] [--json]
 python -m bench dataset [--stations N] [--sessions N] [--data DIR]
 """

@@ -479,6 +479,34 @@ def site_memory(rounds: int, quick: bool) -> list[Row]:
     return rows
 
 
+def site_box(rounds: int, quick: bool) -> list[Row]:
+    """A site with all that a small box can have at once: console, planner, Modbus and OCPP, a look into the past."""
+    from . import site_box as measured
+
+    each = 2 if quick else 25
+    found = measured.measure(each, each, 90 if quick else 150)
+    if found.together:
+        raise RuntimeError(f"two child processes were there at once, {found.together} times")
+    busy = f"load of the machine {found.load:.0f}"
+    rows = [
+        ("when all cars charge, console not yet looked at", found.start, busy),
+        ("with four streams of its console open", found.rest, f"{found.pages} pages were asked for"),
+        ("while a moment of the past is made again", found.past, f"the most of {found.pasts}"),
+        ("while a plan is made", found.plan, f"the most of {found.plans}"),
+        ("the most of all", found.most, ""),
+    ]
+    made = [
+        Row(
+            f"a site of {each} Modbus and {each} OCPP chargers with console and planner, {what}",
+            f"{weight.bytes / 1e6:.0f} MB", "< 150 MB",
+            "; ".join(filter(None, (f"{', '.join(measured.shown(weight))} MB", remark))),
+        )
+        for what, weight, remark in rows
+    ]  # fmt: skip
+    log = found.log_bytes_s * 0.0864
+    return [*made, Row("the same: its log, a day", f"{log:.0f} MB", "", f"200 MB are {200 / log:.1f} days")]
+
+
 def site_past(rounds: int, quick: bool) -> list[Row]:
     """What it costs a site to be watched and remembered, and a moment of its past."""
     from . import site_past as measured
@@ -545,6 +573,7 @@ CASES: dict[str, Callable[[int, bool], list[Row]]] = {
     "planner": planner,
     "modbus": modbus,
     "site-memory": site_memory,
+    "site-box": site_box,
     "site-past": site_past,
     "site-loop": site_loop,
 }
