@@ -1,9 +1,12 @@
-"""Somebody who writes a charger's set-point beside us is told, once, and stands on record."""
+"""Somebody who writes a charger's set-point beside us, and orders that contradict each other, are told, on record."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.site.site_kit import Small
 
+from pilotwire.site.facades.orders import ExternalLimits, Order
 from pilotwire.site.rivals import Contested, Rivals
 from pilotwire.site.simulated import SimCharger
 
@@ -42,3 +45,20 @@ async def test_three_times_within_ten_minutes_is_told() -> None:
         small.run(5)
     assert len(said) == 2, "but again while it goes on"
     await part.stop()
+
+
+def test_a_mode_contradicts_another_mode_and_no_figure() -> None:
+    limits = ExternalLimits()
+
+    def order(client: str, channel: str, **what: Any) -> None:
+        limits.put(Order(channel=channel, client=client, evse="a", until_ms=60_000, **what), 0)
+
+    order("10.0.0.7", "own", phases_ma=(8_000,) * 3)
+    order("broker", "broker mode", mode="pv")
+    assert limits.fights == []
+    order("sparkplug", "sparkplug mode", mode="pv")
+    assert limits.fights == []
+    order("sparkplug", "sparkplug mode", mode="now")
+    assert [fight.clients for fight in limits.fights] == [("broker", "sparkplug")]
+    assert limits.at(0).evses["a"].mode == "pv", "of several the one that gives least"
+    assert limits.at(60_000).evses == {}
