@@ -1,9 +1,10 @@
 """The record of decisions: what each rested on, and a hash of it, in files that grow to a bound and no further.
 
 A folder of segments `0000000001.pwlog`. A segment is a row of frames (`log_frames`); the first holds the configuration
-and the state with which the segment begins, so that each can be replayed by itself, the others hold ticks. A segment ends when it is full, after ten minutes or a thousand ticks: a moment of the past is found
-by replaying no more than that. Of a tick only what has changed is written. Each tick's hash takes in that of the tick
-before, the inputs and the decision: nothing can be altered, left out or put elsewhere without a difference in replay.
+and the state with which the segment begins, so that each can be replayed by itself, the others hold ticks. A segment
+ends when it is full, after ten minutes or a thousand ticks: a moment of the past is found by replaying no more than
+that. Of a tick only what has changed is written. Each tick's hash takes in that of the tick before, the inputs and the
+decision: nothing can be altered, left out or put elsewhere without a difference in replay.
 
 Ticks are held back and written together, so that a small box's memory lives; what is held back is lost when the power
 goes. Configurations are named by their hash, and never change.
