@@ -3,7 +3,8 @@
 python -m tests.soak [--only sqlite,postgres,sessions,messages,schedules,cabinet,certificates,rollout,
                              watched-certificates,watched-rollout,exi,conversations,allocation,site-faults,site-day]
                      [--kills 100] [--sessions 10000] [--sets 1000000] [--faults 100000] [--stations 1000]
-                     [--exi 2000] [--spoilt 20000] [--trees 1000000] [--failures 10000] [--evses 200] [--seed 1]
+                     [--exi 2000] [--spoilt 20000] [--trees 1000000] [--first 0] [--failures 10000] [--evses 200]
+                     [--seed 1]
 """
 
 from __future__ import annotations
@@ -183,6 +184,7 @@ def main() -> int:
     parser.add_argument("--exi", type=int, default=2_000, help="EXI messages against the Java codec (%(default)s)")
     parser.add_argument("--spoilt", type=int, default=20_000, help="V2G sessions gone wrong (%(default)s)")
     parser.add_argument("--trees", type=int, default=1_000_000, help="random sites to share out (%(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="go on after so many of them (%(default)s)")
     parser.add_argument(
         "--failures", type=int, default=10_000, help="failures of each component of a site (%(default)s)"
     )

@@ -54,10 +54,10 @@ def run_part(first: int, count: int) -> Part:
 
 
 def allocation(options: argparse.Namespace) -> bool:
-    """`--trees` worlds from `--seed` on, on every core."""
+    """`--trees` worlds of `--seed`, from its `--first` on, on every core."""
     worlds = seconds = 0
     faults: list[str] = []
-    first = options.seed * 1_000_000_000
+    first = options.seed * 1_000_000_000 + options.first
     starts = range(first, first + options.trees, _PART)
     sizes = [min(_PART, first + options.trees - start) for start in starts]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
