@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.site.site_kit import Small
 
-from pilotwire.site.clock import ClockWatch
+from pilotwire.domain.energy import Moment
+from pilotwire.site.clock import ClockWatch, clock_step
 
 
 @pytest.mark.parametrize(("by_ms", "way"), [(-5_000, "back by 5000 ms"), (3_600_000, "forward by 3600000 ms")])
@@ -28,3 +29,11 @@ async def test_a_step_is_marked_for_an_hour(by_ms: int, way: str) -> None:
     small.run(3_600)
     assert ("site", "clock_step") not in small.marks() and len(said) == 1
     await part.stop()
+
+
+def test_a_clock_that_is_set_is_said() -> None:
+    before = Moment(tick_ms=5_000, utc_ms=1_000_000)
+    assert clock_step(None, before) == ""
+    assert clock_step(before, Moment(6_000, 1_003_000)) == ""
+    assert clock_step(before, Moment(6_000, 1_003_001)) == "the clock has been set forward by 2001 ms"
+    assert clock_step(before, Moment(6_000, 0)) == "the clock has been set back by 1001000 ms"

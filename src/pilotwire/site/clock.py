@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pilotwire.domain.energy import Moment
-from pilotwire.domain.energy.disputes import clock_step
 from pilotwire.domain.seen import Mark
 
 from .decide import Decision
@@ -16,6 +15,18 @@ from .inputs import TickInputs
 from .loop import Loop
 
 MARKED_MS = 3_600_000
+STEP_MS = 2_000
+"""What UTC may gain or lose against the steady clock from one tick to the next."""
+
+
+def clock_step(before: Moment | None, now: Moment) -> str:
+    """How UTC has jumped since the last tick, in words; empty: it has not."""
+    if before is None:
+        return ""
+    step = (now.utc_ms - before.utc_ms) - (now.tick_ms - before.tick_ms)
+    if abs(step) <= STEP_MS:
+        return ""
+    return f"the clock has been set {'forward' if step > 0 else 'back'} by {abs(step)} ms"
 
 
 class ClockWatch:
@@ -40,12 +51,12 @@ class ClockWatch:
             return
         found = clock_step(self._before, inputs.now)
         self._before = inputs.now
-        if found is not None:
+        if found:
             self._until_ms = inputs.now.tick_ms + MARKED_MS
-            words = f"{found.words}; windows, schedules and prices go by it"
-            self._loop.notices["clock"] = Mark(found.where, "clock_step", words)
+            words = f"{found}; windows, schedules and prices go by it"
+            self._loop.notices["clock"] = Mark("site", "clock_step", words)
             self._report(words)
             if self._note is not None:
-                self._note("the clock", found.words, "")
+                self._note("the clock", found, "")
         elif inputs.now.tick_ms >= self._until_ms:
             self._loop.notices.pop("clock", None)

@@ -1,7 +1,7 @@
 """Two controllers at one charger: somebody else writes its set-point, beside us. A `run.Part`.
 
 A driver that reads back what it wrote notices another value; it counts that and writes its own again. Here it is told
-to people, by the rule of `domain.energy.disputes`: three times within ten minutes is no accident.
+to people: three times within ten minutes is no accident.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from pilotwire.domain.energy.disputes import FIGHTS, WITHIN_MS
-
 from .decide import Decision
 from .inputs import TickInputs
 from .loop import Loop
 
+FIGHTS = 3
+WITHIN_MS = 600_000
 SAID_AGAIN_MS = 3_600_000
 
 

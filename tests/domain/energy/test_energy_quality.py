@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +16,12 @@ from pilotwire.domain.energy import (
     Node,
     Policy,
     Reading,
-    Resource,
     Signals,
     SiteTree,
     State,
     allocate,
     prepare,
 )
-from pilotwire.domain.energy.disputes import Contradiction, Drawn, Fight, clock_step, contradicts, fights
 from pilotwire.domain.energy.quality import (
     CURRENTS,
     POWERS,
@@ -303,79 +301,3 @@ def test_a_corrupted_meter_gives_nobody_more_than_a_true_or_a_lost_one(seed: int
     true, lost, corrupted = given_by(say(good)), given_by(None), given_by(say(spoilt))
     for more, a, b in zip(corrupted, true, lost, strict=True):
         assert more <= max(a, b) + 1_400
-
-
-# what no single device can tell
-
-
-def test_a_clock_that_is_set_is_said():
-    before = Moment(tick_ms=5_000, utc_ms=1_000_000)
-    assert clock_step(None, before) is None
-    assert clock_step(before, Moment(6_000, 1_003_000)) is None
-    forward = clock_step(before, Moment(6_000, 1_003_001))
-    assert forward is not None
-    assert forward.words == "the clock has been set forward by 2001 ms"
-    back = clock_step(before, Moment(6_000, 0))
-    assert back is not None
-    assert back.words == "the clock has been set back by 1001000 ms"
-
-
-def _site(**feeds: Any) -> Any:
-    limit = Limit(source="fuse", phases_ma=(63_000,) * 3)
-    nodes = (
-        Node(id="grid", kind="connection", limits=(limit,)),
-        Node(id="f", kind="feeder", parent="grid", metered=True, side_lost_ma=(0, 0, 0)),
-    )
-    evses = (
-        Evse(id="a", node="f", maximum=32_000, phases=1, rotation="STR"),
-        Evse(id="b", node="f", maximum=32_000, phases=1),
-        Evse(id="c", node="grid", maximum=32_000),
-    )
-    resources = (Resource(id="pv", node="f", kind="generator", **feeds),) if feeds else ()
-    return prepare(SiteTree(nodes=nodes, evses=evses, resources=resources))
-
-
-def test_a_meter_that_shows_less_than_its_evses_draw_is_not_believed_for_long():
-    def ask(topology: Any, l2: int, seconds: int = 11) -> str:
-        memory, said = Contradiction(), None
-        for second in range(seconds):
-            at = second * 1_000
-            drawn = [
-                Drawn(id, 3 if id == "c" else 1, Reading((16_000, 0, 0), at)) for id in ("a", "b", "c")
-            ]  # fmt: skip
-            memory, said = contradicts(topology, "f", Reading((0, l2, 0), at), drawn, memory)
-        return "" if said is None else said.words
-
-    assert ask(_site(), 14_200) == "", "16 A less 5 % less 1 A"
-    assert ask(_site(), 14_199) == "L2 of its meter shows 14.199 A, but what is measured below draws 16 A"
-    assert ask(_site(), 0, seconds=10) == ""
-    assert ask(_site(feeds_ma=(0, 20_000, 0)), -5_000) == ""
-    assert ask(_site(feeds_ma=(0, 20_000, 0)), -5_801) != ""
-
-
-def test_two_controllers_that_fight_are_reported():
-    memory, said = Fight(), None
-    counts: list[int] = []
-    for second in range(0, 300):
-        # Somebody writes 16 A every 60 s; we write 10 A again 30 s later.
-        theirs = second % 60 >= 30
-        written_ms = second // 60 * 60_000
-        memory, said = fights("a", 10_000, written_ms, 16_000 if theirs else 10_000, second * 1_000, 100, memory)
-        if said is not None:
-            counts.append(second)
-    assert counts[0] == 150
-    assert said is not None
-    assert said.words == "somebody else writes its set-point, 3 times in 120000 ms: it has 16000 instead of 10000"
-
-
-def test_what_is_read_just_after_a_write_and_what_is_rounded_is_no_fight():
-    memory = Fight()
-    for at in range(0, 9_999, 500):
-        memory, said = fights("a", 10_000, 0, 32_000, at, 100, memory)
-        assert (memory, said) == (Fight(), None)
-    for at in range(10_000, 90_000, 5_000):
-        memory, said = fights("a", 10_000, 0, 9_950, at, 100, memory)
-        assert said is None
-    for at in range(90_000, 190_000, 5_000):
-        memory, said = fights("a", 10_000, 0, 16_000, at, 100, memory)
-        assert said is None, "one foreign value that stays is one"

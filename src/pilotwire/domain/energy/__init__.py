@@ -8,8 +8,8 @@ What a site has beside cars: a `Load` (a heat pump and the like) gets a share as
 generator) is only counted. Budgets that cars share are pools (`Demand.pool`, `Signals.pools`). An EVSE with
 `Evse.switching` is told with how many phases to charge (`SetPoint.phases`, see `switching`). A rotation that is not
 written down is learned (see `rotation`; `pulse` for commissioning). Who is not heard comes in `Signals.lost`. `check`
-refuses a site whose fail-safe sum is too much, `substitute` puts in force what is written for a loss, `quality` and
-`disputes` say what cannot be believed.
+refuses a site whose fail-safe sum is too much, `substitute` puts in force what is written for a loss, `quality` says
+what cannot be believed.
 
     tree = SiteTree(nodes=(...), evses=(...))          # model
     topology = prepare(tree)                           # validation, once for each configuration
