@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pilotwire.core.time import to_rfc3339
 from pilotwire.protocols.ocpp.version import load
 from pilotwire.site.ocpp import north_words as words
 
@@ -100,6 +101,22 @@ def test_an_offline_session_with_restarts_keeps_its_id_and_its_numbers(site) -> 
     assert events[-1]["eventType"] == "Ended" or events[-2]["eventType"] == "Ended"
     stamps = [row["timestamp"] for row in events]
     assert stamps == sorted(stamps)
+
+
+def test_what_happened_while_the_box_was_off_is_told_as_offline(site) -> None:
+    station = _start(site)
+    site.kill_box()
+    site.run(200)
+    site.start_box()
+    site.central.calls.clear()
+    site.run(200)
+    station.tap(1, "CARD1")
+    site.run(10)
+    back = next(at for at, _, action, _ in site.central.calls if action == "TransactionEvent")
+    events = site.central.of("TransactionEvent")
+    late = [to_rfc3339(back - 10_000) > row["timestamp"] for row in events]
+    assert late[0] and not late[-1] and events[-1]["eventType"] == "Ended"
+    assert [row.get("offline", False) for row in events] == late
 
 
 def test_remote_start_and_stop(site) -> None:

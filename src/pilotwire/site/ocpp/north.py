@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pilotwire.core.time import to_rfc3339
+from pilotwire.core.time import from_rfc3339, to_rfc3339
 from pilotwire.protocols.ocpp.rpc.errors import NOT_IMPLEMENTED, PROPERTY_CONSTRAINT, RpcError
 from pilotwire.protocols.ocpp.version import VersionName
 
@@ -22,6 +22,8 @@ from .seams import Told
 from .seat import Seat
 
 _OVER_KEPT = 32
+_EARLIER_MS = 5_000
+"""So much before its connection an event of the station was not said when it happened: clocks differ by less."""
 
 
 class Running(msgspec.Struct, omit_defaults=True):
@@ -100,11 +102,18 @@ class North201:
             messages = teller(self, _read(payload), station_id)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise RpcError(PROPERTY_CONSTRAINT, "a field that is needed is missing or of another kind") from error
-        if away:
-            for name, message in messages:
-                if name == "TransactionEvent":
-                    message["offline"] = True
+        for name, message in messages:
+            if name == "TransactionEvent" and (away or self._late(message["timestamp"])):
+                message["offline"] = True
         return [(name, _encode(message)) for name, message in messages]
+
+    def _late(self, timestamp: str) -> bool:
+        """Whether something happened before the station was connected: the box was off, or it was."""
+        downlink = self.seat.downlink
+        try:
+            return downlink is not None and from_rfc3339(timestamp) < downlink.since - _EARLIER_MS
+        except (TypeError, ValueError):
+            return False  # upstream judges what is no time
 
     def token(self, tag: str) -> dict[str, str]:
         """An idTag as an IdTokenType."""
