@@ -176,15 +176,24 @@ def test_variables_and_reports(site) -> None:
     site.run(5)
     interval = {"component": {"name": "SampledDataCtrlr"}, "variable": {"name": "TxUpdatedInterval"}}
     odd = {"component": {"name": "Nonsense"}, "variable": {"name": "X"}}
+    none = {"component": {"name": "SampledDataCtrlr"}, "variable": {"name": "X"}}
     key = {"component": {"name": "ConfigurationKeys"}, "variable": {"name": "NumberOfConnectors"}}
-    setting = {"setVariableData": [interval | {"attributeValue": "17"}, odd | {"attributeValue": "1"}]}
+    setting = {
+        "setVariableData": [
+            interval | {"attributeValue": "17"},
+            odd | {"attributeValue": "1"},
+            none | {"attributeValue": "1"},
+        ]
+    }
     rows = site.ask("SetVariables", setting)[2]["setVariableResult"]
-    assert [row["attributeStatus"] for row in rows] == ["Accepted", "UnknownVariable"]
+    assert [row["attributeStatus"] for row in rows] == ["Accepted", "UnknownComponent", "UnknownVariable"]
     assert station.settings.number("sample_interval") == 17
-    asked = {"getVariableData": [interval, odd, key, interval | {"attributeType": "Target"}]}
+    target = {"attributeType": "Target"}
+    asked = {"getVariableData": [interval, odd, none, key, interval | target, odd | target]}
     rows = site.ask("GetVariables", asked)[2]["getVariableResult"]
     assert [(row["attributeStatus"], row.get("attributeValue")) for row in rows] == [
-        ("Accepted", "17"), ("UnknownVariable", None), ("Accepted", "1"), ("NotSupportedAttributeType", None),
+        ("Accepted", "17"), ("UnknownComponent", None), ("UnknownVariable", None), ("Accepted", "1"),
+        ("NotSupportedAttributeType", None), ("UnknownComponent", None),
     ]  # fmt: skip
     assert site.ask("GetBaseReport", {"requestId": 5, "reportBase": "FullInventory"}, 20)[2]["status"] == "Accepted"
     reports = site.central.of("NotifyReport")

@@ -173,10 +173,10 @@ class Asks:
         results: list[dict[str, Any]] = []
         for row, key in zip(rows, keys, strict=True):
             result = {name: row[name] for name in ("component", "variable", "attributeType") if name in row}
-            if row.get("attributeType", "Actual") != "Actual":
+            if key is None or key.casefold() not in values:
+                result["attributeStatus"] = words.unknown(row["component"])
+            elif row.get("attributeType", "Actual") != "Actual":
                 result["attributeStatus"] = "NotSupportedAttributeType"
-            elif key is None or key.casefold() not in values:
-                result["attributeStatus"] = "UnknownVariable"
             else:
                 value = values[key.casefold()]
                 result["attributeStatus"] = "Rejected" if value is None else "Accepted"
@@ -190,10 +190,10 @@ class Asks:
         for row in asked["setVariableData"]:
             result = {name: row[name] for name in ("component", "variable", "attributeType") if name in row}
             key = words.key_of(row["component"], row["variable"])
-            if row.get("attributeType", "Actual") != "Actual":
+            if key is None:
+                result["attributeStatus"] = words.unknown(row["component"])
+            elif row.get("attributeType", "Actual") != "Actual":
                 result["attributeStatus"] = "NotSupportedAttributeType"
-            elif key is None:
-                result["attributeStatus"] = "UnknownVariable"
             elif len(row["attributeValue"]) > 500:
                 result["attributeStatus"] = "Rejected"
             else:

@@ -84,6 +84,7 @@ VARIABLES: Final[Mapping[tuple[str, str, str], str]] = {
     ("SmartChargingCtrlr", "PeriodsPerSchedule", ""): "ChargingScheduleMaxPeriods",
 }
 _BY_KEY: Final = {key: place for place, key in VARIABLES.items()}
+COMPONENTS: Final = frozenset((KEYS_COMPONENT, *(component for component, _, _ in VARIABLES)))
 
 
 def key_of(component: Mapping[str, Any], variable: Mapping[str, Any]) -> str | None:
@@ -91,6 +92,11 @@ def key_of(component: Mapping[str, Any], variable: Mapping[str, Any]) -> str | N
     if component.get("name") == KEYS_COMPONENT:
         return str(variable.get("name"))[:50]
     return VARIABLES.get((str(component.get("name")), str(variable.get("name")), str(variable.get("instance") or "")))
+
+
+def unknown(component: Mapping[str, Any]) -> str:
+    """attributeStatus of a variable that there is not: its component is not there, either, or it alone is not."""
+    return "UnknownVariable" if component.get("name") in COMPONENTS else "UnknownComponent"
 
 
 def variable_of(key: str) -> tuple[dict[str, Any], dict[str, Any]]:
