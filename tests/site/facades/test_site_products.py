@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,13 @@ from tests.site.facades.evses import SITE, FakeEvse, serving
 from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import SimScheduler
 from pilotwire.domain.energy import Limit
-from pilotwire.protocols.modbus.errors import GatewayTargetFailed, IllegalDataAddress, IllegalDataValue
+from pilotwire.protocols.modbus.errors import (
+    GatewayTargetFailed,
+    IllegalDataAddress,
+    IllegalDataValue,
+    ServerDeviceBusy,
+    ServerDeviceFailure,
+)
 from pilotwire.site.devices.driver import DeviceDriver, Pace, client_config
 from pilotwire.site.devices.evse import ModbusEvse
 from pilotwire.site.devices.load import library_paths, load_device
@@ -37,9 +43,9 @@ WANTED = {"power_mw", "current_l1_ma", "energy_import_wh"}
 class World:
     """A map in simulated time, without a server."""
 
-    def __init__(self, name: str, count: int = 1, **more: Any) -> None:
+    def __init__(self, name: str, count: int = 1, evses: Sequence[FakeEvse] = (), **more: Any) -> None:
         self.time = SimScheduler()
-        self.evses = [FakeEvse(f"bay-{n + 1}") for n in range(count)]
+        self.evses = evses or [FakeEvse(f"bay-{n + 1}") for n in range(count)]
         self.fights: list[Fight] = []
         self.limits = ExternalLimits(self.fights.append)
         config = ServerOf(maps=(MapConfig(map=name, **more),))
@@ -101,13 +107,54 @@ def test_keba():
     world.write(5014, 0)
     world.write(5004, 16_000)
     assert world.order is not None and not world.order.enable
-    for wrong in (63_001, 65_535):
+    for wrong in (0, 5_999, 63_001, 65_535):  # it is paused by 5014
         with pytest.raises(IllegalDataValue):
             world.write(5004, wrong)
     assert world.order.maximum_ma == 16_000
     assert world.read(5004) == [16_000], "what was refused stands nowhere"
-    world.write(5004, 0)
-    assert world.order.maximum_ma == 0
+
+
+class Unlockable(FakeEvse):
+    """It has a plug that can be set free."""
+
+    unlocks, restarts = True, False
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.unlocked = 0
+        self.good = True
+
+    def unlock(self, done: Callable[[Told], None]) -> None:
+        self.unlocked += 1
+        done(Told(self.good, "it jams"))
+
+    def restart(self, done: Callable[[Told], None]) -> None: ...
+
+
+@pytest.mark.parametrize(("name", "place"), [("keba", (5012, 0)), ("keba-p40", (5012, 0)), ("charx", (1305, 1))])
+def test_a_plug_is_set_free_where_that_can_be(name: str, place: tuple[int, int]):
+    with pytest.raises(ServerDeviceFailure, match="cannot be set free"):
+        World(name).write(*place)
+    evse = Unlockable("bay-1")
+    world = World(name, evses=[evse])
+    enable = 1300 if name == "charx" else 5014
+    evse.charges()
+    with pytest.raises(ServerDeviceBusy, match="disabled first"):
+        world.write(*place)
+    world.write(enable, 0)
+    with pytest.raises(ServerDeviceBusy):
+        world.write(*place)
+    assert evse.unlocked == 0, "nothing is unlocked under current"
+    evse.now = EvseStatus(online=True, pilot="B")
+    world.write(*place)
+    assert evse.unlocked == 1
+    world.write(enable, 1)
+    with pytest.raises(ServerDeviceBusy):
+        world.write(*place)
+    world.write(enable, 0)
+    evse.good = False
+    with pytest.raises(ServerDeviceFailure, match="it jams"):
+        world.write(*place)
 
 
 def test_keba_p40_switches_phases():

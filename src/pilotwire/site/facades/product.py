@@ -5,7 +5,9 @@ the EVSE's status, and what is written becomes an order for the control loop (`o
 
 - what it is told counts until its watchdog is over, and its fail-safe current then; whoever keeps it content as the
   product wants it (by writing the set-point again, or by reading anything) keeps the order alive;
-- values outside of what the product takes are refused with exception 3, but less than its minimum is a pause;
+- values outside of what the product takes are refused with exception 3; less than its minimum is a pause where the
+  product knows one;
+- the plug is set free where the EVSE can do that, is told 0 and gives nothing; else the answer is exception 4 or 6;
 - while the EVSE cannot be reached, reading fails with exception 11: nothing old is shown as new.
 """
 
@@ -21,11 +23,13 @@ from pilotwire.protocols.modbus.errors import (
     IllegalDataValue,
     ModbusException,
     RequestError,
+    ServerDeviceBusy,
+    ServerDeviceFailure,
 )
 from pilotwire.site.devices.bank import DeviceBank, access_of
 from pilotwire.site.devices.layout import TABLES, Layout, inputs
 from pilotwire.site.devices.schema import DeviceFile
-from pilotwire.site.ports import EvseDriver
+from pilotwire.site.ports import Attended, EvseDriver, Told
 from pilotwire.transport.modbus.guard import Writable
 from pilotwire.transport.modbus.registers import Table
 
@@ -106,6 +110,18 @@ class _Socket:
         if self.until_ms is None or self.keepalive in (name, "read") or name == "watchdog_ms" or not self.watchdog_ms:
             self.until_ms = context.now + self.watchdog_ms if self.watchdog_ms else None
         self.order(context.now)
+
+    def unlock(self, now: int) -> None:
+        """Set the plug free. Raises ModbusException where that cannot be, or not now."""
+        driver = self.driver
+        if not isinstance(driver, Attended) or not driver.unlocks:
+            raise ServerDeviceFailure(text=f"the plug of {driver.id} cannot be set free from here")
+        if self.in_force(now) != 0 or driver.status().pilot in ("C", "D"):
+            raise ServerDeviceBusy(text=f"{driver.id} has to be disabled first, and its current to end")
+        told: list[Told] = []
+        driver.unlock(told.append)
+        if told and not told[0].ok:
+            raise ServerDeviceFailure(text=f"{driver.id}: {told[0].error}")
 
     def asked(self, now: int) -> None:
         """Somebody reads or writes something."""
@@ -224,6 +240,8 @@ class ProductUnit:
             orders += self._more(table, address, values)
             if not orders and not self._beside(table, address):
                 raise IllegalDataValue(text=f"nothing can be made of what was written to {address}")
+            for socket in [socket for socket, name, _ in orders if name == "unlock"]:
+                socket.unlock(context.now)
         except ModbusException:
             self._bank.poke(self.unit, table, address, before)
             raise
@@ -278,7 +296,7 @@ class ProductUnit:
         command = layout.orders[name].command
         if command.range is not None:
             low, high = command.range
-            pause = name in ("limit_ma", "limit_mw", "failsafe_ma", "failsafe_mw") and 0 <= value < low
+            pause = command.pause is not None and 0 <= value < low
             off = name == "watchdog_ms" and value == 0
             if not pause and not off and not low <= value <= high:
                 raise IllegalDataValue(text=f"{name} is from {low} to {high}, not {value}")

@@ -145,7 +145,6 @@ def _charx_station(found: Sequence[Figures]) -> list[Placed]:
 QUIRKS: Mapping[str, Quirks] = {
     "keba-p30": Quirks(
         fills=(Fill("holding", 1016, 1020), Fill("holding", 1500, 1502), Fill("holding", 1550, 1554)),
-        commands=(Switch(5012, "unlock", {0: 0}),),
         more=_keba,
     ),
     "keba-p40": Quirks(
