@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotwire.api import types
+from pilotwire.api.language import spoken
 from pilotwire.console import diagram as drawing
 from pilotwire.console import site_plots as plots
 from pilotwire.console.diagram import Diagram, bars_of, diagram, flows_of, state_of_evse
+from pilotwire.console.pages.site_live import PIECES
+from pilotwire.console.view import macros
 
 
 def node(id: str, parent: str | None, kind: str = "group", **given_: object) -> types.SiteNode:
@@ -213,3 +216,23 @@ def test_a_limit_below_nothing_is_nothing_with_words() -> None:
     assert (power.now, power.most, power.share) == ("0.0 kW", "0.0 kW", None)
     assert power.source == "nothing is left: demand window quarter, a battery about to take more"
     assert drawing.amps(-40) == "0.0" and drawing.figure(-49, "W") == "0.0 kW"
+
+
+def test_limits_that_the_site_names_itself_are_named_in_the_readers_language() -> None:
+    names = ("surplus", "surplus of the phase", "contracted capacity", "feed-in", "my surplus")
+    assert [drawing.source_text(name) for name in names] == list(names)
+    with spoken("de"):
+        assert [drawing.source_text(name) for name in names] == [
+            "Überschuss", "Überschuss der Phase", "vereinbarte Leistung", "Einspeisung", "my surplus",
+        ]  # fmt: skip
+        assert drawing.source_text("feed-in, a battery about to take more").startswith("Einspeisung, ")
+
+
+def test_a_month_of_which_no_window_is_over_has_no_highest() -> None:
+    window = types.SiteWindow(
+        id="quarter", node="grid", begin="2026-01-01T00:00:00Z", end="2026-01-01T00:15:00Z", energy_wh=1, target_w=9,
+        limit_w=9, forecast_w=5, peak_w=0, quality="register",
+    )  # fmt: skip
+    assert "no highest of the month yet" in str(macros(PIECES).window(window))
+    window.peak_w = 41_900
+    assert "highest of the month so far: 41.9 kW" in str(macros(PIECES).window(window))

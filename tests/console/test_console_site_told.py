@@ -34,6 +34,12 @@ NOW = 1_767_268_800_000
             "darüber trug grid 46,1 A / 1,2 A / -6,4 A, 100 ms zuvor; erlaubt: 125 A / 125 A / 125 A durch fuse",
         ),
         (
+            "above it, grid allowed: 12.5 kW by surplus, 10 A / 0 A / 0 A by surplus of the phase, 63 A by fuse",
+            "above it, grid allowed: 12.5 kW by surplus, 10 A / 0 A / 0 A by surplus of the phase, 63 A by fuse",
+            "darüber grid, erlaubt: 12,5 kW durch Überschuss, 10 A / 0 A / 0 A durch Überschuss der Phase, "
+            "63 A durch fuse",
+        ),
+        (
             "cellar: gives 15.00 kW so that grid (demand window quarter-hour) stays within 51.02 kW",
             "cellar: gives 15.0 kW so that grid (demand window quarter-hour) stays within 51.0 kW",
             "cellar: gibt 15,0 kW, damit grid (Messperiode quarter-hour) innerhalb von 51,0 kW bleibt",

@@ -163,6 +163,13 @@ def figure(value: int | None, unit: str) -> str:
 
 _TAKING = ", a battery about to take more"
 _WINDOW = re.compile(r"\bdemand window ([^\s,()]+)")
+OWN_SOURCES = {
+    "surplus": N_("surplus"),
+    "surplus of the phase": N_("surplus of the phase"),
+    "contracted capacity": N_("contracted capacity"),
+    "feed-in": N_("feed-in"),
+}
+"""Limits that the site names itself, beside the demand windows."""
 
 
 def source_text(source: str, *, nothing: bool = False) -> str:
@@ -170,7 +177,10 @@ def source_text(source: str, *, nothing: bool = False) -> str:
     the allocation takes for "nothing is left": what flows beside the cars is above it already."""
     if nothing:
         return translate(N_("nothing is left: {source}"), source=source_text(source))
+    name, taking, _rest = source.partition(_TAKING)
     said = _WINDOW.sub(lambda found: translate(N_("demand window {id}"), id=found[1]), source)
+    if name in OWN_SOURCES:
+        said = translate(OWN_SOURCES[name]) + taking
     return said.replace(_TAKING, translate(N_(", a battery about to take more")))
 
 

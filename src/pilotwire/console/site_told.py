@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 
 from pilotwire.api.language import N_, catalogue, speaking, translate
 
-from .diagram import source_text
+from .diagram import OWN_SOURCES, source_text
 from .words.site_sentences import ORDERS, SENTENCES
 
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
@@ -20,6 +20,7 @@ _DECIMAL = re.compile(r"(?<=\d)\.(?=\d)")
 _LONG = re.compile(r"(-?\d+\.\d{2,}) (?=kW\b|A\b)")
 _NONE = re.compile(r"(?<![\w.])-(0(?:\.0+)?)(?= (?:kWh?|A)\b)")
 """-0.0 kW is 0.0 kW."""
+_BY_OWN = re.compile(rf" by ({'|'.join(sorted(OWN_SOURCES, key=len, reverse=True))})(?=, |$)")
 _SMALL = re.compile(r"\b(\d+) m([sA])\b")
 
 
@@ -86,6 +87,7 @@ def _field(name: str, value: str) -> str:
     if name == "order":
         return translate(ORDERS.get(value, value))
     if name == "allowed":
+        value = _BY_OWN.sub(lambda found: f" by {source_text(found[1])}", value)
         value = value.replace(" of imbalance by ", f" {translate(N_('of imbalance'))} by ")
         value = value.replace(" by ", f" {translate(N_('by'))} ")
     if name in ("source", "allowed"):
