@@ -33,6 +33,7 @@ from pilotwire.domain.seen import Code as Code
 from pilotwire.domain.seen import Mark as Mark
 
 from .compiled import Site
+from .entered import as_entered
 from .inputs import EvseInput, Heard, TickInputs
 from .loaded import commands as told
 from .loaded import wanted
@@ -117,6 +118,7 @@ def decide(site: Site, inputs: TickInputs, state: SiteState) -> Decision:
         for id, charger in chargers.items()
         if not charger.lost and (demand := _demand(site, topology.evses[id], seen[id].status)) is not None
     ]
+    demands = as_entered(demands, seen, inputs.external.evses, now.utc_ms)
     steered = _steer(site, demands, meters, draws, inputs, state)
     pools: Mapping[str, tuple[Limit, ...]] = {}
     commands: tuple[Command, ...] = ()

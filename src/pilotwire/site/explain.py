@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .compiled import Site
 from .decide import Decision, figure
+from .entered import wants
 from .inputs import TickInputs
 
 
@@ -33,6 +34,7 @@ def explain(site: Site, inputs: TickInputs, decision: Decision, evse: str) -> li
         what = {"A": "no car", "B": "a car that does not charge", "C": "a car that charges", "D": "a car that charges"}
         there = what.get(status.pilot or "", "it does not say whether a car is there")
         said.append(f"the charger says: {there}{', drawing ' + amps if amps else ''}")
+        said += _wants(inputs, evse)
         if seen.link.open is not None:
             late = inputs.now.tick_ms - seen.link.open_ms
             said.append(f"a command of {late} ms ago is not confirmed yet")
@@ -44,6 +46,23 @@ def explain(site: Site, inputs: TickInputs, decision: Decision, evse: str) -> li
     said += [each.words for each in decision.steered if each.subject not in site.topology.evses]
     said += [f"{mark.where}: {mark.words}" for mark in decision.marks if mark.where not in site.topology.evses]
     return said
+
+
+def _wants(inputs: TickInputs, evse: str) -> list[str]:
+    """What is known of its car, and from whom."""
+    car = wants(inputs)[evse]
+    found: list[str] = []
+    if car.departure_ms is not None:
+        left = car.departure_ms - inputs.now.utc_ms
+        hours = f"{abs(left) / 3_600_000:.1f} h"
+        when = f"it leaves in {hours}" if left > 0 else f"it was to have left {hours} ago"
+        found.append(f"{when}, {_WHO[car.departure_by]}")
+    if car.energy_wh is not None:
+        found.append(f"it still wants {car.energy_wh / 1_000:.1f} kWh, {_WHO[car.energy_by]}")
+    return found
+
+
+_WHO = {"entered": "as entered", "told by the car": "as it said"}
 
 
 def _flows(site: Site, decision: Decision, node: str, inputs: TickInputs) -> str:

@@ -27,6 +27,7 @@ from .addresses import address
 from .audit import AuditFile
 from .config import MapEntry, ModbusServerEntry, SiteConfig
 from .elapsed import Clocks, clocks
+from .entered import let_go
 from .facades.figures import SiteStatus
 from .facades.group import GroupConfig
 from .facades.orders import ExternalLimits, Fight, Order
@@ -106,11 +107,13 @@ class Orders:
 
     def take_over(self, loop: Loop) -> None:
         """What is in force now goes into the next tick; what has changed makes it come at once."""
+        if loop.inputs is not None:
+            let_go(self.limits, loop.inputs.evses, self.now)
         found = self.limits.at(self.now)
         evses = {
             id: Ordered(
                 source=each.source, maximum_ma=each.maximum_ma, maximum_mw=each.maximum_mw, pause=not each.enable,
-                priority=each.priority, phases=each.phases, mode=each.mode,
+                priority=each.priority, phases=each.phases, mode=each.mode, entered=each.entered,
             )
             for id, each in sorted(found.evses.items())
         }  # fmt: skip

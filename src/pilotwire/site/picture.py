@@ -22,6 +22,7 @@ from pilotwire.domain.seen import SitePicture as SitePicture
 
 from .compiled import Site
 from .decide import Decision, SetPoint
+from .entered import wants
 from .inputs import DeviceInput, EvseInput, TickInputs
 from .ports import EvseStatus, Points, shown
 from .reckoned import reckoned
@@ -35,9 +36,10 @@ def picture(
     seen = {device.id: device for device in inputs.devices}
     unmetered = reckoned(site, inputs)
     nodes = tuple(_node(site, node, seen, decision, utc, unmetered) for node in site.topology.tree.nodes)
-    points = {point.evse: point for point in decision.set_points}
+    points, cars = {point.evse: point for point in decision.set_points}, wants(inputs)
     evses = tuple(
-        _evse(site, entry, points[entry.id], decision) for entry in inputs.evses if entry.id in points
+        _evse(site, entry, points[entry.id], decision, cars[entry.id].departure_ms)
+        for entry in inputs.evses if entry.id in points
     )  # fmt: skip
     at = _places(site)
     devices = tuple(
@@ -128,7 +130,7 @@ def why_not_more(decision: Decision, evse: str) -> tuple[str, str]:
     return reason.code, reason.words
 
 
-def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> EvsePicture:
+def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision, departure_ms: int | None) -> EvsePicture:
     status = entry.status
     code, words = why_not_more(decision, entry.id)
     power = _power(status.points, site.topology.tree.voltage_mv)
@@ -138,7 +140,7 @@ def _evse(site: Site, entry: EvseInput, point: SetPoint, decision: Decision) -> 
         charging=_flowing(status, power), power_mw=power, phases_ma=_currents(status.points), unit=point.unit,
         set_point=point.value, target=point.target, confirmed=status.offered, code=code, reason=words,
         session=status.session, session_wh=shown(status.points, "session_wh"),
-        energy_wh=shown(status.points, "energy_import_wh"), soc=soc, departure_ms=status.departure_ms,
+        energy_wh=shown(status.points, "energy_import_wh"), soc=soc, departure_ms=departure_ms,
         fault=status.fault,
     )  # fmt: skip
 

@@ -1,14 +1,16 @@
-"""Home Assistant's own discovery schemas, in a virtual environment of their own.
+"""Home Assistant's own discovery schemas and templates, in a virtual environment of their own.
 
-Payloads by topic come in as JSON, what the schemas make of them goes out; ones that are made wrong on purpose show that
-they look at all.
+Payloads by topic come in as JSON, what the schemas and the templates of texts make of them goes out; ones that are made
+wrong on purpose show that they look at all.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import sys
+import tempfile
 from typing import Any
 
 
@@ -32,7 +34,23 @@ missed = [
     f"{topic} with {change}"
     for topic, payload in payloads.items()
     for change in WRONG
-    if "device_class" not in change or "/select/" not in topic  # which has none
+    if "device_class" not in change or not {"select", "text"} & set(topic.split("/"))  # which have none
     if not checked(topic, json.dumps(json.loads(payload) | change))
 ]
-print(json.dumps({"accepted": len(payloads) - len(refused), "refused": refused, "missed": missed}))
+
+
+async def clocks(entity: dict[str, Any]) -> list[str]:
+    """What is sent for a time of the day and for none, and what is shown of a time and of none."""
+    dt: Any = importlib.import_module("homeassistant.util.dt")
+    core: Any = importlib.import_module("homeassistant.core")
+    template: Any = importlib.import_module("homeassistant.helpers.template")
+    dt.set_default_time_zone(dt.UTC)
+    home = core.HomeAssistant(tempfile.gettempdir())
+    command, value = (template.Template(entity[name], home) for name in ("command_template", "value_template"))
+    times = ({"value_json": {"departure": said}} for said in ("2026-01-31T07:30:00+01:00", None))
+    sent = [command.async_render({"value": said}, parse_result=False) for said in ("07:30", "")]
+    return [*sent, *(value.async_render(said, parse_result=False) for said in times)]
+
+
+texts = [asyncio.run(clocks(json.loads(payload))) for topic, payload in payloads.items() if "/text/" in topic]
+print(json.dumps({"accepted": len(payloads) - len(refused), "refused": refused, "missed": missed, "texts": texts}))

@@ -23,7 +23,23 @@ from .config import (
     Surplus,
     Weight,
 )
-from .inputs import Car, Cell, Control, Course, External, Measured, Meter, Mode, Ordered, Plan, Power, Price, Slot, Wish
+from .inputs import (
+    Car,
+    Cell,
+    Control,
+    Course,
+    Entered,
+    External,
+    Measured,
+    Meter,
+    Mode,
+    Ordered,
+    Plan,
+    Power,
+    Price,
+    Slot,
+    Wish,
+)
 from .outputs import BatterySetPoint, InverterLimit, LoadLimit, Steering, WindowView
 from .reasons import Reason
 from .site import Site, prepare, steering_faults
@@ -40,6 +56,7 @@ __all__ = [
     "Control",
     "Course",
     "DemandWindow",
+    "Entered",
     "External",
     "FeedIn",
     "Intervention",

@@ -116,12 +116,27 @@ class Control(msgspec.Struct, frozen=True):
         return (self.from_ms is None or self.from_ms <= utc_ms) and (self.until_ms is None or utc_ms < self.until_ms)
 
 
+class Entered(msgspec.Struct, frozen=True):
+    """What people have entered for the car that is there: when it leaves (UTC), and what it still wanted at that time.
+
+    `register_wh` and `session_wh` are what the EVSE's counters showed then, `told_wh` what the car itself had said that
+    it wants of its session.
+    """
+
+    departure_ms: int | None = None
+    energy_wh: int | None = None
+    register_wh: int | None = None
+    session_wh: int = 0
+    told_wh: int | None = None
+
+
 class Ordered(msgspec.Struct, frozen=True):
     """What is ordered of one EVSE from outside, as long as it is there. None: nothing is said of it.
 
     `maximum_ma` is per phase, `maximum_mw` at the vehicle (DC) or from the grid (AC); of the two the lower counts.
     `pause`: it is to give nothing. `phases`: conductors to use, where the EVSE can change them. `source` says who.
-    `mode`: it charges by this in place of its own mode, plan and prices.
+    `mode`: it charges by this in place of its own mode, plan and prices. `entered`: nothing that anybody must keep to,
+    but what is known of its car.
     """
 
     source: str
@@ -131,6 +146,7 @@ class Ordered(msgspec.Struct, frozen=True):
     priority: int | None = None
     phases: Literal[1, 3] | None = None
     mode: Mode | None = None
+    entered: Entered | None = None
 
 
 _LIMITS: Mapping[str, tuple[Limit, ...]] = {}

@@ -20,7 +20,7 @@ import msgspec
 
 from pilotwire.domain.energy import Limit
 from pilotwire.domain.energy.model import Phases
-from pilotwire.domain.steering import Mode
+from pilotwire.domain.steering import Entered, Mode
 
 __all__ = ["EvseOrder", "External", "ExternalLimits", "Fight", "Order", "each"]
 
@@ -49,6 +49,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Conductors that the EVSE is to use."""
     mode: Mode | None = None
     """By which it is to charge."""
+    entered: Entered | None = None
+    """What is said of the car that is there, and by nobody contradicted: the last word counts."""
+    session: str = ""
+    """Of that car, where it has one."""
     until_ms: int | None = None
     """Of the steady clock: it is in force before that. None: until it is replaced."""
     after_ma: Phases | None = None
@@ -80,6 +84,7 @@ class EvseOrder(msgspec.Struct, frozen=True, kw_only=True):
     phases: Literal[1, 3] | None = None
     mode: Mode | None = None
     """Of several the one that gives least."""
+    entered: Entered | None = None
     source: str = ""
     """Whose the maximum is."""
 
@@ -169,6 +174,10 @@ class ExternalLimits:
         found = self._channels.get((channel, place))
         return found.order if found is not None else None
 
+    def entered(self) -> list[Order]:
+        """What people have entered for cars, expired or not."""
+        return [each.order for each in self._channels.values() if each.order.entered is not None]
+
     def at(self, now: int) -> External:
         """What is in force at `now` of the steady clock. The order of what came does not matter."""
         limits: dict[str, list[Limit]] = {}
@@ -206,7 +215,9 @@ def _alive(order: Order, now: int) -> bool:
 
 
 def _differ(one: Order, other: Order) -> bool:
-    """A mode contradicts another mode, and no figure."""
+    """A mode contradicts another mode, and no figure; what is said of a car contradicts nothing."""
+    if one.entered is not None or other.entered is not None:
+        return False
     if one.mode is None and other.mode is None:
         return one.asks != other.asks
     return None not in (one.mode, other.mode) and one.mode != other.mode
@@ -227,8 +238,17 @@ def _merged(
         priority=max(priorities) if priorities else None,
         phases=1 if 1 in (had.phases, order.phases) else had.phases or order.phases,
         mode=next((each for each in _MODES if each in (had.mode, order.mode)), None),
+        entered=_together(had.entered, order.entered),
         source=source if lower or not had.source else had.source,
     )
+
+
+def _together(one: Entered | None, other: Entered | None) -> Entered | None:
+    """A departure and an energy; of each there is one at most."""
+    if one is None or other is None:
+        return one or other
+    departure = one.departure_ms if other.departure_ms is None else other.departure_ms
+    return msgspec.structs.replace(other if one.energy_wh is None else one, departure_ms=departure)
 
 
 def _least(one: int | None, other: int | None) -> int | None:

@@ -3,13 +3,17 @@
     pilotwire/<site>/evse/<id>/set    {"id": "7f3", "limit_a": 10, "expires_s": 300}
                                       limit_a (per phase), limit_w, enable, priority, phases (1 or 3),
                                       mode (now, min_pv, pv, off): before its own, the plan and prices
+                                      {"departure": "2026-01-31T06:30:00+01:00", "energy_kwh": 20}
+                                      departure (or seconds from now) and energy_kwh (what it still wants) of the car
+                                      that is there; null: nothing is entered any more
     pilotwire/<site>/node/<id>/set    {"id": "7f4", "limit_a": 40, "expires_s": 300}
                                       limit_a (one figure, or [L1, L2, L3]), limit_w
 
-`expires_s` is 1 to 86,400. `sent_at` (RFC 3339 with an offset) may say when it was sent: a command that was on its way
-for longer than it was to count is refused. `id` makes a command that arrives twice count once; the result repeats it.
-A command can lower what the site gives, or withdraw itself: no command raises anything above the site's own limits.
-More than `Pace` lets through in a minute are refused, whoever they come from: MQTT does not say who sent a message.
+`expires_s` is 1 to 86,400; what is entered for a car needs none, for it ends with its visit. `sent_at` (RFC 3339 with
+an offset) may say when it was sent: a command that was on its way for longer than it was to count is refused. `id`
+makes a command that arrives twice count once; the result repeats it. A command can lower what the site gives, say
+something of a car, or withdraw itself: none raises anything above the site's own limits. More than `Pace` lets through
+in a minute are refused, whoever they come from: MQTT does not say who sent a message.
 """
 
 from __future__ import annotations
@@ -25,13 +29,15 @@ from pilotwire.core.time import from_rfc3339
 from pilotwire.domain.energy.model import Phases
 from pilotwire.domain.steering import Mode
 
+from ..entered import refusal
 from .topics import Names
 
 MOST_BYTES = 4_096
 MOST_A = Decimal(100_000)
 MOST_W = Decimal(1_000_000_000)
 _REMEMBERED = 1_000
-_EVSE = frozenset({"limit_a", "limit_w", "enable", "priority", "phases", "mode"})
+_CAR = frozenset({"departure", "energy_kwh"})
+_EVSE = frozenset({"limit_a", "limit_w", "enable", "priority", "phases", "mode"}) | _CAR
 _NODE = frozenset({"limit_a", "limit_w"})
 
 
@@ -74,7 +80,13 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
     phases: Literal[1, 3] | None = None
     mode: Mode | None = None
-    valid_ms: int
+    departure_ms: int | None = None
+    """UTC."""
+    energy_wh: int | None = None
+    forget: frozenset[str] = frozenset()
+    """`departure`, `energy_kwh`: nothing is entered any more."""
+    valid_ms: int | None
+    """None where only something of a car is entered: until it has left."""
 
 
 class _Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -89,6 +101,8 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     priority: int | None = None
     phases: Literal[1, 3] | None = None
     mode: Mode | None = None
+    departure: str | int | msgspec.UnsetType | None = msgspec.UNSET
+    energy_kwh: Decimal | msgspec.UnsetType | None = msgspec.UNSET
 
 
 _reader = msgspec.json.Decoder(_Said)
@@ -135,14 +149,23 @@ class Commands:
 
 
 def _checked(kind: str, id: str, said: _Said, utc_ms: int) -> Ask:
-    given = {name for name in _EVSE if getattr(said, name) is not None}
+    given = {name for name in _EVSE - _CAR if getattr(said, name) is not None}
+    given |= {name for name in _CAR if getattr(said, name) is not msgspec.UNSET}
     if not given:
         raise Refused(f"it asks for nothing: one of {', '.join(sorted(_EVSE if kind == 'evse' else _NODE))}")
     if kind == "node" and given - _NODE:
         raise Refused(f"a node has no {', '.join(sorted(given - _NODE))}")
-    if said.expires_s is None or not 1 <= said.expires_s <= 86_400:
+    amps = said.limit_a
+    each = amps if isinstance(amps, tuple) else None if amps is None else (amps, amps, amps)
+    figures = (said.expires_s, said.limit_w, said.energy_kwh, *(each or ()))
+    if not all(one.is_finite() for one in figures if isinstance(one, Decimal)):
+        raise Refused("a figure is no number")
+    if said.expires_s is None and given <= _CAR:
+        valid_ms = None
+    elif said.expires_s is None or not 1 <= said.expires_s <= 86_400:
         raise Refused("expires_s is missing or not from 1 to 86400: how long is it to count?")
-    valid_ms = int(said.expires_s * 1000)
+    else:
+        valid_ms = int(said.expires_s * 1000)
     if said.sent_at is not None:
         try:
             age = utc_ms - int(from_rfc3339(said.sent_at))
@@ -150,25 +173,47 @@ def _checked(kind: str, id: str, said: _Said, utc_ms: int) -> Ask:
             raise Refused("sent_at is no time with an offset, such as 2026-01-31T06:00:00+01:00") from None
         if age < -5_000:
             raise Refused(f"it was sent {-age // 1000} s in the future: one of the clocks is wrong")
-        valid_ms -= max(0, age)
-        if valid_ms <= 0:
-            raise Refused("it has expired on its way")
-    amps = said.limit_a
+        if valid_ms is not None:
+            valid_ms -= max(0, age)
+            if valid_ms <= 0:
+                raise Refused("it has expired on its way")
     if isinstance(amps, tuple) and kind == "evse":
         raise Refused("limit_a of an EVSE is one figure, which counts for each phase")
-    each = amps if isinstance(amps, tuple) else None if amps is None else (amps, amps, amps)
     if each is not None and not all(0 <= one <= MOST_A for one in each):
         raise Refused(f"limit_a is from 0 to {MOST_A}")
     if said.limit_w is not None and not 0 <= said.limit_w <= MOST_W:
         raise Refused(f"limit_w is from 0 to {MOST_W}")
     if said.priority is not None and not -1_000 <= said.priority <= 1_000:
         raise Refused("priority is from -1000 to 1000")
+    departure_ms, energy_wh = _leaves(said.departure, utc_ms), _still(said.energy_kwh)
+    if why := refusal(departure_ms, energy_wh, utc_ms):
+        raise Refused(why)
     where: dict[str, Any] = {kind: id}
     return Ask(
         id=said.id, phases_ma=None if each is None else (_milli(each[0]), _milli(each[1]), _milli(each[2])),
         power_mw=None if said.limit_w is None else _milli(said.limit_w), enable=said.enable, priority=said.priority,
-        phases=said.phases, mode=said.mode, valid_ms=valid_ms, **where,
+        phases=said.phases, mode=said.mode, departure_ms=departure_ms, energy_wh=energy_wh,
+        forget=frozenset(name for name in _CAR if getattr(said, name) is None), valid_ms=valid_ms, **where,
     )  # fmt: skip
+
+
+def _leaves(departure: str | int | msgspec.UnsetType | None, utc_ms: int) -> int | None:
+    if isinstance(departure, int):
+        return utc_ms + 1_000 * departure
+    if not isinstance(departure, str):
+        return None
+    try:
+        return int(from_rfc3339(departure))
+    except ValueError:
+        raise Refused(
+            "departure is no time with an offset, such as 2026-01-31T06:30:00+01:00, nor seconds from now"
+        ) from None
+
+
+def _still(kwh: Decimal | msgspec.UnsetType | None) -> int | None:
+    if not isinstance(kwh, Decimal):
+        return None
+    return _milli(max(-MOST_W, min(kwh, MOST_W)))
 
 
 def _milli(value: Decimal) -> int:

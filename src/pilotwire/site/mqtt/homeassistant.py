@@ -7,7 +7,9 @@ while the site is at the broker and its device is heard, and no longer than `EXP
 
 What can be told an EVSE is a number (the most it may give), a switch (whether it may charge) and a selection (its
 mode). Each expires, and Home Assistant sends it again only when somebody moves it: a forgotten slider does not throttle
-a car for ever. They show what is in force, so an order that is over jumps back.
+a car for ever. They show what is in force, so an order that is over jumps back. What can be said of the car that is
+there is a number (what it still wants; 0 takes it back) and a text (when it leaves, such as 07:30, the next time that a
+clock shows it; discovery knows no entity of a time that could be set). They end with the visit.
 """
 
 from __future__ import annotations
@@ -21,11 +23,20 @@ import msgspec
 from pilotwire.domain.steering import Mode
 
 from .. import picture as seen
+from ..entered import MOST_WH
 from .topics import Names, field_of
 
 EXPIRE_AFTER_S = 900
 """Three times as long as what has not changed is silent."""
 _TEMPLATE = '{"id": "{{ now().timestamp() }}", "%s": %s, "expires_s": %d}'
+
+_CAR = '{"id": "{{ now().timestamp() }}", "%s": %s}'
+_NEXT = (
+    "{% if value %}{% set at = today_at(value) %}{% if at <= now() %}{% set at = at + timedelta(days=1) %}{% endif %}"
+    '"{{ at.isoformat() }}"{% else %}null{% endif %}'
+)
+"""The next time that a clock shows it, where Home Assistant is."""
+_CLOCK = "{{ (value_json.departure | as_datetime | as_local).strftime('%H:%M') if value_json.departure else '' }}"
 
 _POWER = {"device_class": "power", "unit_of_measurement": "W", "state_class": "measurement"}
 _CURRENT = {"device_class": "current", "unit_of_measurement": "A", "state_class": "measurement"}
@@ -46,7 +57,8 @@ _EVSE = (
     ("power_w", "Power", _POWER), ("current_l1_a", "Current L1", _CURRENT), ("current_l2_a", "Current L2", _CURRENT),
     ("current_l3_a", "Current L3", _CURRENT), ("session_kwh", "Session energy", _ENERGY),
     ("energy_kwh", "Energy", _ENERGY), ("soc_percent", "State of charge", _SOC),
-    ("departure", "Departure", {"device_class": "timestamp"}), ("reason", "Reason", {}),
+    ("departure", "Departure", {"device_class": "timestamp"}), ("departure_by", "Departure from", _DETAIL),
+    ("needs_by", "Energy needed from", _DETAIL), ("reason", "Reason", {}),
     ("pilot", "Pilot state", _DETAIL), ("fault", "Fault", _DETAIL),
 )  # fmt: skip
 _POINTS: dict[str, tuple[str, dict[str, str]]] = {
@@ -192,6 +204,15 @@ def _evse(home: HomeAssistant, names: Names, evse: seen.EvsePicture) -> dict[str
     one.entity(
         "select", "mode", "Mode", value_template="{{ value_json.mode }}", options=list(home.modes),
         command_template=_TEMPLATE % ("mode", '"{{ value }}"', home.expires_s), **command,
+    )  # fmt: skip
+    one.entity(
+        "number", "needs", "Energy needed", value_template="{{ value_json.needs_kwh }}",
+        command_template=_CAR % ("energy_kwh", "{{ value if value | float > 0 else 'null' }}"), min=0,
+        max=MOST_WH // 1_000, step=1, unit_of_measurement="kWh", mode="box", icon="mdi:battery-charging", **command,
+    )  # fmt: skip
+    one.entity(
+        "text", "leaves", "Leaves at", value_template=_CLOCK, command_template=_CAR % ("departure", _NEXT),
+        pattern=r"^$|^([01]?\d|2[0-3]):[0-5]\d$", max=5, icon="mdi:clock-end", **command,
     )  # fmt: skip
     # Home Assistant's switches have no template for commands: what they send is the whole command.
     on, off = (f'{{"enable": {word}, "expires_s": {home.expires_s}}}' for word in ("true", "false"))

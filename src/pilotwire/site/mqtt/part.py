@@ -24,6 +24,7 @@ from pilotwire.transport.runtime import LoopScheduler
 
 from ..config import MqttEntry, SiteConfig
 from ..devices.load import find_device
+from ..entered import DEPARTURE, ENERGY, Want, enter, wants
 from ..facades.orders import ExternalLimits, Order
 from ..loop import Loop
 from ..picture import SitePicture
@@ -132,6 +133,7 @@ class Broker:
         """Of each EVSE, of all who order."""
         found = self._orders.limits.at(self._orders.now).evses
         made: dict[str, Standing] = {}
+        cars = {} if loop.inputs is None else wants(loop.inputs)
         for id, evse in loop.site.topology.evses.items():
             order, out = found.get(id), loop.site.outlets[id]
             mode, enabled, limit = out.mode, True, None
@@ -139,8 +141,9 @@ class Broker:
                 mode, enabled = order.mode or out.mode, order.enable
                 limit = order.maximum_ma if evse.current == "AC" else order.maximum_mw
             made[id] = Standing(
-                mode=mode, enabled=enabled, maximum=evse.maximum if limit is None else min(limit, evse.maximum)
-            )
+                mode=mode, enabled=enabled, maximum=evse.maximum if limit is None else min(limit, evse.maximum),
+                car=cars.get(id, Want()),
+            )  # fmt: skip
         return made
 
     def _join(
@@ -166,8 +169,10 @@ class Broker:
             return f"mode {ask.mode} follows the surplus, and this site has none: enter steering.surplus"
         base = Order(
             channel="", client=client, via="mqtt", evse=ask.evse, node=ask.node,
-            until_ms=self._orders.now + ask.valid_ms,
+            until_ms=None if ask.valid_ms is None else self._orders.now + ask.valid_ms,
         )  # fmt: skip
+        if why := self._entered(ask, base, loop):
+            return why
         put = self._orders.put
         replace = msgspec.structs.replace
         if ask.phases_ma is not None or ask.power_mw is not None:
@@ -181,6 +186,20 @@ class Broker:
         if ask.mode is not None:
             put(replace(base, channel=f"{client} mode", mode=ask.mode))
         return ""
+
+    def _entered(self, ask: Ask, base: Order, loop: Loop) -> str:
+        """What is said of the car that is there; "" or why it cannot be."""
+        for name, channel in (("departure", DEPARTURE), ("energy_kwh", ENERGY)):
+            if name in ask.forget:
+                self._orders.limits.drop(channel, base.place)
+        if ask.departure_ms is None and ask.energy_wh is None:
+            return ""
+        inputs = loop.inputs
+        if inputs is None:
+            return "the site is starting: nobody knows yet which cars are there"
+        status = next((each.status for each in inputs.evses if each.id == ask.evse), None)
+        limits, now = self._orders.limits, self._orders.now
+        return enter(limits, base, status, now, inputs.now.utc_ms, ask.departure_ms, ask.energy_wh)
 
     def _online(self, link: MqttLink) -> None:
         if self._said:

@@ -28,7 +28,7 @@ _MODES: tuple[Mode, ...] = ("now", "min_pv", "pv", "off")
 _SITE = tuple(
     MetricDefinition(name, "Double") for name in ("grid_w", "pv_w", "battery_w", "cars_w", "building_w")
 )  # fmt: skip
-_TEXTS = ("pilot", "reason", "session", "departure", "fault", "mode")
+_TEXTS = ("pilot", "reason", "session", "departure", "departure_by", "needs_by", "fault", "mode")
 _SIGNS = ("online", "plugged", "charging", "enabled")
 
 

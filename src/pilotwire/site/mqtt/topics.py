@@ -24,6 +24,7 @@ import msgspec
 from pilotwire.core.time import to_rfc3339
 from pilotwire.domain.steering import Mode
 
+from ..entered import Want
 from ..picture import DevicePicture, EvsePicture, NodePicture, SitePicture
 
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -37,6 +38,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     maximum: int | None = None
     """In the EVSE's unit."""
+    car: Want = Want()
+    """What is known of the car that is there."""
 
 
 _FREE = Standing()
@@ -132,6 +135,9 @@ def evse_state(evse: EvsePicture, standing: Standing = _FREE) -> dict[str, Any]:
         "energy_kwh": kilowatt_hours(evse.energy_wh),
         "soc_percent": _in(evse.soc, 10),
         "departure": None if evse.departure_ms is None else to_rfc3339(evse.departure_ms),
+        "departure_by": standing.car.departure_by or None,
+        "needs_kwh": kilowatt_hours(standing.car.energy_wh),
+        "needs_by": standing.car.energy_by or None,
         "fault": evse.fault or None,
     }
 

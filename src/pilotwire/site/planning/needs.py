@@ -15,6 +15,7 @@ from pilotwire.domain.steering import Mode, Ordered
 
 from ..compiled import Outlet, Site
 from ..decide import Decision
+from ..entered import want
 from ..inputs import EvseInput, TickInputs
 from ..ports import trusted
 from .entries import PlanningEntry
@@ -96,6 +97,14 @@ def _need(
     maximum = _maximum(site, decision, evse, phases, order)
     wh, why = _energy(entry, seen, stay, energy(visits))
     when, until = _departure(entry, seen, arrived, departure(visits, arrived, now), now)
+    said = want(status, None if order is None else order.entered, now)
+    if said.energy_by == "entered" and said.energy_wh is not None:
+        wh, why = said.energy_wh, "as entered"
+    if said.departure_by == "entered" and said.departure_ms is not None:
+        late = said.departure_ms <= now
+        when, until = (None, "it was entered that it would have left by now") if late else (
+            said.departure_ms, "as entered"
+        )  # fmt: skip
     if when is None:
         top = evse.maximum if maximum is None else min(evse.maximum, maximum)
         mw = top if evse.current == "DC" else top * site.topology.tree.voltage_mv * phases // 1_000

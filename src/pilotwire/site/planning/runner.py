@@ -340,4 +340,5 @@ def _world(inputs: TickInputs, decision: Decision) -> object:
     limits: Mapping[str, object] = {id: word.limit for id, word in sorted(decision.state.heard.items())}
     external = inputs.external
     # Energy managers change their orders each few seconds: that there is one is news, its figure shows in what flows.
-    return cars, external.prices, external.controls, tuple(sorted(external.limits)), limits
+    entered = tuple((id, order.entered) for id, order in sorted(external.evses.items()) if order.entered is not None)
+    return cars, entered, external.prices, external.controls, tuple(sorted(external.limits)), limits
