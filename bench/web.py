@@ -154,7 +154,7 @@ def _names(client: httpx.Client) -> dict[str, str]:
 
 def pages() -> list[str]:
     """The addresses of all pages, from the console's own routes."""
-    from pilotwire.console.pages import HANDLERS
+    from pilotwire.console.pages.of_a_centre import HANDLERS
 
     found = {
         re.sub(r":\w+}", "}", path)
