@@ -141,6 +141,13 @@ async def test_a_modbus_client_lowers_the_site_and_its_order_expires(tmp_path: P
             assert site.reason("a") == "paused by order of modbus 127.0.0.1"
             await client.write_registers(1080, [none, 1, 0, 1], device_id=1)  # no limit, enabled, for a second
             await site.until(lambda: site.given()["a"] >= 6_000)
+            # its car leaves in an hour and wants 20 kWh
+            assert not (await client.write_registers(1086, [0, 3_600, 0, 20_000], device_id=1)).isError()
+            said = (await client.read_holding_registers(1086, count=4, device_id=1)).registers
+            assert said[0] == said[2] == 0 and 3_500 <= said[1] <= 3_600 and 19_000 <= said[3] <= 20_000
+            assert site.loop is not None
+            loop = site.loop
+            await site.until(lambda: (order := loop.external.evses.get("a")) is not None and order.entered is not None)
         finally:
             client.close()
     # What was ordered is in the log: each decision can be made again.
@@ -195,6 +202,9 @@ async def test_a_broker_hears_the_site_and_its_orders_expire(tmp_path: Path):
                                  and (said["enabled"], said["maximum_a"]) == (True, 9))  # fmt: skip
                 tell("evse/b", id="8", mode="now", expires_s=1)
                 await site.until(lambda: of("pilotwire/small/evse/b/state")[-1]["mode"] == "now")
+                tell("evse/b", id="9", departure=3_600, energy_kwh=20)
+                await site.until(lambda: (said := of("pilotwire/small/evse/b/state")[-1])["departure_by"] == "entered"
+                                 and said["needs_by"] == "entered" and 19 < said["needs_kwh"] <= 20)  # fmt: skip
                 # Sparkplug's command comes over its own connection
                 now = int(site.outside.orders.now)
                 dcmd = pysparkplug.DCmd(

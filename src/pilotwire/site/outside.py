@@ -290,6 +290,7 @@ def status(made: SitePicture | None) -> SiteStatus:
         limit_ma=None if l1 is None or l2 is None or l3 is None else (l1, l2, l3), limit_mw=limits.get("power"),
         limiting="" if held is None else held.node, reason="" if held is None else held.reason, nodes=len(made.nodes),
         trouble=f"{made.marks[0].where}: {made.marks[0].words}" if made.marks else "",
+        utc_ms=made.at_ms,
     )  # fmt: skip
 
 

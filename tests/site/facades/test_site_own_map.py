@@ -189,6 +189,44 @@ def test_what_a_charger_can_be_offered_bounds_what_is_written():
     site.write(1080, 320)
 
 
+def test_what_is_said_of_the_car_that_is_there_lasts_as_long_as_its_visit():
+    utc = 1_800_000_000_000
+    evse, limits = FakeEvse(), ExternalLimits()
+    unit = own_unit(OwnConfig(), [evse], lambda: msgspec.structs.replace(SITE, utc_ms=utc), limits, 0)
+
+    def write(address: int, *values: int, client: str = "a") -> None:
+        unit.write(Context(client, 0), "holding", address, values)
+
+    def read() -> tuple[int, int]:
+        found = unit.read(Context("b", 0), "holding", 1086, 4)
+        return u32(found), u32(found[2:])
+
+    with pytest.raises(IllegalDataValue, match="no car is plugged in"):
+        write(1086, 0, 7_200)
+    evse.charges()
+    assert read() == (2**32 - 1, 2**32 - 1)
+    write(1086, 0, 7_200, 0, 20_000)
+    found = limits.at(0).evses["bay-1"].entered
+    assert found is not None
+    assert (found.departure_ms, found.energy_wh, found.register_wh) == (utc + 7_200_000, 20_000, 1_234_567)
+    assert read() == (7_200, 20_000) and unit.read(Context("b", 0), "holding", 1090, 1) == [0], "nothing is limited"
+    evse.charges(at=1)
+    points = evse.now.points
+    evse.now = msgspec.structs.replace(evse.now, points={**points, "energy_import_wh": Value(1_239_567, 1)})
+    assert read() == (7_200, 15_000)
+    write(1080, 100)  # another register of the block leaves it as it is
+    write(1086, 0xFFFF, 0xFFFF, client="b")
+    assert read() == (2**32 - 1, 15_000) and limits.at(0).evses["bay-1"].maximum_ma == 10_000
+    for values, why in (
+        ((0, 0), "in the past"),
+        ((20, 0), "more than 7 days"),
+        ((0xFFFF, 0xFFFF, 0x100, 0), "a car can"),
+    ):
+        with pytest.raises(IllegalDataValue, match=why):
+            write(1086, *values)
+    assert limits.fights == []
+
+
 def test_two_masters_that_fight_are_told_once():
     site = Site()
     for turn in range(6):

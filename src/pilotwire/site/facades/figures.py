@@ -39,6 +39,8 @@ class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int = 0
     trouble: str = ""
     """What is wrong with the site, in words; "" while all is well."""
+    utc_ms: int | None = None
+    """When it was so."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):

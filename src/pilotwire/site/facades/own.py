@@ -17,6 +17,7 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.domain.energy.model import Phases
 from pilotwire.protocols.modbus.errors import IllegalDataAddress, IllegalDataValue
 from pilotwire.protocols.modbus.values import Value
+from pilotwire.site.entered import DEPARTURE, ENERGY, enter, want
 from pilotwire.site.ports import EvseDriver
 
 from .cells import ABSENT, Cell, Context, Unit
@@ -132,9 +133,37 @@ class _Own:
             "set_priority": written.get("set_priority", 0),
             "set_validity": written.get("set_validity", self.config.default_s),
             "set_power": _shown(written.get("set_power", ABSENT)),
+            **self.entered(driver, now),
             "applied": int(alive), "remaining": _seconds(order, now),
             "conflict": self.conflict(f"evse {driver.id}", now),
         }  # fmt: skip
+
+    def entered(self, driver: EvseDriver, now: int) -> dict[str, int | None]:
+        """What has been said of the car that is there, by whomever."""
+        found, utc = self.limits.at(now).evses.get(driver.id), self.site().utc_ms
+        if found is None or found.entered is None or utc is None:
+            return {"set_departure": None, "set_energy": None}
+        leaves, still = found.entered.departure_ms, want(driver.status(), found.entered, utc)
+        return {
+            "set_departure": None if leaves is None else max(0, (leaves - utc) // 1000),
+            "set_energy": still.energy_wh if still.energy_by == "entered" else None,
+        }
+
+    def say(self, context: Context, driver: EvseDriver, told: Mapping[str, int]) -> None:
+        """Of the car that is there: when it leaves, and what it still wants. Raises IllegalDataValue."""
+        utc = self.site().utc_ms
+        place = f"evse {driver.id}"
+        leaves, energy = (None if told.get(name, ABSENT) == ABSENT else told[name] for name in _CAR)
+        if leaves is not None or energy is not None:
+            if utc is None:
+                raise IllegalDataValue(text="the site is starting")
+            order = Order(channel="", client=context.client, evse=driver.id)
+            departure = None if leaves is None else utc + 1000 * leaves
+            if why := enter(self.limits, order, driver.status(), context.now, utc, departure, energy):
+                raise IllegalDataValue(text=why)
+        for name, channel in _CAR.items():
+            if told.get(name) == ABSENT:
+                self.limits.drop(channel, place)
 
     def conflict(self, place: str, now: int) -> int:
         return int(any(each.place == place and now - each.at_ms < FIGHT_WINDOW_MS for each in self.limits.fights))
@@ -179,6 +208,10 @@ class _Own:
 
     def evse_told(self, context: Context, number: int, told: Mapping[str, int]) -> None:
         driver = self.drivers[number]
+        self.say(context, driver, told)
+        told = {name: value for name, value in told.items() if name not in _CAR}
+        if not told:
+            return
         channel, place = f"{self.channel}/{driver.id}", f"evse {driver.id}"
         old = self.limits.order(channel, place)
         alive = old is not None and old.until_ms is not None and context.now < old.until_ms
@@ -201,6 +234,7 @@ class _Own:
         self.written[number] = asked
 
 
+_CAR = {"set_departure": DEPARTURE, "set_energy": ENERGY}
 _NO_LIMIT = 1_000_000_000
 """mA: of a phase of which nothing was said while something was of another."""
 

@@ -35,6 +35,11 @@ the next one.
 Write to `set_max`, `set_enable`, `set_priority` or `set_power` of its block. One request is one command, it holds for
 `set_validity` seconds and is renewed by being written again.
 
+`set_departure` and `set_energy` command nothing: they say of the car that is plugged in what it cannot say itself, and
+hold until it unplugs, whatever `set_validity` says; 4294967295 takes them back. They are refused with exception 3 where
+no car is, for a departure of 0 s or more than 7 days ahead, and for more than 1,000,000 Wh. `set_energy` reads what is
+left of it.
+
 If two clients command different things of the same place, `conflict` is 1, and the site reports it.
 """
 

@@ -115,6 +115,22 @@ def evse_cells(most_ma: int, most_mw: int, longest_s: int) -> tuple[Cell, ...]:
         told(82, "set_priority", _plain(), "", "Above others with a lower one, where the site goes by priority.", 1000),
         told(83, "set_validity", _plain(), "s", "How long what is written to this block holds.", longest_s, 1),
         told(84, "set_power", _field("u32", 1000), "W", "Most power; 4294967295: no limit.", most_mw),
+        told(
+            86,
+            "set_departure",
+            _field("u32"),
+            "s",
+            "When the car that is there leaves, from now; 4294967295: nobody has said it.",
+            NONE_32 - 1,
+        ),
+        told(
+            88,
+            "set_energy",
+            _field("u32"),
+            "Wh",
+            "What that car still wants; 4294967295: nobody has said it.",
+            NONE_32 - 1,
+        ),
         _at(90, "applied", _plain(), "", "1: what was written holds, 0: nothing was, or it has expired."),
         _at(91, "remaining", _plain(), "s", "How long it holds."),
         _at(
