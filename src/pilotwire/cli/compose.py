@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pilotwire import __version__
-from pilotwire.cli import https, secret
+from pilotwire.cli import https, ocpps, secret
 from pilotwire.cli.addresses import Address, outward
 from pilotwire.cli.https import HttpsOptions
 from pilotwire.cli.options import data_dir
@@ -131,6 +131,10 @@ class Node:
             await listen(server, address, self.csms.endpoint, ssl=context, limits=limits)
             self.listeners.append(server)
             self._stops.append(server.stop)
+            if context is not None:
+                renewal = ocpps.renewal(context, options.data / "tls", address.host, _report)
+                await renewal.start()
+                self._stops.append(renewal.stop)
         self.lag = Lag(self.store)
         await self.lag.start()
         self._stops.append(self.lag.stop)

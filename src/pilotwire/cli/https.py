@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -23,11 +22,10 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from pilotwire.api.https import Https
+    from pilotwire.crypto.shown import Shown
 
 LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 _LOOK_S = 10.0
-_RENEWED = timedelta(days=30)
-"""So long before its end a certificate of our own is made anew."""
 
 
 class HttpsOptions(msgspec.Struct, frozen=True):
@@ -106,10 +104,7 @@ def make(certificate: Path, key: Path, host: str) -> None:
         raise ConfigError(f"{key} holds no key that can be used; without that file a new one is made") from error
     if not key.exists():
         secret.once(key, made.key_pem)
-    draft = certificate.with_name(f".{certificate.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    secret.once(draft, made.certificate_pem)
-    draft.replace(certificate)
+    secret.replace(certificate, made.certificate_pem)
 
 
 def names(host: str) -> list[str]:
@@ -122,7 +117,24 @@ def names(host: str) -> list[str]:
 def _wanting(https: Https, host: str) -> bool:
     """Whether a certificate of our own ends soon, or lacks a name. IPv6 addresses come and go by themselves."""
     lasting = {one for one in names(host) if ":" not in one or one == host}
-    return https.shown.until - datetime.now(UTC) < _RENEWED or not lasting <= https.shown.names
+    return https.shown.until - datetime.now(UTC) < secret.RENEWED or not lasting <= https.shown.names
+
+
+class Renewable(Protocol):
+    """Certificates in files: `api.https.Https`, `ocpps.StationTls`."""
+
+    @property
+    def shown(self) -> Shown:
+        """What is shown now; of several the one that ends first."""
+        ...
+
+    def look(self) -> bool:
+        """Takes new ones. Raises ConfigError."""
+        ...
+
+    def trouble(self, now: datetime) -> str:
+        """What is wrong with their dates."""
+        ...
 
 
 class Renewal:
@@ -130,7 +142,7 @@ class Renewal:
 
     def __init__(
         self,
-        https: Https,
+        https: Renewable,
         report: Callable[[str], None],
         remake: Callable[[], None] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -142,7 +154,7 @@ class Renewal:
 
     async def start(self) -> None:
         self.look()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="certificate of HTTPS")
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="certificates")
 
     async def stop(self) -> None:
         """Raises nothing."""
@@ -160,7 +172,7 @@ class Renewal:
         """Once. Whatever is wrong is reported, never raised: what was shown before still is."""
         https, now = self._https, self._now()
         try:
-            if self._remake is not None and https.shown.until - now < _RENEWED:
+            if self._remake is not None and https.shown.until - now < secret.RENEWED:
                 self._remake()
             if https.look():
                 self._report(f"a new certificate is shown, valid until {https.shown.until:%Y-%m-%d}")

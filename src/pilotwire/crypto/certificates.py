@@ -72,9 +72,14 @@ def make_server(
     kind: Kind = "ec",
     days: int = 825,
     organization: str = "Pilotwire",
+    key_pem: str = "",
 ) -> Issued:
-    """A server certificate for `names` (host names and IP addresses); CN is the first (A00.FR.512: the FQDN)."""
-    return _issue(authority, _name(names[0], organization), kind, now, days, [_alternative(name) for name in names])
+    """A server certificate for `names` (host names and IP addresses); CN is the first (A00.FR.512: the FQDN).
+
+    With `key_pem` that key is kept. Raises ValueError where it is none of ours.
+    """
+    alternatives = [_alternative(name) for name in names]
+    return _issue(authority, _name(names[0], organization), kind, now, days, alternatives, key_pem)
 
 
 def make_own(
@@ -115,12 +120,18 @@ def make_station(
 
 
 def _issue(
-    authority: Issued, name: x509.Name, kind: Kind, now: datetime, days: int, alternatives: Sequence[x509.GeneralName]
+    authority: Issued,
+    name: x509.Name,
+    kind: Kind,
+    now: datetime,
+    days: int,
+    alternatives: Sequence[x509.GeneralName],
+    key_pem: str = "",
 ) -> Issued:
     issuer = x509.load_pem_x509_certificate(authority.certificate_pem.encode())
     issuer_key = serialization.load_pem_private_key(authority.key_pem.encode(), None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
-    key = _new_key(kind)
+    key = _own_key(key_pem) if key_pem else _new_key(kind)
     builder = (
         _builder(name, issuer.subject, key, now, days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

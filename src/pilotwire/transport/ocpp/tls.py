@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pilotwire.core.errors import ConfigError
@@ -16,6 +16,25 @@ OCPP_SUITES = (
 )
 """OpenSSL's names of the four TLS 1.2 suites that a CSMS shall support (A00.FR.318). The last two lack forward
 secrecy; leave them out of `suites` where every station speaks better."""
+
+
+_LOCKED = ""
+"""For keys that are locked with a password: they cannot be loaded, instead of a question at the terminal."""
+
+Stamps = tuple[tuple[int, ...], ...]
+"""Of files: they differ when one of them has been written, replaced or lost."""
+
+
+def stamps(files: Iterable[Path | None]) -> Stamps:
+    """What tells whether files have changed; of one that cannot be looked at it is empty."""
+    found: list[tuple[int, ...]] = []
+    for file in files:
+        try:
+            stat = None if file is None else file.stat()
+        except OSError:
+            stat = None  # a reason to look again when it is there
+        found.append(() if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
 
 
 def server_context(
@@ -38,13 +57,13 @@ def server_context(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     loaded = False
-    for kind, chain, key in (("EC", ec_chain, ec_key), ("RSA", rsa_chain, rsa_key)):
+    for chain, key in ((ec_chain, ec_key), (rsa_chain, rsa_key)):
         if chain is None:
             continue
         try:
-            context.load_cert_chain(chain, key)
+            context.load_cert_chain(chain, key, password=_LOCKED)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"cannot load the {kind} certificate of the listener from {chain}: {error}") from error
+            raise ConfigError(f"cannot load the certificate of the listener from {chain}: {error}") from error
         loaded = True
     if not loaded:
         raise ConfigError("a TLS listener needs a server certificate: give ec_chain and ec_key, rsa_chain and rsa_key")
@@ -94,6 +113,11 @@ class ServerTls:
         self._ec = (ec_chain, ec_key)
         self._rsa = (rsa_chain, rsa_key)
         self._client_ca, self._suites = client_ca, suites
+        self.chains = tuple(Path(each) for each in (ec_chain, rsa_chain) if each is not None)
+        """The files of what is shown."""
+        named = (ec_chain, ec_key, rsa_chain, rsa_key, client_ca)
+        self._files = tuple(Path(each) for each in named if each is not None)
+        self._seen = stamps(self._files)
         self._context = self._make()
 
     @property
@@ -104,6 +128,16 @@ class ServerTls:
     def reload(self) -> None:
         """Read the files again. Raises ConfigError and changes nothing when they are not sound."""
         self._context = self._make()
+
+    def look(self) -> bool:
+        """Read the files again if they have changed, and say whether they had. Raises ConfigError, once for each
+        change, and changes nothing when they are not sound."""
+        now = stamps(self._files)
+        if now == self._seen:
+            return False
+        self._seen = now
+        self._context = self._make()
+        return True
 
     def _make(self) -> ssl.SSLContext:
         return server_context(
@@ -134,7 +168,7 @@ def client_context(
         if suites is not None:
             context.set_ciphers(":".join(suites))
         if chain is not None:
-            context.load_cert_chain(chain, key)
+            context.load_cert_chain(chain, key, password=_LOCKED)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"cannot set up TLS for the station: {error}") from error
     return context
