@@ -124,6 +124,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    from pilotwire.cli.site_tls import site_tls
     from pilotwire.site.config import load, text_of
     from pilotwire.site.joined import Joined
     from pilotwire.site.parts import Built, findings
@@ -133,11 +134,17 @@ def _run(chosen: argparse.Namespace) -> int:
     wrong = [each for each in findings(config, chosen.file.parent) if each.severity == "error"]
     if wrong:
         raise ConfigError("the site cannot be run:\n" + "\n".join(f"  {each}" for each in wrong))
-    folder = chosen.data / config.site.id
-    planner = Planner(config, chosen.file.parent, folder, _report)
-    joined = Joined(config, chosen.file.parent, folder, _report)
-    parts = [*joined.parts, *_gateway(config, joined, chosen.file.parent, folder), planner]
-    return _go(chosen, config, text_of(chosen.file), folder, lambda scheduler: Built(config, folder, scheduler), parts)
+    folder, paths = chosen.data / config.site.id, chosen.file.parent
+    planner = Planner(config, paths, folder, _report)
+    joined = Joined(config, paths, folder, _report)
+    secure = site_tls(config, paths, folder, _report)
+    parts = [*joined.parts, *_gateway(config, joined, paths, folder), planner, *([secure] if secure else [])]
+
+    def make(scheduler: Scheduler) -> Built:
+        tls = None if secure is None else secure.tls
+        return Built(config, folder, scheduler, paths=paths, tls=tls, report=_report)
+
+    return _go(chosen, config, text_of(chosen.file), folder, make, parts)
 
 
 def _gateway(config: SiteConfig, joined: Joined, paths: Path, folder: Path) -> list[Part]:

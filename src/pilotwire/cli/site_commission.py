@@ -22,8 +22,12 @@ from pilotwire.core.errors import ConfigError
 if TYPE_CHECKING:
     from pilotwire.cli.box import Box
     from pilotwire.cli.https import HttpsOptions
+    from pilotwire.core.time import Scheduler
     from pilotwire.domain.commissioning import Job, State
+    from pilotwire.site.commissioning.bench import Drivers
+    from pilotwire.site.commissioning.record import Make
     from pilotwire.site.commissioning.wizard import Wizard
+    from pilotwire.site.config import SiteConfig
 
 _LOOK_S = 0.2
 
@@ -75,7 +79,22 @@ def folder_of(data: Path, file: Path) -> Path:
 def _wizard(chosen: argparse.Namespace, **more: Any) -> Wizard:
     from pilotwire.site.commissioning.wizard import Wizard
 
-    return Wizard(folder_of(chosen.data, chosen.file), chosen.file, report=_report, **more)
+    folder = folder_of(chosen.data, chosen.file)
+    return Wizard(folder, chosen.file, make=_drivers(chosen.data, chosen.file), report=_report, **more)
+
+
+def _drivers(data: Path, file: Path) -> Make:
+    """With the secrets beside the file, and with the certificates that the site will show when it runs."""
+
+    def make(config: SiteConfig, folder: Path, scheduler: Scheduler, silent: bool) -> Drivers:
+        from pilotwire.cli.site_tls import site_tls
+        from pilotwire.site.parts import Built
+
+        secure = site_tls(config, file.parent, data / config.site.id, _report)
+        tls = None if secure is None else secure.tls
+        return Built(config, folder, scheduler, silent=silent, paths=file.parent, tls=tls, report=_report)
+
+    return make
 
 
 # --- in a terminal ------------------------------------------------------------------------------------------------
@@ -214,7 +233,11 @@ def _report(text: str) -> None:
 # --- in the browser -----------------------------------------------------------------------------------------------
 def beside(box: Box, folder: Path, file: Path, site: str) -> None:
     """The wizard at the console of a site that runs: its draft can be worked on, and devices can be looked for."""
+    from pilotwire.cli.carried import carry
     from pilotwire.site.commissioning.wizard import Wizard
+
+    if carry(folder_of(folder.parent, file), folder):
+        _report("people, keys and the certificate are those of the wizard")
 
     def register(context: Any) -> None:
         from pilotwire.api.resources.commissioning import Commissionings

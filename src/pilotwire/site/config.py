@@ -25,7 +25,7 @@ from .gateway.entries import StationSection
 from .link.entry import CentralEntry
 from .loads import LoadEntry, ResourceEntry
 from .mirror import mirror
-from .ocpp.config import KnownStation, Upstream
+from .ocpp.entries import OcppEntry
 from .planning.entries import PlanningEntry, PricesEntry
 from .sections import Id, NotNegative, Positive, Section
 from .telecontrol.entries import TelecontrolSection
@@ -175,21 +175,6 @@ class HistoryEntry(Section, frozen=True):
     minute_days: Annotated[int, msgspec.Meta(ge=1, le=3_660)] = 35
     """After these, minutes become quarter hours."""
     megabytes: Annotated[int, msgspec.Meta(ge=1)] = 100
-
-
-class OcppEntry(Section, frozen=True):
-    """The local controller: stations connect to us, we to their central systems in their names."""
-
-    listen: str = "127.0.0.1:9000"
-    """HOST:PORT; a station connects to ws://HOST:PORT/ocpp/IDENTITY."""
-    upstreams: tuple[Upstream, ...] = ()
-    stations: tuple[KnownStation, ...] = ()
-    unknown_tokens: Literal["accept", "refuse"] = "refuse"
-    """Cards that neither list nor cache knows, while the first upstream is away."""
-    tokens: tuple[str, ...] = ()
-    """Cards that are always let in while it is away."""
-    authorize_first: bool = False
-    """Cards that are known as accepted are let in at once though it could be asked."""
 
 
 class MapEntry(Section, frozen=True):

@@ -13,6 +13,7 @@ from pilotwire.core.errors import ConfigError
 from pilotwire.core.time import Scheduler
 from pilotwire.transport.modbus.carriers import EndpointDialer, SerialEndpoint, parse_endpoint
 from pilotwire.transport.modbus.link import Link
+from pilotwire.transport.ocpp.tls import ServerTls
 
 from .addresses import address
 from .compiled import evse as evse_of
@@ -26,10 +27,13 @@ from .devices.load import find_device
 from .devices.schema import DeviceFile
 from .gateway.entries import gateway_findings
 from .loads import device_findings
+from .ocpp.checked import findings as ocpp_findings
 from .ocpp.config import ControllerConfig
 from .ocpp.controller import LocalController
+from .ocpp.entries import given_tls, stations_of
 from .ocpp.evse import ManagedStation, OcppEvse
 from .ocpp.live import LiveController
+from .ocpp.upstream_tls import UpstreamContexts
 from .planning import prices
 from .ports import Abilities, Device, EvseDriver, EvseStatus, Told
 from .telecontrol.filed import telecontrol_findings
@@ -83,13 +87,19 @@ class Named:
 
 
 class Built:
-    """`run.Drivers`. Raises ConfigError where a device file or an endpoint is wrong.
+    """`run.Drivers`. Raises ConfigError where a device file, an endpoint, or a file with a secret is wrong.
 
-    `silent`: they are looked at alone, and nobody is told anything of ours.
+    `folder`: of the site's data. `silent`: they are looked at alone, and nobody is told anything of ours.
+    `paths`: what paths of the configuration begin at. `tls`: what stations that come by wss:// are shown; without it
+    the file has to name a certificate.
     """
 
-    def __init__(self, config: SiteConfig, folder: Path, scheduler: Scheduler, *, silent: bool = False) -> None:
+    def __init__(
+        self, config: SiteConfig, folder: Path, scheduler: Scheduler, *, silent: bool = False, paths: Path = Path(),
+        tls: ServerTls | None = None, report: Callable[[str], None] = lambda text: None,
+    ) -> None:  # fmt: skip
         self._config, self._scheduler, self._silent = config, scheduler, silent
+        self._paths, self._tls, self._report = paths, tls, report
         self._links: dict[str, Link] = {}
         self._modbus: list[Resting] = []
         self._devices: list[DeviceDriver] = []
@@ -135,8 +145,10 @@ class Built:
                 wanted.setdefault(entry.charger.ocpp, []).append(entry)
         stations = tuple(
             msgspec.structs.replace(station, managed=station.managed or station.identity in wanted)
-            for station in config.ocpp.stations
+            for station in stations_of(config.ocpp, self._paths)
         )
+        if self._tls is None and config.ocpp.tls is not None:
+            self._tls = given_tls(config.ocpp.tls, self._paths)
         known = {station.identity: station for station in stations}
         watchdogs = [outlet(config, each).watchdog_ms or 0 for entries in wanted.values() for each in entries]
 
@@ -165,6 +177,8 @@ class Built:
             ),
             folder / "ocpp.db",
             prepare=prepare,
+            upstream_ssl=UpstreamContexts(self._paths, self._report),
+            report=self._report,
         )
         made.make_ready()  # the loop wants the drivers before anybody is let in
         return made
@@ -180,7 +194,12 @@ class Built:
     @property
     def ocpp_port(self) -> int:
         """Where stations connect, once started: `ocpp.listen` may leave it open. 0: nobody listens for them."""
-        return 0 if self._ocpp is None else self._ocpp.port
+        return 0 if self._ocpp is None or not self._config.ocpp.plain else self._ocpp.port
+
+    @property
+    def ocpps_port(self) -> int:
+        """The same by wss://."""
+        return 0 if self._ocpp is None or self._config.ocpp.tls is None else self._ocpp.secure.port
 
     async def start(self) -> None:
         """Links dial, drivers ask, stations may come. Raises ConfigError where the port is taken."""
@@ -189,11 +208,21 @@ class Built:
         for driver in (*self._devices, *self._modbus):
             driver.start()
         if self._ocpp is not None:
-            host, _, port = self._config.ocpp.listen.rpartition(":")
-            try:
-                await self._ocpp.start(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by name
-            except (OSError, ValueError) as error:
-                raise ConfigError(f"ocpp.listen {self._config.ocpp.listen}: cannot listen there: {error}") from error
+            await self._listen(self._ocpp)
+
+    async def _listen(self, live: LiveController) -> None:
+        entry = self._config.ocpp
+        where = f"ocpp.listen {entry.listen}"
+        try:
+            if entry.plain:
+                await live.start(*address(entry.listen))
+            if entry.tls is not None:
+                where = f"ocpp.tls.listen {entry.tls.listen}"
+                if self._tls is None:
+                    raise ConfigError("there is no certificate; name one")
+                await live.start_tls(*address(entry.tls.listen), self._tls)
+        except (OSError, ConfigError) as error:
+            raise ConfigError(f"{where}: cannot listen there: {error}") from error
 
     async def stop(self) -> None:
         """Nobody is spoken to any more."""
@@ -273,6 +302,7 @@ def findings(config: SiteConfig, folder: Path = Path()) -> list[Finding]:
         if each.has_failsafe and text:
             text = f"{charger.file} {text}; say has_failsafe: false, so that it counts with its maximum"
             found.append(Finding(f"evses[{each.id}]", text))
+    found += ocpp_findings(config.ocpp, folder)
     found += prices.findings(config, folder)
     found += device_findings(config, files)
     chargers = {each.id: each.charger.file is not None for each in config.evses}

@@ -30,6 +30,7 @@ from .keeping import Kept
 from .log import SiteLog
 from .loop import Loop
 from .ports import Device, EvseDriver
+from .redacted import redacted
 from .store import SiteStore
 from .watch import Watched
 from .wiring import wiring
@@ -95,7 +96,7 @@ async def run_site(
         store = SiteStore(folder / "site.db", clocks, wiring(config))
         log = SiteLog(
             folder / "log",
-            text,
+            redacted(text),
             version=version,
             limit_bytes=config.log.megabytes * 1_000_000,
             flush_ms=int(config.log.flush_s * 1_000),

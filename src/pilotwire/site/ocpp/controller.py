@@ -20,13 +20,14 @@ from pilotwire.core.time import Scheduler
 from pilotwire.crypto.subject import read_subject
 from pilotwire.protocols.ocpp.version import SUBPROTOCOL, VersionName
 from pilotwire.storage.forwarding import EMPTY, Change, Forwarding
-from pilotwire.transport.port import Handshake, Link, Receiver, Refuse
+from pilotwire.transport.port import Handshake, Link, Receiver, Refuse, TurnedAway
 
 from .around import Around
 from .config import ControllerConfig, KnownStation
 from .counters import Counters
 from .seams import North
 from .seat import Dial, Seat
+from .telling import Telling
 from .tokens import TokenBook
 from .uplink import State
 
@@ -91,8 +92,10 @@ class LocalController:
         random: Random,
         store: Forwarding,
         dial: Dial,
+        telling: Telling | None = None,
     ) -> None:
         self.config = config
+        self._telling = telling or Telling()
         self.counters = Counters()
         self.around = Around(config, scheduler, ids, random, store, self.counters)
         self._dial = dial
@@ -134,18 +137,25 @@ class LocalController:
         refusal = judge(known, handshake, set_later, moved=moved)
         if refusal is not None or seat is None:
             self.counters.refused += 1
+            self._telling.refused(known, handshake, refusal or UNKNOWN)
             return refusal or UNKNOWN
         version = SUBPROTOCOL.get(handshake.subprotocol or "")
         if version is None:
             return _NoCommonVersion()
         if not seat.admits(version):
             self.counters.refused += 1
+            self._telling.refused(known, handshake, OTHER_VERSION)
             return OTHER_VERSION
         self.counters.admitted += 1
+        self._telling.admitted(key, handshake.peer)
         if handshake.user is not None and handshake.password is not None:
             seat.credential = (handshake.identity, handshake.password)
             seat.came_with(handshake.password)
         return seat.receiver(version, handshake.peer)
+
+    def turned_away(self, attempt: TurnedAway) -> None:
+        """See `transport.port.Doorkeeper`."""
+        self._telling.turned_away(attempt)
 
     # ── looking on ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,17 +8,20 @@
 Stations come to `{prefix}/{identity}`, and the box goes to `{upstream.url}/{identity}` in their name, with the same
 tenant segment. Basic credentials upstream are the station's own, as it came with them, unless others are configured:
 they are kept in memory alone, so after a restart an upstream hears of the queue as soon as the station is back, or at
-once where a password is configured. Each side has its own TLS: `ssl` for stations, `upstream_ssl` towards upstreams.
+once where a password is configured. Each side has its own TLS: `start_tls` for stations, which may be beside `start` or
+alone, and `upstream_ssl` towards upstreams.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl as ssl_module
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from pilotwire.core.errors import ConfigError
 from pilotwire.storage.forwarding import SqliteForwarding
 from pilotwire.transport.ocpp.client import LoopDialer
 from pilotwire.transport.ocpp.handshake import station_url
@@ -31,25 +34,33 @@ from pilotwire.transport.runtime import LoopScheduler, SystemIds
 from .config import ControllerConfig, KnownStation, Upstream
 from .controller import LocalController
 from .seat import Seat
+from .telling import Telling
 
 UpstreamTls = Callable[[Upstream, KnownStation], ssl_module.SSLContext | None]
-"""The client's TLS for one station at one upstream: with its certificate where the upstream wants one."""
+"""The client's TLS for one station at one upstream, asked for at each attempt: with its certificate where the upstream
+wants one. May raise ConfigError."""
+
+_default = functools.cache(ssl_module.create_default_context)
 
 
 def no_tls(upstream: Upstream, station: KnownStation) -> ssl_module.SSLContext | None:
     """What the URL says with the system's trust: plain for ws://, the default context for wss://."""
-    return ssl_module.create_default_context() if upstream.url.startswith("wss:") else None
+    return _default() if upstream.url.startswith("wss:") else None
 
 
 class UpstreamDialer:
-    """`Dialer` in a station's name. Who it is there is looked up at each attempt."""
+    """`Dialer` in a station's name. Who it is there, and what it shows, is looked up at each attempt."""
 
-    def __init__(self, upstream: Upstream, seat: Seat, tls: UpstreamTls, *, compress: bool) -> None:
+    def __init__(
+        self, upstream: Upstream, seat: Seat, tls: UpstreamTls, *, compress: bool, telling: Telling | None = None
+    ) -> None:
         self._upstream = upstream
         self._seat = seat
+        self._tls = tls
+        self._telling = telling or Telling()
         known = seat.known
         url = station_url(upstream.url, known.identity, known.tenant)
-        self._dialer = LoopDialer(url, ssl=tls(upstream, known), compress=compress)
+        self._dialer = LoopDialer(url, compress=compress)
 
     def dial(self, receiver: Receiver, offered: Sequence[str], done: Callable[[DialResult], None]) -> None:
         """See `Dialer.dial`."""
@@ -66,7 +77,17 @@ class UpstreamDialer:
             return
         else:
             dialer.user = dialer.password = None
-        dialer.dial(receiver, offered, done)
+        try:
+            dialer.ssl = self._tls(upstream, seat.known)
+        except ConfigError as error:
+            result = DialResult(status=0, reason=str(error))
+            asyncio.get_running_loop().call_soon(self._dialed, done, result)
+            return
+        dialer.dial(receiver, offered, functools.partial(self._dialed, done))
+
+    def _dialed(self, done: Callable[[DialResult], None], result: DialResult) -> None:
+        self._telling.dialed(self._upstream, self._seat.known, result)
+        done(result)
 
 
 class LiveController:
@@ -81,19 +102,23 @@ class LiveController:
         upstream_ssl: UpstreamTls = no_tls,
         compress: bool = True,
         prepare: Callable[[LocalController], None] = lambda controller: None,
+        report: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`path`: the store's file. `prepare` is called when the seats are there and
-        nobody has been let in yet: the place to make `ManagedStation`s. Raises ConfigError where the
-        store cannot be opened."""
+        nobody has been let in yet: the place to make `ManagedStation`s. `report`: who is refused, and who refuses us.
+        Raises ConfigError where the store cannot be opened."""
         self.store = SqliteForwarding(path)
         self.server = PicowsServer(prefix=prefix)
+        self.secure = PicowsServer(prefix=prefix)
+        telling = Telling(report)
         self.controller = LocalController(
             config,
             LoopScheduler(),
             SystemIds(),
             Random(),
             self.store,
-            lambda upstream, seat: UpstreamDialer(upstream, seat, upstream_ssl, compress=compress),
+            lambda upstream, seat: UpstreamDialer(upstream, seat, upstream_ssl, compress=compress, telling=telling),
+            telling,
         )
         self._prepare = prepare
         self._ready = False
@@ -118,6 +143,11 @@ class LiveController:
         self.make_ready()
         await self.server.start(host, port, self.controller, ssl=ssl, limits=limits)
 
+    async def start_tls(self, host: str, port: int, tls: ServerTls, *, limits: EdgeLimits | None = None) -> None:
+        """Listen for stations of security profiles 2 and 3. Raises OSError when the address cannot be bound."""
+        self.make_ready()
+        await self.secure.start(host, port, self.controller, ssl=tls, limits=limits)
+
     @property
     def port(self) -> int:
         return self.server.port
@@ -125,5 +155,5 @@ class LiveController:
     async def stop(self, grace_s: float = 1.0) -> None:
         """Stations are sent away with 1012, what was given is committed, the store is closed."""
         self.controller.stop()
-        await self.server.drain(grace_s)
+        await asyncio.gather(self.server.drain(grace_s), self.secure.drain(grace_s))
         await self.store.close()

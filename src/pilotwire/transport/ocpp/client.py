@@ -119,7 +119,9 @@ async def connect(
         raise ConnectFailed(0, str(error) or "no answer in time") from error
     if link is None:
         # picows takes an end of the stream before any answer for the end of the handshake.
-        raise ConnectFailed(0, "the server closed the connection during the handshake")
+        # By TLS 1.3 a client's certificate is judged when the client has finished its handshake.
+        hint = ", as those do that want a client certificate, or another one" if ssl is not None else ""
+        raise ConnectFailed(0, f"the server closed the connection during the handshake{hint}")
     counters.upgraded += 1
     return Connected(link, chosen)  # type: ignore[arg-type]
 

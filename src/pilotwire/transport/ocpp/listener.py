@@ -270,6 +270,8 @@ class EdgeServer(ABC):
             else:
                 self.counters.tls_failed += 1
                 detail = str(getattr(error, "reason", None) or type(error).__name__)
+                if isinstance(error, ssl_module.SSLCertVerificationError):
+                    detail += f": {error.verify_message}"
                 self.gate.tell(
                     TurnedAway(peer=opening.peer, tls=True, status=0, reason="tls-failed", detail=detail[:100])
                 )
