@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.site.mqtt.mqtt_kit import Pictured, Spoken, mqtt
 
 from pilotwire.protocols.sparkplug import EdgeNodeConfig, Metric, Payload, decode, encode, parse
+from pilotwire.site.entered import Want
 from pilotwire.site.mqtt.commands import Ask, Commands, Pace, Refused, Repeated
 from pilotwire.site.mqtt.homeassistant import HomeAssistant, discovery, found
 from pilotwire.site.mqtt.sparkplug import SiteSparkplug
@@ -529,3 +530,18 @@ def test_what_is_not_known_any_more_is_null(site: Pictured):
     told = [metric.value for kind, device, said in scada.all() if (kind, device) == ("DDATA", "a")
             for metric in said.metrics if metric.alias == alias]  # fmt: skip
     assert told[-2:] == ["s-1", None]
+
+
+def test_who_says_when_a_car_leaves_is_a_text(site: Pictured):
+    speak, car = Spoken(), Want(NOW, "entered", 12_500, "told by the car")
+    node = SiteSparkplug(
+        EdgeNodeConfig("Depot", "small"), speak, lambda ask: "", utc=site.utc, standing=lambda: {"a": Standing(car=car)}
+    )
+    site.shown.append(node.show)
+    node.will  # noqa: B018 - asked for before the connection
+    site.run(1)
+    node.online()
+    birth = next(decode(data) for topic, data, _, _ in speak.messages if topic.endswith("/DBIRTH/small/a"))
+    found = {metric.name: (metric.kind, metric.value) for metric in birth.metrics}
+    assert found["departure_by"] == ("String", "entered") and found["needs_by"] == ("String", "told by the car")
+    assert found["needs_kwh"] == ("Double", 12.5)
