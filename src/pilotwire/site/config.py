@@ -230,7 +230,7 @@ class MqttEntry(Section, frozen=True):
     url: str
     """mqtt://[user@]host[:1883] or mqtts://[user@]host[:8883]."""
     password_file: str | None = None
-    """The password's file. A password in the url works too, but this file's text stands in the log of decisions."""
+    """The password's file. A password in the url works too, but whoever reads this file reads it."""
     prefix: str = "pilotwire"
     client_id: str | None = None
     """Left out: pilotwire-SITE."""

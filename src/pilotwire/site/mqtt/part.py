@@ -258,7 +258,7 @@ def findings(config: SiteConfig, entry: MqttEntry, folder: Path) -> Iterator[Fin
         yield Finding("mqtt.url", str(error))
         return
     if place.password:
-        text = "its password will stand in the log of decisions too; put it into a file and name that by password_file"
+        text = "has a password, which all who read this file read; name a file with it by password_file"
         yield Finding("mqtt.url", text, "warning")
     if entry.commands and not place.user and entry.certificate is None and place.host not in _LOOPBACK:
         text = (
