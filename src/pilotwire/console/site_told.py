@@ -1,8 +1,9 @@
 """What a site's controller says in English sentences, said in the reader's language.
 
 The controller's words are made from a few dozen sentences with figures and names in them (`domain.energy.reasons`,
-`domain.steering.reasons`, `site.explain`, `site.decide`). `SENTENCES` are those sentences; one that fits is translated
-with its names and figures, one that is not known stays as it is.
+`domain.steering.reasons`, `site.explain`, `site.decide`, `site.commissioning`). `SENTENCES` and
+`COMMISSIONING_SENTENCES` are those; one that fits is translated with its names and figures, one that is not known stays
+as it is.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from functools import cache, lru_cache
 from pilotwire.api.language import N_, catalogue, speaking, translate
 
 from .diagram import OWN_SOURCES, source_text
+from .words.commissioning_sentences import COMMISSIONING_SENTENCES
 from .words.site_sentences import ORDERS, SENTENCES
 
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
-_DECIMAL = re.compile(r"(?<=\d)\.(?=\d)")
+_DECIMAL = re.compile(r"(?<![\d.])(\d+)\.(\d+)(?!\d|\.\d)")
+"""A figure, no address."""
 _LONG = re.compile(r"(-?\d+\.\d{2,}) (?=kW\b|A\b)")
 _NONE = re.compile(r"(?<![\w.])-(0(?:\.0+)?)(?= (?:kWh?|A)\b)")
 """-0.0 kW is 0.0 kW."""
@@ -27,7 +30,8 @@ _SMALL = re.compile(r"\b(\d+) m([sA])\b")
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     """Those first that begin with a word of their own, then the longest: none is taken for one that says less."""
-    ordered = sorted(SENTENCES, key=lambda one: (one.startswith("{"), -len(re.sub(r"\{\w+\}", "", one))))
+    every = (*SENTENCES, *COMMISSIONING_SENTENCES)
+    ordered = sorted(every, key=lambda one: (one.startswith("{"), -len(re.sub(r"\{\w+\}", "", one))))
     return [(one, re.compile(_FIELD.sub(_group, re.escape(one)))) for one in ordered]
 
 
@@ -94,4 +98,4 @@ def _field(name: str, value: str) -> str:
         value = source_text(value)
     if name == "what":
         value = translate(ORDERS.get(value, value))
-    return _DECIMAL.sub(catalogue(speaking()).get(".", "."), value)
+    return _DECIMAL.sub(rf"\1{catalogue(speaking()).get('.', '.')}\2", value)

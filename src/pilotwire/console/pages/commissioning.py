@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromQuery
 
@@ -18,6 +19,7 @@ from pilotwire.api.problems import Problem
 from pilotwire.api.resources import commissioning
 
 from ..forms import Form
+from ..site_told import told
 from ..view import extend, numeral
 from ..words import commissioning as words
 from .common import PlainRequest, Text, allowed, fragment, redirect, segment
@@ -26,6 +28,8 @@ from .site_frame import Seen, show, site_of
 
 PERMISSION = commissioning.PERMISSION
 KINDS = ("connection", "transformer", "feeder", "group")
+LIVE = "live"
+"""Beside the steps: the file is written, and the site starts from it."""
 ROTATIONS = ("RST", "STR", "TRS", "RTS", "SRT", "TSR")
 
 
@@ -44,12 +48,18 @@ def _address(site_id: str, step: str) -> str:
     return f"/sites/{quote(site_id, safe='')}/commissioning?step={step}"
 
 
+def _live(site_id: str) -> str:
+    return f"/sites/{quote(site_id, safe='')}/live"
+
+
 async def _draw(
     request: PlainRequest, site_id: str, step: str, form: Form | None = None, status: int = 200
 ) -> Response[Any]:
     context, principal = allowed(request, PERMISSION)
     site = await _site(context, principal, site_id)
     state = await commissioning.state(context, principal, site.id)
+    if step == LIVE and state.live:
+        return redirect(request, _live(site.id))
     chosen = step if step in words.STEPS else state.stage if state.stage in words.STEPS else "dry_run"
     steps = [
         (key, _(text), _address(site.id, key), key in state.done, key == chosen) for key, text in words.STEPS.items()
@@ -59,7 +69,7 @@ async def _draw(
         state=state, step=chosen, steps=steps, form=form or _first(state, chosen), kinds=KINDS, rotations=ROTATIONS,
         errors=[one for one in state.draft.findings if one.severity == "error"],
         warnings=[one for one in state.draft.findings if one.severity == "warning"],
-        running=state.job is not None and state.job.status == "running",
+        running=state.job is not None and state.job.status == "running", starts=step == LIVE,
     )  # fmt: skip
 
 
@@ -93,13 +103,17 @@ async def wizard(request: PlainRequest, site_id: Text, step: FromQuery[str] = ""
 
 
 @get("/ui/sites/{site_id:str}/commissioning")
-async def progress(request: PlainRequest, site_id: Text) -> Response[Any]:
-    """How far it is; once it is over the page is asked for anew."""
+async def progress(request: PlainRequest, site_id: Text, starts: FromQuery[bool] = False) -> Response[Any]:
+    """How far it is; once it is over the page is asked for anew. `starts`: once the site is live it is shown."""
     context, principal = allowed(request, PERMISSION)
     site = await _site(context, principal, site_id)
     state = await commissioning.state(context, principal, site.id)
+    if starts:
+        return Response("", headers={"HX-Redirect": _live(site.id)} if state.live else {})
+    if state.job is None:
+        return Response("", headers={"HX-Refresh": "true"})
     response = fragment(request, "commissioning/progress.html", state=state, site=site)
-    if state.job is None or state.job.status != "running":
+    if state.job.status != "running":
         response.headers["HX-Refresh"] = "true"
     return response
 
@@ -116,6 +130,7 @@ async def do(request: PlainRequest, site_id: Text, what: Text) -> Response[Any]:
     except Problem as problem:
         if problem.status not in (409, 422):
             raise
+        problem.details = msgspec.structs.replace(problem.details, detail=told(problem.details.detail))
         form.fail(problem)
         if step == "map" and what not in ("save", "text"):
             return redirect(request, _address(site.id, step), "bad", problem.details.detail)
@@ -123,6 +138,8 @@ async def do(request: PlainRequest, site_id: Text, what: Text) -> Response[Any]:
         for name, values in _first(state, step).values.items():
             form.values.setdefault(name, values)
         return await _draw(request, site_id, step, form, problem.status)
+    if what == LIVE:
+        return await _draw(request, site_id, LIVE)  # at once: this program ends now, and begins anew with the site
     return redirect(request, _address(site.id, step), "good", said)
 
 
@@ -181,9 +198,9 @@ async def _done(context: ApiContext, principal: Principal, site_id: str, what: s
             asked = commissioning.cancel(context, principal, site_id)
             said = _("Ended. Nobody is commanded any more.")
         case _:
-            live = what == "live"
-            made = await commissioning.write(context, principal, site_id, types.CommissioningGoLive(live=live))
-            return _("The site is live, from {path}.", path=made.path) if live else _("Written: {path}", path=made.path)
+            ask_live = types.CommissioningGoLive(live=what == LIVE)
+            made = await commissioning.write(context, principal, site_id, ask_live)
+            return _("Written: {path}", path=made.path)
     await asked
     return said
 
