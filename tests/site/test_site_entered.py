@@ -120,9 +120,10 @@ async def test_who_leaves_first_comes_first_until_he_has_left(tmp_path: Path) ->
         limits, now = one.outside.orders.limits, one.outside.orders.now
         order = limits.order("departure", "evse b")
         assert order is not None and order.until_ms == pytest.approx(now + 10 * HOUR, abs=300_000), "and an hour"
-        assert one.tell("a", departure=hours(1), expires_s=30) == ""
-        order = limits.order("departure", "evse a")
-        assert order is not None and order.until_ms is not None and order.until_ms <= now + 300_000, "as it was said"
+        for expires, lasts in ((30, 30_000), (86_400, 2 * HOUR)):
+            assert one.tell("a", departure=hours(1), expires_s=expires) == ""
+            order = limits.order("departure", "evse a")
+            assert order is not None and order.until_ms == pytest.approx(now + lasts, abs=300_000), "whichever is first"
         assert one.tell("a", departure=3 * 3_600) == "" and one.shares() == (16_000, 8_000), "seconds from now"
         assert one.tell("a", departure=None) == "" and one.shares() == (8_000, 16_000), "it is taken back"
         small.chargers["b"].unplug()
@@ -132,7 +133,7 @@ async def test_who_leaves_first_comes_first_until_he_has_left(tmp_path: Path) ->
         small.chargers["b"].plug(16_000)
         assert one.shares() == (12_000, 12_000), "it was not this car's"
     written = [each for each in entries(tmp_path) if not isinstance(each, str)]
-    assert [each.by for each in written] == ["mqtt broker"] * 4 and "departure" in written[0].what
+    assert [each.by for each in written] == ["mqtt broker"] * 5 and "departure" in written[0].what
 
 
 async def test_what_it_still_wants_becomes_less_as_it_charges(tmp_path: Path) -> None:
