@@ -10,7 +10,6 @@ the central system are processes of their own and are not counted.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from pilotwire.site.log import segments
 from pilotwire.site.log_frames import frames, packed
 
 from .harness import ENVIRONMENT, ROOT, wait_for_port
+from .plant_lines import answer, tell
 from .ports import free_port
 from .site_loop import site_text
 
@@ -177,7 +177,7 @@ def measure(modbus: int, stations: int, seconds: float) -> Found:
                 out=subprocess.PIPE, err=None,
             )  # fmt: skip
             file = folder / "site.yaml"
-            text = site_text(_line(plant), stations, ocpp, f"ws://127.0.0.1:{csms}/ocpp")
+            text = site_text(answer(plant), stations, ocpp, f"ws://127.0.0.1:{csms}/ocpp")
             file.write_text(text + _planning(folder))
             with said.open("w") as out:
                 site = start(
@@ -186,8 +186,8 @@ def measure(modbus: int, stations: int, seconds: float) -> Found:
                 )  # fmt: skip
             wait_for_port(ocpp, 60, site)  # type: ignore[arg-type]
             wait_for_port(http, 60, site)  # type: ignore[arg-type]
-            _tell(plant, "connect")
-            _line(plant)
+            tell(plant, "connect")
+            answer(plant)
             found = _watched(psutil.Process(site.pid), f"http://127.0.0.1:{http}", seconds)
             return found._replace(log_bytes_s=_log_bytes_s(folder / "bench" / "log"))
         except (RuntimeError, httpx.HTTPError) as error:
@@ -293,20 +293,6 @@ def _planning(folder: Path) -> str:
     ]
     (folder / "prices.csv").write_text("\n".join(["from,import", *rows]) + "\n")
     return "prices: {file: prices.csv}\nplanning: {every_minutes: 1, stay_h: 8, energy_kwh: 40, hours: 24}\n"
-
-
-def _tell(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(f"{text}\n")
-    process.stdin.flush()
-
-
-def _line(process: subprocess.Popen[str]) -> Any:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"the plant ended with status {process.wait()}")
-    return json.loads(line)
 
 
 def shown(weight: Weight) -> Iterator[str]:

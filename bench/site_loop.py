@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from .harness import ENVIRONMENT, ROOT, _pin, cpu_seconds, rss, wait_for_port
+from .plant_lines import answer, tell
 from .ports import free_port
 from .site_loop_plant import CAR_MA, FUSE_MA, HIGH_MA, SPARE_MA
 
@@ -101,17 +102,17 @@ def measure(modbus: int, stations: int, steps: int, idle_s: float) -> Found:
                 out=subprocess.PIPE,
             )  # fmt: skip
             file, said = folder / "site.yaml", folder / "said"
-            file.write_text(site_text(_line(plant), stations, ocpp, f"ws://127.0.0.1:{csms}/ocpp"))
+            file.write_text(site_text(answer(plant), stations, ocpp, f"ws://127.0.0.1:{csms}/ocpp"))
             with said.open("w") as out:
                 site = start(0, "pilotwire", "site", "run", str(file), "--data", name, "--json", out=out)
             wait_for_port(ocpp, 60, site)  # type: ignore[arg-type]
-            _say(plant, "connect")
-            _line(plant)
+            tell(plant, "connect")
+            answer(plant)
             process = psutil.Process(site.pid)
             idle = _permille(process, lambda: time.sleep(idle_s))
-            _say(plant, f"steps {steps}")
+            tell(plant, f"steps {steps}")
             rows: list[dict[str, Any]] = []
-            busy = _permille(process, lambda: rows.extend(_line(plant) for _ in range(steps)))
+            busy = _permille(process, lambda: rows.extend(answer(plant) for _ in range(steps)))
             held = rss(process)
             if os.environ.get("PILOTWIRE_BENCH_ROWS"):
                 print(*(json.dumps(row) for row in rows), sep="\n", file=sys.stderr)
@@ -136,20 +137,6 @@ def measure(modbus: int, stations: int, steps: int, idle_s: float) -> Found:
         stepping_permille=busy,
         bytes=held,
     )
-
-
-def _say(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(f"{text}\n")
-    process.stdin.flush()
-
-
-def _line(process: subprocess.Popen[str]) -> Any:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"the plant ended with status {process.wait()}")
-    return json.loads(line)
 
 
 def _permille(process: psutil.Process, work: Any) -> int:
