@@ -150,6 +150,8 @@ class Loop:
             raise LookupError(f"there is no source {source} in the configuration")
         before = self._heard.get(source)
         self._heard[source] = Heard(source, limit, int(self._scheduler.now()))
+        # Now, not with the next tick: should that never come, whoever begins anew has to know.
+        self._remember_heard({**self.state.heard, **self._heard})
         if before is None or before.limit != limit:
             self.nudge()
 
@@ -298,12 +300,21 @@ class Loop:
             except Exception as error:  # the others must hear of it all the same
                 self._report(f"{id} cannot be told its safe value: {error}")
 
+    def _remember_heard(self, words: Mapping[str, Heard]) -> None:
+        if self._memory is None:
+            return
+        now = Moment(tick_ms=int(self._scheduler.now()), utc_ms=self._utc())
+        try:
+            self._memory.heard([words[id] for id in sorted(words)], now)
+        except Exception as error:
+            self._cannot_write("what a restart needs", error)
+
     def _remember(self, inputs: TickInputs, decision: Decision) -> None:
         now = inputs.now
+        self._remember_heard(decision.state.heard)
         if self._memory is not None:
             try:
                 self._memory.told(_about_to_be_told(decision))
-                self._memory.heard(tuple(decision.state.heard.values()), now)
                 if self._kept_ms is None or now.tick_ms - self._kept_ms >= self._keep_ms:
                     self._kept_ms = now.tick_ms
                     self._memory.keep(decision.state, now)

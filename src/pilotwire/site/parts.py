@@ -44,15 +44,6 @@ METERED = Pace(slow_ms=PACE.fast_ms)
 """Of chargers that are shown to a central system: a session ends with what the register says then."""
 
 
-class Resting(ModbusEvse):
-    """A Modbus charger that can be left alone until its watchdog fires (`ports.Restful`)."""
-
-    def rest(self, ms: int) -> None:
-        """See `Restful`."""
-        self.stop()
-        self._scheduler.call_later(ms, self.start)
-
-
 class Named:
     """An OCPP charger under the site's name for it, its values on the loop's clock; an `EvseDriver`."""
 
@@ -101,7 +92,7 @@ class Built:
         self._config, self._scheduler, self._silent = config, scheduler, silent
         self._paths, self._tls, self._report = paths, tls, report
         self._links: dict[str, Link] = {}
-        self._modbus: list[Resting] = []
+        self._modbus: list[ModbusEvse] = []
         self._devices: list[DeviceDriver] = []
         self._ocpp: LiveController | None = None
         self._named: list[EvseDriver] = []
@@ -123,7 +114,7 @@ class Built:
             charger = entry.charger
             if charger.file is not None and charger.endpoint is not None:
                 self._modbus.append(
-                    Resting(
+                    ModbusEvse(
                         entry.id,
                         files[charger.file],
                         self._links[charger.endpoint],

@@ -77,6 +77,8 @@ class SimCharger:
         self._seen_ms = int(scheduler.now())
         self._watch = 0
         self._rests_until = 0
+        self._alone = False
+        """Until the next offer: it did not take what it falls back to, and reading would feed its watchdog."""
         self._offers = 0
         self._since_ms = int(scheduler.now())
         self._feed()
@@ -108,6 +110,7 @@ class SimCharger:
 
     def offer(self, value: int, phases: Literal[1, 3] | None, valid_ms: int, done: Callable[[Told], None]) -> None:
         self._offers += 1
+        self._alone, self._rests_until = False, 0
         number = self._offers
 
         def arrive() -> None:
@@ -119,8 +122,9 @@ class SimCharger:
             self._answer(done, arrives and not self.mute)
 
         def lapse() -> None:
-            if number == self._offers and self.host and self.has_failsafe:
-                self._write(self.failsafe_value)  # the driver's own: nobody has told it anything for too long
+            """The driver's own: nobody has told it anything for too long. Who does not take it is left alone."""
+            if number == self._offers and self.host and self.has_failsafe and not self._write(self.failsafe_value):
+                self._alone = True
 
         self.scheduler.call_later(self.latency_ms // 2, arrive)
         self.scheduler.call_later(valid_ms, lapse)
@@ -154,7 +158,9 @@ class SimCharger:
 
     def _poll(self) -> None:
         self.scheduler.call_later(self.poll_ms, self._poll)
-        if not (self.link and self.powered and self.host) or int(self.scheduler.now()) < self._rests_until:
+        if self._alone or not (self.link and self.powered and self.host):
+            return
+        if int(self.scheduler.now()) < self._rests_until:
             return
         now = int(self.scheduler.now())
         self._feed()

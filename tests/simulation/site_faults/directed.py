@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 from tests.simulation.site_faults.world import Memory, World
 
+from pilotwire.domain.energy import Limit
 from pilotwire.site.compiled import Site
 
 Blind = Callable[[Site], Site]
@@ -42,6 +43,8 @@ NO_WATCHDOG = HEAD.replace("current_a: 6,", "current_a: 0,") + "\n".join(
     )
 )
 """A feeder without a meter, and on it a charger that keeps what it was told last for ever."""
+LONG_WORD = FOUR.replace("lost_after_s: 20,", "lost_after_s: 600,")
+"""What the cloud says counts for ten minutes."""
 
 
 class Scene(NamedTuple):
@@ -75,6 +78,11 @@ class Directed(World):
         for charger in self.chargers.values():
             charger.plug(charger.evse.maximum, 3)
         self.run_s(60)
+
+    def hang(self) -> None:
+        """The loop alone: its drivers go on, and what is heard still comes in."""
+        assert self.loop is not None and self.loop._timer is not None
+        self.loop._timer.cancel()
 
     def building(self, amps: int) -> None:
         self.plant.side["grid"] = (amps * 1_000, amps * 1_000, amps * 1_000)
@@ -144,6 +152,28 @@ def _deaf_at_our_start(world: Directed) -> None:
     world.building(30)
 
 
+def _hangs(world: Directed) -> None:
+    """We hang, and two chargers do not take what our drivers then tell them; then the building wants its own."""
+    world.plug_all()
+    for charger in list(world.chargers.values())[:2]:
+        charger.deaf = True
+    world.hang()
+    world.run_s(20)
+    world.building(30)
+
+
+def _heard_while_we_hang(world: Directed) -> None:
+    """The cloud lowers its limit while we hang, then we are killed, and the cloud is gone when we begin anew."""
+    world.plug_all()
+    world.hang()
+    world.said["cloud"] = Limit(source="cloud", phases_ma=(40_000, 40_000, 40_000))
+    world.run_s(6)
+    world._end()
+    world.reach["cloud"] = False
+    world.run_s(2)
+    world._restart()
+
+
 def _frozen(world: Directed) -> None:
     """The meter repeats its last figures; then the building takes what was declared."""
     world.plug_all()
@@ -180,6 +210,8 @@ SCENES: dict[str, Scene] = {
     "a deaf charger is left alone until its watchdog fires": Scene(FOUR, _deaf),
     "it is left alone again for as long as it is deaf": Scene(FOUR, _deaf_for_long),
     "who has been deaf since before our start is left alone too": Scene(FOUR, _deaf_at_our_start),
+    "who does not take its fall-back while we hang is not even read": Scene(FOUR, _hangs),
+    "a word is kept when it is heard": Scene(LONG_WORD, _heard_while_we_hang),
     "a meter that stands still is not believed": Scene(FOUR, _frozen),
     "a meter that shows less than our cars draw is not believed": Scene(FOUR, _zero),
     "a meter is lost after its deadline": Scene(FOUR, _meter_lost),

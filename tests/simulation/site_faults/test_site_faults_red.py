@@ -10,9 +10,10 @@ import pytest
 from tests.simulation.site_faults.directed import SCENES, Blind, Directed, meter_for_ever, source_for_ever
 from tests.simulation.site_faults.world import World
 
-from pilotwire.domain.energy import quality
+from pilotwire.domain.energy import Limit, quality
 from pilotwire.site import decide as decide_module
 from pilotwire.site import metered as metered_module
+from pilotwire.site.loop import Loop
 from pilotwire.site.lost import follow
 from pilotwire.site.simulated import SimCharger
 from pilotwire.site.telling import Teller
@@ -62,6 +63,22 @@ def _only_what_was_confirmed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Teller, "tell", lambda self, value, phases=None, may=0: tell(self, value, phases))
 
 
+def _read_all_the_same(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimCharger, "_alone", property(lambda self: False, lambda self, value: None), raising=False)
+
+
+def _kept_with_the_tick(patch: pytest.MonkeyPatch) -> None:
+    """What is heard is written down with the next tick alone."""
+    hear = Loop.hear
+
+    def later(self: Loop, source: str, limit: Limit | None) -> None:
+        memory, self._memory = self._memory, None
+        hear(self, source, limit)
+        self._memory = memory
+
+    patch.setattr(Loop, "hear", later)
+
+
 def _stands_still(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(quality, "RULES", tuple(rule for rule in quality.RULES if not rule.code.startswith("frozen")))
 
@@ -77,6 +94,8 @@ RULES: dict[str, tuple[Removal | None, Blind | None]] = {
     "a deaf charger is left alone until its watchdog fires": (_never_alone, None),
     "it is left alone again for as long as it is deaf": (_alone_once, None),
     "who has been deaf since before our start is left alone too": (_only_what_was_confirmed, None),
+    "who does not take its fall-back while we hang is not even read": (_read_all_the_same, None),
+    "a word is kept when it is heard": (_kept_with_the_tick, None),
     "a meter that stands still is not believed": (_stands_still, None),
     "a meter that shows less than our cars draw is not believed": (_less_than_cars, None),
     "a meter is lost after its deadline": (None, meter_for_ever),

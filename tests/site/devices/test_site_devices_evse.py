@@ -232,3 +232,62 @@ def test_abilities_are_the_file_s() -> None:
     assert able.unit == "mW" and able.minimum >= 1_000_000
     able = abilities_of(KEBA)
     assert (able.unit, able.minimum, able.maximum, able.step) == ("mA", 6_000, 32_000, 1)
+
+
+def test_a_fall_back_that_does_not_arrive_is_written_until_it_does() -> None:
+    site = Site(KEBA)
+    site.evse.failsafe(6_000, 600_000, site.answers.append)
+    site.rig.run(3_000)
+    assert site.offer(16_000, valid_ms=10_000).ok
+    site.rig.deaf_to.add(5004)  # it goes on being read
+    site.rig.run(30_000)
+    assert site.evse.status().online and site.evse.counts.lapsed == 1
+    assert site.charger.limit_ma == 16_000
+    site.rig.deaf_to.clear()
+    site.rig.run(5_000)
+    assert site.charger.limit_ma == 6_000
+    site.written()
+    site.rig.run(30_000)
+    assert site.written() == [], "once it stands, nothing more is written"
+
+
+def test_an_offer_ends_what_a_lapse_began() -> None:
+    site = Site(KEBA)
+    site.evse.failsafe(6_000, 600_000, site.answers.append)
+    site.rig.run(3_000)
+    assert site.offer(16_000, valid_ms=10_000).ok
+    site.rig.deaf_to.add(5004)
+    site.rig.run(20_000)
+    site.rig.deaf_to.clear()
+    assert site.offer(20_000, wait=8_000).ok
+    site.rig.run(20_000)
+    assert site.charger.limit_ma == 20_000
+
+
+def test_who_takes_no_fall_back_and_is_fed_by_being_read_is_not_even_read_until_the_next_offer() -> None:
+    site = Site(HEIDELBERG)
+    site.evse.failsafe(6_000, 15_000, site.answers.append)
+    site.rig.run(3_000)
+    assert site.offer(16_000, valid_ms=10_000).ok
+    site.rig.deaf_to.add(261)
+    site.rig.run(10_000)
+    assert not site.charger.fallen
+    site.rig.run(20_000)
+    assert site.charger.fallen and site.charger.offered_ma == 6_000
+    site.rig.run(600_000)
+    assert site.charger.fallen, "it is left alone for as long as nobody wants anything"
+    site.rig.deaf_to.clear()
+    site.offer(12_000)  # its link may not ask a unit yet that has not answered
+    assert site.offer(12_000).ok
+    assert site.evse.status().online and site.charger.limit_ma == 12_000 and not site.charger.fallen
+
+
+def test_who_is_stopped_while_it_is_left_alone_stays_so() -> None:
+    site = Site(HEIDELBERG)
+    assert site.offer(16_000).ok
+    site.evse.rest(20_000)
+    site.rig.run(10_000)
+    site.evse.stop()
+    asked = site.evse.driver.counts.cycles
+    site.rig.run(60_000)
+    assert site.evse.driver.counts.cycles == asked

@@ -2,8 +2,9 @@
 
 What stands in the charger is read before anything is written. A set-point that is in force already is not written
 again, but by the keepalive, at a third of the watchdog: many a charger keeps what it is told in a memory that wears.
-An offer counts for `valid_ms`: when it is over and no other has come, the fall-back is written, and the keepalive ends,
-so that the charger's own watchdog does the same where our word does not reach it.
+An offer counts for `valid_ms`: when it is over and no other has come, the fall-back is written until it is taken, and
+the keepalive ends, so that the charger's own watchdog does the same where our word does not reach it. A charger whose
+watchdog is fed by being read, and which takes no fall-back, is not even read until the next offer.
 
 When somebody else has changed the set-point, ours is written anew, at most each `CONTEST_MS`, and `contested` counts.
 """
@@ -27,6 +28,8 @@ from .schema import DeviceFile
 
 Done = Callable[[Told], None]
 CONTEST_MS = 5000
+AGAIN_MS = 2_000
+"""A fall-back that was not taken is written again after so long."""
 SWITCH_MS = 15_000
 """So long is waited for the current to end before the phases are switched."""
 _IDLE_MA = 500
@@ -82,9 +85,14 @@ class ModbusEvse:
         self._held: Timer | None = None
         self._busy = 0
         self._fallback = self._abilities.failsafe
+        self._falls = False
+        """Its offer has lapsed, and it has not yet taken what it falls back to."""
         self._lapse: Timer | None = None
         self._keep: Timer | None = None
         self._switching: Timer | None = None
+        self._rest: Timer | None = None
+        self._alone = False
+        """Nothing is said to it until an offer comes, or `_rest` is over."""
         self._conductors = Conductors()
         self.driver.listeners.append(self._sampled)
 
@@ -103,14 +111,28 @@ class ModbusEvse:
 
     def start(self) -> None:
         """Ask and tell from now on."""
+        if self._rest is not None:
+            self._rest.cancel()
+        self._rest, self._alone = None, False
         self.driver.start()
 
     def stop(self) -> None:
         """Say no more: the charger's watchdog takes over, where it has one."""
-        for timer in (self._lapse, self._keep, self._held, self._switching):
+        self._falls = self._alone = False
+        for timer in (self._lapse, self._keep, self._held, self._switching, self._rest):
             if timer is not None:
                 timer.cancel()
+        self._lapse = self._keep = self._held = self._switching = self._rest = None
         self.driver.stop()
+
+    def rest(self, ms: int) -> None:
+        """See `site.ports.Restful`. An offer ends it."""
+        self._leave()
+        self._rest = self._scheduler.call_later(ms, self.start)
+
+    def _leave(self) -> None:
+        self.stop()
+        self._alone = True
 
     def status(self) -> EvseStatus:
         driver, points, texts = self.driver, self.driver.points(), self.driver.texts
@@ -158,8 +180,10 @@ class ModbusEvse:
         value -= value % able.step if value > able.minimum else 0
         if 0 < value < able.minimum:
             value = able.minimum
+        if self._alone:
+            self.start()
         now = self._now()
-        self._offer, self._until = value, now + valid_ms
+        self._offer, self._until, self._falls = value, now + valid_ms, False
         self._arm(valid_ms)
         stands = self.driver.points().get("phases")
         if phases is None:
@@ -298,9 +322,27 @@ class ModbusEvse:
         self._keep = self._held = None
         now = self._offer if self._force is None else self._force
         self._offer = None
-        fallback = self._fallback if self._fallback is not None else 0
-        if now is None or fallback < now:
-            self._set(fallback, _ignore)
+        self._falls = now is None or now > self._falls_to
+        self._fall()
+
+    @property
+    def _falls_to(self) -> int:
+        return 0 if self._fallback is None else self._fallback
+
+    def _fall(self) -> None:
+        """Until it is taken: nobody else will say anything."""
+        self._lapse = None
+
+        def said(told: Told) -> None:
+            if told.ok or not self._falls:
+                self._falls = False
+            elif self._abilities.watchdog_ms and self._file.keepalive == "read":
+                self._leave()
+            else:
+                self._lapse = self._scheduler.call_later(AGAIN_MS, self._fall)
+
+        if self._falls:
+            self._set(self._falls_to, said)
 
     def _keepalive(self) -> None:
         """The next word for the watchdog, at a third of its time."""
