@@ -122,7 +122,7 @@ NOW = 1_800_000_000_000
 
 
 def commands() -> Commands:
-    return Commands(NAMES, frozenset({"a", "b"}), frozenset({"grid"}))
+    return Commands(NAMES, frozenset({"a", "b"}), frozenset({"grid"}), {"cloud": 60_000})
 
 
 def read(topic: str, what: Any, retained: bool = False) -> Ask:
@@ -144,6 +144,11 @@ def test_commands_in_base_units():
     assert read("node/grid/set", {"limit_a": [40, 41, 42.5], "expires_s": 60}).phases_ma == (40_000, 41_000, 42_500)
     sent = read("evse/a/set", {"limit_a": 6, "expires_s": 60, "sent_at": "2027-01-15T07:59:30Z"})
     assert sent.valid_ms == 30_000
+    assert read("source/cloud/set", {"limit_a": 40, "limit_w": 30_000}) == Ask(
+        id="", source="cloud", phases_ma=(40_000, 40_000, 40_000), power_mw=30_000_000, valid_ms=60_000
+    )
+    free = read("source/cloud/set", {"free": True, "id": "8"})
+    assert (free.source, free.phases_ma, free.power_mw) == ("cloud", None, None)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +180,14 @@ def test_commands_in_base_units():
         ("evse/a/set", {"limit_a": 6, "expires_s": 60, "sent_at": "2027-01-15T08:01:00Z"}, "future"),
         ("evse/z/set", {"limit_a": 6, "expires_s": 60}, "no evse z"),
         ("node/grid/set", {"enable": True, "expires_s": 60}, "no enable"),
+        ("source/cloud/set", {}, "asks for nothing"),
+        ("source/cloud/set", {"free": False}, "cannot be read"),
+        ("source/cloud/set", {"free": True, "limit_a": 40}, "no limit at all"),
+        ("source/cloud/set", {"limit_a": 40, "expires_s": 60}, "leave out expires_s"),
+        ("source/cloud/set", {"limit_a": 40, "sent_at": "2027-01-15T07:58:59Z"}, "expired"),
+        ("source/cloud/set", {"limit_a": 40, "enable": True}, "no enable"),
+        ("source/other/set", {"limit_a": 40}, "no source other"),
+        ("node/grid/set", {"free": True, "expires_s": 60}, "no free"),
         ("evse/a/state", {"limit_a": 6, "expires_s": 60}, "nothing is commanded"),
     ],
 )
@@ -260,6 +273,8 @@ def test_a_site_that_is_only_looked_at_hears_nothing():
     site, speak = Pictured(), Spoken()
     one = mqtt(site, speak, lambda ask: "", HomeAssistant(commands=False), commands=False)
     assert one.subscriptions == ("homeassistant/status",)
+    two = mqtt(site, Spoken(), lambda ask: "", sources={"cloud": 60_000})
+    assert two.subscriptions == tuple(f"pilotwire/small/{kind}/+/set" for kind in ("evse", "node", "source"))
     one.online()
     site.run(2)
     shown = {topic.split("/")[1] for topic, *_ in speak.messages if topic.startswith("homeassistant/")}

@@ -8,6 +8,10 @@
                                       that is there; null: nothing is entered any more
     pilotwire/<site>/node/<id>/set    {"id": "7f4", "limit_a": 40, "expires_s": 300}
                                       limit_a (one figure, or [L1, L2, L3]), limit_w
+    pilotwire/<site>/source/<id>/set  {"limit_a": 40}
+                                      the word of one of the file's `sources:`, all of it: limit_a, limit_w, or
+                                      {"free": true} for no limit. It counts until the next, or until the source has
+                                      been silent for too long: no expires_s
 
 `expires_s` is 1 to 86,400; what is entered for a car needs none, for it ends with its visit. `sent_at` (RFC 3339 with
 an offset) may say when it was sent: a command that was on its way for longer than it was to count is refused. `id`
@@ -19,6 +23,7 @@ in a minute are refused, whoever they come from: MQTT does not say who sent a me
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -39,6 +44,10 @@ _REMEMBERED = 1_000
 _CAR = frozenset({"departure", "energy_kwh"})
 _EVSE = frozenset({"limit_a", "limit_w", "enable", "priority", "phases", "mode"}) | _CAR
 _NODE = frozenset({"limit_a", "limit_w"})
+_SOURCE = _NODE | {"free"}
+_NOBODY: Mapping[str, int] = {}
+_TOLD = {"evse": _EVSE, "node": _NODE, "source": _SOURCE}
+"""What each kind can be told."""
 
 
 class Refused(RemoteError):
@@ -69,11 +78,12 @@ class Pace:
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that is well-formed, in base units. Exactly one of `evse` and `node`."""
+    """A command that is well-formed, in base units. Exactly one of `evse`, `node` and `source`: who speaks there."""
 
     id: str
     evse: str = ""
     node: str = ""
+    source: str = ""
     phases_ma: Phases | None = None
     power_mw: int | None = None
     enable: bool | None = None
@@ -86,7 +96,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     forget: frozenset[str] = frozenset()
     """`departure`, `energy_kwh`: nothing is entered any more."""
     valid_ms: int | None
-    """None where only something of a car is entered: until it has left."""
+    """None where only something of a car is entered: until it has left. Of a source: until it is lost."""
 
 
 class _Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +107,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sent_at: str | None = None
     limit_a: Decimal | tuple[Decimal, Decimal, Decimal] | None = None
     limit_w: Decimal | None = None
+    free: Literal[True] | None = None
     enable: bool | None = None
     priority: int | None = None
     phases: Literal[1, 3] | None = None
@@ -111,8 +122,12 @@ _reader = msgspec.json.Decoder(_Said)
 class Commands:
     """Reads commands for one site; keeps the ids of the last thousand."""
 
-    def __init__(self, names: Names, evses: frozenset[str], nodes: frozenset[str]) -> None:
-        self._names, self._ids = names, {"evse": evses, "node": nodes}
+    def __init__(
+        self, names: Names, evses: frozenset[str], nodes: frozenset[str], sources: Mapping[str, int] = _NOBODY
+    ) -> None:
+        """`sources`: after how many ms of silence each is lost."""
+        self._names, self._ids = names, {"evse": evses, "node": nodes, "source": frozenset(sources)}
+        self._sources = sources
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def read(self, topic: str, payload: bytes, retained: bool, utc_ms: int) -> Ask:
@@ -127,7 +142,7 @@ class Commands:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"it cannot be read: {error}") from None
         try:
-            ask = _checked(kind, id, said, utc_ms)
+            ask = _checked(kind, id, said, utc_ms, self._sources.get(id))
         except Refused as refused:
             refused.id = said.id
             raise
@@ -148,19 +163,25 @@ class Commands:
         return parts[0], parts[1]
 
 
-def _checked(kind: str, id: str, said: _Said, utc_ms: int) -> Ask:
-    given = {name for name in _EVSE - _CAR if getattr(said, name) is not None}
+def _checked(kind: str, id: str, said: _Said, utc_ms: int, lost_ms: int | None) -> Ask:
+    given = {name for name in (_EVSE | _SOURCE) - _CAR if getattr(said, name) is not None}
     given |= {name for name in _CAR if getattr(said, name) is not msgspec.UNSET}
     if not given:
-        raise Refused(f"it asks for nothing: one of {', '.join(sorted(_EVSE if kind == 'evse' else _NODE))}")
-    if kind == "node" and given - _NODE:
-        raise Refused(f"a node has no {', '.join(sorted(given - _NODE))}")
+        raise Refused(f"it asks for nothing: one of {', '.join(sorted(_TOLD[kind]))}")
+    if wrong := given - _TOLD[kind]:
+        raise Refused(f"{'an evse' if kind == 'evse' else f'a {kind}'} has no {', '.join(sorted(wrong))}")
+    if "free" in given and len(given) > 1:
+        raise Refused("free is no limit at all: leave it out, or the limits")
     amps = said.limit_a
     each = amps if isinstance(amps, tuple) else None if amps is None else (amps, amps, amps)
     figures = (said.expires_s, said.limit_w, said.energy_kwh, *(each or ()))
     if not all(one.is_finite() for one in figures if isinstance(one, Decimal)):
         raise Refused("a figure is no number")
-    if said.expires_s is None and given <= _CAR:
+    if kind == "source":
+        if said.expires_s is not None:
+            raise Refused("a source's word counts until its next, or until it is lost: leave out expires_s")
+        valid_ms = lost_ms
+    elif said.expires_s is None and given <= _CAR:
         valid_ms = None
     elif said.expires_s is None or not 1 <= said.expires_s <= 86_400:
         raise Refused("expires_s is missing or not from 1 to 86400: how long is it to count?")

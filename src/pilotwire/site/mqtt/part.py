@@ -16,6 +16,7 @@ import msgspec
 
 from pilotwire import __version__
 from pilotwire.core.errors import ConfigError
+from pilotwire.domain.energy import Limit
 from pilotwire.domain.steering import Mode
 from pilotwire.protocols.sparkplug import EdgeNodeConfig
 from pilotwire.protocols.sparkplug.topics import part
@@ -88,8 +89,8 @@ class Broker:
         mqtt = SiteMqtt(
             config.site.id, lambda *a, **k: plain.publish(*a, **k), lambda ask: self.order(ask, "broker", loop),
             utc=utc, evses=frozenset(loop.site.topology.evses), nodes=frozenset(node.id for node in config.nodes),
-            prefix=entry.prefix, home_assistant=self._home(loop), standing=standing, commands=entry.commands,
-            pace=pace, audit=self._audit,
+            sources={id: each.lost_after_ms for id, each in loop.site.sources.items()}, prefix=entry.prefix,
+            home_assistant=self._home(loop), standing=standing, commands=entry.commands, pace=pace, audit=self._audit,
         )  # fmt: skip
         plain = MqttLink(
             link_config(entry, client, self._folder), will=lambda: mqtt.will, subscriptions=mqtt.subscriptions,
@@ -160,7 +161,13 @@ class Broker:
             await link.stop(leave() if link.online else ())
 
     def order(self, ask: Ask, client: str, loop: Loop) -> str:
-        """A command becomes orders, one for each thing it asks; "" or why it cannot be followed."""
+        """A command becomes orders, one for each thing it asks, or what a source has said; "" or why it cannot be
+        followed."""
+        if ask.source:
+            limited = ask.phases_ma is not None or ask.power_mw is not None
+            limit = Limit(ask.source, phases_ma=ask.phases_ma, power_mw=ask.power_mw) if limited else None
+            loop.hear(ask.source, limit)
+            return ""
         evse = loop.site.topology.evses.get(ask.evse)
         if ask.phases is not None and (evse is None or evse.switching is None):
             return f"{ask.evse} cannot change its phases; if it can, say so with phase_switching"

@@ -37,6 +37,7 @@ class Speak(Protocol):
 
 Audited = Callable[[str, str, str], None]
 """(by whom, what, why it was refused or ""): of each command that has come."""
+_NOBODY: Mapping[str, int] = {}
 
 
 class SiteMqttCounts(msgspec.Struct):
@@ -52,7 +53,8 @@ class SiteMqttCounts(msgspec.Struct):
 
 class SiteMqtt:
     """One site at one broker. `order` is given what is asked and says "" or why it cannot be followed; `standing` says
-    what has been ordered. `commands` False: nothing is heard, it can only be looked at."""
+    what has been ordered; `sources`: who else speaks here, and after how many ms of silence each is lost. `commands`
+    False: nothing is heard, it can only be looked at."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class SiteMqtt:
         utc: Callable[[], int],
         evses: frozenset[str],
         nodes: frozenset[str],
+        sources: Mapping[str, int] = _NOBODY,
         prefix: str = "pilotwire",
         home_assistant: HomeAssistant | None = None,
         standing: Callable[[], Mapping[str, Standing]] = dict[str, Standing],
@@ -76,8 +79,10 @@ class SiteMqtt:
         self.names = Names(site, prefix)
         self.counts = SiteMqttCounts()
         self._speak, self._order, self._utc = speak, order, utc
-        self._commands = Commands(self.names, evses, nodes)
-        self._standing, self._listens, self._pace = standing, commands, pace or Pace(120)
+        self._commands = Commands(self.names, evses, nodes, sources)
+        self._standing, self._pace = standing, pace or Pace(120)
+        kinds = ("evse", "node", *(("source",) if sources else ()))
+        self._listens = tuple(self.names.set(kind, "+") for kind in kinds) if commands else ()
         self._home, self._interval_ms, self._refresh_ms = home_assistant, interval_ms, refresh_ms
         self._picture: SitePicture | None = None
         self._said: dict[str, tuple[dict[str, Any], int]] = {}
@@ -97,7 +102,7 @@ class SiteMqtt:
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        own = (self.names.set("evse", "+"), self.names.set("node", "+")) if self._listens else ()
+        own = self._listens
         return own if self._home is None or not self._home.on else (*own, f"{self._home.prefix}/status")
 
     @property

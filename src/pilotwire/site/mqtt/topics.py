@@ -7,6 +7,7 @@
     pilotwire/<site>/device/<id>/state     a meter's, inverter's, battery's or load's figures; retained
     pilotwire/<site>/evse/<id>/set         commands, see `commands`; never retained
     pilotwire/<site>/node/<id>/set
+    pilotwire/<site>/source/<id>/set       the word of one of the file's sources, see `commands`; never retained
     pilotwire/<site>/result                what became of a command; never retained
 
 Power is in W, current in A, energy in kWh, voltage in V, temperature in °C, shares in percent. Import is positive: into
@@ -60,7 +61,7 @@ class Names:
         return f"{self.root}/{kind}/{id}/state"
 
     def set(self, kind: str, id: str) -> str:
-        """Where it is commanded; `+` for all."""
+        """Where it is commanded, or speaks itself; `+` for all."""
         return f"{self.root}/{kind}/{id}/set"
 
 
