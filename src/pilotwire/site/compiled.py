@@ -332,9 +332,6 @@ def _own(config: SiteConfig) -> Iterator[Finding]:
     for source in config.sources:
         if source.node not in nodes:
             yield Finding(f"sources[{source.id}].node", f"there is no node {source.node}")
-        if config.mqtt is None or not config.mqtt.commands:
-            text = "can never speak: sources are heard by MQTT. Enter `mqtt:` with commands, or leave the source out"
-            yield Finding(f"sources[{source.id}]", text, "warning")
         if source.lost_limit is not None:
             yield from _times(f"sources[{source.id}].lost_limit", source.lost_limit)
     yield from loads.findings(config)

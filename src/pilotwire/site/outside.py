@@ -330,12 +330,16 @@ def _map(entry: MapEntry, root: str) -> MapConfig:
 
 
 def findings(config: SiteConfig, folder: Path) -> Iterator[Finding]:
-    """What is wrong with `modbus_servers:`, `mqtt:` and `central:`. The tree itself has been found right."""
+    """What is wrong with `modbus_servers:`, `mqtt:`, `central:`, and who of `sources:` cannot speak. The tree itself
+    has been found right."""
     seen: dict[tuple[str, int], int] = {}
     for number, server in enumerate(config.modbus_servers, 1):
         yield from _server_findings(config, server, f"modbus_servers[{number}]", number, seen)
     if config.mqtt is not None:
         yield from mqtt_findings(config, config.mqtt, folder)
+    if config.mqtt is None or not config.mqtt.commands:
+        text = "can never speak: sources are heard by MQTT. Enter `mqtt:` with commands, or leave the source out"
+        yield from (Finding(f"sources[{source.id}]", text, "warning") for source in config.sources)
     yield from central_findings(config.central, config.site.id, folder)
 
 

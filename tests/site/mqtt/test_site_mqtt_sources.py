@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from tests.brokers import KINDS, Kind, broker
 from tests.site.mqtt.test_site_mqtt_brokers import Other, all_online, until
-from tests.site.site_kit import TEXT, Small
+from tests.site.site_kit import TEXT, Small, config_of
 
 from pilotwire.domain.energy import Moment
-from pilotwire.site.compiled import findings
-from pilotwire.site.outside import Outside
+from pilotwire.site.outside import Outside, findings
 from pilotwire.site.store import SiteStore
 
 WORD = "pilotwire/small/source/cloud/set"
@@ -69,9 +68,9 @@ async def test_a_source_is_heard_and_missed(kind: Kind, tmp_path: Path):
             await outside.orders.stop()
 
 
-def test_a_source_that_can_never_speak_is_told():
+def test_a_source_that_can_never_speak_is_told(tmp_path: Path):
     def told(more: str) -> list[str]:
-        return [each.text for each in findings(Small(TEXT + more).config) if each.where == "sources[cloud]"]
+        return [each.text for each in findings(config_of(TEXT + more), tmp_path) if each.where == "sources[cloud]"]
 
     assert "can never speak" in told("")[0]
     assert "can never speak" in told("mqtt: {url: 'mqtt://127.0.0.1:1', commands: false}\n")[0]
