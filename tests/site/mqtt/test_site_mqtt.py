@@ -269,6 +269,21 @@ def test_more_commands_than_a_minute_takes_are_refused_and_fill_no_record():
                 pace.check(now)
 
 
+def test_whoever_floods_the_site_does_not_silence_a_source():
+    asked: list[Ask] = []
+
+    def order(ask: Ask) -> str:
+        asked.append(ask)
+        return ""
+
+    one = mqtt(Pictured(), Spoken(), order, pace=Pace(3), sources={"cloud": 60_000})
+    for _ in range(5):
+        one.heard(Message("pilotwire/small/evse/a/set", b'{"limit_a": 8, "expires_s": 9}', 1))
+    for _ in range(100):
+        one.heard(Message("pilotwire/small/source/cloud/set", b'{"limit_a": 30}', 1))
+    assert [ask.source for ask in asked] == [""] * 3 + ["cloud"] * 60
+
+
 def test_a_site_that_is_only_looked_at_hears_nothing():
     site, speak = Pictured(), Spoken()
     one = mqtt(site, speak, lambda ask: "", HomeAssistant(commands=False), commands=False)

@@ -38,6 +38,8 @@ class Speak(Protocol):
 Audited = Callable[[str, str, str], None]
 """(by whom, what, why it was refused or ""): of each command that has come."""
 _NOBODY: Mapping[str, int] = {}
+_WORDS_PER_MINUTE = 60
+"""Of each source, beside all commands: who floods the site does not silence those who have to be heard."""
 
 
 class SiteMqttCounts(msgspec.Struct):
@@ -81,6 +83,7 @@ class SiteMqtt:
         self._speak, self._order, self._utc = speak, order, utc
         self._commands = Commands(self.names, evses, nodes, sources)
         self._standing, self._pace = standing, pace or Pace(120)
+        self._paces = {self.names.set("source", id): Pace(_WORDS_PER_MINUTE) for id in sources}
         kinds = ("evse", "node", *(("source",) if sources else ()))
         self._listens = tuple(self.names.set(kind, "+") for kind in kinds) if commands else ()
         self._home, self._interval_ms, self._refresh_ms = home_assistant, interval_ms, refresh_ms
@@ -156,7 +159,7 @@ class SiteMqtt:
         what = f"{topic}: {message.payload[:300].decode(errors='replace')}"
         try:
             try:
-                self._pace.check(self._utc())
+                self._paces.get(message.topic, self._pace).check(self._utc())
             except Refused:
                 what = "commands"  # one line for all of them: nobody washes the record away
                 raise
