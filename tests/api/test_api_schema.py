@@ -99,7 +99,7 @@ def furnished(served) -> Any:
 
 @pytest.fixture(scope="module")
 def schema(served) -> Any:
-    return schemathesis.openapi.from_dict(httpx.get(f"{served.url}/openapi.json").json())
+    return schemathesis.openapi.from_dict(httpx.get(f"{served.url}/openapi.json", timeout=60).json())
 
 
 def known(client: httpx.Client, path: str) -> list[str]:

