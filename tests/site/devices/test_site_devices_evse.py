@@ -234,15 +234,21 @@ def test_abilities_are_the_file_s() -> None:
     assert (able.unit, able.minimum, able.maximum, able.step) == ("mA", 6_000, 32_000, 1)
 
 
-def test_a_fall_back_that_does_not_arrive_is_written_until_it_does() -> None:
+def deaf_when_it_lapses() -> Site:
+    """It is offered 16 A for ten seconds, and takes no set-point from then on; it goes on being read."""
     site = Site(KEBA)
     site.evse.failsafe(6_000, 600_000, site.answers.append)
     site.rig.run(3_000)
     assert site.offer(16_000, valid_ms=10_000).ok
-    site.rig.deaf_to.add(5004)  # it goes on being read
+    site.rig.deaf_to.add(5004)
     site.rig.run(30_000)
     assert site.evse.status().online and site.evse.counts.lapsed == 1
     assert site.charger.limit_ma == 16_000
+    return site
+
+
+def test_a_fall_back_that_does_not_arrive_is_written_until_it_does() -> None:
+    site = deaf_when_it_lapses()
     site.rig.deaf_to.clear()
     site.rig.run(5_000)
     assert site.charger.limit_ma == 6_000
@@ -252,12 +258,7 @@ def test_a_fall_back_that_does_not_arrive_is_written_until_it_does() -> None:
 
 
 def test_an_offer_ends_what_a_lapse_began() -> None:
-    site = Site(KEBA)
-    site.evse.failsafe(6_000, 600_000, site.answers.append)
-    site.rig.run(3_000)
-    assert site.offer(16_000, valid_ms=10_000).ok
-    site.rig.deaf_to.add(5004)
-    site.rig.run(20_000)
+    site = deaf_when_it_lapses()
     site.rig.deaf_to.clear()
     assert site.offer(20_000, wait=8_000).ok
     site.rig.run(20_000)

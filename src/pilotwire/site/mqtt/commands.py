@@ -45,7 +45,8 @@ _CAR = frozenset({"departure", "energy_kwh"})
 _EVSE = frozenset({"limit_a", "limit_w", "enable", "priority", "phases", "mode"}) | _CAR
 _NODE = frozenset({"limit_a", "limit_w"})
 _SOURCE = _NODE | {"free"}
-_NOBODY: Mapping[str, int] = {}
+NOBODY: Mapping[str, int] = {}
+"""No sources."""
 _TOLD = {"evse": _EVSE, "node": _NODE, "source": _SOURCE}
 """What each kind can be told."""
 
@@ -123,7 +124,7 @@ class Commands:
     """Reads commands for one site; keeps the ids of the last thousand."""
 
     def __init__(
-        self, names: Names, evses: frozenset[str], nodes: frozenset[str], sources: Mapping[str, int] = _NOBODY
+        self, names: Names, evses: frozenset[str], nodes: frozenset[str], sources: Mapping[str, int] = NOBODY
     ) -> None:
         """`sources`: after how many ms of silence each is lost."""
         self._names, self._ids = names, {"evse": evses, "node": nodes, "source": frozenset(sources)}

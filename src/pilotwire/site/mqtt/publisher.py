@@ -20,7 +20,7 @@ import msgspec
 from pilotwire.transport.mqtt import Message
 
 from ..picture import SitePicture
-from .commands import Ask, Commands, Pace, Refused, Repeated
+from .commands import NOBODY, Ask, Commands, Pace, Refused, Repeated
 from .homeassistant import HomeAssistant, discovery, found
 from .topics import OFFLINE, ONLINE, Names, Standing, states, written
 
@@ -37,7 +37,6 @@ class Speak(Protocol):
 
 Audited = Callable[[str, str, str], None]
 """(by whom, what, why it was refused or ""): of each command that has come."""
-_NOBODY: Mapping[str, int] = {}
 _WORDS_PER_MINUTE = 60
 """Of each source, beside all commands: who floods the site does not silence those who have to be heard."""
 
@@ -67,7 +66,7 @@ class SiteMqtt:
         utc: Callable[[], int],
         evses: frozenset[str],
         nodes: frozenset[str],
-        sources: Mapping[str, int] = _NOBODY,
+        sources: Mapping[str, int] = NOBODY,
         prefix: str = "pilotwire",
         home_assistant: HomeAssistant | None = None,
         standing: Callable[[], Mapping[str, Standing]] = dict[str, Standing],
